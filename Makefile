@@ -1,0 +1,59 @@
+# Each target makes .venv by itself; PYTHON=/path/to/python picks the interpreter.
+.PHONY: repro test lint clean lock venv
+.DELETE_ON_ERROR:
+
+CANDIDATES = python3 python3.11 python3.12 python3.13 python
+VERSION_OK = import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?=
+VENV = .venv
+STAMP = $(VENV)/.installed
+BIN = $(VENV)/bin
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONHASHSEED = 0
+export TF_CPP_MIN_LOG_LEVEL = 2
+export DVC_NO_ANALYTICS = 1
+
+repro: $(STAMP)
+	$(BIN)/dvc repro
+	$(BIN)/python -m pipeline.evaluation.show
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+venv: $(STAMP)
+
+# The stamp is written last: an install that broke off is begun again.
+$(STAMP): requirements.lock pyproject.toml
+	@python="$(PYTHON)"; \
+	if [ -z "$$python" ]; then \
+		for name in $(CANDIDATES); do \
+			if $$name -c '$(VERSION_OK)' >/dev/null 2>&1; then python=$$name; break; fi; \
+		done; \
+	fi; \
+	if [ -z "$$python" ] || ! "$$python" -c '$(VERSION_OK)'; then \
+		echo "error: no Python 3.11, 3.12 or 3.13 with venv found ($${python:-$(CANDIDATES)});" \
+			"install one or say make PYTHON=/path/to/python3.11" >&2; \
+		exit 1; \
+	fi; \
+	echo "making $(VENV) with $$python"; \
+	"$$python" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+# Pins for all supported Pythons at once, newest releases, with the hashes of all their files.
+lock: $(STAMP)
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra train --extra dev \
+		--generate-hashes --no-header --no-annotate --no-emit-package pip \
+		--output-file requirements.lock pyproject.toml
+
+# What make itself made; data sets, artefacts and the cache of DVC stay.
+clean:
+	rm -rf $(VENV) build dist dvc_plots *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find pipeline stages tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,191 @@
+"""The sections of params.yaml as frozen dataclasses that refuse impossible values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.config.errors import require
+
+
+def _positive(section: str, **values: float) -> None:
+    for name, value in values.items():
+        require(value > 0, f"params: {section}.{name} is {value}, must be above 0")
+
+
+def _fraction(section: str, **values: float) -> None:
+    for name, value in values.items():
+        require(0 < value < 1, f"params: {section}.{name} is {value}, must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
+class DatasetParams:
+    """Which data set: the folder `root`/`name`, and how it is laid out."""
+
+    name: str
+    root: str
+    layout: str
+    sharp_folder: str
+    blurred_folder: str
+
+    def __post_init__(self) -> None:
+        layouts = ("auto", "certh", "folders", "labels")
+        require(
+            self.layout in layouts,
+            f"params: dataset.layout is '{self.layout}', must be one of {', '.join(layouts)}",
+        )
+        require(bool(self.name), "params: dataset.name is empty")
+
+
+@dataclass(frozen=True)
+class SampleParams:
+    """Size of the embedded data set."""
+
+    training_scenes: int
+    natural_scenes: int
+    digital_scenes: int
+    long_side: int
+    supersampled: float
+
+    def __post_init__(self) -> None:
+        _positive(
+            "sample",
+            training_scenes=self.training_scenes,
+            natural_scenes=self.natural_scenes,
+            digital_scenes=self.digital_scenes,
+        )
+        require(self.digital_scenes <= 30, "params: sample.digital_scenes is above CERTH's 30")
+        require(self.long_side >= 96, "params: sample.long_side is below 96 pixels")
+        require(0 <= self.supersampled <= 1, "params: sample.supersampled must lie in 0..1")
+
+
+@dataclass(frozen=True)
+class ImageParams:
+    """What every model sees: see `pipeline.images.working_image`."""
+
+    long_side: int
+
+    def __post_init__(self) -> None:
+        require(self.long_side >= 64, f"params: image.long_side is {self.long_side}, below 64")
+
+
+@dataclass(frozen=True)
+class SplitParams:
+    """One split by scene; `test_fraction` serves layouts without an official test half."""
+
+    validation_fraction: float
+    test_fraction: float
+    folds: int
+
+    def __post_init__(self) -> None:
+        _fraction("split", validation_fraction=self.validation_fraction)
+        _fraction("split", test_fraction=self.test_fraction)
+        require(self.folds >= 2, f"params: split.folds is {self.folds}, must be at least 2")
+
+
+@dataclass(frozen=True)
+class LoadParams:
+    """How working images are stored."""
+
+    shard_images: int
+
+    def __post_init__(self) -> None:
+        _positive("load", shard_images=self.shard_images)
+
+
+@dataclass(frozen=True)
+class ComputeParams:
+    """`threads` of one fit (fixed, so that its bytes are); worker processes, 0 = all cores."""
+
+    threads: int
+    workers: int
+
+    def __post_init__(self) -> None:
+        _positive("compute", threads=self.threads)
+        require(self.workers >= 0, "params: compute.workers is negative")
+
+
+@dataclass(frozen=True)
+class CnnParams:
+    """The convolutional network and its training."""
+
+    filters: tuple[int, ...]
+    dropout: float
+    epochs: int
+    steps_per_epoch: int
+    crop_side: int
+    crops: int
+    wide_crop_side: int
+    wide_crops: int
+    wide_every: int
+    learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+    kind_weight: float
+    augment: bool
+    check_images: int
+
+    def __post_init__(self) -> None:
+        _positive("cnn", wide_every=self.wide_every, check_images=self.check_images)
+        require(len(self.filters) >= 2, "params: cnn.filters needs at least two numbers")
+        _positive("cnn", epochs=self.epochs, steps_per_epoch=self.steps_per_epoch, crops=self.crops)
+        _positive("cnn", learning_rate=self.learning_rate, wide_crops=self.wide_crops)
+        require(min(self.crop_side, self.wide_crop_side) >= 32, "params: cnn crops below 32 px")
+        require(0 <= self.dropout < 1, f"params: cnn.dropout is {self.dropout}, must be in 0..1")
+
+
+@dataclass(frozen=True)
+class FeatureParams:
+    """Focus measures: pyramid levels, tiles along the long side, percentiles over tiles."""
+
+    levels: int
+    tiles: int
+    percentiles: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        _positive("features", levels=self.levels, tiles=self.tiles)
+        require(
+            bool(self.percentiles) and all(0 <= p <= 100 for p in self.percentiles),
+            "params: features.percentiles must be numbers from 0 to 100",
+        )
+
+
+@dataclass(frozen=True)
+class FuseParams:
+    """The stacked dense network."""
+
+    hidden: tuple[int, ...]
+    dropout: float
+    epochs: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    members: int
+    clip: float
+
+    def __post_init__(self) -> None:
+        _positive("fuse", epochs=self.epochs, batch=self.batch, members=self.members)
+        _positive("fuse", learning_rate=self.learning_rate, clip=self.clip)
+        require(0 <= self.dropout < 1, f"params: fuse.dropout is {self.dropout}, must be in 0..1")
+
+
+@dataclass(frozen=True)
+class ThresholdParams:
+    """The stated cost: the share of sharp validation images that may be called blurred."""
+
+    max_false_alarm_rate: float
+
+    def __post_init__(self) -> None:
+        _fraction("threshold", max_false_alarm_rate=self.max_false_alarm_rate)
+
+
+@dataclass(frozen=True)
+class EvaluateParams:
+    """Intervals, calibration bins and the page of worst errors."""
+
+    resamples: int
+    calibration_bins: int
+    worst_images: int
+
+    def __post_init__(self) -> None:
+        _positive("evaluate", resamples=self.resamples, calibration_bins=self.calibration_bins)
+        _positive("evaluate", worst_images=self.worst_images)
