@@ -1,0 +1,1 @@
+"""Thin scripts, one for each stage of dvc.yaml, and the click test script."""

@@ -1,0 +1,36 @@
+"""Stage `load`: check the data set, split it by scene, store its working images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.config import load_params
+from pipeline.config.running import run
+from pipeline.data import Store, open_dataset, write_store
+from pipeline.data.split import assign_splits
+
+FOLDER = Path("artifacts/load")
+
+
+def main() -> None:
+    """Read `params.yaml` and the data set it names; write `artifacts/load`."""
+    params = load_params()
+    chosen = params.dataset
+    dataset = open_dataset(
+        Path(chosen.root) / chosen.name,
+        layout=chosen.layout,
+        sharp_folder=chosen.sharp_folder,
+        blurred_folder=chosen.blurred_folder,
+    )
+    for note in dataset.notes:
+        print(f"note: {note}")
+    rows = assign_splits(dataset, params.split, params.seed)
+    write_store(dataset, rows, FOLDER, params.image, params.load, params.compute.workers)
+    splits = Store.open(FOLDER).splits.tolist()
+    parts = ", ".join(f"{splits.count(name)} {name}" for name in ("train", "validation", "test"))
+    scenes = len({row.key for row in rows})
+    print(f"{dataset.name} {dataset.digest[:12]}: {len(rows)} images of {scenes} scenes: {parts}")
+
+
+if __name__ == "__main__":
+    run(main)

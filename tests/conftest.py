@@ -1,0 +1,106 @@
+"""What several test files need: real photos, and tiny trees of each layout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import openpyxl
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+Tree = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real photos for development; they lie outside the repository."""
+    folder = Path(os.environ.get("BLUR_SHARED_DATA") or REPOSITORY.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip("real photos are absent: no ../shared/data, BLUR_SHARED_DATA is not set")
+    return folder
+
+
+def write_photo(
+    path: Path, seed: int, blurred: bool = False, size: tuple[int, int] = (64, 96)
+) -> Path:
+    """Write a picture of random rectangles, fixed by `seed`; Gaussian-blurred or not."""
+    generator = np.random.default_rng(seed)
+    height, width = size
+    image = np.full((height, width, 3), 120, np.uint8)
+    for _ in range(30):
+        x, y = int(generator.integers(width)), int(generator.integers(height))
+        colour = [int(value) for value in generator.integers(0, 256, 3)]
+        cv2.rectangle(image, (x, y), (x + width // 6, y + height // 6), colour, -1)
+    if blurred:
+        image = cv2.GaussianBlur(image, (0, 0), 3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ending = path.suffix if path.suffix.lower() in (".png", ".bmp") else ".jpg"
+    cv2.imencode(ending, image)[1].tofile(path)
+    return path
+
+
+def write_sheet(path: Path, rows: Iterable[tuple[Any, Any]]) -> Path:
+    """Write `rows`, the header among them, as an xlsx sheet."""
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.create_sheet("Sheet2")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    book.save(path)
+    return path
+
+
+def _write_certh(root: Path, scenes: int = 12) -> Path:
+    training, evaluation = root / "TrainingSet", root / "EvaluationSet"
+    for k in range(scenes):
+        ending = ".JPG" if k % 3 == 0 else ".jpg"
+        write_photo(training / "Undistorted" / f"DSC{k:05d}{ending}", seed=k)
+        write_photo(training / "Artificially-Blurred" / f"DiskR10_{k}.jpg", 100 + k, blurred=True)
+        write_photo(training / "Naturally-Blurred" / f"DSC{k:05d}.jpg", 200 + k, blurred=True)
+    (training / "Undistorted" / ".DS_Store").write_bytes(b"\0Bud1")
+    digital: list[tuple[Any, Any]] = [("MyDigital Blur", None)]
+    for j, k in ((1, 1), (2, 10), (3, 11)):
+        write_photo(evaluation / "DigitalBlurSet" / f"Original_{k}.jpg", seed=300 + k)
+        digital.append((f"Original_{k}.jpg ", -1))
+        for name in (f"DiskR10_{j}", f"MotionL50Th90_{j}"):
+            write_photo(evaluation / "DigitalBlurSet" / f"{name}.jpg", 300 + k, blurred=True)
+            digital.append((f" {name}.jpg ", 1))
+    digital.insert(5, (None, None))
+    natural: list[tuple[Any, Any]] = [("Image Name", "Blur Label")]
+    for k in range(1, 7):
+        blurred = k % 2 == 0
+        ending = ".JPG" if k == 1 else ".jpg"
+        write_photo(evaluation / "NaturalBlurSet" / f"Original_{k}{ending}", 400 + k, blurred)
+        natural.append((f"Original_{k}", 1 if blurred else -1))
+    write_sheet(evaluation / "DigitalBlurSet.xlsx", digital)
+    write_sheet(evaluation / "NaturalBlurSet.xlsx", natural)
+    return root
+
+
+@pytest.fixture
+def certh_tree(tmp_path: Path) -> Tree:
+    """Make a tiny CERTH tree with the real one's oddities.
+
+    `certh_tree(scenes=12)` writes `scenes` images into each training folder, 3 scenes of 3 images
+    into the digital and 6 images into the natural half, and returns the root.
+    """
+    return lambda scenes=12: _write_certh(tmp_path / "certh", scenes)
+
+
+@pytest.fixture
+def folder_tree(tmp_path: Path) -> Tree:
+    """Make class folders: `folder_tree(sharp="sharp", blurred="blurred", scenes=10)`."""
+
+    def make(sharp: str = "sharp", blurred: str = "blurred", scenes: int = 10) -> Path:
+        root = tmp_path / "own"
+        for k in range(scenes):
+            write_photo(root / sharp / f"a{k}.jpg", seed=k)
+            write_photo(root / blurred / f"b{k}.jpg", seed=500 + k, blurred=True)
+        return root
+
+    return make
