@@ -1,0 +1,1 @@
+"""The command `blur`: parses and prints, nothing else."""

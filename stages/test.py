@@ -1,0 +1,8 @@
+"""`python -m stages.test PATH`: the same as `blur test PATH`."""
+
+from __future__ import annotations
+
+from pipeline.cli.main import held_out_command
+
+if __name__ == "__main__":
+    held_out_command(prog_name="python -m stages.test")
