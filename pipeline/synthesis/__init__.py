@@ -1,0 +1,1 @@
+"""The embedded data set: rendered scenes, lens, camera and CERTH's digital filters."""

@@ -1,0 +1,141 @@
+"""From linear light to a finished picture: exposure, shot noise, denoising, tone, sharpening."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.synthesis.textures import Field
+
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One shot's settings; drawn by :func:`draw_camera`."""
+
+    exposure: float
+    electrons: float
+    read_noise: float
+    grain: float
+    denoise: float
+    contrast: float
+    sharpen: float
+    sharpen_sigma: float
+    vignette: float
+    quality: int
+    cast: tuple[float, float]
+
+
+def draw_camera(dark: bool, scale: float, rng: np.random.Generator) -> Camera:
+    """Draw settings; a `dark` scene is shot at high gain, so its noise is strong.
+
+    `scale` is pixels of this picture for one at viewing size.
+    """
+    low, high = (5.8, 9.0) if dark else (7.0, 11.5)
+    return Camera(
+        exposure=float(np.exp(rng.normal(0, 0.35))),
+        electrons=float(np.exp(rng.uniform(low, high))),
+        read_noise=float(rng.uniform(1, 6)),
+        grain=float(rng.choice([0.0, 0.5, 0.8]) * max(1.0, scale)),
+        denoise=float(rng.choice([0.0, 0.0, 0.5, 1.0])),
+        contrast=float(rng.uniform(0, 0.6)),
+        sharpen=float(rng.choice([0.0, 0.3, 0.7, 1.2])),
+        sharpen_sigma=float(rng.uniform(0.6, 1.3) * max(1.0, scale)),
+        vignette=float(rng.uniform(0, 0.4)),
+        quality=int(rng.integers(62, 98)),
+        cast=(float(rng.normal(0, 4)), float(rng.normal(0, 4))),
+    )
+
+
+def expose(scene: Field, camera: Camera, dark: bool) -> Field:
+    """Set the brightness: the upper middle tones reach a level, or a dark scene stays dark."""
+    level = max(float(np.percentile(scene[::8, ::8], 85)), 1e-4)
+    target = 0.45 * camera.exposure
+    gain = min(target / level, 3.0 * camera.exposure) if dark else target / level
+    rows = np.linspace(-1, 1, scene.shape[0], dtype=np.float32)[:, None]
+    columns = np.linspace(-1, 1, scene.shape[1], dtype=np.float32)[None, :]
+    falloff = 1 - camera.vignette * 0.5 * (rows**2 + columns**2)
+    return (scene * gain * falloff).astype(np.float32)
+
+
+def _sensor(light: Field, camera: Camera, rng: np.random.Generator) -> Field:
+    """Shot and read noise, then clipping: light above white is lost only here."""
+    electrons = camera.electrons
+    spread = np.sqrt(np.clip(light, 0, 1) / electrons + (camera.read_noise / electrons) ** 2)
+    noise = rng.standard_normal(light.shape, dtype=np.float32)
+    if camera.grain > 0:  # demosaicing spreads noise over its neighbours
+        noise = cv2.GaussianBlur(noise, (0, 0), camera.grain) * (1 + 1.2 * camera.grain)
+    return np.clip(light + spread * noise, 0, 1).astype(np.float32)
+
+
+def _tone(light: Field, contrast: float) -> Picture:
+    """SRGB transfer curve and an S-shaped film curve, through a table of 4,096 levels."""
+    level = np.linspace(0, 1, 4096)
+    encoded = np.where(level < 0.0031308, 12.92 * level, 1.055 * level ** (1 / 2.4) - 0.055)
+    curved = encoded + contrast * (encoded**2 * (3 - 2 * encoded) - encoded)
+    table = np.round(255 * np.clip(curved, 0, 1)).astype(np.uint8)
+    return table[(light * 4095 + 0.5).astype(np.uint16)]
+
+
+def develop(light: Field, camera: Camera, rng: np.random.Generator) -> Picture:
+    """Take the shot.
+
+    Parameters
+    ----------
+    light : ndarray of float32, shape (H, W)
+        Linear light on the sensor, already blurred; 1 is white.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W)
+        Luma as in the JPEG, before its compression.
+    """
+    picture = _tone(_sensor(light, camera, rng), camera.contrast)
+    if camera.denoise > 0:
+        sigma = 40 * camera.denoise
+        picture = np.asarray(cv2.bilateralFilter(picture, 5, sigma, 1.5), dtype=np.uint8)
+    if camera.sharpen > 0:
+        soft = cv2.GaussianBlur(picture, (0, 0), camera.sharpen_sigma)
+        sharper = cv2.addWeighted(picture, 1 + camera.sharpen, soft, -camera.sharpen, 0)
+        picture = np.asarray(sharper, dtype=np.uint8)
+    return picture
+
+
+def colourise(luma: Picture, camera: Camera, rng: np.random.Generator) -> Picture:
+    """Give `luma` plausible colour (BGR): smooth random chroma and the camera's cast.
+
+    Blur is judged on luma alone; colour makes the files decode as real photos do.
+    """
+    height, width = luma.shape
+    small = rng.normal(0, 6, (5, 7, 2)) + np.asarray(camera.cast)
+    chroma = cv2.resize(small.astype(np.float32), (width // 2, height // 2))
+    level = cv2.resize(luma, (width // 2, height // 2)).astype(np.float32)[:, :, None] / 255
+    chroma = 128 + chroma * 4 * level * (1 - level) * np.array([1.0, 1.5], np.float32)
+    planes = cv2.resize(np.clip(chroma, 0, 255).astype(np.uint8), (width, height))
+    ycrcb = np.dstack([luma, planes])
+    return np.asarray(cv2.cvtColor(ycrcb, cv2.COLOR_YCrCb2BGR), dtype=np.uint8)
+
+
+def overlay(picture: Picture, rng: np.random.Generator) -> Picture:
+    """Lay a date stamp, watermark, caption strip or border over a finished picture (sharp)."""
+    result = picture.copy()
+    height, width = result.shape[:2]
+    sort = int(rng.integers(3))
+    colour = tuple(int(v) for v in rng.integers(0, 256, 3))
+    words = f"{rng.integers(1998, 2026)}-{rng.integers(1, 13):02d}-{rng.integers(1, 29):02d}"
+    scale = width / 1024 * rng.uniform(0.5, 1.4)
+    if sort == 0:
+        strip = int(rng.uniform(0.03, 0.08) * height)
+        result[-strip:] = colour
+    elif sort == 1:
+        frame = int(rng.uniform(0.008, 0.04) * width)
+        cv2.rectangle(result, (0, 0), (width - 1, height - 1), colour, 2 * frame)
+    if sort != 1:
+        where = (int(rng.uniform(0.03, 0.7) * width), int(height * 0.985))
+        ink = tuple(255 - v for v in colour)
+        cv2.putText(result, words, where, int(rng.integers(0, 6)), scale, ink, 2, cv2.LINE_AA)
+    return result

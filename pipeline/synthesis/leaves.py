@@ -1,0 +1,92 @@
+"""Dead leaves: opaque shapes of all sizes that cover one another, the standard model of scenes.
+
+Lee, Mumford and Huang, "Occlusion models for natural images", IJCV 41, 2001; Bordenave, Gousseau
+and Roueff, "The dead leaves model: a general tessellation modeling occlusion", 2006. Radii follow
+a power law, so that statistics look alike at every scale, as those of photographs do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.synthesis.textures import Field, Size, fractal, stripes
+
+Outline = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LeafStyle:
+    """How leaves look: their number, radii in pixels, spread of tone and strength of texture."""
+
+    count: int = 900
+    smallest: float = 3.0
+    largest: float = 260.0
+    exponent: float = 2.6
+    tone: float = 0.8
+    texture: float = 0.3
+
+
+def _radii(style: LeafStyle, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Draw radii from the power law r^-exponent by inverting its distribution."""
+    power = 1 - style.exponent
+    low, high = style.smallest**power, style.largest**power
+    return np.asarray((low + rng.random(style.count) * (high - low)) ** (1 / power))
+
+
+def _outline(rng: np.random.Generator) -> Outline:
+    """One shape of about unit radius: ellipse, polygon, bar or blob."""
+    sort = rng.integers(4)
+    corners = 24 if sort in (0, 3) else int(rng.integers(3, 7))
+    turn = np.sort(rng.random(corners)) if sort == 1 else np.arange(corners) / corners
+    reach = np.ones(corners)
+    if sort == 3:
+        reach += 0.25 * np.sin(2 * np.pi * turn * rng.integers(2, 6) + rng.uniform(0, 6))
+    shape = np.stack([np.cos(2 * np.pi * turn), np.sin(2 * np.pi * turn)], axis=1) * reach[:, None]
+    shape *= [1.0, rng.uniform(0.08, 0.4) if sort == 2 else rng.uniform(0.4, 1.0)]
+    angle = rng.uniform(0, 2 * np.pi)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.asarray(shape @ rotation)
+
+
+def leaf_map(size: Size, style: LeafStyle, rng: np.random.Generator) -> npt.NDArray[np.int32]:
+    """For every pixel the number (1..count) of the leaf on top, 0 where there is none."""
+    owner = np.zeros(size, np.int32)
+    outlines = [_outline(rng) for _ in range(32)]
+    radii = _radii(style, rng)
+    centres = rng.random((style.count, 2)) * (size[1], size[0])
+    picks = rng.integers(len(outlines), size=style.count)
+    for number, (radius, centre, pick) in enumerate(zip(radii, centres, picks, strict=True), 1):
+        points = np.round((outlines[pick] * radius + centre) * 16).astype(np.int32)
+        cv2.fillPoly(owner, [points], number, shift=4)
+    return owner
+
+
+def dead_leaves(size: Size, style: LeafStyle, rng: np.random.Generator) -> Field:
+    """Render textured dead leaves.
+
+    Returns
+    -------
+    ndarray of float32, shape `size`
+        Linear reflectance, about 0.02 to 1.
+    """
+    owner = leaf_map(size, style, rng)
+    count = style.count + 1
+    tone = np.exp(rng.normal(-1.4, style.tone, count)).astype(np.float32)
+    strength = (rng.random(count) ** 2 * 2 * style.texture).astype(np.float32)
+    sort = rng.integers(3, size=count).astype(np.uint8)
+    fields = [
+        fractal(size, rng.uniform(0.5, 0.95), rng),
+        fractal(size, rng.uniform(0.35, 0.6), rng),
+        stripes(size, rng.uniform(3, 18), rng.uniform(0, np.pi), rng),
+    ]
+    texture = np.choose(sort[owner], fields)
+    rows = np.linspace(-1, 1, size[0], dtype=np.float32)[:, None]
+    columns = np.linspace(-1, 1, size[1], dtype=np.float32)[None, :]
+    slope = rng.normal(0, 0.35, (2, count)).astype(np.float32)
+    shade = slope[0][owner] * rows + slope[1][owner] * columns
+    result = tone[owner] * np.exp(strength[owner] * texture + shade)
+    return np.clip(result, 0.01, 1.2).astype(np.float32)

@@ -1,0 +1,59 @@
+"""Random fields that scenes are made of; all float32 of shape (height, width), mean about zero."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Field = npt.NDArray[np.float32]
+Size = tuple[int, int]
+
+
+def enlarge(field: npt.NDArray[np.floating], size: Size) -> Field:
+    """Smoothly interpolate `field` to (height, width) `size`."""
+    result = cv2.resize(field, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(result, dtype=np.float32)
+
+
+def fractal(size: Size, roughness: float, rng: np.random.Generator, coarsest: int = 6) -> Field:
+    """Sum of octaves of noise, of unit standard deviation.
+
+    An octave's amplitude is `roughness` times that of the next coarser one: 0.5 gives clouds (the
+    1/f^2 of natural images), 0.9 sand.
+    """
+    total = np.zeros(size, np.float32)
+    amplitude = 1.0
+    for octave in range(coarsest, -1, -1):
+        grid = (max(2, -(-size[0] >> octave)), max(2, -(-size[1] >> octave)))
+        noise = rng.random(grid, dtype=np.float32) - 0.5
+        total += amplitude * (noise if grid == size else enlarge(noise, size))
+        amplitude *= roughness
+    return total / max(float(total.std()), 1e-6)
+
+
+def stripes(size: Size, period: float, angle: float, rng: np.random.Generator) -> Field:
+    """Parallel stripes of `period` pixels in direction `angle`, their edges soft or hard."""
+    rows, columns = np.ogrid[: size[0], : size[1]]
+    phase = (columns * np.cos(angle) + rows * np.sin(angle)) * np.float32(2 * np.pi / period)
+    wave = np.sin(phase + rng.uniform(0, 6.3)) * rng.choice([1.0, 3.0, 8.0])
+    return np.clip(wave, -1, 1).astype(np.float32)
+
+
+def strands(size: Size, rng: np.random.Generator, count: int, length: float) -> Field:
+    """Hair, fur or grass: `count` thin curved strokes that follow a slowly turning direction."""
+    canvas = np.full(size, 110, np.uint8)
+    flow = enlarge(rng.standard_normal((4, 4)).astype(np.float32), size) * rng.uniform(0.2, 1.2)
+    heading = rng.uniform(0, 2 * np.pi)
+    starts = rng.random((count, 2)) * size
+    tones = rng.integers(20, 235, count)
+    lengths = length * rng.uniform(0.4, 1.6, count)
+    bends = rng.normal(0, 0.3, count)
+    for (row, column), tone, reach, bend in zip(starts, tones, lengths, bends, strict=True):
+        angle = heading + flow[int(row), int(column)]
+        steps = np.linspace(0, 1, 5)[:, None]
+        turn = angle + bend * steps[:, 0]
+        offset = reach * steps * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+        points = np.round((np.array([column, row]) + offset) * 16).astype(np.int32)
+        cv2.polylines(canvas, [points], False, int(tone), 1, cv2.LINE_AA, shift=4)
+    return np.asarray((canvas.astype(np.float32) - 110) / 60, dtype=np.float32)

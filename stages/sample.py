@@ -1,0 +1,19 @@
+"""Helper stage: write the embedded data set to data/sample as a CERTH tree."""
+
+from pathlib import Path
+
+from pipeline.config import load_params
+from pipeline.config.running import run
+from pipeline.synthesis.tree import write_sample
+
+
+def main() -> None:
+    """Render what `sample` in params.yaml asks for."""
+    params = load_params()
+    root = Path("data/sample")
+    count = write_sample(root, params.sample, params.seed, params.compute.workers)
+    print(f"{root}: {count} images")
+
+
+if __name__ == "__main__":
+    run(main)
