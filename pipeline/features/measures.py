@@ -1,0 +1,184 @@
+"""The functions behind the table of focus measures; each gives one value for every tile.
+
+Unless it says otherwise a measure is the logarithm of a ratio, so that contrast cancels. The
+survey is Pertuz, Puig and Garcia, "Analysis of focus measure operators for shape-from-focus",
+Pattern Recognition 46 (2013); its names for the operators stand in brackets.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from pipeline.features.planes import HORIZONTAL, SCALE, VERTICAL, Plane
+from pipeline.features.pyramid import REBLUR_SIGMA, Level, Pyramid
+from pipeline.features.tiles import Tiles
+
+_FAINT = 0.05  # share of the floor left in numerators: a tile without signal reads as smooth
+
+
+def _reblurred_gain() -> float:
+    """Energy that noise of variance 1 leaves in the gradient after the extra blur."""
+    impulse = np.zeros((15, 15))
+    impulse[7, 7] = 1
+    blurred = np.asarray(cv2.GaussianBlur(impulse, (5, 5), REBLUR_SIGMA))
+    return float(2 * np.square(blurred[:, 2:] - blurred[:, :-2]).sum())
+
+
+_REBLURRED_GAIN = _reblurred_gain()
+
+
+def _ratio(
+    pyramid: Pyramid, level: Level, upper: Tiles, upper_gain: float, lower: Tiles, lower_gain: float
+) -> Tiles:
+    """Log of the ratio of two energies, freed from noise and rounding.
+
+    A gain is the energy that noise of variance 1 adds.
+    """
+    noise = pyramid.noise_variance(level.number)
+    clean_upper = np.maximum(upper - upper_gain * noise, 0) + _FAINT * upper_gain * level.rounding
+    clean_lower = np.maximum(lower - lower_gain * noise, 0) + lower_gain * level.rounding
+    return np.asarray(np.log(clean_upper / clean_lower))
+
+
+def laplacian_variance(pyramid: Pyramid, number: int) -> Tiles:
+    """Log energy of the Laplacian [LAP4]; it depends on contrast."""
+    level = pyramid.levels[number]
+    noise = 20 * pyramid.noise_variance(number)
+    energy = np.maximum(level.laplacian_energy - noise, 0)
+    return np.asarray(np.log(energy + 20 * level.rounding))
+
+
+def laplacian_maximum(pyramid: Pyramid, number: int) -> Tiles:
+    """Largest absolute Laplacian over the largest horizontal or vertical difference."""
+    level = pyramid.levels[number]
+    steepest = np.maximum(level.grid.peak(level.horizontal), level.grid.peak(level.vertical))
+    floor = 4 * np.sqrt(level.rounding)
+    return np.asarray(
+        np.log((level.grid.peak(level.laplacian) + _FAINT * floor) / (steepest + floor))
+    )
+
+
+def laplacian_gradient(pyramid: Pyramid, number: int) -> Tiles:
+    """Energy of the Laplacian over energy of the gradient."""
+    level = pyramid.levels[number]
+    return _ratio(pyramid, level, level.laplacian_energy, 20, level.gradient, 4)
+
+
+def modified_laplacian(pyramid: Pyramid, number: int) -> Tiles:
+    """Sum of absolute second differences over that of first differences [LAP2]."""
+    level = pyramid.levels[number]
+    bend = level.grid.magnitude(level.bent[0]) + level.grid.magnitude(level.bent[1])
+    slope = level.grid.magnitude(level.horizontal) + level.grid.magnitude(level.vertical)
+    share = 2 / np.pi  # squared mean over mean square of a normal variable
+    upper, lower = np.square(bend), np.square(slope)
+    return _ratio(pyramid, level, upper, 24 * share, lower, 8 * share) / 2
+
+
+def diagonal_laplacian(pyramid: Pyramid, number: int) -> Tiles:
+    """Second differences over first differences along the diagonals [LAP3]."""
+    level = pyramid.levels[number]
+    upper, lower = level.bends[2] + level.bends[3], level.slopes[2] + level.slopes[3]
+    return _ratio(pyramid, level, upper, 12, lower, 4)
+
+
+def _sobel(level: Level) -> Tiles:
+    """Energy of the Sobel gradient, scaled so that a ramp reads as in central differences."""
+    energy = np.zeros(level.grid.count)
+    for plane, along in ((level.horizontal, (1, 0)), (level.vertical, (0, 1))):
+        height, width = plane.shape[0] - 2 * along[0], plane.shape[1] - 2 * along[1]
+        first, middle, last = (
+            plane[k * along[0] : k * along[0] + height, k * along[1] : k * along[1] + width]
+            for k in range(3)
+        )
+        doubled = level.scratch.add(middle, middle, "ahead")
+        sides = level.scratch.add(first, last, "behind")
+        energy += level.grid.energy(level.scratch.add(doubled, sides)) / 16
+    return energy
+
+
+def tenengrad(pyramid: Pyramid, number: int) -> Tiles:
+    """Energy of the Sobel gradient over the gradient's one octave below [GRA6, as a ratio]."""
+    level, below = pyramid.levels[number], pyramid.levels[number + 1]
+    return _ratio(pyramid, level, _sobel(level), 1.5, below.gradient, 1)
+
+
+def brenner(pyramid: Pyramid, number: int) -> Tiles:
+    """Squared differences at two pixels [MIS2] over those at four."""
+    level = pyramid.levels[number]
+    wide = np.zeros(level.grid.count)
+    for step in (HORIZONTAL, VERTICAL):
+        wide += level.grid.energy(level.scratch.difference(level.plane, step, reach=2))
+    return _ratio(pyramid, level, level.gradient, 4, wide, 4)
+
+
+def haar_ratio(pyramid: Pyramid, number: int) -> Tiles:
+    """Energy of the Haar details over that one octave below [WAV1, as a ratio]."""
+    level, below = pyramid.levels[number], pyramid.levels[number + 1]
+    return _ratio(pyramid, level, level.haar, 0.75, below.haar, 0.75 / 4)
+
+
+def spectral_slope(pyramid: Pyramid, number: int) -> Tiles:
+    """Slope of the log Haar energy over all octaves, least squares [after DCT and FFT measures]."""
+    levels = pyramid.levels[number:]
+    rows = []
+    for level in levels:
+        noise = 0.75 * (pyramid.noise_variance(level.number))
+        rows.append(np.log(np.maximum(level.haar - noise, 0) + 0.75 * level.rounding))
+    octaves = np.arange(len(levels)) - (len(levels) - 1) / 2
+    return np.asarray(octaves @ np.asarray(rows) / np.square(octaves).sum())
+
+
+def reblur(pyramid: Pyramid, number: int) -> Tiles:
+    """Gradient energy over that after one more blur: little is lost where blur was."""
+    level = pyramid.levels[number]
+    again = level.grid.energy(level.reblurred[0]) + level.grid.energy(level.reblurred[1])
+    return _ratio(pyramid, level, level.gradient, 4, again, _REBLURRED_GAIN)
+
+
+def _directions(pyramid: Pyramid, number: int) -> Tiles:
+    """Log ratio of second to first differences along four directions, shape (4, tiles)."""
+    level = pyramid.levels[number]
+    pairs = zip(level.bends, level.slopes, strict=True)
+    return np.asarray([_ratio(pyramid, level, bend, 6, slope, 2) for bend, slope in pairs])
+
+
+def weakest_direction(pyramid: Pyramid, number: int) -> Tiles:
+    """Second over first differences along the direction that keeps least: motion."""
+    return np.asarray(_directions(pyramid, number).min(axis=0))
+
+
+def direction_contrast(pyramid: Pyramid, number: int) -> Tiles:
+    """Strongest less weakest direction: high for motion, low for defocus."""
+    directions = _directions(pyramid, number)
+    return np.asarray(directions.max(axis=0) - directions.min(axis=0))
+
+
+def coherence(pyramid: Pyramid, number: int) -> Tiles:
+    """Coherence of the structure tensor, 0 (no direction) to 1 (one direction)."""
+    level = pyramid.levels[number]
+    across, down = level.slopes[0], level.slopes[1]
+    both = level.scratch.add(level.horizontal, level.vertical)
+    mixed = (level.grid.energy(both) - across - down) / 2
+    spread = np.sqrt(np.square(across - down) + 4 * np.square(mixed))
+    return np.asarray(spread / (across + down + 4 * level.rounding))
+
+
+def edge_width(pyramid: Pyramid, number: int) -> Tiles:
+    """Log width (standard deviation in pixels) of each tile's strongest edges, the wider way.
+
+    The ratio of an edge's gradient before and after a known blur tells the edge's own.
+    """
+    level = pyramid.levels[number]
+    across = _edge_widths(level, level.horizontal, level.reblurred[0])
+    return np.asarray(np.maximum(across, _edge_widths(level, level.vertical, level.reblurred[1])))
+
+
+def _edge_widths(level: Level, before: Plane, after: Plane) -> Tiles:
+    floor = 2 * np.sqrt(level.rounding)
+    ratios = []
+    for first, second in zip(level.grid.cut(before), level.grid.cut(np.abs(after)), strict=True):
+        _, peak, _, (x, y) = cv2.minMaxLoc(second)
+        ratios.append(abs(float(first[y, x])) / (peak + floor * SCALE))
+    gain = np.maximum(np.square(ratios) - 1, 0.01)  # an edge wider than ten pixels is no edge
+    return np.asarray(np.log(REBLUR_SIGMA / np.sqrt(gain)))

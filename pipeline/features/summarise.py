@@ -1,0 +1,103 @@
+"""From tiles to one vector: the only place where levels, tiles and percentiles meet."""
+
+from __future__ import annotations
+
+import threading
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config.errors import require
+from pipeline.config.sections import FeatureParams
+from pipeline.features.planes import Scratch
+from pipeline.features.pyramid import Pyramid
+from pipeline.features.table import MEASURES, Measure
+from pipeline.features.tiles import Tiles
+
+_SLIGHT = 0.15  # tiles with less of the busiest tile's gradient (sky, background) have no say
+_memory = threading.local()
+
+
+def _scratch() -> Scratch:
+    """Scratch planes of this thread, kept from image to image."""
+    if not hasattr(_memory, "scratch"):
+        _memory.scratch = Scratch()
+    scratch: Scratch = _memory.scratch
+    return scratch
+
+
+def _taken(params: FeatureParams) -> list[tuple[Measure, int]]:
+    """Measures and levels that `params` has."""
+    return [
+        (measure, level)
+        for measure in MEASURES
+        for level in measure.levels
+        if level < params.levels
+    ]
+
+
+def feature_names(params: FeatureParams) -> list[str]:
+    """Names of the values of :func:`describe`, as `measure.level.p50` or `measure.level`."""
+    names = []
+    for measure, level in _taken(params):
+        stem = f"{measure.name}.{level}"
+        names += [f"{stem}.p{p:g}" for p in params.percentiles] if measure.tiled else [stem]
+    return names
+
+
+def tile_weights(content: Tiles) -> Tiles:
+    """How much each tile's values count: its gradient, or nothing where that is slight.
+
+    A photo is judged by what is in it, not by its sky; a picture without any content counts
+    all tiles alike.
+    """
+    largest = float(content.max())
+    if largest <= 0:
+        return np.ones_like(content)
+    return np.where(content >= _SLIGHT * largest, content, 0.0)
+
+
+def weighted_percentiles(
+    values: Tiles, weights: Tiles, percentiles: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Percentiles of `values` (T,) that count as often as `weights` (T,) say; interpolated."""
+    used = weights > 0
+    values, weights = values[used], weights[used]
+    order = np.argsort(values, kind="stable")
+    ranked = weights[order]
+    middles = (np.cumsum(ranked) - ranked / 2) * (100 / ranked.sum())
+    return np.asarray(np.interp(percentiles, middles, values[order]))
+
+
+def describe(image: npt.NDArray[np.uint8], params: FeatureParams) -> npt.NDArray[np.float32]:
+    """Focus measures of a working image, summarised over tiles and levels.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (h, w)
+        Any size and content: tiny and uniform pictures get finite, defined values.
+    params : FeatureParams
+
+    Returns
+    -------
+    ndarray of float32, shape (len(feature_names(params)),)
+
+    Raises
+    ------
+    BlurError
+        The array has another type or shape.
+    """
+    fits = image.dtype == np.uint8 and image.ndim == 2 and image.size > 0
+    require(fits, f"features: image of {image.dtype} {image.shape}; give grey uint8 (H, W)")
+    cv2.setNumThreads(1)  # rows of pixels are too short to share out; images run in parallel
+    pyramid = Pyramid(image, max(params.levels, 2), params.tiles, _scratch())
+    weights = tile_weights(pyramid.content)
+    percentiles = np.asarray(params.percentiles, dtype=np.float64)
+    parts = []
+    for measure, level in _taken(params):
+        values = measure.function(pyramid, level)
+        parts.append(
+            weighted_percentiles(values, weights, percentiles) if measure.tiled else values
+        )
+    return np.concatenate(parts).astype(np.float32)

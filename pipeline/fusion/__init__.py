@@ -1,0 +1,1 @@
+"""Stacking: CNN logits and focus measures to one calibrated probability and one threshold."""

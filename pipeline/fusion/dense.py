@@ -1,0 +1,157 @@
+"""Train the stacked dense networks with Keras; import this module only to train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from keras import layers, ops
+
+from pipeline.config.progress import progress_bar
+from pipeline.config.sections import FuseParams
+from pipeline.fusion.ensemble import Ensemble, Member
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Rows for one dense network.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (n, d)
+        Standardised and clipped.
+    base : ndarray of float32, shape (n,)
+        The CNN's logit, or zeros.
+    labels : ndarray of int, shape (n,)
+    """
+
+    values: Floats
+    base: Floats
+    labels: npt.NDArray[np.int64]
+
+
+class _Sum(layers.Layer):  # type: ignore[misc, unused-ignore]
+    """Tower plus `gain` times base; the gain starts at 1, as if the CNN were right."""
+
+    def build(self, shape: Any) -> None:
+        self.gain = self.add_weight(shape=(1,), initializer="ones", name="gain")
+
+    def call(self, parts: Any) -> Any:
+        tower, base = parts
+        return tower + self.gain * base
+
+
+def build_dense(width: int, params: FuseParams) -> keras.Model:
+    """One untrained member on `width` inputs and a base; answers with a logit, shape (n, 1).
+
+    Dropout also falls on the inputs, so that no single measure is leant on.
+    """
+    values = layers.Input((width,), name="values")
+    base = layers.Input((1,), name="base")
+    decay = keras.regularizers.L2(params.weight_decay)
+    x = layers.Dropout(params.dropout)(values)
+    for depth, units in enumerate(params.hidden):
+        x = layers.Dense(units, "relu", kernel_regularizer=decay, name=f"dense{depth}")(x)
+        x = layers.Dropout(params.dropout)(x)
+    tower = layers.Dense(
+        1, kernel_regularizer=decay, kernel_initializer="zeros", name=f"dense{len(params.hidden)}"
+    )(x)
+    return keras.Model([values, base], _Sum(name="sum")([tower, base]))
+
+
+def as_member(model: keras.Model) -> Member:
+    """The weights of a Keras member, for numpy."""
+    dense = sorted(
+        (layer for layer in model.layers if isinstance(layer, layers.Dense)),
+        key=lambda layer: int(layer.name.removeprefix("dense")),
+    )
+    pairs = tuple((np.asarray(k), np.asarray(b)) for k, b in (d.get_weights() for d in dense))
+    return Member(pairs, float(np.asarray(model.get_layer("sum").get_weights()[0])[0]))
+
+
+def fit_dense(
+    name: str, inputs: Inputs, params: FuseParams, seed: int
+) -> tuple[Ensemble, list[dict[str, object]]]:
+    """Train `params.members` networks that differ by seed, for a fixed number of epochs.
+
+    Parameters
+    ----------
+    name : str
+        Shown by the progress bar and written into the history.
+    inputs : Inputs
+        Training rows; their CNN logits must come from networks that did not train on them.
+    params : FuseParams
+    seed : int
+
+    Returns
+    -------
+    ensemble : Ensemble
+    history : list of dict
+        model, member, epoch, loss.
+    """
+    members, history = [], []
+    with progress_bar(params.members * params.epochs, f"fuse {name}", "epoch") as bar:
+        for number in range(params.members):
+            keras.utils.set_random_seed(seed + number)
+            model = build_dense(inputs.values.shape[1], params)
+            losses = _fit_one(model, inputs, params, seed + number, bar)
+            members.append(as_member(model))
+            history += [
+                {"model": name, "member": number, "epoch": epoch, "loss": loss}
+                for epoch, loss in enumerate(losses)
+            ]
+            keras.backend.clear_session()
+    return Ensemble(tuple(members)), history
+
+
+def _fit_one(
+    model: keras.Model, inputs: Inputs, params: FuseParams, seed: int, bar: Any
+) -> list[float]:
+    """Train `model`; mean loss of each epoch."""
+    steps = -(-len(inputs.labels) // params.batch)
+    rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, steps * params.epochs, 0.02)
+    optimizer = keras.optimizers.Adam(rate, clipnorm=1.0)
+    optimizer.build(model.trainable_variables)
+    run_epoch = _epoch(model, optimizer, inputs, params.batch)
+    rng = np.random.default_rng(seed)
+    losses = []
+    for _ in range(params.epochs):
+        order = rng.permutation(len(inputs.labels)).astype(np.int32)
+        losses.append(float(run_epoch(tf.constant(order))) / steps)
+        bar.update()
+    return losses
+
+
+def _epoch(model: keras.Model, optimizer: Any, inputs: Inputs, batch: int) -> Any:
+    """One epoch as one TensorFlow call: steps this small would drown in those of Python."""
+    values, base = tf.constant(inputs.values), tf.constant(inputs.base[:, None], tf.float32)
+    labels = tf.constant(inputs.labels[:, None], tf.float32)
+    count = len(inputs.labels)
+
+    @tf.function(reduce_retracing=True)
+    def run(order: Any) -> Any:
+        total = tf.constant(0.0)
+        for start in tf.range(0, count, batch):
+            rows = order[start : start + batch]
+            with tf.GradientTape() as tape:
+                logit = model([tf.gather(values, rows), tf.gather(base, rows)], training=True)
+                error = tf.nn.sigmoid_cross_entropy_with_logits(tf.gather(labels, rows), logit)
+                loss = tf.reduce_mean(error) + tf.add_n(model.losses)
+            gradients = tape.gradient(loss, model.trainable_variables)
+            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+            total += loss
+        return total
+
+    return run
+
+
+def keras_logit(model: keras.Model, inputs: Inputs) -> Floats:
+    """What Keras itself answers, shape (n,): a check on :class:`Member`."""
+    answer = model([inputs.values, inputs.base[:, None]], training=False)
+    return np.asarray(ops.convert_to_numpy(answer)[:, 0], dtype=np.float32)

@@ -1,0 +1,82 @@
+"""Dense networks in plain numpy: prediction needs no Keras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config.errors import BlurError
+
+Weights = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network: `gain * base` plus a tower of dense layers with ReLU between them.
+
+    `base` is the CNN's logit, so that the tower only has to learn a correction to it; a network
+    on focus measures alone gets a base of zero.
+    """
+
+    layers: tuple[tuple[Weights, Weights], ...]
+    gain: float
+
+    def logit(self, inputs: Weights, base: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """Logit, shape (n,), of `inputs` (n, d) and `base` (n,)."""
+        values = inputs.astype(np.float64)
+        for kernel, bias in self.layers[:-1]:
+            values = np.maximum(values @ kernel + bias, 0)
+        kernel, bias = self.layers[-1]
+        tower = (values @ kernel + bias)[:, 0]
+        return np.asarray(tower + self.gain * np.asarray(base, np.float64))
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Members whose logits are averaged."""
+
+    members: tuple[Member, ...]
+
+    def logit(self, inputs: Weights, base: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """Mean logit, shape (n,)."""
+        logits = [member.logit(inputs, base) for member in self.members]
+        return np.asarray(np.mean(logits, axis=0), dtype=np.float64)
+
+    def save(self, path: Path) -> None:
+        """Write all weights to `path` (.npz)."""
+        arrays: dict[str, Weights] = {}
+        for number, member in enumerate(self.members):
+            arrays[f"member{number}.gain"] = np.asarray([member.gain], np.float32)
+            for depth, (kernel, bias) in enumerate(member.layers):
+                arrays[f"member{number}.kernel{depth}"] = kernel
+                arrays[f"member{number}.bias{depth}"] = bias
+        np.savez(path, **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: Path) -> Ensemble:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        BlurError
+            The file is missing or damaged.
+        """
+        try:
+            with np.load(path) as arrays:
+                weights = {name: arrays[name] for name in arrays.files}
+            count = sum(name.endswith(".gain") for name in weights)
+            return cls(tuple(_member(weights, number) for number in range(count)))
+        except (OSError, ValueError, KeyError) as error:
+            raise BlurError(f"{path}: no weights ({error}); run the stage fuse") from None
+
+
+def _member(weights: dict[str, Weights], number: int) -> Member:
+    depth = sum(name.startswith(f"member{number}.kernel") for name in weights)
+    layers = tuple(
+        (weights[f"member{number}.kernel{layer}"], weights[f"member{number}.bias{layer}"])
+        for layer in range(depth)
+    )
+    return Member(layers, float(weights[f"member{number}.gain"][0]))

@@ -1,0 +1,121 @@
+"""What the stage `fuse` writes and a detector reads: model.json and the weights beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config.errors import BlurError
+from pipeline.fusion.calibration import Calibration
+from pipeline.fusion.ensemble import Ensemble
+from pipeline.fusion.scaling import Standardiser
+
+JUDGES = ("cnn", "features", "fused")
+LOGIT_NAMES = ("cnn.blurred", "cnn.sharp", "cnn.defocus", "cnn.motion")
+BLURRED = 0  # column of the CNN's logits
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Standardisation and dense networks: from CNN logits and focus measures to raw logits.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Names of the focus measures, in order.
+    standardiser : Standardiser
+        For CNN logits (4 columns) and focus measures together.
+    features, fused : Ensemble
+    """
+
+    names: tuple[str, ...]
+    standardiser: Standardiser
+    features: Ensemble
+    fused: Ensemble
+
+    def logits(
+        self, cnn: npt.NDArray[np.floating], measures: npt.NDArray[np.floating]
+    ) -> dict[str, Floats]:
+        """Uncalibrated logit (n,) of each judge, from `cnn` (n, 4) and `measures` (n, F)."""
+        base = np.asarray(cnn, np.float64)[:, BLURRED]
+        inputs = self.standardiser.apply(np.concatenate([cnn, measures], axis=1))
+        alone = inputs[:, len(LOGIT_NAMES) :]
+        return {
+            "cnn": base,
+            "features": self.features.logit(alone, np.zeros_like(base)),
+            "fused": self.fused.logit(inputs, base),
+        }
+
+
+@dataclass(frozen=True)
+class Model:
+    """A stack with the calibration and threshold (a probability) of each judge."""
+
+    stack: Stack
+    calibrations: dict[str, Calibration]
+    thresholds: dict[str, float]
+
+    def save(self, folder: Path) -> None:
+        """Write model.json, features.npz and fused.npz into `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.stack.features.save(folder / "features.npz")
+        self.stack.fused.save(folder / "fused.npz")
+        scaling = self.stack.standardiser
+        content = {
+            "features": list(self.stack.names),
+            "standardise": {
+                "names": [*LOGIT_NAMES, *self.stack.names],
+                "centre": list(scaling.centre),
+                "scale": list(scaling.scale),
+                "clip": scaling.clip,
+            },
+            "judges": {
+                judge: {
+                    "temperature": self.calibrations[judge].temperature,
+                    "bias": self.calibrations[judge].bias,
+                    "threshold": self.thresholds[judge],
+                }
+                for judge in JUDGES
+            },
+        }
+        # Full precision: a rounded threshold may fall on the wrong side of a score.
+        text = json.dumps(content, indent=2, sort_keys=True) + "\n"
+        (folder / "model.json").write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Model:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        BlurError
+            A file is missing or damaged.
+        """
+        path = Path(folder) / "model.json"
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            scaling = content["standardise"]
+            judges = content["judges"]
+            standardiser = Standardiser(
+                tuple(scaling["centre"]), tuple(scaling["scale"]), float(scaling["clip"])
+            )
+            names = tuple(content["features"])
+            calibrations = {
+                judge: Calibration(judges[judge]["temperature"], judges[judge]["bias"])
+                for judge in JUDGES
+            }
+            thresholds = {judge: float(judges[judge]["threshold"]) for judge in JUDGES}
+        except FileNotFoundError:
+            raise BlurError(f"{path}: no such file; run 'make repro' first") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BlurError(f"{path}: damaged ({error!r}); run the stage fuse") from None
+        features = Ensemble.load(path.parent / "features.npz")
+        fused = Ensemble.load(path.parent / "fused.npz")
+        return cls(Stack(names, standardiser, features, fused), calibrations, thresholds)

@@ -1,0 +1,131 @@
+"""Judge working images: the network, the focus measures, and both fused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config import Params, require
+from pipeline.config.sections import FeatureParams
+from pipeline.features import describe, feature_names
+from pipeline.fusion.model import JUDGES, Model
+
+CHUNK = 32  # images in memory at a time
+KINDS = ("defocus", "motion")
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+
+
+class LogitSource(Protocol):
+    """What a detector needs of `pipeline.networks.predict.Network`."""
+
+    def logits(self, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
+        """Logits (n, 4): blurred, sharp, defocus, motion."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Judgements of n images.
+
+    Attributes
+    ----------
+    cnn, features, fused : ndarray of float64, shape (n,)
+        Calibrated probabilities of blurred.
+    logit : ndarray of float64, shape (n,)
+        Calibrated fused logit; finer than the probability near 0 and 1.
+    kind : list of str
+        "sharp" where the fused verdict says so, else "defocus" or "motion".
+    thresholds : dict
+        Of the probabilities; blurred where probability >= threshold.
+    """
+
+    cnn: Floats
+    features: Floats
+    fused: Floats
+    logit: Floats
+    kind: list[str]
+    thresholds: dict[str, float]
+
+
+def _chunks(images: Iterable[Pixels]) -> Iterator[list[Pixels]]:
+    iterator = iter(images)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk
+
+
+class Detector:
+    """The trained model; load it with :meth:`Detector.load`."""
+
+    def __init__(self, network: LogitSource, model: Model, params: FeatureParams) -> None:
+        names = tuple(feature_names(params))
+        require(
+            names == model.stack.names,
+            "the model was trained on other focus measures than params.yaml asks for; "
+            "run 'make repro'",
+        )
+        self.network = network
+        self.model = model
+        self.params = params
+
+    @classmethod
+    def load(cls, cnn_folder: Path | str, fuse_folder: Path | str, params: Params) -> Detector:
+        """Read the artefacts of the stages `cnn` and `fuse`.
+
+        Raises
+        ------
+        BlurError
+            A file is missing, damaged, or belongs to other params.
+        """
+        model = Model.load(Path(fuse_folder))
+        from pipeline.networks.predict import Network  # TensorFlow takes seconds to import
+
+        return cls(Network.load(cnn_folder, params.cnn), model, params.features)
+
+    def predict(
+        self, images: Iterable[Pixels], progress: Callable[[int], object] | None = None
+    ) -> Scores:
+        """Judge working images, a few at a time, so that memory stays flat.
+
+        Parameters
+        ----------
+        images : iterable of ndarray of uint8, shape (h, w)
+            Grey, from `working_image`.
+        progress : callable, optional
+            Called with the number of images just judged, such as the `update` of a tqdm bar.
+        """
+        logits, measures = [np.zeros((0, 4))], [np.zeros((0, len(self.model.stack.names)))]
+        for chunk in _chunks(images):
+            logits.append(np.asarray(self.network.logits(chunk)))
+            measures.append(np.stack([describe(np.asarray(i), self.params) for i in chunk]))
+            if progress is not None:
+                progress(len(chunk))
+        return self.scores(np.concatenate(logits), np.concatenate(measures))
+
+    def scores(
+        self, logits: npt.NDArray[np.floating], measures: npt.NDArray[np.floating]
+    ) -> Scores:
+        """Scores from CNN logits (n, 4) and focus measures (n, F) at hand."""
+        raw = self.model.stack.logits(logits, measures)
+        probability = {
+            judge: self.model.calibrations[judge].probability(raw[judge]) for judge in JUDGES
+        }
+        blurred = probability["fused"] >= self.model.thresholds["fused"]
+        likely = np.argmax(logits[:, 2:4], axis=1)
+        return Scores(
+            cnn=probability["cnn"],
+            features=probability["features"],
+            fused=probability["fused"],
+            logit=self.model.calibrations["fused"].scaled(raw["fused"]),
+            kind=[
+                KINDS[index] if verdict else "sharp"
+                for verdict, index in zip(blurred, likely, strict=True)
+            ],
+            thresholds=dict(self.model.thresholds),
+        )

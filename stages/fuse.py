@@ -1,0 +1,24 @@
+"""Stage `fuse`: stack CNN logits and focus measures; calibration and thresholds by validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.config import load_params
+from pipeline.config.running import run
+from pipeline.data.store import Store
+from pipeline.fusion.train import fuse, read_table
+
+ARTIFACTS = Path("artifacts")
+
+
+def main() -> None:
+    """Read artifacts/load, cnn and features; write artifacts/fuse."""
+    params = load_params()
+    store = Store.open(ARTIFACTS / "load")
+    table = read_table(ARTIFACTS / "cnn", ARTIFACTS / "features", store.labels, store.splits)
+    print(fuse(table, ARTIFACTS / "fuse", params))
+
+
+if __name__ == "__main__":
+    run(main)

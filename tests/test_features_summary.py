@@ -1,0 +1,40 @@
+"""Grid of tiles and percentiles over it; what `describe` refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import BlurError, load_params
+from pipeline.features import describe
+from pipeline.features.summarise import tile_weights, weighted_percentiles
+from pipeline.features.tiles import Grid
+
+PARAMS = load_params(Path(__file__).parents[1] / "params.yaml").features
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.float32)])
+def test_wrong_array_is_refused(image: np.ndarray) -> None:
+    with pytest.raises(BlurError, match="give grey uint8"):
+        describe(image, PARAMS)
+
+
+def test_grid_covers_every_pixel_once() -> None:
+    for height, width in ((100, 333), (16, 16), (17, 768), (5, 9)):
+        grid = Grid.over(height, width, 8)
+        tiles = grid.cut(np.zeros((height, width), np.int16))
+        assert len(tiles) == grid.count and min(tile.size for tile in tiles) > 0
+        assert sum(tile.size for tile in tiles) == height * width
+
+
+def test_weighted_percentiles() -> None:
+    levels = np.array([0.0, 25.0, 50.0, 100.0])
+    ones = np.ones(5)
+    found = weighted_percentiles(np.array([5.0, 1, 4, 2, 3]), ones, levels)
+    assert found[2] == 3 and found[0] == 1 and found[3] == 5
+    heavy = weighted_percentiles(np.array([1.0, 9.0, 500.0]), np.array([1.0, 98.0, 0.0]), levels)
+    assert heavy[2] == pytest.approx(9.0, abs=0.1) and heavy[3] == 9.0
+    assert (tile_weights(np.zeros(4)) == 1).all()
+    assert (tile_weights(np.array([10.0, 1.0, 5.0])) == [10, 0, 5]).all()

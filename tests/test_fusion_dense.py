@@ -1,0 +1,137 @@
+"""The dense networks and the stage `fuse` on made-up rows."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import BlurError, Params, load_params
+from pipeline.features import feature_names
+from pipeline.fusion.model import JUDGES, Model
+
+ROOT = Path(__file__).parents[1]
+
+
+def tiny_params() -> Params:
+    params = load_params(ROOT / "params.yaml")
+    fuse = dataclasses.replace(params.fuse, hidden=(8, 4), epochs=12, members=2, batch=32)
+    features = dataclasses.replace(params.features, levels=1, tiles=3, percentiles=(50.0,))
+    return dataclasses.replace(params, fuse=fuse, features=features)
+
+
+def made_up(count: int = 240, width: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
+    """CNN logits that know the label half, and measures that know the other half."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, count)
+    sign = 2.0 * labels - 1
+    logits = np.zeros((count, 4), np.float32)
+    logits[:, 0] = 1.5 * sign + 1.5 * rng.standard_normal(count)
+    logits[:, 1] = -logits[:, 0]
+    logits[:, 2:] = rng.standard_normal((count, 2))
+    measures = rng.standard_normal((count, width)).astype(np.float32)
+    measures[:, 0] += 1.5 * sign
+    return {"labels": labels, "logits": logits, "measures": measures}
+
+
+def test_keras_and_numpy_agree() -> None:
+    from pipeline.fusion.dense import Inputs, as_member, build_dense, keras_logit
+
+    rng = np.random.default_rng(0)
+    params = tiny_params().fuse
+    inputs = Inputs(
+        rng.standard_normal((50, 9)).astype(np.float32),
+        (3 * rng.standard_normal(50)).astype(np.float32),
+        rng.integers(0, 2, 50),
+    )
+    model = build_dense(9, params)
+    member = as_member(model)
+    assert member.logit(inputs.values, inputs.base) == pytest.approx(inputs.base, abs=1e-6)
+    model.set_weights([rng.standard_normal(w.shape) for w in model.get_weights()])
+    member = as_member(model)
+    assert len(member.layers) == len(params.hidden) + 1
+    expected = keras_logit(model, inputs)
+    assert member.logit(inputs.values, inputs.base) == pytest.approx(expected, abs=1e-4)
+
+
+def write_stages(folder: Path, rows: dict[str, np.ndarray], names: list[str]) -> np.ndarray:
+    """artifacts/cnn and artifacts/features as their stages write them; returns the splits."""
+    count = len(rows["labels"])
+    splits = np.array(["train", "train", "validation", "test"] * count)[:count]
+    index = np.flatnonzero(splits != "test")
+    for part in ("cnn", "features"):
+        (folder / part).mkdir(parents=True)
+    np.savez(folder / "cnn" / "logits.npz", index=index, logits=rows["logits"][index])
+    back = index[::-1]  # stages need not agree on the order of rows
+    np.savez(
+        folder / "features" / "features.npz",
+        index=back,
+        values=rows["measures"][back],
+        names=np.array(names),
+    )
+    return splits
+
+
+def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    from pipeline.fusion.train import fuse, read_table
+
+    params = tiny_params()
+    names = feature_names(params.features)
+    rows = made_up(400, len(names))
+    splits = write_stages(tmp_path, rows, names)
+    table = read_table(tmp_path / "cnn", tmp_path / "features", rows["labels"], splits)
+    assert (table.measures == rows["measures"][table.index]).all()
+    line = fuse(table, tmp_path / "first", params)
+    assert "validation AUC: cnn 0." in line
+    fuse(table, tmp_path / "second", params)
+    written = sorted(path.name for path in (tmp_path / "first").iterdir())
+    expected = ["features.npz", "fused.npz", "history.csv", "model.json", "validation.npz"]
+    assert written == expected
+    for name in expected:
+        same = (tmp_path / "second" / name).read_bytes()
+        assert (tmp_path / "first" / name).read_bytes() == same, name
+
+    validation = dict(np.load(tmp_path / "first" / "validation.npz"))
+    held = splits == "validation"
+    assert (validation["label"] == rows["labels"][held]).all()
+    areas = {judge: roc_auc_score(validation["label"], validation[judge]) for judge in JUDGES}
+    assert areas["fused"] > max(areas["cnn"], areas["features"]) > 0.7, areas
+    model = Model.load(tmp_path / "first")
+    sharp = validation["label"] == 0
+    for judge in JUDGES:
+        rate = (validation[judge][sharp] >= model.thresholds[judge]).mean()
+        assert rate <= params.threshold.max_false_alarm_rate
+    raw = model.stack.logits(rows["logits"][held], rows["measures"][held])
+    again = model.calibrations["fused"].probability(raw["fused"])
+    assert again == pytest.approx(validation["fused"], abs=1e-12)
+    with (tmp_path / "first" / "history.csv").open() as file:
+        history = list(csv.DictReader(file))
+    assert len(history) == 2 * params.fuse.members * params.fuse.epochs
+    assert json.loads((tmp_path / "first" / "model.json").read_text())["features"] == names
+
+
+def test_rows_must_match_the_store(tmp_path: Path) -> None:
+    from pipeline.fusion.train import Table, read_table
+
+    rows = made_up(40, 3)
+    splits = write_stages(tmp_path, rows, ["a", "b", "c"])
+    leaking = np.where(np.arange(40) == 0, "test", splits)
+    with pytest.raises(BlurError, match="other rows than train and validation"):
+        read_table(tmp_path / "cnn", tmp_path / "features", rows["labels"], leaking)
+    with pytest.raises(BlurError, match="run the stage cnn"):
+        read_table(tmp_path / "none", tmp_path / "features", rows["labels"], splits)
+    with pytest.raises(BlurError, match="the train rows hold one class only"):
+        Table(
+            np.arange(4),
+            np.array([0, 0, 0, 1]),
+            np.array([True, True, False, False]),
+            rows["logits"][:4],
+            rows["measures"][:4],
+            ("a", "b", "c"),
+        )
