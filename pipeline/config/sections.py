@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.config.checks import fraction, not_negative, positive, sizes
 from pipeline.config.errors import require
-
-
-def _positive(section: str, **values: float) -> None:
-    for name, value in values.items():
-        require(value > 0, f"params: {section}.{name} is {value}, must be above 0")
-
-
-def _fraction(section: str, **values: float) -> None:
-    for name, value in values.items():
-        require(0 < value < 1, f"params: {section}.{name} is {value}, must lie between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -47,7 +38,7 @@ class SampleParams:
     supersampled: float
 
     def __post_init__(self) -> None:
-        _positive(
+        positive(
             "sample",
             training_scenes=self.training_scenes,
             natural_scenes=self.natural_scenes,
@@ -77,8 +68,8 @@ class SplitParams:
     folds: int
 
     def __post_init__(self) -> None:
-        _fraction("split", validation_fraction=self.validation_fraction)
-        _fraction("split", test_fraction=self.test_fraction)
+        fraction("split", validation_fraction=self.validation_fraction)
+        fraction("split", test_fraction=self.test_fraction)
         require(self.folds >= 2, f"params: split.folds is {self.folds}, must be at least 2")
 
 
@@ -89,7 +80,7 @@ class LoadParams:
     shard_images: int
 
     def __post_init__(self) -> None:
-        _positive("load", shard_images=self.shard_images)
+        positive("load", shard_images=self.shard_images)
 
 
 @dataclass(frozen=True)
@@ -100,7 +91,7 @@ class ComputeParams:
     workers: int
 
     def __post_init__(self) -> None:
-        _positive("compute", threads=self.threads)
+        positive("compute", threads=self.threads)
         require(self.workers >= 0, "params: compute.workers is negative")
 
 
@@ -108,6 +99,7 @@ class ComputeParams:
 class CnnParams:
     """The convolutional network and its training."""
 
+    patterns: int
     filters: tuple[int, ...]
     dropout: float
     epochs: int
@@ -125,10 +117,14 @@ class CnnParams:
     check_images: int
 
     def __post_init__(self) -> None:
-        _positive("cnn", wide_every=self.wide_every, check_images=self.check_images)
-        require(len(self.filters) >= 2, "params: cnn.filters needs at least two numbers")
-        _positive("cnn", epochs=self.epochs, steps_per_epoch=self.steps_per_epoch, crops=self.crops)
-        _positive("cnn", learning_rate=self.learning_rate, wide_crops=self.wide_crops)
+        positive("cnn", wide_every=self.wide_every, check_images=self.check_images)
+        sizes("cnn", "filters", self.filters)
+        require(1 <= self.patterns <= 63, "params: cnn.patterns must lie in 1..63 (8x8 DCT)")
+        not_negative("cnn", weight_decay=self.weight_decay, kind_weight=self.kind_weight)
+        smoothed = f"params: cnn.label_smoothing is {self.label_smoothing}, must be in 0..1"
+        require(0 <= self.label_smoothing < 1, smoothed)
+        positive("cnn", epochs=self.epochs, steps_per_epoch=self.steps_per_epoch, crops=self.crops)
+        positive("cnn", learning_rate=self.learning_rate, wide_crops=self.wide_crops)
         require(min(self.crop_side, self.wide_crop_side) >= 32, "params: cnn crops below 32 px")
         require(0 <= self.dropout < 1, f"params: cnn.dropout is {self.dropout}, must be in 0..1")
 
@@ -142,7 +138,7 @@ class FeatureParams:
     percentiles: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        _positive("features", levels=self.levels, tiles=self.tiles)
+        positive("features", levels=self.levels, tiles=self.tiles)
         require(
             bool(self.percentiles) and all(0 <= p <= 100 for p in self.percentiles),
             "params: features.percentiles must be numbers from 0 to 100",
@@ -163,8 +159,10 @@ class FuseParams:
     clip: float
 
     def __post_init__(self) -> None:
-        _positive("fuse", epochs=self.epochs, batch=self.batch, members=self.members)
-        _positive("fuse", learning_rate=self.learning_rate, clip=self.clip)
+        positive("fuse", epochs=self.epochs, batch=self.batch, members=self.members)
+        positive("fuse", learning_rate=self.learning_rate, clip=self.clip)
+        sizes("fuse", "hidden", self.hidden)
+        not_negative("fuse", weight_decay=self.weight_decay)
         require(0 <= self.dropout < 1, f"params: fuse.dropout is {self.dropout}, must be in 0..1")
 
 
@@ -175,7 +173,7 @@ class ThresholdParams:
     max_false_alarm_rate: float
 
     def __post_init__(self) -> None:
-        _fraction("threshold", max_false_alarm_rate=self.max_false_alarm_rate)
+        fraction("threshold", max_false_alarm_rate=self.max_false_alarm_rate)
 
 
 @dataclass(frozen=True)
@@ -187,5 +185,5 @@ class EvaluateParams:
     worst_images: int
 
     def __post_init__(self) -> None:
-        _positive("evaluate", resamples=self.resamples, calibration_bins=self.calibration_bins)
-        _positive("evaluate", worst_images=self.worst_images)
+        positive("evaluate", resamples=self.resamples, calibration_bins=self.calibration_bins)
+        positive("evaluate", worst_images=self.worst_images)

@@ -1,0 +1,163 @@
+"""Fit one network: steps on crops, checked on whole working images, the best weights kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from sklearn.metrics import log_loss, roc_auc_score
+
+from pipeline.config.progress import progress_bar
+from pipeline.config.sections import CnnParams
+from pipeline.networks.crops import Pixels, augment, pad_to, telling_crop
+from pipeline.networks.model import KINDS, build_network
+from pipeline.networks.predict import whole_image_logits
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Labelled images of one fit; `image(i)` gives row i of the store."""
+
+    image: Callable[[int], Pixels]
+    labels: npt.NDArray[np.int64]
+    kinds: tuple[str, ...]
+    train: npt.NDArray[np.int64]
+    validation: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the history."""
+
+    fit: str
+    epoch: int
+    loss: float
+    validation_loss: float
+    validation_auc: float
+
+
+def make_deterministic(seed: int, threads: int) -> None:
+    """Seed Keras and TensorFlow and fix the thread count, so that two runs give the same bytes."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    cv2.setNumThreads(1)
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError:  # TensorFlow has run already in this process: the count stands
+        pass
+
+
+def _targets(material: Material, rows: npt.NDArray[np.int64]) -> Floats:
+    """Columns: label, one for each kind, and whether the kind is known."""
+    target = np.zeros((len(rows), 2 + len(KINDS)), np.float32)
+    target[:, 0] = material.labels[rows]
+    for line, row in enumerate(rows):
+        kind = material.kinds[row]
+        if kind in KINDS:
+            target[line, 1 + KINDS.index(kind)] = 1
+            target[line, -1] = 1
+    return target
+
+
+def _batch(
+    material: Material, params: CnnParams, step: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Crops (n, side, side, 1) of random training images and their targets."""
+    wide = step % params.wide_every == params.wide_every - 1
+    side, count = params.crop_side, params.crops
+    if wide:
+        side, count = params.wide_crop_side, params.wide_crops
+    rows = rng.choice(material.train, count, replace=len(material.train) < count)
+    crops = []
+    for row in rows:
+        tries = int(rng.integers(1, 3)) if wide else int(rng.integers(1, 9))
+        crop = telling_crop(material.image(int(row)), side, tries, rng)
+        crops.append(augment(crop, rng) if params.augment else crop)
+    return np.stack(crops)[..., None].astype(np.float32), _targets(material, rows)
+
+
+def _losses(params: CnnParams, target: Any, logits: Any) -> Any:
+    """Blurred or not, plus the kind where it is known."""
+    smoothed = target[:, :1] * (1 - params.label_smoothing) + params.label_smoothing / 2
+    blurred = tf.nn.sigmoid_cross_entropy_with_logits(smoothed, logits[:, :1])
+    kind = tf.nn.softmax_cross_entropy_with_logits(target[:, 1:-1], logits[:, 1:])
+    return tf.reduce_mean(blurred) + params.kind_weight * tf.reduce_mean(kind * target[:, -1])
+
+
+def _train_step(model: keras.Model, optimizer: Any, params: CnnParams) -> Callable[..., Any]:
+    signature = [
+        tf.TensorSpec((None, None, None, 1), tf.float32),
+        tf.TensorSpec((None, 2 + len(KINDS)), tf.float32),
+    ]
+
+    @tf.function(input_signature=signature)
+    def step(images: Any, target: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = _losses(params, target, model(images, training=True))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    return step
+
+
+def fit_network(
+    name: str, material: Material, params: CnnParams, seed: int
+) -> tuple[keras.Model, list[Epoch]]:
+    """Train one network from random weights.
+
+    Returns
+    -------
+    model : keras.Model
+        With the weights of the epoch of least validation loss.
+    history : list of Epoch
+    """
+    rng = np.random.default_rng(seed)
+    keras.utils.set_random_seed(seed)
+    model = build_network(params)
+    total = params.epochs * params.steps_per_epoch
+    warmup = max(1, total // 20)
+    rate = keras.optimizers.schedules.CosineDecay(
+        params.learning_rate / 20,
+        total - warmup,
+        0.01,
+        warmup_target=params.learning_rate,
+        warmup_steps=warmup,
+    )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=params.weight_decay, clipnorm=1.0)
+    step = _train_step(model, optimizer, params)
+    history: list[Epoch] = []
+    best: list[Any] = model.get_weights()
+    with progress_bar(total, f"cnn {name}", "step") as bar:
+        for epoch in range(params.epochs):
+            losses = []
+            for index in range(params.steps_per_epoch):
+                losses.append(float(step(*_batch(material, params, index, rng))))
+                bar.update()
+            history.append(_check(name, epoch, float(np.mean(losses)), model, material))
+            if history[-1].validation_loss <= min(line.validation_loss for line in history):
+                best = model.get_weights()
+    model.set_weights(best)
+    return model, history
+
+
+def _check(name: str, epoch: int, loss: float, model: keras.Model, material: Material) -> Epoch:
+    """Judge whole validation images."""
+    images = (pad_to(material.image(int(row)), 32) for row in material.validation)
+    logits = whole_image_logits(model, images)[:, 0].astype(np.float64)
+    labels = material.labels[material.validation]
+    probability = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+    both = len(set(labels.tolist())) > 1
+    auc = float(roc_auc_score(labels, logits)) if both else float("nan")
+    return Epoch(name, epoch, loss, float(log_loss(labels, probability, labels=[0, 1])), auc)

@@ -1,0 +1,123 @@
+"""The convolutional network: local logits on a coarse map, pooled with learned attention.
+
+Fully convolutional, so that it trains on crops and judges whole working images. It begins with a
+fixed local spectrum at full resolution, where mild blur survives; block DCTs as a cue to blur go
+back to Marichal, Ma and Zhang, "Blur determination in the compressed domain using DCT
+information", ICIP 1999. Attention-based pooling after Ilse, Tomczak and Welling, "Attention-based
+deep multiple instance learning", ICML 2018: what matters is the most telling place, not the
+average one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import layers, ops
+
+from pipeline.config.sections import CnnParams
+
+# Columns of the network's answer; the last three name the kind.
+LOGITS = ("blurred", "sharp", "defocus", "motion")
+KINDS = LOGITS[1:]
+
+
+@keras.saving.register_keras_serializable("blur_fusion")
+class AttentionPooling(layers.Layer):
+    """Average local logits with weights from a softmax over all places.
+
+    Input (batch, h, w, 1 + n): an attention score and n logits; output (batch, n).
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Pool over height and width."""
+        count = ops.shape(inputs)[1] * ops.shape(inputs)[2]
+        places = ops.reshape(inputs, (-1, count, inputs.shape[-1]))
+        weights = ops.softmax(places[:, :, :1], axis=1)
+        return ops.sum(weights * places[:, :, 1:], axis=1)
+
+
+@keras.saving.register_keras_serializable("blur_fusion")
+class LogMagnitude(layers.Layer):
+    """Logarithm of the size of each response: contrast becomes an offset, ratios differences."""
+
+    def call(self, inputs: Any) -> Any:
+        """Floor at 1/8 of a grey level, about what 8-bit rounding leaves."""
+        return ops.log(ops.abs(inputs) + 0.125)
+
+
+class _CosinePatterns(keras.initializers.Initializer):
+    """Initialise a convolution with `cosine_basis`."""
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        return ops.convert_to_tensor(cosine_basis(shape[0], shape[-1]), dtype=dtype)
+
+
+def cosine_basis(side: int, count: int) -> npt.NDArray[np.float32]:
+    """The `count` lowest patterns of a two-dimensional DCT but the constant one.
+
+    Returns
+    -------
+    ndarray of float32, shape (side, side, 1, count)
+        Orthonormal convolution kernels.
+    """
+    place = np.arange(side) + 0.5
+    waves = np.stack([np.cos(np.pi * f * place / side) for f in range(side)])
+    waves /= np.linalg.norm(waves, axis=1, keepdims=True)
+    pairs = sorted(np.ndindex(side, side), key=lambda p: (p[0] ** 2 + p[1] ** 2, p))[1 : count + 1]
+    kernels = np.stack([np.outer(waves[row], waves[column]) for row, column in pairs], axis=-1)
+    return kernels[:, :, None, :].astype(np.float32)
+
+
+def _block(x: Any, filters: int, stride: int, name: str) -> Any:
+    """3x3 convolution, batch normalisation, rectifier."""
+    x = layers.Conv2D(filters, 3, stride, padding="same", use_bias=False, name=name)(x)
+    x = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _local_spectrum(image: Any, count: int) -> Any:
+    """Logarithms of a DCT of overlapping 8x8 blocks, four pixels apart, scaled to about -1..3.
+
+    The patterns stay fixed: the logarithm's gradient explodes near zero, and trained patterns
+    learned far worse (crop AUC 0.84 against 0.90 after 250 steps).
+    """
+    blocks = layers.Conv2D(
+        count,
+        8,
+        4,
+        padding="same",
+        use_bias=False,
+        trainable=False,
+        kernel_initializer=_CosinePatterns(),
+        name="blocks",
+    )(image)
+    return layers.Rescaling(0.6, offset=-0.3, name="rescale")(LogMagnitude(name="log")(blocks))
+
+
+def build_network(params: CnnParams) -> keras.Model:
+    """Build the network with random weights.
+
+    Returns
+    -------
+    keras.Model
+        Maps grey images (batch, H, W, 1), float32 of 0..255, H and W free, to logits (batch, 4)
+        in the order of `LOGITS`.
+    """
+    image = layers.Input((None, None, 1), name="image")
+    x = spectrum = _local_spectrum(image, params.patterns)
+    for index, filters in enumerate(params.filters):
+        x = _block(x, filters, 2, f"block{index}")
+    x = _block(x, params.filters[-1], 1, "context")
+    x = layers.SpatialDropout2D(params.dropout, name="dropout")(x)
+    # Attention starts out where the local spectrum is strong: an empty sky tells nothing.
+    stride = 2 ** len(params.filters)
+    content = layers.AveragePooling2D(stride, padding="same", name="content")(spectrum)
+    prior = keras.initializers.Constant(2.0 / params.patterns)
+    score = layers.Conv2D(1, 1, kernel_initializer=prior, name="content_score")(content)
+    score = layers.Add(name="score")([score, layers.Conv2D(1, 1, name="context_score")(x)])
+    logits = layers.Conv2D(len(LOGITS), 1, name="local_logits")(x)
+    local = layers.Concatenate(name="local")([score, logits])
+    return keras.Model(image, AttentionPooling(name="attention")(local), name="blur_cnn")

@@ -1,0 +1,60 @@
+"""Judge whole working images with a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from pipeline.config import BlurError
+from pipeline.config.sections import CnnParams
+from pipeline.networks.crops import Pixels, pad_to
+from pipeline.networks.model import LOGITS, build_network
+
+SMALLEST = 32
+
+
+def whole_image_logits(model: keras.Model, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
+    """Logits (n, 4) float32 of grey uint8 images of any size, one at a time."""
+    signature = [tf.TensorSpec((None, None, None, 1), tf.float32)]
+    call = tf.function(lambda batch: model(batch, training=False), input_signature=signature)
+    rows = []
+    for image in images:
+        batch = pad_to(image, SMALLEST)[None, :, :, None].astype(np.float32)
+        rows.append(call(tf.constant(batch)).numpy()[0])
+    return np.asarray(rows, np.float32).reshape(-1, len(LOGITS))
+
+
+class Network:
+    """A trained network, loaded from the weights that the `cnn` stage wrote."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+
+    @classmethod
+    def load(cls, folder: Path | str, params: CnnParams) -> Network:
+        """Read `final.weights.h5` below `folder`.
+
+        Raises
+        ------
+        BlurError
+            There are no weights, or they belong to another network.
+        """
+        path = Path(folder) / "final.weights.h5"
+        model = build_network(params)
+        try:
+            model.load_weights(path)
+        except FileNotFoundError:
+            raise BlurError(f"{path}: no weights; run 'make repro' first") from None
+        except (ValueError, OSError) as error:
+            line = str(error).splitlines()[0]
+            raise BlurError(f"{path}: do not fit cnn.filters in params.yaml ({line})") from None
+        return cls(model)
+
+    def logits(self, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
+        """Logits (n, 4) in the order of `LOGITS`; see `whole_image_logits`."""
+        return whole_image_logits(self.model, images)
