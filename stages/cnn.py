@@ -4,11 +4,12 @@ from pathlib import Path
 
 from pipeline.config import load_params
 from pipeline.config.running import run
-from pipeline.networks.crossfit import cross_fit
 
 
 def main() -> None:
     """Read artifacts/load, write artifacts/cnn."""
+    from pipeline.networks.crossfit import cross_fit
+
     print(cross_fit(Path("artifacts/load"), Path("artifacts/cnn"), load_params()))
 
 

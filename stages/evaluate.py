@@ -6,16 +6,17 @@ from pathlib import Path
 
 from pipeline.config import load_params
 from pipeline.config.running import run
-from pipeline.data.store import Store
-from pipeline.evaluation.report import as_json
-from pipeline.evaluation.run import evaluate, write_evaluation
-from pipeline.fusion.predict import Detector
 
 ARTIFACTS = Path("artifacts")
 
 
 def main() -> None:
     """Write `artifacts/evaluate`, and the speed where nothing depends on it."""
+    from pipeline.data.store import Store
+    from pipeline.evaluation.report import as_json
+    from pipeline.evaluation.run import evaluate, write_evaluation
+    from pipeline.fusion.predict import Detector
+
     params = load_params()
     store = Store.open(ARTIFACTS / "load")
     detector = Detector.load(ARTIFACTS / "cnn", ARTIFACTS / "fuse", params)

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from pipeline.config import load_params
 from pipeline.config.running import run
-from pipeline.data.store import Store
-from pipeline.fusion.train import fuse, read_table
 
 ARTIFACTS = Path("artifacts")
 
 
 def main() -> None:
     """Read artifacts/load, cnn and features; write artifacts/fuse."""
+    from pipeline.data.store import Store
+    from pipeline.fusion.train import fuse, read_table
+
     params = load_params()
     store = Store.open(ARTIFACTS / "load")
     table = read_table(ARTIFACTS / "cnn", ARTIFACTS / "features", store.labels, store.splits)

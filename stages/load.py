@@ -6,14 +6,15 @@ from pathlib import Path
 
 from pipeline.config import load_params
 from pipeline.config.running import run
-from pipeline.data import Store, open_dataset, write_store
-from pipeline.data.split import assign_splits
 
 FOLDER = Path("artifacts/load")
 
 
 def main() -> None:
     """Read `params.yaml` and the data set it names; write `artifacts/load`."""
+    from pipeline.data import Store, open_dataset, write_store
+    from pipeline.data.split import assign_splits
+
     params = load_params()
     chosen = params.dataset
     dataset = open_dataset(

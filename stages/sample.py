@@ -4,11 +4,12 @@ from pathlib import Path
 
 from pipeline.config import load_params
 from pipeline.config.running import run
-from pipeline.synthesis.tree import write_sample
 
 
 def main() -> None:
     """Render what `sample` in params.yaml asks for."""
+    from pipeline.synthesis.tree import write_sample
+
     params = load_params()
     root = Path("data/sample")
     count = write_sample(root, params.sample, params.seed, params.compute.workers)

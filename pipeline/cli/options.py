@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import IO, Any, TypeVar
 
 import click
 
+from pipeline.config.extras import needs_train_line, train_installed
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_TRAIN = ("tensorflow", "sklearn", "openpyxl")
 LAYOUTS = ("auto", "certh", "folders", "labels")  # as in pipeline.data.open, which needs numpy
 
 
@@ -24,23 +24,14 @@ class ErrorLine(click.ClickException):
         click.echo(f"error: {self.format_message()}", file=file, err=True)
 
 
-def _installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
-
-
 def needs_train(command: str) -> Callable[[Command], Command]:
     """Refuse to run `command` in one line where the extra `train` is not installed."""
 
     def decorate(function: Command) -> Command:
         @wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            if not all(_installed(module) for module in _TRAIN):
-                raise ErrorLine(
-                    f"'{command}' needs the extra 'train': pip install 'blur-fusion[train]'"
-                )
+            if not train_installed():
+                raise ErrorLine(needs_train_line(f"'{command}'"))
             return function(*args, **kwargs)
 
         return checked  # type: ignore[return-value]

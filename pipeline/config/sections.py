@@ -119,6 +119,7 @@ class CnnParams:
     def __post_init__(self) -> None:
         positive("cnn", wide_every=self.wide_every, check_images=self.check_images)
         sizes("cnn", "filters", self.filters)
+        require(bool(self.filters), "params: cnn.filters is empty")
         require(1 <= self.patterns <= 63, "params: cnn.patterns must lie in 1..63 (8x8 DCT)")
         not_negative("cnn", weight_decay=self.weight_decay, kind_weight=self.kind_weight)
         smoothed = f"params: cnn.label_smoothing is {self.label_smoothing}, must be in 0..1"

@@ -1,0 +1,155 @@
+"""`dvc repro` on a tiny configuration, in copies of the project of their own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Tree
+from tiny_project import STAGES, clone, contents, ran, repro, run, state, switch
+
+from pipeline.evaluation.metrics import METRICS
+
+MODELS = ("constant", "laplacian", "cnn", "features", "fused")
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A clone after its first repro, and what that said."""
+    folder = clone(tmp_path_factory.mktemp("first") / "project")
+    return folder, repro(folder)
+
+
+@pytest.fixture(scope="module")
+def report(first: tuple[Path, str]) -> dict[str, Any]:
+    return json.loads((first[0] / "artifacts/evaluate/metrics.json").read_text("utf-8"))
+
+
+def test_repro_runs_all_stages(first: tuple[Path, str]) -> None:
+    folder, output = first
+    assert ran(output) == list(STAGES)
+    assert (folder / "dvc.lock").is_file()
+    for stage in STAGES[1:]:
+        assert any((folder / "artifacts" / stage).iterdir())
+
+
+def test_metrics_are_whole(report: dict[str, Any]) -> None:
+    subsets = {"natural", "digital"}
+    assert set(report["dataset"]["subsets"]) == subsets
+    for model in MODELS:
+        assert set(report[model]["subsets"]) == subsets
+        for part in (report[model]["overall"], *report[model]["subsets"].values()):
+            assert set(part) == {"counts", *METRICS}
+            for metric in METRICS:
+                cell = part[metric]
+                # Resampling adds to a calibration error: its interval may lie above it.
+                value = cell["low"] if metric == "calibration_error" else cell["value"]
+                assert cell["low"] <= value <= cell["high"]
+                assert metric == "log_loss" or 0 <= cell["low"] <= cell["high"] <= 1
+    assert report["constant"]["overall"]["auc"]["value"] == 0.5
+
+
+def test_table_names_data_set_and_digest(first: tuple[Path, str], report: dict[str, Any]) -> None:
+    lines = run(first[0], "-m", "pipeline.evaluation.show").stdout.splitlines()
+    digest = json.loads((first[0] / "artifacts/load/dataset.json").read_text("utf-8"))["digest"]
+    assert lines[0].startswith(f"data set sample {digest[:12]}: ")
+    assert report["dataset"]["digest"] == digest
+    assert {line.split()[0] for line in lines if line.split()} >= set(MODELS)
+
+
+def test_dvc_shows_metrics_side_by_side(first: tuple[Path, str], report: dict[str, Any]) -> None:
+    shown = json.loads(run(first[0], "-m", "dvc", "metrics", "show", "--json").stdout)
+    files = shown[""]["data"]
+    for model in ("cnn", "fused"):
+        values = files[f"artifacts/evaluate/{model}.json"]["data"]
+        assert values["auc"] == report[model]["overall"]["auc"]["value"]
+
+
+def test_test_rows_stay_unseen_until_the_end(first: tuple[Path, str]) -> None:
+    from pipeline.data import Store
+
+    artifacts = first[0] / "artifacts"
+    test = set(np.flatnonzero(Store.open(artifacts / "load").splits == "test").tolist())
+    assert test
+    for name in ("cnn/logits", "features/features", "fuse/validation"):
+        with np.load(artifacts / f"{name}.npz") as arrays:
+            assert not test & set(arrays["index"].tolist()), name
+
+
+def test_second_repro_runs_no_stage(first: tuple[Path, str]) -> None:
+    before = contents(first[0] / "artifacts")
+    output = repro(first[0])
+    assert ran(output) == [] and "up to date" in output
+    assert contents(first[0] / "artifacts") == before
+
+
+def test_held_out_set_as_json(first: tuple[Path, str], folder_tree: Tree) -> None:
+    root = folder_tree()
+    before = contents(root)
+    done = run(first[0], "-m", "stages.test", str(root), "--json")
+    found = json.loads(done.stdout)
+    assert found["dataset"]["images"] == 20 and found["dataset"]["blurred"] == 10
+    assert set(found) >= {*MODELS, "laplacian_470", "wrong", "unreadable", "notes"}
+    assert found["laplacian_470"]["threshold"] == 470
+    verdicts = found["fused"]["overall"]["counts"]
+    missed = verdicts["blurred"] - verdicts["found"] + verdicts["flagged"]
+    assert len(found["wrong"]) == missed
+    assert contents(root) == before
+    again = run(first[0], "-m", "stages.test", str(root), "--json")
+    assert again.stdout == done.stdout
+
+
+def test_another_clone_gives_the_same_bytes(first: tuple[Path, str], tmp_path: Path) -> None:
+    folder = tmp_path / "second"
+    subprocess.run(["git", "clone", "-q", str(first[0]), str(folder)], check=True)
+    output = repro(folder, "--force", "--no-run-cache")
+    assert ran(output) == list(STAGES)
+    for part in ("data/sample", *(f"artifacts/{stage}" for stage in STAGES[1:])):
+        ours, theirs = contents(first[0] / part), contents(folder / part)
+        assert sorted(ours) == sorted(theirs) and ours
+        assert [name for name in ours if ours[name] != theirs[name]] == [], part
+
+
+def test_a_users_data_set_is_never_touched(
+    first: tuple[Path, str],
+    certh_tree: Callable[..., Path],
+    report: dict[str, Any],
+) -> None:
+    folder = first[0]
+    own = folder / "data/certh"
+    shutil.copytree(certh_tree(), own)
+    (own / "my notes.txt").write_text("not an image, not yours", encoding="utf-8")
+    (own / "TrainingSet/Undistorted/.hidden").write_bytes(b"\0\1")
+    before, sample = state(own), contents(folder / "data/sample")
+    kept = contents(folder / "artifacts/evaluate")
+    switch(folder, "certh")
+    assert ran(repro(folder)) == list(STAGES[1:])
+    line = run(folder, "-m", "pipeline.evaluation.show").stdout.splitlines()[0]
+    assert line.startswith("data set certh ")
+    assert state(own) == before
+    switch(folder, "sample")
+    # All comes from DVC's cache of runs, which knows no stage with a plain output kept in Git.
+    assert set(ran(repro(folder))) <= {"evaluate"}
+    assert state(own) == before
+    assert contents(folder / "data/sample") == sample
+    assert contents(folder / "artifacts/evaluate") == kept
+
+
+def test_a_data_set_that_is_missing_is_said_in_one_line(first: tuple[Path, str]) -> None:
+    switch(first[0], "nowhere")
+    try:
+        done = run(first[0], "-m", "dvc", "repro", fails=True)
+        assert done.returncode != 0
+        assert "data/nowhere" in done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+        direct = run(first[0], "-m", "stages.load", fails=True)
+        assert direct.returncode == 1
+        assert direct.stderr.splitlines()[-1].startswith("error: data/nowhere: no such folder")
+    finally:
+        switch(first[0], "sample")

@@ -1,0 +1,167 @@
+"""Fits: the same seed gives the same weights; no row is judged by a network that saw it."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY, write_photo
+from test_networks import TINY, noise
+
+from pipeline.config import BlurError, Params, load_params
+from pipeline.data import Store, open_dataset, write_store
+from pipeline.data.split import assign_splits
+from pipeline.networks.crossfit import _plan, cross_fit
+
+Arrays = dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    committed = load_params(REPOSITORY / "params.yaml")
+    return dataclasses.replace(
+        committed,
+        cnn=TINY,
+        split=dataclasses.replace(committed.split, folds=2),
+        compute=dataclasses.replace(committed.compute, threads=1, workers=1),
+        image=dataclasses.replace(committed.image, long_side=96),
+    )
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Store:
+    root = tmp_path_factory.mktemp("own")
+    for scene in range(24):
+        write_photo(root / "sharp" / f"a{scene}.jpg", seed=scene)
+        write_photo(root / "blurred" / f"b{scene}.jpg", seed=500 + scene, blurred=True)
+    dataset = open_dataset(root)
+    rows = assign_splits(dataset, params.split, seed=1)
+    folder = tmp_path_factory.mktemp("load")
+    write_store(dataset, rows, folder, params.image, params.load, workers=1)
+    return Store.open(folder)
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory, store: Store, params: Params) -> Path:
+    target = tmp_path_factory.mktemp("cnn")
+    line = cross_fit(store.folder, target, params)
+    assert line.startswith(f"{params.split.folds + 1} fits") and "\n" not in line
+    return target
+
+
+def test_plan_keeps_judged_rows_apart(store: Store, params: Params) -> None:
+    plan = {name: rows for name, *rows in _plan(store, params)}
+    assert set(plan) == {"final", *(f"fold_{k}" for k in range(params.split.folds))}
+    test = set(np.flatnonzero(store.splits == "test").tolist())
+    train = set(np.flatnonzero(store.splits == "train").tolist())
+    validation = set(np.flatnonzero(store.splits == "validation").tolist())
+    assert test and validation
+    for name, (fitted_on, watched, judged) in plan.items():
+        assert not set(fitted_on) & set(judged), name
+        assert not (set(fitted_on) | set(watched) | set(judged)) & test, name
+        assert set(fitted_on) <= train and set(watched) <= validation
+        assert len(watched) <= 2 * params.cnn.check_images
+        seen = {store.rows[i].key for i in fitted_on}
+        assert not seen & {store.rows[i].key for i in judged}, f"{name}: a scene straddles"
+    assert set(plan["final"][0]) == train and set(plan["final"][2]) == validation
+    judged = Counter(i for name, rows in plan.items() if name != "final" for i in rows[2].tolist())
+    assert set(judged) == train and set(judged.values()) == {1}
+
+
+def test_logits_hold_train_and_validation_rows_once(fitted: Path, store: Store) -> None:
+    with np.load(fitted / "logits.npz") as arrays:
+        index, logits = arrays["index"], arrays["logits"]
+    assert index.tolist() == np.flatnonzero(store.splits != "test").tolist()
+    assert logits.shape == (len(index), 4) and logits.dtype == np.float32
+    assert np.isfinite(logits).all()
+
+
+def test_each_row_is_judged_by_the_network_of_its_fold(
+    fitted: Path, store: Store, params: Params
+) -> None:
+    from pipeline.networks.model import build_network
+    from pipeline.networks.predict import Network, whole_image_logits
+
+    with np.load(fitted / "logits.npz") as arrays:
+        logits = dict(zip(arrays["index"].tolist(), arrays["logits"], strict=True))
+    model = build_network(params.cnn)
+    for name, _, _, judged in _plan(store, params):
+        model.load_weights(fitted / f"{name}.weights.h5")
+        again = whole_image_logits(model, (store.image(int(row)) for row in judged))
+        kept = np.stack([logits[int(row)] for row in judged])
+        assert again == pytest.approx(kept, abs=1e-4), name
+    final = Network.load(fitted, params.cnn).logits([noise(40, 60)])
+    model.load_weights(fitted / "final.weights.h5")
+    assert final == pytest.approx(whole_image_logits(model, [noise(40, 60)]), abs=1e-5)
+
+
+def test_history_tells_every_epoch_of_every_fit(fitted: Path, params: Params) -> None:
+    with (fitted / "history.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    expected = {
+        (fit, str(epoch))
+        for fit in ("final", *(f"fold_{k}" for k in range(params.split.folds)))
+        for epoch in range(params.cnn.epochs)
+    }
+    assert {(line["fit"], line["epoch"]) for line in lines} == expected
+    assert len(lines) == len(expected)
+    for line in lines:
+        assert 0 < float(line["loss"]) < 20 and 0 < float(line["validation_loss"]) < 20
+        assert 0 <= float(line["validation_auc"]) <= 1
+
+
+def test_the_same_seed_gives_the_same_weights(fitted: Path, store: Store, params: Params) -> None:
+    from pipeline.networks.fit import Material, fit_network, make_deterministic
+    from pipeline.networks.model import build_network
+
+    def weights(model: Any) -> list[np.ndarray]:
+        return [np.asarray(values) for values in model.get_weights()]
+
+    def fresh(seed: int) -> bytes:
+        make_deterministic(seed, 1)
+        return b"".join(values.tobytes() for values in weights(build_network(params.cnn)))
+
+    assert fresh(5) == fresh(5) != fresh(6)
+    seed = params.seed * 1000
+    make_deterministic(seed, 1)
+    (_, train, watched, _), *_ = _plan(store, params)
+    material = Material(store.image, store.labels, tuple(store.kinds), train, watched)
+    again, _ = fit_network("final", material, params.cnn, seed)
+    written = build_network(params.cnn)
+    written.load_weights(fitted / "final.weights.h5")
+    pairs = zip(weights(written), weights(again), strict=True)
+    assert all(np.array_equal(before, after) for before, after in pairs)
+
+
+def test_training_learns_what_is_easy(store: Store, params: Params) -> None:
+    from pipeline.networks.fit import Material, fit_network, make_deterministic
+
+    make_deterministic(1, 1)
+    rows = np.arange(8)
+    labels = 1 - rows % 2
+    flat = np.full((64, 64), 9, np.uint8)
+    images = [flat if label else noise(64, 64, row) for row, label in enumerate(labels)]
+    cnn = dataclasses.replace(params.cnn, epochs=5, steps_per_epoch=20, augment=False)
+    kinds = tuple("sharp" if label == 0 else "defocus" for label in labels)
+    material = Material(lambda row: images[row], labels, kinds, rows, rows)
+    _, history = fit_network("final", material, cnn, seed=1)
+    assert history[-1].validation_auc == 1.0
+    assert history[-1].loss < history[0].loss
+    assert history[-1].validation_loss < history[0].validation_loss
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+def test_weights_that_are_missing_or_of_another_network(fitted: Path, params: Params) -> None:
+    from pipeline.networks.predict import Network
+
+    with pytest.raises(BlurError, match="no weights; run 'make repro'"):
+        Network.load(fitted / "nowhere", params.cnn)
+    other = dataclasses.replace(params.cnn, filters=(4, 7))
+    with pytest.raises(BlurError, match=r"final\.weights\.h5: do not fit cnn\.filters") as caught:
+        Network.load(fitted, other)
+    assert "\n" not in str(caught.value)

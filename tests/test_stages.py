@@ -1,0 +1,190 @@
+"""dvc.yaml says what the stages are, and what they really use."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+from pipeline.config import load_params
+
+STAGES: dict[str, Any] = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text("utf-8"))["stages"]
+FIVE = ("load", "cnn", "features", "fuse", "evaluate")
+
+
+def _paths(entries: list[Any]) -> list[str]:
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+
+
+def outputs(stage: str) -> list[str]:
+    spec = STAGES[stage]
+    return _paths([*spec.get("outs", []), *spec.get("metrics", []), *spec.get("plots", [])])
+
+
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes below `node` but those that only a type checker sees."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from _executed(child)
+
+
+def _file(module: str) -> Path | None:
+    path = REPOSITORY.joinpath(*module.split("."))
+    if (path / "__init__.py").is_file():
+        return path / "__init__.py"
+    return path.with_suffix(".py") if path.with_suffix(".py").is_file() else None
+
+
+def _imports(path: Path) -> set[str]:
+    """Modules of the project that `path` imports, wherever in it, and their packages."""
+    named: set[str] = set()
+    for node in _executed(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            named |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports are not followed here"
+            base = node.module or ""
+            named |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    modules = {name for name in named if name.split(".")[0] in ("pipeline", "stages")}
+    parents = {m.rsplit(".", depth)[0] for m in modules for depth in range(m.count(".") + 1)}
+    return {module for module in modules | parents if _file(module)}
+
+
+def reached(start: Path) -> set[Path]:
+    """Files of the project that running `start` may import."""
+    found: set[Path] = set()
+    waiting = [start]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            files = [_file(module) for module in _imports(path)]
+            waiting += [file for file in files if file]
+    return found - {start}
+
+
+def test_the_walk_sees_late_imports_and_packages(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from pipeline.cli import main\n"
+        "def late():\n    from pipeline.config import params\n"
+    )
+    names = {path.relative_to(REPOSITORY).as_posix() for path in reached(script)}
+    assert {"pipeline/config/params.py", "pipeline/config/__init__.py"} <= names
+    assert "pipeline/config/sections.py" in names  # imported by what is imported
+    assert not any(name.startswith("pipeline/cli") for name in names)
+
+
+def test_five_stages_and_the_sample() -> None:
+    assert list(STAGES) == ["sample", *FIVE]
+    for stage, spec in STAGES.items():
+        assert spec["cmd"] == f"python -m stages.{stage}"
+        assert f"stages/{stage}.py" in spec["deps"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_stage_imports_outside_its_folders(stage: str) -> None:
+    files = {f.relative_to(REPOSITORY) for f in reached(REPOSITORY / f"stages/{stage}.py")}
+    files -= {Path("pipeline/__init__.py"), Path("stages/__init__.py")}
+    used = {"/".join(file.parts[:2]) for file in files}
+    listed = {dep for dep in STAGES[stage]["deps"] if dep.startswith("pipeline")}
+    assert used - listed == set(), f"dvc.yaml: {stage} imports these, but does not depend on them"
+    assert listed - used == set(), f"dvc.yaml: {stage} depends on these, but imports none of them"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_dependencies_are_folders_of_the_project_or_outputs(stage: str) -> None:
+    made = {path for other in STAGES for path in outputs(other)}
+    for dep in STAGES[stage]["deps"]:
+        if dep != "${dataset.root}/${dataset.name}" and dep not in made:
+            assert (REPOSITORY / dep).exists(), dep
+            assert (REPOSITORY / dep).is_dir() == dep.startswith("pipeline"), dep
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_params_of_stages_are_leaves_of_params_yaml(stage: str) -> None:
+    params = load_params(REPOSITORY / "params.yaml")
+    for place in STAGES[stage]["params"]:
+        value: Any = params
+        for name in place.split("."):
+            assert hasattr(value, name), f"{place} is not in params.yaml"
+            value = getattr(value, name)
+        assert not hasattr(value, "__dataclass_fields__"), f"{place} is a section, not a leaf"
+
+
+def test_every_leaf_serves_some_stage() -> None:
+    values = yaml.safe_load((REPOSITORY / "params.yaml").read_text("utf-8"))
+    places = {
+        f"{section}.{name}" if isinstance(part, dict) else section
+        for section, part in values.items()
+        for name in (part if isinstance(part, dict) else [""])
+    }
+    used = {place for spec in STAGES.values() for place in spec["params"]}
+    # How many workers share the work changes no byte.
+    assert places - used == {"compute.workers"}
+
+
+def test_a_users_data_set_is_no_output() -> None:
+    for stage in STAGES:
+        for path in outputs(stage):
+            own = "data/sample" if stage == "sample" else f"artifacts/{stage}"
+            assert path == own or path.startswith(f"{own}/"), f"{stage} writes {path}"
+    assert "${dataset.root}/${dataset.name}" in STAGES["load"]["deps"]
+    assert not any("timings" in path for stage in STAGES for path in outputs(stage))
+
+
+def test_metrics_lie_in_git() -> None:
+    spec = STAGES["evaluate"]
+    uncached = [
+        path
+        for entry in [*spec["outs"], *spec["metrics"]]
+        if isinstance(entry, dict)
+        for path, options in entry.items()
+        if options.get("cache") is False
+    ]
+    assert sorted(Path(path).name for path in uncached) == [
+        *("cnn.json", "fused.json", "metrics.json")
+    ]
+    for path in uncached:
+        ignored = subprocess.run(["git", "check-ignore", "-q", path], cwd=REPOSITORY)
+        assert ignored.returncode != 0, f"{path} is ignored by Git"
+
+
+def _tracked() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    if listed.returncode:
+        pytest.skip("no Git checkout")
+    return [REPOSITORY / name for name in listed.stdout.split("\0") if name]
+
+
+def test_no_file_names_a_registry_or_this_machine() -> None:
+    hosts = ["files.python" + "hosted", "py" + "pi.org", "artifact" + "ory", "--index" + "-url"]
+    folders = ["/wo" + "rk/", "/ro" + "ot/", "/home" + "/"]
+    pattern = re.compile("|".join([*map(re.escape, hosts), *(rf"(?<!\w){f}" for f in folders)]))
+    found = []
+    for path in _tracked():
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
+            continue
+        found += [
+            f"{path.relative_to(REPOSITORY)}:{number}: {line.strip()[:90]}"
+            for number, line in enumerate(lines, 1)
+            if pattern.search(line)
+        ]
+    assert not found
