@@ -144,13 +144,13 @@ def _between(flagged: Floats, passed: Floats) -> float:
 
 @dataclass(frozen=True)
 class ConstantBaseline:
-    """Always the training rows' majority class; the probability is their share of blurred."""
+    """Always "blurred", with the training rows' share of blurred as its probability."""
 
     share_blurred: float
 
     def verdicts(self, count: int) -> Flags:
         """The same answer `count` times: bool, shape (count,)."""
-        return np.full(count, self.share_blurred >= 0.5)
+        return np.full(count, True)
 
     def probabilities(self, count: int) -> Floats:
         """The same probability `count` times: float, shape (count,)."""
@@ -158,6 +158,6 @@ class ConstantBaseline:
 
 
 def fit_constant(train_labels: Ints) -> ConstantBaseline:
-    """The constant answer from the labels of the training rows, int, shape (n,)."""
+    """The constant answer; its probability from the training labels, int, shape (n,)."""
     require(len(train_labels) > 0, "the data set has no training rows; check its folders")
     return ConstantBaseline(share_blurred=round(float(train_labels.mean()), 6))
