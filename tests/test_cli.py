@@ -33,7 +33,7 @@ COMMANDS = dict(_commands(blur, "blur"))
 
 
 def test_commands_are_found() -> None:
-    assert {"blur test", "blur data", "blur data check"} <= COMMANDS.keys()
+    assert {"blur test", "blur data check", "blur data fetch certh"} <= COMMANDS.keys()
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -88,7 +88,11 @@ def test_wrong_usage_exits_2(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [(["test", "x"], "blur test"), (["data", "check", "x"], "blur data")],
+    [
+        (["test", "x"], "blur test"),
+        (["data", "check", "x"], "blur data"),
+        (["data", "fetch", "certh"], "blur data fetch"),
+    ],
 )
 @pytest.mark.parametrize("missing", ["tensorflow", "sklearn"])
 def test_missing_extra_is_one_line(

@@ -8,6 +8,7 @@ import click
 
 from pipeline import __version__
 from pipeline.cli import options
+from pipeline.cli.fetch import fetch
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,7 +51,10 @@ def held_out_command(
 
 @blur.group()
 def data() -> None:
-    """Look into data sets."""
+    """Look into data sets, and fetch them."""
+
+
+data.add_command(fetch)
 
 
 @data.command()

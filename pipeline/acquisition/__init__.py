@@ -1,0 +1,1 @@
+"""From a published archive to a data set's folder: download, unpack, count."""
