@@ -41,7 +41,8 @@ def _folders() -> tuple[Path, Path]:
 def _linear(name: str) -> Field:
     """The photograph as linear luminance in 0..1 (sRGB decoding, approximately)."""
     for folder in _folders():
-        pixels = cv2.imread(str(folder / name), cv2.IMREAD_GRAYSCALE)
+        path = folder / name
+        pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
         if pixels is not None:
             return ((pixels.astype(np.float32) / 255) ** 2.2).astype(np.float32)
     require(False, f"{name}: not among the photographs of scikit-image and scikit-learn")
