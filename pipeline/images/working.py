@@ -51,7 +51,7 @@ def _from_array(array: npt.NDArray[np.generic], colour: bool) -> Pixels:
 def _shrink(image: Pixels, size: tuple[int, int]) -> Pixels:
     """Area averaging to (width, height) `size`: halved while possible, which is six times as fast.
 
-    A 6-MP photo takes 3 ms instead of 19, of 17 for decoding it.
+    An 8-MP photo takes 3 ms instead of 19; decoding it takes 17.
     """
     height, width = image.shape[:2]
     while width % 2 == 0 and height % 2 == 0 and width >= 2 * size[0] and height >= 2 * size[1]:
