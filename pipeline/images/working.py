@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config.errors import BlurError, require
+from pipeline.images.averaging import area_average
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -48,21 +49,6 @@ def _from_array(array: npt.NDArray[np.generic], colour: bool) -> Pixels:
     return rgb if colour else np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
-def _shrink(image: Pixels, size: tuple[int, int]) -> Pixels:
-    """Area averaging to (width, height) `size`: halved while possible, which is six times as fast.
-
-    An 8-MP photo takes 3 ms instead of 19; decoding it takes 17.
-    """
-    height, width = image.shape[:2]
-    while width % 2 == 0 and height % 2 == 0 and width >= 2 * size[0] and height >= 2 * size[1]:
-        width, height = width // 2, height // 2
-        halved = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        image = np.asarray(halved, dtype=np.uint8)
-    if (width, height) == size:
-        return image
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
 def working_image(
     source: str | Path | npt.NDArray[np.generic], long_side: int, colour: bool = False
 ) -> Pixels:
@@ -95,4 +81,4 @@ def working_image(
     scale = long_side / max(height, width)
     if scale >= 1:
         return image
-    return _shrink(image, (max(1, round(width * scale)), max(1, round(height * scale))))
+    return area_average(image, (max(1, round(width * scale)), max(1, round(height * scale))))
