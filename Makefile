@@ -27,7 +27,7 @@ mine: $(STAMP)
 	mkdir -p data/mine/sharp data/mine/blurred
 	cp -R "$(SHARP)/." data/mine/sharp
 	cp -R "$(BLURRED)/." data/mine/blurred
-	$(BIN)/dvc exp run -S dataset.name=mine
+	$(BIN)/dvc exp run -S dataset.name=mine evaluate  # named, so that no sample is rendered
 	$(BIN)/python -m pipeline.evaluation.show
 
 test: $(STAMP)

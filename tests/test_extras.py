@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config.extras import TRAIN_MODULES
+
 PROJECT = Path(__file__).parent.parent
 _WITHOUT = """
 import sys
@@ -22,7 +24,7 @@ run(main)
 
 @pytest.mark.parametrize("stage", ["sample", "load", "cnn", "features", "fuse", "evaluate"])
 def test_a_stage_names_the_missing_extra(stage: str, tmp_path: Path) -> None:
-    missing = ("tensorflow", "keras", "sklearn", "openpyxl", "skimage")
+    missing = TRAIN_MODULES
     done = subprocess.run(
         [sys.executable, "-c", _WITHOUT.format(stage=stage, missing=missing)],
         cwd=tmp_path,

@@ -1,4 +1,4 @@
-"""`python -m pipeline.benchmarks.certh_stand_in TARGET`: CERTH's tree at full size, synthetic."""
+"""`python -m pipeline.benchmarks.certh_stand_in PATH`: CERTH's tree at full size, synthetic."""
 
 from __future__ import annotations
 

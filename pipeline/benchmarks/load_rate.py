@@ -1,4 +1,4 @@
-"""`python -m pipeline.benchmarks.load_rate ROOT`: storing working images against decoding."""
+"""`python -m pipeline.benchmarks.load_rate PATH`: storing working images against decoding."""
 
 from __future__ import annotations
 
