@@ -1,0 +1,170 @@
+"""File operations that never overwrite and never leave less than there was."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+CHUNK = 1 << 20
+
+
+def reserve(target: str) -> None:
+    """Create `target` empty, so that nobody else can take the name.
+
+    Raises
+    ------
+    FileExistsError
+        Something is there.
+    """
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+
+
+def remove(path: str) -> None:
+    """Delete `path` if it is there."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def sync_folder(folder: str) -> None:
+    """Make names in `folder` survive a loss of power, where the system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _reserved(source: str, target: str, part: str) -> Iterator[None]:
+    """Hold `target` while `source` gets there; on an error nothing is left, unless it is there."""
+    reserve(target)
+    try:
+        yield
+    except (OSError, KeyboardInterrupt):
+        remove(part)
+        if os.path.lexists(source):  # Ctrl-C may come right after the move
+            remove(target)
+        raise
+
+
+def digest(path: str) -> str:
+    """SHA-256 in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def same(first: str, second: str) -> bool:
+    """Whether two files hold the same bytes."""
+    return os.path.getsize(first) == os.path.getsize(second) and digest(first) == digest(second)
+
+
+def _copy_to_part(source: str, part: str) -> str:
+    """Copy content, times and mode to the new file `part`, on disk and read back; its SHA-256."""
+    before = os.stat(source)
+    value = hashlib.sha256()
+    with open(source, "rb") as reader, open(part, "xb") as writer:
+        while chunk := reader.read(CHUNK):
+            value.update(chunk)
+            writer.write(chunk)
+        writer.flush()
+        os.fsync(writer.fileno())
+        if hasattr(os, "posix_fadvise"):  # read back from the disk, not from memory
+            os.posix_fadvise(writer.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    shutil.copystat(source, part)
+    after = os.stat(source)
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise OSError(errno.EBUSY, "it changed while it was copied")
+    if digest(part) != value.hexdigest():
+        raise OSError(errno.EIO, "the copy differs from it when read back")
+    return value.hexdigest()
+
+
+def copy(source: str, target: str, part: str) -> str:
+    """Copy the file `source` to the free name `target`; the copy's SHA-256 in hex.
+
+    Parameters
+    ----------
+    source, target : str
+        Paths; links in `source` are followed.
+    part : str
+        Name in the folder of `target` for the unfinished copy.
+
+    Raises
+    ------
+    OSError
+        It cannot be done; nothing is left behind. FileExistsError: `target` is there.
+    """
+    with _reserved(source, target, part):
+        value = _copy_to_part(source, part)
+        os.replace(part, target)
+    sync_folder(os.path.dirname(target))
+    return value
+
+
+def move(source: str, target: str, part: str) -> None:
+    """Move the file `source` to the free name `target`, on another file system too.
+
+    There the copy is on disk, read back and compared before `source` is deleted.
+
+    Raises
+    ------
+    OSError
+        It cannot be done; `source` is as it was. FileExistsError: `target` is there.
+    """
+    with _reserved(source, target, part):
+        try:
+            os.replace(source, target)
+            return
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        _copy_to_part(source, part)
+        os.replace(part, target)
+        sync_folder(os.path.dirname(target))
+        os.unlink(source)
+
+
+def write(
+    target: str,
+    content: bytes,
+    part: str,
+    like: os.stat_result | None = None,
+    mtime_ns: int | None = None,
+) -> None:
+    """Write `content` to `target` in one go: readers see the old file or the new one.
+
+    Parameters
+    ----------
+    like : os.stat_result, optional
+        Of the file that is replaced: its mode is kept. None where `target` must be free.
+    mtime_ns : int, optional
+        Time of change to give it, in nanoseconds since 1970.
+
+    Raises
+    ------
+    OSError
+        It cannot be done; the old file is as it was.
+    """
+    if like is None:
+        reserve(target)
+    try:
+        with open(part, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if like is not None:
+            os.chmod(part, like.st_mode & 0o7777)
+        if mtime_ns is not None:
+            os.utime(part, ns=(mtime_ns, mtime_ns))
+        os.replace(part, target)
+    except (OSError, KeyboardInterrupt):
+        remove(part)
+        if like is None:
+            remove(target)
+        raise
+    sync_folder(os.path.dirname(target))
