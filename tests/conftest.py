@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import openpyxl
 import pytest
+from browser import browser, new_page, page  # noqa: F401  (fixtures)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 Tree = Callable[..., Path]

@@ -1,0 +1,115 @@
+// What people do: keys, buttons, slider, filters, export.
+const ACTIONS = {
+  keep: () => judge("k"),
+  reject: () => judge("r"),
+  undo: takeBack,
+  enlarge,
+  close: () => $("large").close(),
+  next: () => move(cursor + 1),
+  previous: () => move(cursor - 1),
+  first: () => move(0),
+  last: () => move(grid.list.length - 1),
+  up: () => move(cursor - grid.columns < 0 ? cursor : cursor - grid.columns),
+  down: () => move(cursor + grid.columns),
+  full: () => $("large").open && document.querySelector(".stage").classList.toggle("full"),
+};
+const KEYS = {
+  k: "keep", r: "reject", x: "reject", u: "undo", enter: "enlarge", z: "full", home: "first",
+  end: "last", arrowleft: "previous", arrowright: "next", arrowup: "up", arrowdown: "down",
+};
+const ONCE = new Set(["keep", "reject", "undo", "enlarge", "full"]); // not while a key is held
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return; // Ctrl+R reloads
+  const at = event.target;
+  const letter = /^[a-z]$/i.test(event.key);
+  if (at.matches("select, input[type=number]")) return;
+  if (!letter && at.matches("input")) return; // arrows move the slider
+  if (event.key === "Enter" && at.matches("button, summary")) return;
+  if (event.key === "Enter" && $("large").open) return ACTIONS.close();
+  const action = KEYS[event.key.toLowerCase()];
+  if (!action || (event.repeat && ONCE.has(action))) return;
+  event.preventDefault();
+  ACTIONS[action]();
+});
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-do]");
+  if (button) return ACTIONS[button.dataset.do]();
+  const tile = event.target.closest(".tile");
+  if (!tile) return;
+  const index = Number(tile.dataset.index);
+  if (index === cursor) enlarge(); // a second click, or a tap on the photo with the ring
+  else move(index);
+});
+document.querySelector(".stage").addEventListener("click", ACTIONS.full);
+$("large").addEventListener("close", () => {
+  document.querySelector(".stage").classList.remove("full");
+  $("grid").focus({ preventScroll: true });
+});
+
+function setThreshold(value) {
+  state.threshold = Math.min(1, Math.max(0, value));
+  showThreshold();
+  update();
+  save();
+}
+
+function showThreshold() {
+  $("slider").value = state.threshold;
+  $("slider").setAttribute("aria-valuetext", state.threshold.toFixed(3));
+  if (Number($("exact").value) !== state.threshold || $("exact").value === "") {
+    $("exact").value = state.threshold;
+  }
+  $("reset").disabled = state.threshold === about.threshold;
+  histogram();
+}
+
+// To a thousandth; what the scan used stays exactly what it was until the slider is moved.
+$("slider").addEventListener("input", (event) =>
+  setThreshold(Math.round(Number(event.target.value) * 1000) / 1000),
+);
+$("exact").addEventListener("input", (event) => {
+  if (event.target.value !== "" && event.target.validity.valid) {
+    setThreshold(Number(event.target.value));
+  }
+});
+$("exact").addEventListener("change", showThreshold);
+$("reset").addEventListener("click", () => setThreshold(about.threshold));
+$("flagged").addEventListener("change", (event) => {
+  state.flagged = event.target.checked;
+  update();
+});
+$("decided").addEventListener("change", (event) => {
+  state.decided = event.target.value;
+  update();
+});
+$("csv").addEventListener("click", () => download(asCsv(), "csv", "text/csv"));
+$("json").addEventListener("click", () => download(asJson(), "json", "application/json"));
+
+for (const kind of ["", ...KINDS]) {
+  const label = document.createElement("label");
+  const radio = document.createElement("input");
+  const text = document.createElement("span");
+  Object.assign(radio, { type: "radio", name: "kind", value: kind, checked: !kind });
+  radio.addEventListener("change", () => {
+    state.kind = kind;
+    update();
+  });
+  label.append(radio, text);
+  $("kinds").append(label);
+}
+
+// Another tab of the same report decided something.
+addEventListener("storage", (event) => {
+  if (event.key !== KEY) return;
+  past.length = 0;
+  load();
+  showThreshold();
+  update();
+});
+
+load();
+showThreshold();
+update();
+$("grid").focus({ preventScroll: true });

@@ -1,0 +1,92 @@
+// Decisions: one character a photo, in the browser's storage under the report's id.
+const NAMES = { "-": "none", k: "keep", r: "reject" };
+const KEY = `blur-report:${about.report}`;
+const decisions = new Array(photos.length).fill("-");
+const past = []; // [index, decision before], for undo
+let storing = true;
+
+const decisionOf = (photo) => NAMES[decisions[photo.index]];
+
+function load() {
+  try {
+    const saved = JSON.parse(localStorage.getItem(KEY) || "null");
+    if (saved === null) return;
+    if (typeof saved.decisions === "string" && saved.decisions.length === photos.length) {
+      [...saved.decisions].forEach((mark, k) => (decisions[k] = mark in NAMES ? mark : "-"));
+    }
+    if (saved.threshold >= 0 && saved.threshold <= 1) state.threshold = saved.threshold;
+  } catch {
+    storing = false;
+  }
+}
+
+function save() {
+  try {
+    const saved = { decisions: decisions.join(""), threshold: state.threshold };
+    localStorage.setItem(KEY, JSON.stringify(saved));
+    storing = true;
+  } catch {
+    storing = false; // storage is off or full: the status line says so
+  }
+}
+
+function decide(photo, mark) {
+  if (decisions[photo.index] !== mark) {
+    past.push([photo.index, decisions[photo.index]]);
+    decisions[photo.index] = mark;
+    save();
+  }
+}
+
+// The photo whose decision was taken back, if any.
+function undo() {
+  const last = past.pop();
+  if (!last) return undefined;
+  decisions[last[0]] = last[1];
+  save();
+  return photos[last[0]];
+}
+
+const FIELDS = ["path", "probability", "kind", "verdict", "decision"];
+
+// All photos in the order of the page; kind and verdict are those at the slider's threshold.
+function records() {
+  return byProbability.map((photo) => ({
+    path: photo.path,
+    probability: photo.probability,
+    kind: readable(photo) ? kindOf(photo) : null,
+    verdict: verdictOf(photo),
+    decision: decisionOf(photo),
+  }));
+}
+
+function asCsv() {
+  const cell = (value) => {
+    const text = value === null ? "" : String(value);
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  const lines = records().map((record) => FIELDS.map((field) => cell(record[field])).join(","));
+  return [FIELDS.join(","), ...lines, ""].join("\n");
+}
+
+function asJson() {
+  const lines = records().map((record) => "  " + JSON.stringify(record));
+  const head = { report: about.report, threshold: state.threshold };
+  return `${JSON.stringify(head).slice(0, -1)},"photos":[\n${lines.join(",\n")}\n]}\n`;
+}
+
+// Names that are no UTF-8 come as lone surrogates U+DC80 to U+DCFF (Python's surrogateescape);
+// they go out as the bytes they stand for. In JSON they are escaped already.
+function asBytes(text) {
+  return text
+    .split(/([\udc80-\udcff]+)/u)
+    .map((part, k) => (k % 2 ? Uint8Array.from(part, (c) => c.charCodeAt(0) - 0xdc00) : part));
+}
+
+function download(text, ending, type) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob(asBytes(text), { type }));
+  link.download = `${about.name}-decisions.${ending}`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}

@@ -1,0 +1,178 @@
+"""Writes the report row by row, so that memory stays flat however many photos there are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from pipeline.config.errors import BlurError, require
+from pipeline.report.rows import row
+from pipeline.report.template import as_script, data_block, head_and_tail
+from pipeline.serving.verdict import Verdict
+
+TITLE = "Blurred photos"
+BLOCK = 256  # rows in one script element; V8 holds no string above 512 MB
+
+
+class ReportWriter:
+    """Context manager that writes one self-contained page; see :func:`write_report`.
+
+    The page is written beside `path` under another name and gets its own on leaving the context,
+    whole or, after an exception, not at all.
+
+    Parameters
+    ----------
+    path : Path or str
+        The page to write.
+    threshold : float
+        Where the slider stands at first: photos of at least this probability are flagged.
+    title : str
+        Heading of the page.
+    force : bool
+        Replace a file that exists.
+
+    Raises
+    ------
+    BlurError
+        On entering: `path` exists, or its folder does not. Later: it cannot be written.
+    """
+
+    def __init__(
+        self, path: Path | str, threshold: float, title: str = TITLE, *, force: bool = False
+    ) -> None:
+        self.path = Path(path)
+        self.threshold = threshold
+        self.title = title
+        self.force = force
+        self._part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._file: IO[str] | None = None
+        self._digest = hashlib.sha256()
+        self._rows = 0
+        self._tail = ""
+        self._kept = False
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or error
+            raise BlurError(f"{self.path}: cannot write the report ({reason})") from None
+
+    def __enter__(self) -> ReportWriter:
+        require(not self.path.is_dir(), f"{self.path}: is a folder; name a file for the report")
+        exists = f"{self.path}: exists; name another file, or remove it first"
+        require(self.force or not self.path.exists(), exists)
+        require(self.path.parent.is_dir(), f"{self.path.parent}: no such folder; make it first")
+        head, self._tail = head_and_tail(self.title)
+        with self._named_errors():
+            self._file = self._part.open("w", encoding="utf-8", newline="\n")
+        self._write(head)
+        return self
+
+    def _write(self, text: str) -> None:
+        require(self._file is not None, "ReportWriter: use it in a 'with' statement")
+        assert self._file is not None
+        with self._named_errors():
+            self._file.write(text)
+
+    def add(self, verdict: Verdict, thumbnail: bytes | None) -> None:
+        """Append one photo.
+
+        Parameters
+        ----------
+        verdict : Verdict
+        thumbnail : bytes, optional
+            A JPEG file; None where there is none, as for a file that cannot be read.
+        """
+        photo = row(verdict, thumbnail, self.path.absolute().parent)
+        self._digest.update(as_script([photo["path"], photo["thumbnail"]]).encode())
+        starts = self._rows % BLOCK == 0
+        before = ("]</script>\n" if starts and self._rows else "") + (
+            '<script type="application/json" class="rows">[\n' if starts else ",\n"
+        )
+        self._write(before + as_script(photo))
+        self._rows += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._file is not None
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            with suppress(OSError):  # a full disk: said already
+                self._file.close()
+            if not self._kept:
+                self._part.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        """Write the end of the page and give the file its name."""
+        assert self._file is not None
+        about = {
+            "report": self._digest.hexdigest()[:32],  # of photos, not time: decisions find it again
+            "name": self.path.stem,
+            "threshold": self.threshold,
+        }
+        ending = "]</script>\n" if self._rows else ""
+        self._write(ending + data_block("about", as_script(about)) + self._tail)
+        with self._named_errors():
+            self._file.close()
+            if self.force:
+                os.replace(self._part, self.path)
+                return
+            try:
+                os.link(self._part, self.path)  # unlike a rename, never replaces
+            except FileExistsError:
+                self._keep()
+            except OSError:  # a file system without links
+                if self.path.exists():
+                    self._keep()
+                os.replace(self._part, self.path)
+
+    def _keep(self) -> None:
+        """Somebody wrote `path` meanwhile: neither that file nor the long scan's page is lost."""
+        self._kept = True
+        raise BlurError(f"{self.path}: exists since; the new report is {self._part}, rename it")
+
+
+def write_report(
+    items: Iterable[tuple[Verdict, bytes | None]],
+    path: Path | str,
+    threshold: float,
+    *,
+    title: str = TITLE,
+    force: bool = False,
+) -> None:
+    """Write one self-contained HTML page on which verdicts are reviewed.
+
+    Parameters
+    ----------
+    items : iterable of (Verdict, bytes or None)
+        Photos, each with its thumbnail as a JPEG file; taken one at a time.
+    path : Path or str
+        The page to write.
+    threshold : float
+        Where the slider stands at first.
+    title : str
+        Heading of the page.
+    force : bool
+        Replace a file that exists.
+
+    Raises
+    ------
+    BlurError
+        `path` exists and `force` is not set, its folder does not, or it cannot be written.
+    """
+    with ReportWriter(path, threshold, title, force=force) as report:
+        for verdict, picture in items:
+            report.add(verdict, picture)
