@@ -153,14 +153,21 @@ def test_sixteen_bits(tmp_path: Path, channels: int) -> None:
     assert np.abs(seen.astype(int) - working_image(array, 64)).max() <= 2
 
 
-def test_alpha_is_left_out(tmp_path: Path) -> None:
+def test_alpha_lies_over_white(tmp_path: Path) -> None:
     image = noise(30, 40)
+    opaque = np.concatenate([image, np.full((30, 40, 1), 255, np.uint8)], axis=2)
+    assert np.array_equal(working_image(opaque, 64), working_image(image, 64))
+    assert np.array_equal(working_image(opaque, 20, colour=True), working_image(image, 20, True))
     alpha = noise(30, 40, seed=9)[:, :, :1]
     rgba = np.concatenate([image, alpha], axis=2)
-    assert np.array_equal(working_image(rgba, 64), working_image(image, 64))
-    assert np.array_equal(working_image(rgba, 20, colour=True), working_image(image, 20, True))
+    share = alpha / 255.0
+    expected = np.rint(image * share + 255 * (1 - share))
+    assert np.abs(working_image(rgba, 64, colour=True) - expected).max() <= 1
     bgra = np.concatenate([image[:, :, ::-1], alpha], axis=2)
-    path = save(tmp_path / "clear.png", bgra)
+    for ending in (".png", ".tiff"):
+        path = save(tmp_path / f"clear{ending}", bgra)
+        assert np.abs(working_image(path, 64, colour=True) - expected).max() <= 1
+    path = save(tmp_path / "opaque.png", opaque[:, :, [2, 1, 0, 3]])
     assert np.array_equal(working_image(path, 64, colour=True), image)
 
 

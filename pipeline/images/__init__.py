@@ -1,5 +1,6 @@
 """From files and arrays to working images."""
 
+from pipeline.images.opened import Opened, open_working
 from pipeline.images.working import working_image
 
-__all__ = ["working_image"]
+__all__ = ["Opened", "open_working", "working_image"]

@@ -1,0 +1,16 @@
+"""Which file names hold pictures."""
+
+from __future__ import annotations
+
+
+def _named(endings: str) -> frozenset[str]:
+    return frozenset(f".{ending}" for ending in endings.split())
+
+
+PLAIN = _named("jpg jpeg jpe jfif png webp tif tiff bmp dib gif avif jp2 pgm ppm pnm")
+HEIC = _named("heic heif hif")
+RAW = _named(
+    "3fr arw cr2 cr3 crw dcr dng erf iiq kdc mef mos mrw nef nrw orf pef raf rw2 rwl sr2 srf srw "
+    "x3f"
+)
+PICTURES = PLAIN | HEIC | RAW
