@@ -1,5 +1,5 @@
 # Each target makes .venv by itself; PYTHON=/path/to/python picks the interpreter.
-.PHONY: repro mine test lint clean lock venv
+.PHONY: repro mine release verify-release test lint clean lock venv
 .DELETE_ON_ERROR:
 
 CANDIDATES = python3 python3.11 python3.12 python3.13 python
@@ -29,6 +29,15 @@ mine: $(STAMP)
 	cp -R "$(BLURRED)/." data/mine/blurred
 	$(BIN)/dvc exp run -S dataset.name=mine evaluate  # named, so that no sample is rendered
 	$(BIN)/python -m pipeline.evaluation.show
+
+# The packaged model is what the stages train at the default params, nothing else.
+release: $(STAMP)
+	$(BIN)/dvc repro
+	$(BIN)/blur export pipeline/serving/model --force
+
+# Trains once more in a copy of the tracked tree, without any cache, and compares.
+verify-release: $(STAMP)
+	$(BIN)/python -m pipeline.export.verify
 
 test: $(STAMP)
 	$(BIN)/python -m pytest

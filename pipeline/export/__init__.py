@@ -1,0 +1,1 @@
+"""From trained artefacts to the folder of ONNX and JSON that `pipeline.serving` reads."""

@@ -1,0 +1,1 @@
+"""Judging photos with an exported model: OpenCV, numpy and onnxruntime, no training libraries."""

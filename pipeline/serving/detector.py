@@ -1,0 +1,188 @@
+"""`BlurDetector`: photos in, verdicts out, with an exported model."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import __version__
+from pipeline.config.errors import BlurError, require
+from pipeline.fusion.predict import Detector
+from pipeline.images.opened import open_working
+from pipeline.serving.folder import MODEL, ModelFolder, read_folder
+from pipeline.serving.network import OnnxNetwork
+from pipeline.serving.verdict import Verdict
+
+SHIPPED = Path(__file__).parent / "model"
+AHEAD = 2  # photos in work for each thread, so that none waits while an earlier one is slow
+
+Pixels = npt.NDArray[np.uint8]
+Source = str | Path | npt.NDArray[np.generic]
+
+
+def laplacian_variance(image: Pixels) -> float:
+    """Variance of the four-neighbour Laplacian of a grey image, squared grey levels.
+
+    As `cv2.Laplacian(image, cv2.CV_64F).var()`; its values are whole, so 16 bits hold them.
+    """
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(image, cv2.CV_16S))
+    return float(deviation[0, 0]) ** 2
+
+
+def _open_model(model: Path | str | None) -> tuple[ModelFolder, OnnxNetwork, str]:
+    folder = SHIPPED if model is None else Path(model)
+    if model is None and not (folder / MODEL).is_file():
+        raise BlurError("this installation of blur holds no model; name one's folder (--model)")
+    contents, digest = read_folder(folder)
+    return contents, OnnxNetwork(contents.network, str(folder / "cnn.onnx")), digest
+
+
+def _choice(
+    contents: ModelFolder, threshold: float | None, max_false_alarms: float | None
+) -> float:
+    """The threshold asked for, or else the model's own."""
+    both = threshold is not None and max_false_alarms is not None
+    require(not both, "threshold and max_false_alarms exclude each other; give one of them")
+    if max_false_alarms is not None:
+        return contents.rates.threshold(max_false_alarms)
+    if threshold is None:
+        return contents.model.thresholds["fused"]
+    require(0 <= threshold <= 1, f"threshold: {threshold:g} is no probability, give 0..1")
+    return float(threshold)
+
+
+class BlurDetector:
+    """Tells blurred photos from sharp ones; several threads may use one at once.
+
+    Parameters
+    ----------
+    model : path, optional
+        A folder written by `blur export`; the shipped model by default.
+    threshold : float, optional
+        Probability from which a photo counts as blurred, instead of the model's own.
+    max_false_alarms : float, optional
+        Instead of a threshold: share of sharp photos, 0..0.3, that may be called blurred (as
+        measured on the model's validation images).
+    threads : int
+        Photos that `predict` and `stream` judge at once.
+
+    Attributes
+    ----------
+    threshold : float
+        Probability from which a photo counts as blurred.
+    long_side : int
+        Of the working images that :meth:`judge` takes, in pixels.
+    fingerprint : str
+        Changes with whatever may change a verdict: model, threshold and version of blur.
+    provenance : dict
+        What the model was made from: params, digests of code and data, versions.
+
+    Raises
+    ------
+    BlurError
+        The model is missing, damaged or of another format; an argument is impossible.
+    """
+
+    def __init__(
+        self,
+        model: Path | str | None = None,
+        *,
+        threshold: float | None = None,
+        max_false_alarms: float | None = None,
+        threads: int = 1,
+    ) -> None:
+        require(threads >= 1, f"threads: {threads} is below 1")
+        contents, self._network, digest = _open_model(model)
+        self.threshold = _choice(contents, threshold, max_false_alarms)
+        self.long_side = contents.long_side
+        self.provenance: dict[str, Any] = contents.provenance
+        self.threads = threads
+        key = f"{digest} {self.threshold!r} {__version__}"
+        self.fingerprint = hashlib.sha256(key.encode()).hexdigest()
+        thresholds = {**contents.model.thresholds, "fused": self.threshold}
+        judge = dataclasses.replace(contents.model, thresholds=thresholds)
+        self._detector = Detector(self._network, judge, contents.features)
+
+    def judge(self, working: Pixels, path: str, size: tuple[int, int]) -> Verdict:
+        """Judge a working image at hand.
+
+        Parameters
+        ----------
+        working : ndarray of uint8, shape (h, w)
+            Grey, from `open_working` with this detector's `long_side`.
+        path : str
+            For the verdict.
+        size : tuple of int
+            Width and height of the photo it was made from, in pixels.
+        """
+        scores = self._detector.predict([working])
+        probability = float(scores.fused[0])
+        return Verdict(
+            path=path,
+            blurred=probability >= self.threshold,
+            probability=probability,
+            kind=scores.kind[0],
+            logit=float(scores.logit[0]),
+            laplacian_variance=laplacian_variance(working),
+            width=size[0],
+            height=size[1],
+        )
+
+    def blur_map(self, working: Pixels) -> tuple[npt.NDArray[np.float32], ...]:
+        """Local logits of blurred and their weights; see `OnnxNetwork.maps`."""
+        return self._network.maps(working)
+
+    def _verdict(self, source: Source, path: str) -> Verdict:
+        """Open and judge; a photo that cannot be read is a failed verdict, nothing more."""
+        try:
+            opened = open_working(source, self.long_side)
+            return self.judge(opened.pixels, path, (opened.width, opened.height))
+        except (BlurError, OSError, cv2.error, MemoryError) as error:
+            return Verdict.failed(path, str(error) or type(error).__name__)
+
+    def stream(self, sources: Iterable[Source]) -> Iterator[Verdict]:
+        """Judge photos one after the other; memory stays flat however many there are.
+
+        Parameters
+        ----------
+        sources : iterable of path or ndarray
+            Image files, or (H, W), (H, W, 3) RGB or (H, W, 4) RGBA of uint8 or uint16.
+
+        Yields
+        ------
+        Verdict
+            In the order of `sources`; an array's path is "array 0" if it came first, and so on.
+        """
+        named = (
+            (source, f"array {number}" if isinstance(source, np.ndarray) else str(source))
+            for number, source in enumerate(sources)
+        )
+        if self.threads == 1:
+            for source, path in named:
+                yield self._verdict(source, path)
+            return
+        with ThreadPoolExecutor(self.threads) as pool:
+            waiting: deque[Future[Verdict]] = deque()
+            try:
+                for source, path in named:
+                    waiting.append(pool.submit(self._verdict, source, path))
+                    if len(waiting) >= AHEAD * self.threads:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:  # whoever stops listening does not wait for the rest
+                for future in waiting:
+                    future.cancel()
+
+    def predict(self, sources: Iterable[Source]) -> list[Verdict]:
+        """Judge photos; see :meth:`stream`."""
+        return list(self.stream(sources))

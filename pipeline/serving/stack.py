@@ -1,0 +1,124 @@
+"""The stack of dense networks as JSON: exact numbers, and every shape checked on reading."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config.errors import require
+from pipeline.fusion.ensemble import Ensemble, Member
+from pipeline.fusion.model import LOGIT_NAMES, Stack
+from pipeline.fusion.scaling import Standardiser
+
+Weights = npt.NDArray[np.float32]
+
+
+def _numbers(values: Weights) -> Any:
+    """Nested lists of the shortest decimals that read back as the same float32."""
+    if values.ndim:
+        return [_numbers(row) for row in values]
+    short = float(str(np.float32(values)))
+    return short if np.float32(short) == values else float(values)
+
+
+def _ensemble_lines(ensemble: Ensemble) -> list[dict[str, Any]]:
+    return [
+        {
+            "gain": member.gain,
+            "layers": [
+                {"kernel": _numbers(kernel), "bias": _numbers(bias)}
+                for kernel, bias in member.layers
+            ],
+        }
+        for member in ensemble.members
+    ]
+
+
+def stack_json(stack: Stack) -> str:
+    """Write `stack` as JSON; the same stack gives the same text."""
+    scaling = stack.standardiser
+    content = {
+        "standardise": {
+            "names": [*LOGIT_NAMES, *stack.names],
+            "centre": list(scaling.centre),
+            "scale": list(scaling.scale),
+            "clip": scaling.clip,
+        },
+        "features": _ensemble_lines(stack.features),
+        "fused": _ensemble_lines(stack.fused),
+        "kind": None if stack.kind is None else _ensemble_lines(stack.kind),
+    }
+    return json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def _weights(values: Any, dimensions: int) -> Weights:
+    weights = np.asarray(values, np.float32)
+    if weights.ndim != dimensions or not np.isfinite(weights).all():
+        raise ValueError(f"weights of shape {weights.shape}, or not finite")
+    return weights
+
+
+def _ensemble(lines: list[Any], width: int) -> Ensemble:
+    """Members whose layers fit one another, from `width` inputs to one logit."""
+    members = []
+    for line in lines:
+        layers, units = [], width
+        for layer in line["layers"]:
+            kernel, bias = _weights(layer["kernel"], 2), _weights(layer["bias"], 1)
+            if kernel.shape != (units, len(bias)):
+                raise ValueError(f"kernel {kernel.shape} on {units} inputs, bias of {len(bias)}")
+            layers.append((kernel, bias))
+            units = len(bias)
+        if not layers or units != 1:
+            raise ValueError("a member does not end in one logit")
+        members.append(Member(tuple(layers), float(_weights(line["gain"], 0))))
+    if not members:
+        raise ValueError("no members")
+    return Ensemble(tuple(members))
+
+
+def stack_from_json(text: str, names: tuple[str, ...], where: str) -> Stack:
+    """Read what :func:`stack_json` wrote.
+
+    Parameters
+    ----------
+    text : str
+    names : tuple of str
+        Names that the focus measures must have, in order.
+    where : str
+        What messages call the text.
+
+    Raises
+    ------
+    BlurError
+        It is another stack's.
+    ValueError, KeyError, TypeError
+        It is no stack.
+    """
+    content = json.loads(text)
+    scaling = content["standardise"]
+    inputs = [*LOGIT_NAMES, *names]
+    require(
+        scaling["names"] == inputs,
+        f"{where}: names other inputs than this version of blur measures; export the model anew",
+    )
+    centre, scale = (np.asarray(scaling[part], np.float64) for part in ("centre", "scale"))
+    if centre.shape != (len(inputs),) or scale.shape != centre.shape:
+        raise ValueError(f"centre {centre.shape} and scale {scale.shape} for {len(inputs)} inputs")
+    clip = float(scaling["clip"])
+    if not (np.isfinite(centre).all() and np.isfinite(scale).all() and (scale > 0).all()):
+        raise ValueError("centre or scale is not finite")
+    if not 0 < clip < float("inf"):
+        raise ValueError(f"clip is {clip}")
+    standardiser = Standardiser(tuple(centre.tolist()), tuple(scale.tolist()), clip)
+    kind = content["kind"]
+    return Stack(
+        names,
+        standardiser,
+        features=_ensemble(content["features"], len(names)),
+        fused=_ensemble(content["fused"], len(inputs)),
+        kind=None if kind is None else _ensemble(kind, len(inputs)),
+    )

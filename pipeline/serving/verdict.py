@@ -1,0 +1,49 @@
+"""What is said of one photo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One photo's verdict, or why there is none; what is not known is None.
+
+    Attributes
+    ----------
+    path : str
+        As it was given.
+    blurred : bool
+        Whether `probability` reaches the threshold.
+    probability : float
+        Calibrated probability of blurred, 0..1.
+    kind : str
+        "sharp", "defocus" or "motion"; "blurred" from a model that tells no kinds.
+    logit : float
+        Calibrated logit; finer than the probability near 0 and 1.
+    laplacian_variance : float
+        Of the grey working image, squared grey levels.
+    width, height : int
+        Of the photo as decoded and oriented, in pixels.
+    error : str
+        One line.
+    """
+
+    path: str
+    blurred: bool | None = None
+    probability: float | None = None
+    kind: str | None = None
+    logit: float | None = None
+    laplacian_variance: float | None = None
+    width: int | None = None
+    height: int | None = None
+    error: str | None = None
+
+    @classmethod
+    def failed(cls, path: str, error: str) -> Verdict:
+        """No verdict on `path`; `error` in one line, without repeating the path."""
+        line = " ".join(error.split())
+        return cls(path, error=line.removeprefix(f"{path}: ") or "cannot be judged")
+
+
+FIELDS = tuple(field.name for field in fields(Verdict))
