@@ -8,7 +8,10 @@ import click
 
 from pipeline import __version__
 from pipeline.cli import options
+from pipeline.cli.export import export
 from pipeline.cli.fetch import fetch
+from pipeline.cli.scan import scan
+from pipeline.cli.undo import undo
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,6 +58,7 @@ def data() -> None:
 
 
 data.add_command(fetch)
+blur.add_command(export)
 
 
 @data.command()
@@ -77,6 +81,10 @@ def check(path: Path, as_json: bool, params_file: Path, layout: str) -> None:
     dataset = open_dataset(path, layout, params.sharp_folder, params.blurred_folder)
     found = contents.describe(dataset, layout)
     click.echo(report.as_json(found) if as_json else contents.as_text(found), nl=not as_json)
+
+
+blur.add_command(undo)
+blur.add_command(scan)
 
 
 def main() -> None:

@@ -1,0 +1,140 @@
+"""A scan from inputs to outputs: what `blur scan` does, without its options and texts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline.scan.engine import ScanOptions, scan
+from pipeline.scan.formats import Tally
+from pipeline.scan.inputs import Found
+from pipeline.scan.judging import Judge, Judged, settled
+from pipeline.scan.output import Output, in_order
+from pipeline.serving.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to come out.
+
+    Attributes
+    ----------
+    threshold : float
+        Blurred where the probability reaches it.
+    sort : str
+        One of `pipeline.scan.output.SORTS`; all but "given" hold back the verdicts to the end.
+    report : Path, optional
+        Page to write.
+    force : bool
+        Replace a page that exists.
+    keep : bool
+        Whether the result is to hold all verdicts, for an action.
+    """
+
+    threshold: float
+    sort: str = "given"
+    report: Path | None = None
+    force: bool = False
+    keep: bool = False
+
+
+@dataclass
+class Result:
+    """What a scan found so far; `begun` once outputs are open and files are judged."""
+
+    tally: Tally = field(default_factory=Tally)
+    verdicts: list[Verdict] = field(default_factory=list)
+    begun: bool = False
+    interrupted: bool = False
+
+
+def _bar(total: int) -> tqdm[Any]:
+    """Rate and time left on stderr, silent where that is no terminal."""
+    return tqdm(
+        total=total,
+        desc="scan",
+        unit="photo",
+        file=sys.stderr,
+        disable=not sys.stderr.isatty(),
+        dynamic_ncols=True,
+        smoothing=0.05,
+    )
+
+
+def _page(wanted: Wanted, stack: ExitStack) -> Callable[[Judged, Verdict], None]:
+    """What adds a verdict to the report."""
+    if wanted.report is None:
+        return lambda judged, verdict: None
+    from pipeline.report import ReportWriter
+
+    page = stack.enter_context(ReportWriter(wanted.report, wanted.threshold, force=wanted.force))
+    return lambda judged, verdict: page.add(verdict, judged.thumbnail)
+
+
+def _feed(
+    files: Sequence[Found], judge: Judge, options: ScanOptions, use: Callable[[Judged], None]
+) -> bool:
+    """Hand over all answers; whether the scan was interrupted."""
+    answers = scan(files, judge, options)
+    bar = _bar(len(files))
+    try:
+        for batch in answers:
+            with bar.external_write_mode(file=sys.stdout):
+                for judged in batch:
+                    use(judged)
+            bar.update()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        answers.close()
+        bar.close()
+    return False
+
+
+def run(
+    files: Sequence[Found],
+    judge: Judge,
+    options: ScanOptions,
+    wanted: Wanted,
+    output: Output,
+    result: Result,
+) -> None:
+    """Judge `files`, write what is `wanted`, and fill in `result`.
+
+    Ctrl-C ends a scan in good order: `interrupted` is set, what was judged is in the cache and was
+    written to standard output. A file or a page is not left half done.
+
+    Raises
+    ------
+    BlurError
+        The output or the report exists or cannot be written.
+    """
+    held: list[Verdict] = []
+
+    with ExitStack() as stack:
+        add = _page(wanted, stack)
+        stack.enter_context(output)
+
+        def use(judged: Judged) -> None:
+            verdict = settled(judged.verdict, wanted.threshold)
+            result.tally.add(verdict)
+            add(judged, verdict)
+            if wanted.sort == "given":
+                output.add(verdict)
+            else:
+                held.append(verdict)
+            if wanted.keep:
+                result.verdicts.append(verdict)
+
+        result.begun = True
+        result.interrupted = _feed(files, judge, options, use)
+        for verdict in in_order(held, wanted.sort):
+            output.add(verdict)
+        if result.interrupted and (output.path or wanted.report):
+            raise KeyboardInterrupt  # neither a file nor a page is left half done
