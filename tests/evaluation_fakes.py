@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from pipeline.config import Params, load_params
 from pipeline.data.split import Row
+from pipeline.evaluation.run import evaluate, write_evaluation
 
 ROOT = Path(__file__).parents[1]
 
@@ -100,3 +102,19 @@ def tiny_params() -> Params:
     params = load_params(ROOT / "params.yaml")
     evaluate = replace(params.evaluate, resamples=50, worst_images=6)
     return replace(params, evaluate=evaluate)
+
+
+HISTORY = (
+    "fit,epoch,loss,validation_loss,validation_auc\n"
+    "fold_0,0,0.9,0.8,0.7\nfinal,0,0.6,0.5,0.8\nfinal,1,0.4,0.3,0.9\n"
+)
+
+
+def run_stage(folder: Path, out: Path, count: int) -> tuple[dict[str, Any], FakeStore]:
+    """The evaluate stage on `folder`/data into `out`: its report, and the store it read."""
+    store, params, detector = FakeStore(folder / "data", count), tiny_params(), FakeDetector()
+    evaluation = evaluate(store, detector, params)  # type: ignore[arg-type]
+    assert detector.calls == 2  # the test images once, and some of them perturbed
+    history = folder / "history.csv"
+    history.write_text(HISTORY)
+    return write_evaluation(evaluation, store, params, out, history), store  # type: ignore[arg-type]

@@ -65,6 +65,19 @@ def test_report_equals_the_images_by_hand(held_out: Path, models: Path) -> None:
         assert (held_out / wrong["name"]).is_file()
 
 
+def test_kinds_are_measured_where_the_folders_know_them(held_out: Path, models: Path) -> None:
+    text = _blur_test(held_out, models).stdout
+    assert "kind named rightly" not in text  # 'blurred' says nothing of the kind
+    (held_out / "blurred").rename(held_out / "defocused_blurred")
+    result = _blur_test(held_out, models, "--json")
+    report = json.loads(result.stdout)
+    defocus, counts = report["kinds"]["confusion"]["defocus"], report["fused"]["overall"]["counts"]
+    assert defocus["sharp"] == counts["blurred"] - counts["found"]
+    assert defocus["defocus"] == counts["found"] > 0
+    assert "robustness" not in report
+    assert "kind named rightly: 0." in _blur_test(held_out, models).stdout
+
+
 def test_text_has_every_row_and_the_mistakes(held_out: Path, models: Path) -> None:
     result = _blur_test(held_out, models)
     assert result.exit_code == 0, result.output

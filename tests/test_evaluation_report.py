@@ -9,32 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evaluation_fakes import FakeDetector, FakeStore, tiny_params, write_images
+from evaluation_fakes import FakeStore, run_stage, write_images
 
 from pipeline.config import BlurError
 from pipeline.evaluation import show, worst
 from pipeline.evaluation.metrics import METRICS
 from pipeline.evaluation.report import read_report
-from pipeline.evaluation.run import evaluate, write_evaluation
 from pipeline.evaluation.table import render
 
 COUNT = 24
-
-
-def _history(folder: Path) -> Path:
-    path = folder / "history.csv"
-    header = "fit,epoch,loss,validation_loss,validation_auc\n"
-    path.write_text(header + "fold_0,0,0.9,0.8,0.7\nfinal,0,0.6,0.5,0.8\nfinal,1,0.4,0.3,0.9\n")
-    return path
-
-
-def _run(folder: Path, out: Path) -> tuple[dict[str, Any], FakeStore]:
-    store, params = FakeStore(folder / "data", COUNT), tiny_params()
-    detector = FakeDetector()
-    evaluation = evaluate(store, detector, params)  # type: ignore[arg-type]
-    assert detector.calls == 1
-    report = write_evaluation(evaluation, store, params, out, _history(folder))  # type: ignore[arg-type]
-    return report, store
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +25,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any],
     """The stage's folder, what it reported, and the store."""
     folder = tmp_path_factory.mktemp("evaluate")
     write_images(folder / "data", COUNT)
-    report, store = _run(folder, folder / "out")
+    report, store = run_stage(folder, folder / "out", COUNT)
     return folder, report, store
 
 
@@ -104,7 +87,7 @@ def test_plots_hold_curves_of_each_model(ran: tuple[Path, dict[str, Any], FakeSt
 
 def test_two_runs_write_the_same_bytes(ran: tuple[Path, dict[str, Any], FakeStore]) -> None:
     folder = ran[0]
-    _run(folder, folder / "again")
+    run_stage(folder, folder / "again", COUNT)
     files = sorted(p.relative_to(folder / "out") for p in (folder / "out").rglob("*.*"))
     assert len(files) > 15
     for file in files:
@@ -158,6 +141,10 @@ def test_table_names_data_set_first_and_prints_what_is_written(
     assert fused.split()[1:] == figures
     assert "subset even: 12 images" in lines
     assert sum(line.startswith("McNemar") for line in lines) == 2
+    assert sum(line.startswith("fused minus cnn, ") for line in lines) == 2
+    assert sum(line.startswith("kind named rightly: ") for line in lines) == 1
+    first = [line[:16].strip() for line in lines]
+    assert {"jpeg 40", "turned 5", "watermark", "mean"} <= set(first)
 
 
 def test_undefined_figures_print_na(ran: tuple[Path, dict[str, Any], FakeStore]) -> None:

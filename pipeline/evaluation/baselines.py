@@ -65,8 +65,13 @@ def laplacian_512(path: str | Path) -> float:
         image = None
     if image is None:
         raise BlurError(f"{path}: is no image that OpenCV can decode, or is damaged")
+    return laplacian_of(np.asarray(image, dtype=np.uint8))
+
+
+def laplacian_of(image: npt.NDArray[np.uint8]) -> float:
+    """:func:`laplacian_512` of a picture at hand: RGB of uint8, shape (H, W, 3)."""
     rows, columns = nearest_indices(image.shape[0]), nearest_indices(image.shape[1])
-    small = np.ascontiguousarray(image[rows[:, None], columns])
+    small = image.take(rows, axis=0).take(columns, axis=1)
     grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
     return float(cv2.Laplacian(grey, cv2.CV_64F).var())
 

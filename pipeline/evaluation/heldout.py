@@ -18,6 +18,7 @@ from pipeline.evaluation.baselines import (
     LaplacianBaseline,
     laplacian_512,
 )
+from pipeline.evaluation.kinds import measure_kinds
 from pipeline.evaluation.metrics import Floats
 from pipeline.evaluation.report import Judged, Report, Truth, build, read_report, rounded
 from pipeline.evaluation.run import judged_constant, judged_laplacian, judged_models
@@ -123,7 +124,8 @@ def judge_held_out(dataset: DataSet, params: Params, models: Path, workers: int 
     Returns
     -------
     dict
-        As metrics.json, with the row `laplacian_470`; and `wrong`, `unreadable`, `notes`.
+        As metrics.json, with the row `laplacian_470` and without `robustness`; and `wrong`,
+        `unreadable`, `notes`.
 
     Raises
     ------
@@ -147,6 +149,9 @@ def judge_held_out(dataset: DataSet, params: Params, models: Path, workers: int 
     judged = {**_baselines(known, np.array(read.variances)), **judged_models(scores)}
     named = {"name": dataset.name, "digest": dataset.digest}
     report = build(truth, judged, named, params.evaluate, params.seed)
+    kinds, resamples = [image.kind for image in read.images], params.evaluate.resamples
+    measured = measure_kinds(kinds, scores.kind, truth.codes, resamples, params.seed)
+    report["kinds"] = rounded(measured)
     report["wrong"] = rounded(_wrong(read.images, judged, scores))
     report["unreadable"], report["notes"] = read.unreadable, notes
     return report

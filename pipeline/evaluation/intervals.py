@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.evaluation.metrics import METRICS, Flags, Floats, Ints, calibration_bins
 
 Interval = tuple[float, float] | None
+Draws = dict[str, dict[str, Floats]]  # model -> metric -> one value for each resample
 _BLOCK = 4_000_000  # weights held at once, so that memory stays flat on large sets
 
 
@@ -30,7 +31,7 @@ def scene_weights(codes: Ints, resamples: int, seed: int) -> Iterator[Floats]:
     Parameters
     ----------
     codes : ndarray of int, shape (n,)
-        Scene number of each image, from :func:`scene_codes`.
+        Scene number of each image, from :func:`scene_codes`; numbers may be missing.
     resamples, seed : int
 
     Yields
@@ -39,7 +40,8 @@ def scene_weights(codes: Ints, resamples: int, seed: int) -> Iterator[Floats]:
         Blocks of resamples, `resamples` rows in all.
     """
     rng = np.random.default_rng(seed)
-    scenes = int(codes.max()) + 1
+    present, codes = np.unique(codes, return_inverse=True)  # scenes without an image count not
+    scenes = len(present)
     block = max(1, _BLOCK // len(codes))
     for start in range(0, resamples, block):
         rows = min(block, resamples - start)
@@ -119,7 +121,7 @@ def weighted_metrics(
     }
 
 
-def intervals(
+def resampled(
     labels: Ints,
     judged: dict[str, tuple[Floats, Flags]],
     codes: Ints,
@@ -127,8 +129,8 @@ def intervals(
     bins: int,
     resamples: int,
     seed: int,
-) -> dict[str, dict[str, Interval]]:
-    """95 % intervals of every metric of every model, all models on the same resamples.
+) -> Draws:
+    """Every metric of every model in each resample, all models on the same resamples.
 
     Parameters
     ----------
@@ -141,9 +143,8 @@ def intervals(
 
     Returns
     -------
-    dict of model -> metric -> (low, high)
-        None where no resample defines the metric; resamples of one class count for the
-        metrics that they define.
+    dict of model -> metric -> ndarray of float, shape (resamples,)
+        NaN where a resample does not define the metric, because it holds one class.
     """
     drawn: dict[str, dict[str, list[Floats]]] = {
         model: {metric: [] for metric in METRICS} for model in judged
@@ -154,12 +155,30 @@ def intervals(
             for metric in METRICS:
                 drawn[model][metric].append(values[metric])
     return {
-        model: {metric: _percentiles(np.concatenate(parts)) for metric, parts in of_model.items()}
+        model: {metric: np.concatenate(parts) for metric, parts in of_model.items()}
         for model, of_model in drawn.items()
     }
 
 
-def _percentiles(values: Floats) -> Interval:
+def intervals(
+    labels: Ints,
+    judged: dict[str, tuple[Floats, Flags]],
+    codes: Ints,
+    *,
+    bins: int,
+    resamples: int,
+    seed: int,
+) -> dict[str, dict[str, Interval]]:
+    """95 % intervals, model -> metric -> (low, high), of what :func:`resampled` draws."""
+    drawn = resampled(labels, judged, codes, bins=bins, resamples=resamples, seed=seed)
+    return {
+        model: {metric: percentiles(values) for metric, values in of_model.items()}
+        for model, of_model in drawn.items()
+    }
+
+
+def percentiles(values: Floats) -> Interval:
+    """2.5 and 97.5 % of the resamples that define the figure; None where none does."""
     defined = values[np.isfinite(values)]
     if defined.size == 0:
         return None

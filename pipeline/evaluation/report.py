@@ -13,8 +13,10 @@ import numpy as np
 from pipeline.config import BlurError
 from pipeline.config.sections import EvaluateParams
 from pipeline.evaluation import mcnemar
-from pipeline.evaluation.intervals import intervals, scene_codes
+from pipeline.evaluation.differences import differences
+from pipeline.evaluation.intervals import Draws, resampled, scene_codes
 from pipeline.evaluation.metrics import METRICS, Flags, Floats, Ints, counts, measure
+from pipeline.evaluation.shares import cell
 
 Report = dict[str, Any]
 
@@ -56,14 +58,14 @@ def judge(threshold: float, probabilities: Floats) -> Judged:
 
 def _measured(
     truth: Truth, judged: Mapping[str, Judged], rows: Ints, params: EvaluateParams, seed: int
-) -> dict[str, dict[str, Any]]:
-    """Metrics with intervals and counts of each model, on the images `rows`."""
+) -> tuple[dict[str, dict[str, Any]], Draws]:
+    """Metrics with intervals and counts of each model on the images `rows`, and the resamples."""
     labels = truth.labels[rows]
     pairs = {
         name: (model.probabilities[rows], model.verdicts[rows]) for name, model in judged.items()
     }
     bins = params.calibration_bins
-    spread = intervals(
+    drawn = resampled(
         labels, pairs, truth.codes[rows], bins=bins, resamples=params.resamples, seed=seed
     )
     measured: dict[str, dict[str, Any]] = {}
@@ -71,11 +73,8 @@ def _measured(
         values = measure(labels, probabilities, verdicts, bins)
         measured[name] = {"counts": counts(labels, verdicts)}
         for metric in METRICS:
-            low, high = spread[name][metric] or (None, None)
-            if values[metric] is None:  # a resample cannot define what the images do not
-                low = high = None
-            measured[name][metric] = {"value": values[metric], "low": low, "high": high}
-    return measured
+            measured[name][metric] = cell(values[metric], drawn[name][metric])
+    return measured, drawn
 
 
 def build(
@@ -102,18 +101,19 @@ def build(
     -------
     dict
         For each model `threshold`, `overall` and `subsets`: metric -> value, low, high (95 %
-        interval; None where undefined) and `counts`. Beside them `dataset`, `mcnemar`,
-        `interval`.
+        interval; None where undefined) and `counts`. Beside them `dataset`, `differences`,
+        `mcnemar`, `interval`.
     """
     report: Report = {
         name: {"threshold": model.threshold, **model.settings, "subsets": {}}
         for name, model in judged.items()
     }
     everything = np.arange(len(truth.labels))
-    for name, values in _measured(truth, judged, everything, params, seed).items():
+    overall, drawn = _measured(truth, judged, everything, params, seed)
+    for name, values in overall.items():
         report[name]["overall"] = values
     for subset, rows in truth.members().items():
-        for name, values in _measured(truth, judged, rows, params, seed).items():
+        for name, values in _measured(truth, judged, rows, params, seed)[0].items():
             report[name]["subsets"][subset] = values
     codes = truth.codes
     report["dataset"] = {
@@ -125,6 +125,7 @@ def build(
         "subsets": {name: len(rows) for name, rows in truth.members().items()},
     }
     report["interval"] = {"level": 0.95, "resamples": params.resamples, "unit": "scene"}
+    report["differences"] = differences(overall, drawn)
     cnn, fused = judged["cnn"].verdicts, judged["fused"].verdicts
     report["mcnemar"] = mcnemar.compare(truth.labels, cnn, fused, codes, seed)
     return rounded(report)

@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.config import Params, require
 from pipeline.data.split import Row
 from pipeline.data.store import Store
-from pipeline.evaluation import curves, worst
+from pipeline.evaluation import curves, flips, worst
 from pipeline.evaluation.baselines import (
     ConstantBaseline,
     LaplacianBaseline,
@@ -21,8 +21,10 @@ from pipeline.evaluation.baselines import (
     fit_laplacian,
     laplacian_variances,
 )
+from pipeline.evaluation.kinds import measure_kinds
 from pipeline.evaluation.metrics import Floats, Ints
-from pipeline.evaluation.report import Judged, Report, Truth, as_json, build, flat, judge
+from pipeline.evaluation.report import Judged, Report, Truth, as_json, build, flat, judge, rounded
+from pipeline.evaluation.robustness import Trials, choose_images, run_trials
 from pipeline.evaluation.stream import shown
 from pipeline.fusion.threshold import choose_threshold
 
@@ -34,13 +36,14 @@ MODELS = ("cnn", "features", "fused")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The test rows and what each model says of them."""
+    """The test rows, what each model says of them, and of some of them perturbed."""
 
     index: Ints
     rows: tuple[Row, ...]
     truth: Truth
     scores: Scores
     judged: dict[str, Judged]
+    trials: Trials
     images_per_second: float
 
 
@@ -73,12 +76,12 @@ def _indices(store: Store, split: str) -> Ints:
 
 
 def evaluate(store: Store, detector: Detector, params: Params) -> Evaluation:
-    """Judge every test image.
+    """Judge every test image, and `evaluate.robustness_images` of them perturbed as well.
 
     Parameters
     ----------
     store : Store
-        Working images, and rows whose files the Laplacian recipe reads again.
+        Working images, and rows whose files the Laplacian recipe and the trials read again.
     detector : Detector
     params : Params
 
@@ -105,20 +108,25 @@ def evaluate(store: Store, detector: Detector, params: Params) -> Evaluation:
         choose_threshold,
     )
     rows = tuple(store.rows[i] for i in test)
+    truth = Truth(
+        labels=store.labels[test],
+        subsets=tuple(row.subset for row in rows),
+        scenes=tuple(row.scene for row in rows),
+    )
+    count, codes = params.evaluate.robustness_images, truth.codes
+    some = choose_images(truth.labels, codes, count, params.seed)
+    tried = [rows[place] for place in some]
     return Evaluation(
         index=test,
         rows=rows,
-        truth=Truth(
-            labels=store.labels[test],
-            subsets=tuple(row.subset for row in rows),
-            scenes=tuple(row.scene for row in rows),
-        ),
+        truth=truth,
         scores=scores,
         judged={
             "constant": judged_constant(fit_constant(store.labels[train]), len(test)),
             "laplacian": judged_laplacian(laplacian, variances[len(validation) :]),
             **judged_models(scores),
         },
+        trials=run_trials(tried, test[some], codes[some], detector, laplacian, params),
         images_per_second=len(test) / seconds,
     )
 
@@ -150,7 +158,9 @@ def _worst_page(evaluation: Evaluation, params: Params) -> str:
 def write_evaluation(
     evaluation: Evaluation, store: Store, params: Params, out: Path, history: Path
 ) -> Report:
-    """Write metrics.json, cnn.json, fused.json, predictions.csv, plots/ and worst.html into `out`.
+    """Write all figures, tables, plots and the page of the worst mistakes into `out`.
+
+    metrics.json, cnn.json, fused.json, predictions.csv, robustness.csv, plots/, worst.html.
 
     Parameters
     ----------
@@ -168,14 +178,19 @@ def write_evaluation(
     dict
         What metrics.json holds.
     """
-    report = build(evaluation.truth, evaluation.judged, store.dataset, params.evaluate, params.seed)
+    truth, resamples, seed = evaluation.truth, params.evaluate.resamples, params.seed
+    report = build(truth, evaluation.judged, store.dataset, params.evaluate, seed)
+    known, named = [row.kind for row in evaluation.rows], evaluation.scores.kind
+    report["kinds"] = rounded(measure_kinds(known, named, truth.codes, resamples, seed))
+    report["robustness"] = rounded(flips.measure_flips(evaluation.trials, resamples, seed))
     out.mkdir(parents=True, exist_ok=True)
     (out / "metrics.json").write_text(as_json(report), encoding="utf-8")
     for model in ("cnn", "fused"):
         (out / f"{model}.json").write_text(as_json(flat(report, model)), encoding="utf-8")
     _predictions(evaluation, out / "predictions.csv")
+    curves.write_csv(out / "robustness.csv", flips.HEADER, flips.trial_rows(evaluation.trials))
     bins = params.evaluate.calibration_bins
-    curves.write_curves(out / "plots", evaluation.truth.labels, evaluation.judged, bins)
+    curves.write_curves(out / "plots", truth.labels, evaluation.judged, bins)
     curves.write_training(history, out / "plots" / "training.csv")
     (out / "worst.html").write_text(_worst_page(evaluation, params), encoding="utf-8")
     return report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.evaluation.details import difference_lines, kind_lines, robustness_lines
 from pipeline.evaluation.report import Report
 
 HEADINGS = {
@@ -88,7 +89,8 @@ def render(report: Report) -> str:
     Parameters
     ----------
     report : dict
-        From :func:`pipeline.evaluation.report.build`, or metrics.json.
+        What :func:`pipeline.evaluation.run.write_evaluation` and
+        :func:`pipeline.evaluation.heldout.judge_held_out` return, or metrics.json.
 
     Returns
     -------
@@ -110,4 +112,13 @@ def render(report: Report) -> str:
         chosen = {model: report[model]["subsets"][subset] for model in models}
         lines += ["", f"subset {subset or '(none)'}: {subsets[subset]} images", ""]
         lines += [*_rows(report, chosen), "", *_counts(report, chosen)]
-    return "\n".join([*lines, "", *mcnemar_lines(report)])
+    lines += ["", *mcnemar_lines(report)]
+    blocks = {
+        "differences": difference_lines,
+        "kinds": kind_lines,
+        "robustness": robustness_lines,  # of the test images only, not of a held-out data set
+    }
+    for entry, lines_of in blocks.items():
+        block = lines_of(report[entry]) if entry in report else []
+        lines += ["", *block] if block else []
+    return "\n".join(lines)

@@ -1,0 +1,180 @@
+"""What should change no verdict: another size, noise, JPEG, tone, turning, decoration."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.images.averaging import area_average
+
+Picture = npt.NDArray[np.uint8]
+Random = np.random.Generator
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_CAPTIONS = ("Harbour at dawn, 12 May", "Photo: archive, no. 4711", "Summer journey, day 3")
+_WATERMARKS = ("(c) J. Miller", "SAMPLE", "www.example.org")
+_OPACITY = 0.4  # of a watermark
+_MARGIN = 2  # pixels that cubic interpolation looks beyond the crop
+
+
+def resized(picture: Picture, random: Random, scale: float) -> Picture:
+    """Another size: area averaging down, cubic interpolation up."""
+    height, width = picture.shape[:2]
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if scale <= 1:
+        return area_average(picture, size)
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+
+def noisy(picture: Picture, random: Random, sigma: float) -> Picture:
+    """Gaussian noise, the same in all channels, so that grey has `sigma` too."""
+    noise = random.standard_normal(picture.shape[:2], dtype=np.float32) * np.float32(sigma)
+    plane = np.rint(noise).astype(np.int16)
+    return np.asarray(cv2.add(picture, cv2.merge([plane] * 3), dtype=cv2.CV_8U), dtype=np.uint8)
+
+
+def jpeg(picture: Picture, random: Random, quality: int) -> Picture:
+    """The file saved again, as OpenCV does by default (chroma at half size)."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
+
+
+def toned(picture: Picture, random: Random, factor: float, centre: float) -> Picture:
+    """Grey levels drawn towards `centre`: 128 changes contrast, 0 brightness."""
+    levels = np.rint(centre + (np.arange(256) - centre) * factor)
+    return np.asarray(cv2.LUT(picture, levels.astype(np.uint8)), dtype=np.uint8)
+
+
+def grey(picture: Picture, random: Random) -> Picture:
+    """Grey in all three channels (ITU-R BT.601)."""
+    plane = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.cvtColor(plane, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+
+
+def turned(picture: Picture, random: Random, quarters: int) -> Picture:
+    """Turned by right angles: no pixel changes but its place."""
+    return np.ascontiguousarray(np.rot90(picture, quarters))
+
+
+def tilted(picture: Picture, random: Random, degrees: float) -> Picture:
+    """Turned by a few degrees, cropped to the largest inner part of the same proportions."""
+    height, width = picture.shape[:2]
+    angle = np.deg2rad(degrees)
+    proportion = max(width / height, height / width)
+    share = 1 / (np.cos(angle) + abs(np.sin(angle)) * proportion)
+    inner = [max(1, int(side * share) - 2 * _MARGIN) for side in (width, height)]
+    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
+    turn[:, 2] += [(inner[0] - width) / 2, (inner[1] - height) / 2]
+    straight = cv2.warpAffine(picture, turn, inner, flags=cv2.INTER_CUBIC)
+    return np.asarray(straight, dtype=np.uint8)
+
+
+def framed(picture: Picture, random: Random, share: float) -> Picture:
+    """A flat frame around the picture, black, grey or white, `share` of the long side wide."""
+    wide = max(1, round(max(picture.shape[:2]) * share))
+    level = int(random.choice((0, 128, 255)))
+    edges = (wide, wide, wide, wide)
+    frame = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_CONSTANT, value=(level,) * 3)
+    return np.asarray(frame, dtype=np.uint8)
+
+
+def _written(text: str, height: int, width: int) -> Picture:
+    """`text` in white on black, as large as fits `height` x `width` pixels."""
+    (across, tall), below = cv2.getTextSize(text, _FONT, 1.0, 1)
+    scale = min(0.9 * width / across, 0.8 * height / (tall + below))
+    stroke = max(1, round(1.6 * scale))
+    (across, tall), below = cv2.getTextSize(text, _FONT, scale, stroke)
+    plane = np.zeros((height, width), np.uint8)
+    corner = ((width - across) // 2, (height + tall - below // 2) // 2)
+    cv2.putText(plane, text, corner, _FONT, scale, 255, stroke, cv2.LINE_AA)
+    return plane
+
+
+def captioned(picture: Picture, random: Random) -> Picture:
+    """A flat strip with sharp text over the lower edge, 8 % of the height."""
+    height, width = picture.shape[:2]
+    strip = min(height, max(8, round(0.08 * height)))
+    text = _written(_CAPTIONS[random.integers(len(_CAPTIONS))], strip, width)
+    result = picture.copy()
+    result[-strip:] = (text if random.random() < 0.5 else 255 - text)[:, :, None]
+    return result
+
+
+def watermarked(picture: Picture, random: Random) -> Picture:
+    """Half-transparent white text somewhere in the picture, half as wide and 10 % as high."""
+    height, width = picture.shape[:2]
+    tall, across = min(height, max(8, height // 10)), max(1, width // 2)
+    text = _written(_WATERMARKS[random.integers(len(_WATERMARKS))], tall, across)
+    top, left = random.integers(height - tall + 1), random.integers(width - across + 1)
+    result = picture.copy()
+    part = result[top : top + tall, left : left + across]
+    cover = (_OPACITY / 255 * text)[:, :, None]
+    part[:] = np.rint(part * (1 - cover) + 255 * cover).astype(np.uint8)
+    return result
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """One row of the robustness table.
+
+    Attributes
+    ----------
+    name : str
+    function : callable
+        From an RGB picture of uint8, shape (H, W, 3), and random numbers to another one.
+    scale : float
+        Factor by which the sides change on purpose.
+    """
+
+    name: str
+    function: Callable[[Picture, Random], Picture]
+    scale: float = 1.0
+
+    def fits(self, shape: tuple[int, ...], long_side: int) -> bool:
+        """Whether a changed size stays, as it was, at or above the working size `long_side`."""
+        if self.scale == 1:
+            return True
+        return round(max(shape[:2]) * min(1.0, self.scale)) >= long_side
+
+    def apply(self, picture: Picture, seed: int, index: int) -> Picture:
+        """The picture perturbed; random numbers depend on seed, image and perturbation only.
+
+        Parameters
+        ----------
+        picture : ndarray of uint8, shape (H, W, 3)
+            RGB; left as it is.
+        seed, index : int
+            `params.seed`, and the image's number in the data set.
+
+        Returns
+        -------
+        ndarray of uint8, shape (h, w, 3)
+        """
+        random = np.random.default_rng([seed, index, zlib.crc32(self.name.encode())])
+        return self.function(picture, random)
+
+
+PERTURBATIONS = (
+    *(
+        Perturbation(f"size {percent} %", partial(resized, scale=percent / 100), percent / 100)
+        for percent in (50, 75, 150)
+    ),
+    *(Perturbation(f"noise {sigma}", partial(noisy, sigma=sigma)) for sigma in (3, 8)),
+    *(Perturbation(f"jpeg {value}", partial(jpeg, quality=value)) for value in (40, 60, 80, 95)),
+    Perturbation("half contrast", partial(toned, factor=0.5, centre=128)),
+    Perturbation("half brightness", partial(toned, factor=0.5, centre=0)),
+    Perturbation("grey", grey),
+    Perturbation("turned 90", partial(turned, quarters=1)),
+    Perturbation("turned 180", partial(turned, quarters=2)),
+    Perturbation("turned 5", partial(tilted, degrees=5)),
+    Perturbation("border", partial(framed, share=0.03)),
+    Perturbation("caption", captioned),
+    Perturbation("watermark", watermarked),
+)
