@@ -17,7 +17,8 @@ def main() -> None:
 
     params = load_params()
     store = Store.open(ARTIFACTS / "load")
-    table = read_table(ARTIFACTS / "cnn", ARTIFACTS / "features", store.labels, store.splits)
+    known = store.labels, store.splits, store.kinds
+    table = read_table(ARTIFACTS / "cnn", ARTIFACTS / "features", *known)
     print(fuse(table, ARTIFACTS / "fuse", params))
 
 

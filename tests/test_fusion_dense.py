@@ -35,7 +35,18 @@ def made_up(count: int = 240, width: int = 6, seed: int = 0) -> dict[str, np.nda
     logits[:, 2:] = rng.standard_normal((count, 2))
     measures = rng.standard_normal((count, width)).astype(np.float32)
     measures[:, 0] += 1.5 * sign
-    return {"labels": labels, "logits": logits, "measures": measures}
+    kinds = np.where(labels == 0, "sharp", np.where(measures[:, 1] > 0, "motion", "defocus"))
+    # Series that grow in what tells blur and in nothing else.
+    steps = np.arange(3, dtype=np.float32)[None, :, None]
+    first = [np.eye(1, size, dtype=np.float32)[None] for size in (4, width)]
+    return {
+        "labels": labels,
+        "kinds": kinds,
+        "logits": logits,
+        "measures": measures,
+        "ranked_logits": logits[:20, None] + steps * first[0],
+        "ranked_measures": measures[:20, None] + steps * first[1],
+    }
 
 
 def test_keras_and_numpy_agree() -> None:
@@ -43,7 +54,7 @@ def test_keras_and_numpy_agree() -> None:
 
     rng = np.random.default_rng(0)
     params = tiny_params().fuse
-    inputs = Inputs(
+    inputs = Inputs.unranked(
         rng.standard_normal((50, 9)).astype(np.float32),
         (3 * rng.standard_normal(50)).astype(np.float32),
         rng.integers(0, 2, 50),
@@ -65,13 +76,21 @@ def write_stages(folder: Path, rows: dict[str, np.ndarray], names: list[str]) ->
     index = np.flatnonzero(splits != "test")
     for part in ("cnn", "features"):
         (folder / part).mkdir(parents=True)
-    np.savez(folder / "cnn" / "logits.npz", index=index, logits=rows["logits"][index])
+    np.savez(
+        folder / "cnn" / "logits.npz",
+        index=index,
+        logits=rows["logits"][index],
+        ranked_index=np.arange(20),
+        ranked_logits=rows["ranked_logits"],
+    )
     back = index[::-1]  # stages need not agree on the order of rows
     np.savez(
         folder / "features" / "features.npz",
         index=back,
         values=rows["measures"][back],
         names=np.array(names),
+        ranked_index=np.arange(20),
+        ranked_values=rows["ranked_measures"],
     )
     return splits
 
@@ -85,13 +104,16 @@ def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
     names = feature_names(params.features)
     rows = made_up(400, len(names))
     splits = write_stages(tmp_path, rows, names)
-    table = read_table(tmp_path / "cnn", tmp_path / "features", rows["labels"], splits)
+    table = read_table(
+        tmp_path / "cnn", tmp_path / "features", rows["labels"], splits, rows["kinds"]
+    )
     assert (table.measures == rows["measures"][table.index]).all()
     line = fuse(table, tmp_path / "first", params)
     assert "validation AUC: cnn 0." in line
     fuse(table, tmp_path / "second", params)
     written = sorted(path.name for path in (tmp_path / "first").iterdir())
-    expected = ["features.npz", "fused.npz", "history.csv", "model.json", "validation.npz"]
+    expected = ["features.npz", "fused.npz", "history.csv", "kind.npz", "model.json"]
+    expected.append("validation.npz")
     assert written == expected
     for name in expected:
         same = (tmp_path / "second" / name).read_bytes()
@@ -109,10 +131,15 @@ def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
         assert rate <= params.threshold.max_false_alarm_rate
     raw = model.stack.logits(rows["logits"][held], rows["measures"][held])
     again = model.calibrations["fused"].probability(raw["fused"])
+    blurred = held & (rows["labels"] == 1)
+    motion = model.stack.motion(rows["logits"][blurred], rows["measures"][blurred])
+    assert (
+        motion is not None and np.mean((motion > 0) == (rows["kinds"][blurred] == "motion")) > 0.7
+    )
     assert again == pytest.approx(validation["fused"], abs=1e-12)
     with (tmp_path / "first" / "history.csv").open() as file:
         history = list(csv.DictReader(file))
-    assert len(history) == 2 * params.fuse.members * params.fuse.epochs
+    assert len(history) == 3 * params.fuse.members * params.fuse.epochs
     assert json.loads((tmp_path / "first" / "model.json").read_text())["features"] == names
 
 
@@ -123,9 +150,9 @@ def test_rows_must_match_the_store(tmp_path: Path) -> None:
     splits = write_stages(tmp_path, rows, ["a", "b", "c"])
     leaking = np.where(np.arange(40) == 0, "test", splits)
     with pytest.raises(BlurError, match="other rows than train and validation"):
-        read_table(tmp_path / "cnn", tmp_path / "features", rows["labels"], leaking)
+        read_table(tmp_path / "cnn", tmp_path / "features", rows["labels"], leaking, rows["kinds"])
     with pytest.raises(BlurError, match="run the stage cnn"):
-        read_table(tmp_path / "none", tmp_path / "features", rows["labels"], splits)
+        read_table(tmp_path / "none", tmp_path / "features", rows["labels"], splits, rows["kinds"])
     with pytest.raises(BlurError, match="the train rows hold one class only"):
         Table(
             np.arange(4),
@@ -134,4 +161,42 @@ def test_rows_must_match_the_store(tmp_path: Path) -> None:
             rows["logits"][:4],
             rows["measures"][:4],
             ("a", "b", "c"),
+            rows["kinds"][:4],
+            rows["ranked_logits"],
+            rows["ranked_measures"],
         )
+
+
+def test_a_stack_without_kinds_tells_none(tmp_path: Path) -> None:
+    from pipeline.fusion.train import fuse, read_table
+
+    params = tiny_params()
+    names = feature_names(params.features)
+    rows = made_up(160, len(names))
+    splits = write_stages(tmp_path, rows, names)
+    unknown = np.full(len(rows["labels"]), "")
+    table = read_table(tmp_path / "cnn", tmp_path / "features", rows["labels"], splits, unknown)
+    fuse(table, tmp_path / "fuse", params)
+    model = Model.load(tmp_path / "fuse")
+    assert model.stack.kind is None
+    assert model.stack.motion(rows["logits"], rows["measures"]) is None
+
+
+def test_ranking_makes_logits_grow() -> None:
+    """A measure that labels say nothing about still orders the series."""
+    from pipeline.fusion.dense import Inputs, fit_dense
+
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((200, 3)).astype(np.float32)
+    labels = (values[:, 0] > 0).astype(np.int64)
+    none = np.zeros(200, np.float32)
+    series = rng.standard_normal((60, 1, 3)).astype(np.float32) * np.float32([1, 1, 0])
+    series = series + np.arange(3, dtype=np.float32)[None, :, None] * np.float32([0, 0, 1])
+    bases = np.zeros((60, 3), np.float32)
+    growth = []
+    for weight in (0.0, 2.0):
+        params = dataclasses.replace(tiny_params().fuse, epochs=30, rank_weight=weight)
+        ensemble, _ = fit_dense("t", Inputs(values, none, labels, series, bases), params, 1)
+        ends = [ensemble.logit(series[:, step], bases[:, step]) for step in (0, 2)]
+        growth.append(float(np.mean(ends[1] - ends[0])))
+    assert growth[1] > growth[0] + 0.5

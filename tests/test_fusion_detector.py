@@ -49,7 +49,8 @@ def made_model(params: Params) -> Model:
         return Ensemble((Member(layers, gain),))
 
     scaling = Standardiser((0.0,) * wide, (4.0,) * wide, 3.0)
-    stack = Stack(names, scaling, ensemble(narrow, 0.0), ensemble(wide, 1.0))
+    parts = ensemble(narrow, 0.0), ensemble(wide, 1.0), ensemble(wide, 1.0)
+    stack = Stack(names, scaling, *parts)
     calibrations = {judge: Calibration(1.5, 0.25) for judge in JUDGES}
     return Model(stack, calibrations, {"cnn": 0.5, "features": 0.4, "fused": 0.6})
 

@@ -15,6 +15,7 @@ from test_networks import TINY, noise
 
 from pipeline.config import BlurError, Params, load_params
 from pipeline.data import Store, open_dataset, write_store
+from pipeline.data.ranked import STEPS
 from pipeline.data.split import assign_splits
 from pipeline.networks.crossfit import _plan, cross_fit
 
@@ -55,7 +56,8 @@ def fitted(tmp_path_factory: pytest.TempPathFactory, store: Store, params: Param
 
 
 def test_plan_keeps_judged_rows_apart(store: Store, params: Params) -> None:
-    plan = {name: rows for name, *rows in _plan(store, params)}
+    fits = _plan(store, params)
+    plan = {fit.name: (fit.train, fit.validation, fit.judged) for fit in fits}
     assert set(plan) == {"final", *(f"fold_{k}" for k in range(params.split.folds))}
     test = set(np.flatnonzero(store.splits == "test").tolist())
     train = set(np.flatnonzero(store.splits == "train").tolist())
@@ -69,6 +71,10 @@ def test_plan_keeps_judged_rows_apart(store: Store, params: Params) -> None:
         seen = {store.rows[i].key for i in fitted_on}
         assert not seen & {store.rows[i].key for i in judged}, f"{name}: a scene straddles"
     assert set(plan["final"][0]) == train and set(plan["final"][2]) == validation
+    ranked = [row for fit in fits for row in fit.ranked.tolist()]
+    assert len(ranked) == len(set(ranked)) == min(params.fuse.ranked, len(train))
+    for fit in fits:  # a series is judged by the network that never saw its picture
+        assert set(fit.ranked.tolist()) <= set(fit.judged.tolist()) & train
     judged = Counter(i for name, rows in plan.items() if name != "final" for i in rows[2].tolist())
     assert set(judged) == train and set(judged.values()) == {1}
 
@@ -79,6 +85,10 @@ def test_logits_hold_train_and_validation_rows_once(fitted: Path, store: Store) 
     assert index.tolist() == np.flatnonzero(store.splits != "test").tolist()
     assert logits.shape == (len(index), 4) and logits.dtype == np.float32
     assert np.isfinite(logits).all()
+    with np.load(fitted / "logits.npz") as arrays:
+        rows, ranked = arrays["ranked_index"], arrays["ranked_logits"]
+    assert set(rows.tolist()) <= set(np.flatnonzero(store.splits == "train").tolist())
+    assert ranked.shape == (len(rows), STEPS, 4) and np.isfinite(ranked).all() and len(rows)
 
 
 def test_each_row_is_judged_by_the_network_of_its_fold(
@@ -90,11 +100,11 @@ def test_each_row_is_judged_by_the_network_of_its_fold(
     with np.load(fitted / "logits.npz") as arrays:
         logits = dict(zip(arrays["index"].tolist(), arrays["logits"], strict=True))
     model = build_network(params.cnn)
-    for name, _, _, judged in _plan(store, params):
-        model.load_weights(fitted / f"{name}.weights.h5")
-        again = whole_image_logits(model, (store.image(int(row)) for row in judged))
-        kept = np.stack([logits[int(row)] for row in judged])
-        assert again == pytest.approx(kept, abs=1e-4), name
+    for fit in _plan(store, params):
+        model.load_weights(fitted / f"{fit.name}.weights.h5")
+        again = whole_image_logits(model, (store.image(int(row)) for row in fit.judged))
+        kept = np.stack([logits[int(row)] for row in fit.judged])
+        assert again == pytest.approx(kept, abs=1e-4), fit.name
     final = Network.load(fitted, params.cnn).logits([noise(40, 60)])
     model.load_weights(fitted / "final.weights.h5")
     assert final == pytest.approx(whole_image_logits(model, [noise(40, 60)]), abs=1e-5)
@@ -116,7 +126,8 @@ def test_history_tells_every_epoch_of_every_fit(fitted: Path, params: Params) ->
 
 
 def test_the_same_seed_gives_the_same_weights(fitted: Path, store: Store, params: Params) -> None:
-    from pipeline.networks.fit import Material, fit_network, make_deterministic
+    from pipeline.networks.determinism import make_deterministic
+    from pipeline.networks.fit import Material, fit_network
     from pipeline.networks.model import build_network
 
     def weights(model: Any) -> list[np.ndarray]:
@@ -129,8 +140,9 @@ def test_the_same_seed_gives_the_same_weights(fitted: Path, store: Store, params
     assert fresh(5) == fresh(5) != fresh(6)
     seed = params.seed * 1000
     make_deterministic(seed, 1)
-    (_, train, watched, _), *_ = _plan(store, params)
-    material = Material(store.image, store.labels, tuple(store.kinds), train, watched)
+    fit = _plan(store, params)[0]
+    kinds = tuple(store.kinds)
+    material = Material(store.image, store.labels, kinds, fit.train, fit.validation)
     again, _ = fit_network("final", material, params.cnn, seed)
     written = build_network(params.cnn)
     written.load_weights(fitted / "final.weights.h5")
@@ -139,7 +151,8 @@ def test_the_same_seed_gives_the_same_weights(fitted: Path, store: Store, params
 
 
 def test_training_learns_what_is_easy(store: Store, params: Params) -> None:
-    from pipeline.networks.fit import Material, fit_network, make_deterministic
+    from pipeline.networks.determinism import make_deterministic
+    from pipeline.networks.fit import Material, fit_network
 
     make_deterministic(1, 1)
     rows = np.arange(8)

@@ -29,8 +29,10 @@ def outputs(stage: str) -> list[str]:
 
 
 def _executed(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes below `node` but those that only a type checker sees."""
+    """All nodes below `node` but those that only a type checker sees, and lazy exports."""
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef) and child.name == "__getattr__":
+            continue
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             continue
         yield child

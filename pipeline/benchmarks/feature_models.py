@@ -60,7 +60,8 @@ def _fit(rows: FeatureRows, chosen: Ints, params: Params, name: str, judged: Int
     inputs = rows.logarithms
     standardiser = Standardiser.fit(inputs[chosen], params.fuse.clip)
     none = np.zeros(len(rows.labels), np.float32)  # there is no CNN to correct
-    material = Inputs(standardiser.apply(inputs[chosen]), none[chosen], rows.labels[chosen])
+    values = standardiser.apply(inputs[chosen])
+    material = Inputs.unranked(values, none[chosen], rows.labels[chosen])
     ensemble, _ = fit_dense(name, material, params.fuse, 100 * params.seed)
     return ensemble.logit(standardiser.apply(inputs[judged]), none[judged])
 
@@ -80,7 +81,7 @@ def stacked_dense(rows: FeatureRows, params: Params) -> tuple[Answer, float]:
     from sklearn.model_selection import StratifiedKFold
 
     from pipeline.fusion.calibration import fit_calibration
-    from pipeline.networks.fit import make_deterministic
+    from pipeline.networks.determinism import make_deterministic
 
     make_deterministic(params.seed, params.compute.threads)
     train, test = np.flatnonzero(rows.train), np.flatnonzero(~rows.train)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 # What only the extra `train` brings and the stages, `blur test` and `blur data` import.
-TRAIN_MODULES = ("tensorflow", "keras", "sklearn", "openpyxl", "skimage")
+TRAIN_MODULES = ("tensorflow", "keras", "sklearn", "openpyxl", "skimage", "onnx")
 
 
 def needs_train_line(what: str) -> str:

@@ -114,6 +114,9 @@ class CnnParams:
     label_smoothing: float
     kind_weight: float
     augment: bool
+    overlays: float
+    ranked: int
+    rank_weight: float
     check_images: int
 
     def __post_init__(self) -> None:
@@ -122,6 +125,8 @@ class CnnParams:
         require(bool(self.filters), "params: cnn.filters is empty")
         require(1 <= self.patterns <= 63, "params: cnn.patterns must lie in 1..63 (8x8 DCT)")
         not_negative("cnn", weight_decay=self.weight_decay, kind_weight=self.kind_weight)
+        require(0 <= self.overlays <= 1, "params: cnn.overlays must lie in 0..1")
+        not_negative("cnn", ranked=self.ranked, rank_weight=self.rank_weight)
         smoothed = f"params: cnn.label_smoothing is {self.label_smoothing}, must be in 0..1"
         require(0 <= self.label_smoothing < 1, smoothed)
         positive("cnn", epochs=self.epochs, steps_per_epoch=self.steps_per_epoch, crops=self.crops)
@@ -158,12 +163,15 @@ class FuseParams:
     weight_decay: float
     members: int
     clip: float
+    ranked: int
+    rank_weight: float
 
     def __post_init__(self) -> None:
         positive("fuse", epochs=self.epochs, batch=self.batch, members=self.members)
         positive("fuse", learning_rate=self.learning_rate, clip=self.clip)
         sizes("fuse", "hidden", self.hidden)
-        not_negative("fuse", weight_decay=self.weight_decay)
+        not_negative("fuse", weight_decay=self.weight_decay, ranked=self.ranked)
+        not_negative("fuse", rank_weight=self.rank_weight)
         require(0 <= self.dropout < 1, f"params: fuse.dropout is {self.dropout}, must be in 0..1")
 
 
@@ -179,12 +187,14 @@ class ThresholdParams:
 
 @dataclass(frozen=True)
 class EvaluateParams:
-    """Intervals, calibration bins and the page of worst errors."""
+    """Intervals, calibration bins, the page of worst errors, images that are perturbed."""
 
     resamples: int
     calibration_bins: int
     worst_images: int
+    robustness_images: int
 
     def __post_init__(self) -> None:
         positive("evaluate", resamples=self.resamples, calibration_bins=self.calibration_bins)
         positive("evaluate", worst_images=self.worst_images)
+        positive("evaluate", robustness_images=self.robustness_images)

@@ -38,11 +38,17 @@ def _taken(params: FeatureParams) -> list[tuple[Measure, int]]:
 
 
 def feature_names(params: FeatureParams) -> list[str]:
-    """Names of the values of :func:`describe`, as `measure.level.p50` or `measure.level`."""
+    """Names of the values of :func:`describe`.
+
+    `measure.level.p50` of tiled measures, else `measure.level.part`, or `measure.level` alone.
+    """
     names = []
     for measure, level in _taken(params):
         stem = f"{measure.name}.{level}"
-        names += [f"{stem}.p{p:g}" for p in params.percentiles] if measure.tiled else [stem]
+        if measure.tiled:
+            names += [f"{stem}.p{p:g}" for p in params.percentiles]
+        else:
+            names += [f"{stem}.{part}" for part in measure.parts] or [stem]
     return names
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.features import measures, picture
 from pipeline.features.pyramid import Pyramid
+from pipeline.features.spectrum import PARTS, spectrum
 from pipeline.features.tiles import Tiles
 
 
@@ -27,7 +28,9 @@ class Measure:
     contrast_free, brightness_free : bool
         Whether it ignores a change of contrast, or of brightness.
     tiled : bool
-        One value for every tile, to be summarised by percentiles; otherwise one for the picture.
+        One value for every tile, to be summarised by percentiles; otherwise for the picture.
+    parts : tuple of str
+        Names of the values of a measure that gives several for the picture.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Measure:
     contrast_free: bool = True
     brightness_free: bool = True
     tiled: bool = True
+    parts: tuple[str, ...] = ()
 
 
 _OWN = "this project"
@@ -54,14 +58,23 @@ MEASURES = (
     Measure("diagonal_laplacian", measures.diagonal_laplacian, "Thelen et al. 2009", (0, 1)),
     Measure("tenengrad", measures.tenengrad, "Tenenbaum 1970; Krotkov 1988"),
     Measure("brenner", measures.brenner, "Brenner et al. 1976"),
-    Measure("haar_ratio", measures.haar_ratio, "Yang and Nelson 2003", (0, 1)),
+    Measure("haar_ratio", measures.haar_ratio, "Yang and Nelson 2003", (0, 1, 2)),
     Measure("spectral_slope", measures.spectral_slope, "Field and Brady 1997", answer=1),
-    Measure("reblur", measures.reblur, "Crete et al. 2007", (0, 1)),
+    Measure("reblur", measures.reblur, "Crete et al. 2007", (0, 1, 2)),
     Measure("weakest_direction", measures.weakest_direction, _OWN, (0, 1)),
     Measure("direction_contrast", measures.direction_contrast, _OWN, (1,), answer=0),
     Measure("coherence", measures.coherence, "Bigun and Granlund 1987", (1,), answer=0),
-    Measure("edge_width", measures.edge_width, "Zhuo and Sim 2011", (0, 1), answer=1),
+    Measure("edge_width", measures.edge_width, "Zhuo and Sim 2011", (0, 1, 2), answer=1),
     Measure("direction_range", picture.direction_range, _OWN, (1,), answer=0, tiled=False),
+    Measure(
+        "spectrum",
+        spectrum,
+        "Stockham et al. 1975",
+        (1, 2),
+        answer=0,
+        tiled=False,
+        parts=PARTS,
+    ),
     Measure(
         "noise_level",
         picture.noise_level,

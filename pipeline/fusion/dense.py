@@ -16,6 +16,7 @@ from pipeline.config.sections import FuseParams
 from pipeline.fusion.ensemble import Ensemble, Member
 
 Floats = npt.NDArray[np.float32]
+RANK_MARGIN = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,33 @@ class Inputs:
     base : ndarray of float32, shape (n,)
         The CNN's logit, or zeros.
     labels : ndarray of int, shape (n,)
+    ranked : ndarray of float32, shape (r, steps, d)
+        Series of images of growing blur; their logits should grow. May be empty.
+    ranked_base : ndarray of float32, shape (r, steps)
     """
 
     values: Floats
     base: Floats
     labels: npt.NDArray[np.int64]
+    ranked: Floats
+    ranked_base: Floats
+
+    @classmethod
+    def unranked(cls, values: Floats, base: Floats, labels: npt.NDArray[np.int64]) -> Inputs:
+        """Rows without any series."""
+        width = values.shape[1]
+        none, no_base = np.zeros((0, 1, width), np.float32), np.zeros((0, 1), np.float32)
+        return cls(values, base, labels, none, no_base)
+
+    def pairs(self) -> tuple[Floats, Floats]:
+        """Values (p, 2, d) and bases (p, 2) of neighbours in the series, less blurred first."""
+        steps = range(self.ranked.shape[1] - 1)
+        values = [self.ranked[:, step : step + 2] for step in steps]
+        bases = [self.ranked_base[:, step : step + 2] for step in steps]
+        if not values:
+            width = self.values.shape[1]
+            return np.zeros((0, 2, width), np.float32), np.zeros((0, 2), np.float32)
+        return np.concatenate(values), np.concatenate(bases)
 
 
 class _Sum(layers.Layer):  # type: ignore[misc, unused-ignore]
@@ -118,24 +141,35 @@ def _fit_one(
     rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, steps * params.epochs, 0.02)
     optimizer = keras.optimizers.Adam(rate, clipnorm=1.0)
     optimizer.build(model.trainable_variables)
-    run_epoch = _epoch(model, optimizer, inputs, params.batch)
+    run_epoch = _epoch(model, optimizer, inputs, params)
     rng = np.random.default_rng(seed)
     losses = []
     for _ in range(params.epochs):
         order = rng.permutation(len(inputs.labels)).astype(np.int32)
-        losses.append(float(run_epoch(tf.constant(order))) / steps)
+        pairs = rng.permutation((inputs.ranked.shape[1] - 1) * len(inputs.ranked))
+        total = run_epoch(tf.constant(order), tf.constant(pairs.astype(np.int32)))
+        losses.append(float(total) / steps)
         bar.update()
     return losses
 
 
-def _epoch(model: keras.Model, optimizer: Any, inputs: Inputs, batch: int) -> Any:
+def _epoch(model: keras.Model, optimizer: Any, inputs: Inputs, params: FuseParams) -> Any:
     """One epoch as one TensorFlow call: steps this small would drown in those of Python."""
     values, base = tf.constant(inputs.values), tf.constant(inputs.base[:, None], tf.float32)
     labels = tf.constant(inputs.labels[:, None], tf.float32)
-    count = len(inputs.labels)
+    pair_values, pair_base = (tf.constant(part) for part in inputs.pairs())
+    count, batch, width = len(inputs.labels), params.batch, inputs.values.shape[1]
+    share = -(-len(pair_base) * batch // count)  # pairs of a step, so that an epoch sees each once
+
+    def disorder(pairs: Any) -> Any:
+        """How far the logits fail to grow by `RANK_MARGIN` along each of `pairs`."""
+        both = tf.reshape(tf.gather(pair_values, pairs), (-1, width))
+        bases = tf.reshape(tf.gather(pair_base, pairs), (-1, 1))
+        logits = tf.reshape(model([both, bases], training=True), (-1, 2))
+        return tf.reduce_mean(tf.nn.softplus(RANK_MARGIN - logits[:, 1] + logits[:, 0]))
 
     @tf.function(reduce_retracing=True)
-    def run(order: Any) -> Any:
+    def run(order: Any, pairs: Any) -> Any:
         total = tf.constant(0.0)
         for start in tf.range(0, count, batch):
             rows = order[start : start + batch]
@@ -143,6 +177,9 @@ def _epoch(model: keras.Model, optimizer: Any, inputs: Inputs, batch: int) -> An
                 logit = model([tf.gather(values, rows), tf.gather(base, rows)], training=True)
                 error = tf.nn.sigmoid_cross_entropy_with_logits(tf.gather(labels, rows), logit)
                 loss = tf.reduce_mean(error) + tf.add_n(model.losses)
+                if share and params.rank_weight:
+                    part = pairs[start // batch * share : (start // batch + 1) * share]
+                    loss += params.rank_weight * disorder(part)
             gradients = tape.gradient(loss, model.trainable_variables)
             optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
             total += loss

@@ -18,8 +18,15 @@ from pipeline.fusion.scaling import Standardiser
 JUDGES = ("cnn", "features", "fused")
 LOGIT_NAMES = ("cnn.blurred", "cnn.sharp", "cnn.defocus", "cnn.motion")
 BLURRED = 0  # column of the CNN's logits
+DEFOCUS, MOTION = 2, 3
 
 Floats = npt.NDArray[np.float64]
+
+
+def motion_logit(cnn: npt.NDArray[np.floating]) -> Floats:
+    """The CNN's own logit (n,) of motion against defocus, from its logits (n, 4)."""
+    logits = np.asarray(cnn, np.float64)
+    return np.asarray(logits[:, MOTION] - logits[:, DEFOCUS])
 
 
 @dataclass(frozen=True)
@@ -33,12 +40,24 @@ class Stack:
     standardiser : Standardiser
         For CNN logits (4 columns) and focus measures together.
     features, fused : Ensemble
+    kind : Ensemble, optional
+        Motion (positive) against defocus; None where the training images did not tell kinds.
     """
 
     names: tuple[str, ...]
     standardiser: Standardiser
     features: Ensemble
     fused: Ensemble
+    kind: Ensemble | None = None
+
+    def motion(
+        self, cnn: npt.NDArray[np.floating], measures: npt.NDArray[np.floating]
+    ) -> Floats | None:
+        """Logit (n,) of motion against defocus should an image be blurred; None if unknown."""
+        if self.kind is None:
+            return None
+        inputs = self.standardiser.apply(np.concatenate([cnn, measures], axis=1))
+        return self.kind.logit(inputs, motion_logit(cnn))
 
     def logits(
         self, cnn: npt.NDArray[np.floating], measures: npt.NDArray[np.floating]
@@ -63,10 +82,12 @@ class Model:
     thresholds: dict[str, float]
 
     def save(self, folder: Path) -> None:
-        """Write model.json, features.npz and fused.npz into `folder`."""
+        """Write model.json, features.npz, fused.npz and kind.npz into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.stack.features.save(folder / "features.npz")
         self.stack.fused.save(folder / "fused.npz")
+        if self.stack.kind is not None:
+            self.stack.kind.save(folder / "kind.npz")
         scaling = self.stack.standardiser
         content = {
             "features": list(self.stack.names),
@@ -118,4 +139,6 @@ class Model:
             raise BlurError(f"{path}: damaged ({error!r}); run the stage fuse") from None
         features = Ensemble.load(path.parent / "features.npz")
         fused = Ensemble.load(path.parent / "fused.npz")
-        return cls(Stack(names, standardiser, features, fused), calibrations, thresholds)
+        path = path.parent / "kind.npz"
+        kind = Ensemble.load(path) if path.exists() else None
+        return cls(Stack(names, standardiser, features, fused, kind), calibrations, thresholds)

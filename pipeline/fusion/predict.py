@@ -17,7 +17,6 @@ from pipeline.features import describe, feature_names
 from pipeline.fusion.model import JUDGES, Model
 
 CHUNK = 32  # images in memory at a time
-KINDS = ("defocus", "motion")
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -41,7 +40,8 @@ class Scores:
     logit : ndarray of float64, shape (n,)
         Calibrated fused logit; finer than the probability near 0 and 1.
     kind : list of str
-        "sharp" where the fused verdict says so, else "defocus" or "motion".
+        "sharp" where the fused verdict says so, else "defocus" or "motion", or "blurred" from a
+        model whose training images did not tell kinds.
     thresholds : dict
         Of the probabilities; blurred where probability >= threshold.
     """
@@ -117,15 +117,17 @@ class Detector:
             judge: self.model.calibrations[judge].probability(raw[judge]) for judge in JUDGES
         }
         blurred = probability["fused"] >= self.model.thresholds["fused"]
-        likely = np.argmax(logits[:, 2:4], axis=1)
+        motion = self.model.stack.motion(logits, measures)
+        likely = ["blurred"] * len(blurred)
+        if motion is not None:
+            likely = ["motion" if value > 0 else "defocus" for value in motion]
         return Scores(
             cnn=probability["cnn"],
             features=probability["features"],
             fused=probability["fused"],
             logit=self.model.calibrations["fused"].scaled(raw["fused"]),
             kind=[
-                KINDS[index] if verdict else "sharp"
-                for verdict, index in zip(blurred, likely, strict=True)
+                kind if verdict else "sharp" for verdict, kind in zip(blurred, likely, strict=True)
             ],
             thresholds=dict(self.model.thresholds),
         )

@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from pipeline.config import BlurError, Params, require
 from pipeline.fusion.calibration import fit_calibration
-from pipeline.fusion.model import BLURRED, JUDGES, LOGIT_NAMES, Model, Stack
+from pipeline.fusion.model import BLURRED, JUDGES, LOGIT_NAMES, Model, Stack, motion_logit
 from pipeline.fusion.scaling import Standardiser
 from pipeline.fusion.threshold import choose_threshold
+
+FEWEST_KINDS = 20  # training images of each kind: with fewer the model tells no kinds
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class Table:
     measures : ndarray of float32, shape (n, F)
     names : tuple of str
         Of the measures.
+    kinds : ndarray of str, shape (n,)
+        sharp, defocus, motion, or empty where unknown.
+    ranked_logits : ndarray of float32, shape (r, steps, 4)
+        Of training images blurred further and further: see `pipeline.data.ranked`.
+    ranked_measures : ndarray of float32, shape (r, steps, F)
     """
 
     index: npt.NDArray[np.int64]
@@ -41,6 +48,9 @@ class Table:
     logits: npt.NDArray[np.float32]
     measures: npt.NDArray[np.float32]
     names: tuple[str, ...]
+    kinds: npt.NDArray[np.str_]
+    ranked_logits: npt.NDArray[np.float32]
+    ranked_measures: npt.NDArray[np.float32]
 
     def __post_init__(self) -> None:
         for name, part in (("train", self.train), ("validation", ~self.train)):
@@ -61,6 +71,7 @@ def read_table(
     features: Path,
     labels: npt.NDArray[np.int64],
     splits: npt.NDArray[np.str_],
+    kinds: npt.NDArray[np.str_],
 ) -> Table:
     """Join the outputs of the stages `cnn` and `features` by row of the store.
 
@@ -75,6 +86,8 @@ def read_table(
     for path, found in ((cnn / "logits.npz", network), (features / "features.npz", measured)):
         same = np.array_equal(np.sort(found["index"]), index)
         require(same, f"{path}: other rows than train and validation; run 'dvc repro'")
+    same = np.array_equal(network["ranked_index"], measured["ranked_index"])
+    require(same, f"{features}: ranks other images than {cnn}; run 'dvc repro'")
     return Table(
         index=index,
         labels=labels[index],
@@ -82,13 +95,16 @@ def read_table(
         logits=network["logits"][np.argsort(network["index"])],
         measures=measured["values"][np.argsort(measured["index"])],
         names=tuple(str(name) for name in measured["names"]),
+        kinds=kinds[index],
+        ranked_logits=network["ranked_logits"],
+        ranked_measures=measured["ranked_values"],
     )
 
 
 def fit_stack(table: Table, params: Params) -> tuple[Stack, list[dict[str, object]]]:
-    """Train the dense networks `features` and `fused` on the training rows alone."""
+    """Train the dense networks on the training rows alone: features, fused, and the kind."""
     from pipeline.fusion.dense import Inputs, fit_dense  # Keras is only needed here
-    from pipeline.networks.fit import make_deterministic
+    from pipeline.networks.determinism import make_deterministic
 
     make_deterministic(params.seed, params.compute.threads)
     rows = np.concatenate([table.logits, table.measures], axis=1)[table.train]
@@ -96,10 +112,30 @@ def fit_stack(table: Table, params: Params) -> tuple[Stack, list[dict[str, objec
     labels = table.labels[table.train]
     standardiser = Standardiser.fit(rows, params.fuse.clip)
     values = standardiser.apply(rows)
-    alone = Inputs(values[:, len(LOGIT_NAMES) :], np.zeros_like(base), labels)
+    series = np.concatenate([table.ranked_logits, table.ranked_measures], axis=2)
+    ranked = standardiser.apply(series.reshape(-1, rows.shape[1])).reshape(series.shape)
+    ranked_base = table.ranked_logits[:, :, BLURRED].astype(np.float32)
+    from_measures = len(LOGIT_NAMES)
+    alone = Inputs(
+        values[:, from_measures:],
+        np.zeros_like(base),
+        labels,
+        ranked[:, :, from_measures:],
+        np.zeros_like(ranked_base),
+    )
+    both = Inputs(values, base, labels, ranked, ranked_base)
     features, first = fit_dense("features", alone, params.fuse, 100 * params.seed)
-    fused, second = fit_dense("fused", Inputs(values, base, labels), params.fuse, 100 * params.seed)
-    return Stack(table.names, standardiser, features, fused), [*first, *second]
+    fused, second = fit_dense("fused", both, params.fuse, 100 * params.seed)
+    kinds = table.kinds[table.train]
+    moved, still = kinds == "motion", kinds == "defocus"
+    if min(moved.sum(), still.sum()) < FEWEST_KINDS:
+        return Stack(table.names, standardiser, features, fused), [*first, *second]
+    named = moved | still
+    guess = motion_logit(table.logits[table.train][named]).astype(np.float32)
+    told = Inputs.unranked(values[named], guess, moved[named].astype(np.int64))
+    kind, third = fit_dense("kind", told, params.fuse, 100 * params.seed)
+    stack = Stack(table.names, standardiser, features, fused, kind)
+    return stack, [*first, *second, *third]
 
 
 def calibrate(stack: Stack, table: Table, params: Params) -> tuple[Model, dict[str, Any]]:

@@ -6,6 +6,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.images.reblur import blur_series
+
+SMALLEST = 32  # pixels: smaller images are mirrored out to this side before the network sees them
+
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -65,3 +69,9 @@ def augment(crop: Pixels, rng: np.random.Generator) -> Pixels:
         data = cv2.imencode(".jpg", np.ascontiguousarray(crop), quality)[1]
         crop = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
     return crop
+
+
+def ranked_pair(crop: Pixels, rng: np.random.Generator) -> list[Pixels]:
+    """`crop`, and `crop` further out of focus, under the same strength of noise."""
+    radius = float(np.exp(rng.uniform(np.log(1.5), np.log(12))))
+    return blur_series(crop, (0.0, radius), float(rng.uniform(0.3, 2.5)), rng)

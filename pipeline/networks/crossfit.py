@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,35 +14,49 @@ import numpy.typing as npt
 from joblib import Parallel, delayed
 
 from pipeline.config import Params
+from pipeline.data.ranked import STEPS, ranked_rows, ranked_series
 from pipeline.data.store import Store
 from pipeline.networks.crops import Pixels
 
 Indices = npt.NDArray[np.int64]
-Result = tuple[str, Indices, npt.NDArray[np.float32], list[dict[str, object]]]
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What one fit is for: its rows, and those that it judges because it never saw them."""
+
+    name: str
+    train: Indices
+    validation: Indices
+    judged: Indices
+    ranked: Indices
+
+
+@dataclass(frozen=True)
+class _Result:
+    fit: _Fit
+    logits: Logits
+    ranked_logits: Logits
+    history: list[dict[str, object]]
 
 
 def _reader(store: Store) -> Callable[[int], Pixels]:
     return lambda row: np.asarray(store.image(row))
 
 
-def _fit_one(
-    folders: tuple[str, str],
-    name: str,
-    train: Indices,
-    validation: Indices,
-    judged: Indices,
-    params: Params,
-) -> Result:
-    """Fit in a worker process (TensorFlow starts there) and judge the rows `judged`."""
-    from pipeline.networks.fit import Material, fit_network, make_deterministic
+def _fit_one(folders: tuple[str, str], fit: _Fit, params: Params) -> _Result:
+    """Fit in a worker process (TensorFlow starts there) and judge."""
+    from pipeline.networks.determinism import make_deterministic
+    from pipeline.networks.fit import Material, fit_network
     from pipeline.networks.predict import whole_image_logits
 
-    store = Store.open(folders[0])
+    store, name = Store.open(folders[0]), fit.name
     position = -1 if name == "final" else int(name.removeprefix("fold_"))
     seed = params.seed * 1000 + 1 + position
     make_deterministic(seed, params.compute.threads)
     labels = np.asarray(store.labels, np.int64)
-    material = Material(_reader(store), labels, tuple(store.kinds), train, validation)
+    material = Material(_reader(store), labels, tuple(store.kinds), fit.train, fit.validation)
     cnn = params.cnn
     if name != "final":
         # As many passes over the images as the final fit makes, over fewer images.
@@ -50,23 +65,31 @@ def _fit_one(
         cnn = dataclasses.replace(cnn, steps_per_epoch=steps)
     model, history = fit_network(name, material, cnn, seed)
     model.save_weights(f"{folders[1]}/{name}.weights.h5")
-    logits = whole_image_logits(model, (material.image(int(row)) for row in judged))
-    return name, judged, logits, [dataclasses.asdict(line) for line in history]
+    logits = whole_image_logits(model, (material.image(int(row)) for row in fit.judged))
+    ranked = whole_image_logits(model, ranked_series(store, fit.ranked, params.seed))
+    return _Result(
+        fit,
+        logits,
+        ranked.reshape(-1, STEPS, logits.shape[1]),
+        [dataclasses.asdict(line) for line in history],
+    )
 
 
-def _plan(store: Store, params: Params) -> list[tuple[str, Indices, Indices, Indices]]:
-    """(name, train, check, judged) of every fit, the longest first."""
+def _plan(store: Store, params: Params) -> list[_Fit]:
+    """Every fit, the longest first."""
     splits, folds = np.asarray(store.splits), np.asarray(store.folds)
     train = np.flatnonzero(splits == "train")
     validation = np.flatnonzero(splits == "validation")
     # A fixed share of the validation images suffices to watch training.
     stride = max(1, len(validation) // params.cnn.check_images)
     watched = validation[::stride]
-    plan = [("final", train, watched, validation)]
+    ranked = ranked_rows(store, params.fuse.ranked, params.seed)
+    plan = [_Fit("final", train, watched, validation, ranked[:0])]
     for fold in range(params.split.folds):
         inside = np.flatnonzero((splits == "train") & (folds != fold))
         outside = np.flatnonzero((splits == "train") & (folds == fold))
-        plan.append((f"fold_{fold}", inside, watched, outside))
+        unseen = ranked[folds[ranked] == fold]
+        plan.append(_Fit(f"fold_{fold}", inside, watched, outside, unseen))
     return plan
 
 
@@ -75,6 +98,22 @@ def _parallel_fits(params: Params) -> int:
     cores = params.compute.workers or os.cpu_count() or 1
     gpu = any(Path("/dev").glob("nvidia[0-9]*"))
     return 1 if gpu else max(1, cores // params.compute.threads)
+
+
+def _write_logits(results: list[_Result], path: Path) -> None:
+    """Logits of all rows that a network judged without having seen them, by row."""
+    index = np.concatenate([result.fit.judged for result in results])
+    logits = np.concatenate([result.logits for result in results])
+    ranked_index = np.concatenate([result.fit.ranked for result in results])
+    ranked_logits = np.concatenate([result.ranked_logits for result in results])
+    order, ranked_order = np.argsort(index), np.argsort(ranked_index)
+    np.savez(
+        path,
+        index=index[order],
+        logits=logits[order],
+        ranked_index=ranked_index[ranked_order],
+        ranked_logits=ranked_logits[ranked_order],
+    )
 
 
 def cross_fit(folder: Path, target: Path, params: Params) -> str:
@@ -89,16 +128,13 @@ def cross_fit(folder: Path, target: Path, params: Params) -> str:
     plan = _plan(store, params)
     target.mkdir(parents=True, exist_ok=True)
     run = Parallel(n_jobs=min(_parallel_fits(params), len(plan)))
-    results = run(delayed(_fit_one)((str(folder), str(target)), *fit, params) for fit in plan)
-    index = np.concatenate([judged for _, judged, _, _ in results])
-    logits = np.concatenate([values for _, _, values, _ in results])
-    order = np.argsort(index)
-    np.savez(target / "logits.npz", index=index[order], logits=logits[order])
-    lines = [line for _, _, _, history in results for line in history]
+    results = run(delayed(_fit_one)((str(folder), str(target)), fit, params) for fit in plan)
+    _write_logits(results, target / "logits.npz")
+    lines = [line for result in results for line in result.history]
     with (target / "history.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
         table.writeheader()
         for line in lines:
             table.writerow({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in line.items()})
-    last = results[0][3][-1]
+    last = results[0].history[-1]
     return f"{len(plan)} fits; final validation AUC {last['validation_auc']:.4f}"

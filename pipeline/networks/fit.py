@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +14,13 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from pipeline.config.progress import progress_bar
 from pipeline.config.sections import CnnParams
-from pipeline.networks.crops import Pixels, augment, pad_to, telling_crop
+from pipeline.networks.crops import Pixels, augment, pad_to, ranked_pair, telling_crop
 from pipeline.networks.model import KINDS, build_network
 from pipeline.networks.predict import whole_image_logits
+from pipeline.overlays import overlay
 
 Floats = npt.NDArray[np.float32]
+RANK_MARGIN = 1.0  # by so much the logit of the more blurred of a pair should be the larger one
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,6 @@ class Epoch:
     validation_auc: float
 
 
-def make_deterministic(seed: int, threads: int) -> None:
-    """Seed Keras and TensorFlow and fix the thread count, so that two runs give the same bytes."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
-    cv2.setNumThreads(1)
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    except RuntimeError:  # TensorFlow has run already in this process: the count stands
-        pass
-
-
 def _targets(material: Material, rows: npt.NDArray[np.int64]) -> Floats:
     """Columns: label, one for each kind, and whether the kind is known."""
     target = np.zeros((len(rows), 2 + len(KINDS)), np.float32)
@@ -73,7 +60,14 @@ def _targets(material: Material, rows: npt.NDArray[np.int64]) -> Floats:
 def _batch(
     material: Material, params: CnnParams, step: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Crops (n, side, side, 1) of random training images and their targets."""
+    """Crops of random training images and the targets of all but the last ones.
+
+    Returns
+    -------
+    crops : ndarray of float32, shape (n + r, side, side, 1)
+        The last r are the first r, blurred further.
+    targets : ndarray of float32, shape (n, 2 + kinds)
+    """
     wide = step % params.wide_every == params.wide_every - 1
     side, count = params.crop_side, params.crops
     if wide:
@@ -83,16 +77,27 @@ def _batch(
     for row in rows:
         tries = int(rng.integers(1, 3)) if wide else int(rng.integers(1, 9))
         crop = telling_crop(material.image(int(row)), side, tries, rng)
+        if wide and rng.random() < params.overlays:
+            crop = overlay(crop, rng)
         crops.append(augment(crop, rng) if params.augment else crop)
+    ranked = min(params.ranked, count)
+    for place in range(0 if wide else ranked):
+        crops[place], further = ranked_pair(crops[place], rng)
+        crops.append(further)
     return np.stack(crops)[..., None].astype(np.float32), _targets(material, rows)
 
 
 def _losses(params: CnnParams, target: Any, logits: Any) -> Any:
-    """Blurred or not, plus the kind where it is known."""
+    """Blurred or not, the kind where it is known, and the order of pairs: see `ranked_pair`."""
+    count = tf.shape(target)[0]
+    further, logits = logits[count:, 0], logits[:count]
+    growth = further - logits[: tf.shape(further)[0], 0]
+    order = tf.reduce_sum(tf.nn.softplus(RANK_MARGIN - growth)) / tf.cast(count, tf.float32)
     smoothed = target[:, :1] * (1 - params.label_smoothing) + params.label_smoothing / 2
     blurred = tf.nn.sigmoid_cross_entropy_with_logits(smoothed, logits[:, :1])
     kind = tf.nn.softmax_cross_entropy_with_logits(target[:, 1:-1], logits[:, 1:])
-    return tf.reduce_mean(blurred) + params.kind_weight * tf.reduce_mean(kind * target[:, -1])
+    named = tf.reduce_mean(kind * target[:, -1])
+    return tf.reduce_mean(blurred) + params.kind_weight * named + params.rank_weight * order
 
 
 def _train_step(model: keras.Model, optimizer: Any, params: CnnParams) -> Callable[..., Any]:

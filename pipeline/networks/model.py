@@ -78,7 +78,7 @@ def _block(x: Any, filters: int, stride: int, name: str) -> Any:
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _local_spectrum(image: Any, count: int) -> Any:
+def _local_spectrum(image: Any, count: int, name: str) -> Any:
     """Logarithms of a DCT of overlapping 8x8 blocks, four pixels apart, scaled to about -1..3.
 
     The patterns stay fixed: the logarithm's gradient explodes near zero, and trained patterns
@@ -92,9 +92,10 @@ def _local_spectrum(image: Any, count: int) -> Any:
         use_bias=False,
         trainable=False,
         kernel_initializer=_CosinePatterns(),
-        name="blocks",
+        name=f"{name}_blocks",
     )(image)
-    return layers.Rescaling(0.6, offset=-0.3, name="rescale")(LogMagnitude(name="log")(blocks))
+    logarithm = LogMagnitude(name=f"{name}_log")(blocks)
+    return layers.Rescaling(0.6, offset=-0.3, name=f"{name}_rescale")(logarithm)
 
 
 def build_network(params: CnnParams) -> keras.Model:
@@ -107,14 +108,19 @@ def build_network(params: CnnParams) -> keras.Model:
         in the order of `LOGITS`.
     """
     image = layers.Input((None, None, 1), name="image")
-    x = spectrum = _local_spectrum(image, params.patterns)
+    # At half size noise counts less and wide blur fits into a block.
+    half = layers.AveragePooling2D(2, padding="same", name="half")(image)
+    coarse = _local_spectrum(half, params.patterns, "coarse")
+    x = _local_spectrum(image, params.patterns, "fine")
     for index, filters in enumerate(params.filters):
         x = _block(x, filters, 2, f"block{index}")
+        if index == 0:
+            x = layers.Concatenate(name="scales")([x, coarse])
     x = _block(x, params.filters[-1], 1, "context")
     x = layers.SpatialDropout2D(params.dropout, name="dropout")(x)
     # Attention starts out where the local spectrum is strong: an empty sky tells nothing.
-    stride = 2 ** len(params.filters)
-    content = layers.AveragePooling2D(stride, padding="same", name="content")(spectrum)
+    stride = 2 ** (len(params.filters) - 1)
+    content = layers.AveragePooling2D(stride, padding="same", name="content")(coarse)
     prior = keras.initializers.Constant(2.0 / params.patterns)
     score = layers.Conv2D(1, 1, kernel_initializer=prior, name="content_score")(content)
     score = layers.Add(name="score")([score, layers.Conv2D(1, 1, name="context_score")(x)])

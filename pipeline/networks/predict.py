@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,16 +13,22 @@ import tensorflow as tf
 
 from pipeline.config import BlurError
 from pipeline.config.sections import CnnParams
-from pipeline.networks.crops import Pixels, pad_to
+from pipeline.networks.crops import SMALLEST, Pixels, pad_to
 from pipeline.networks.model import LOGITS, build_network
 
-SMALLEST = 32
+
+def _compiled(model: keras.Model) -> Callable[[Any], Any]:
+    """`model` without training, traced once for all sizes of image."""
+    signature = [tf.TensorSpec((None, None, None, 1), tf.float32)]
+    return tf.function(lambda batch: model(batch, training=False), input_signature=signature)
 
 
 def whole_image_logits(model: keras.Model, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
     """Logits (n, 4) float32 of grey uint8 images of any size, one at a time."""
-    signature = [tf.TensorSpec((None, None, None, 1), tf.float32)]
-    call = tf.function(lambda batch: model(batch, training=False), input_signature=signature)
+    return _logits(_compiled(model), images)
+
+
+def _logits(call: Callable[[Any], Any], images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
     rows = []
     for image in images:
         batch = pad_to(image, SMALLEST)[None, :, :, None].astype(np.float32)
@@ -34,6 +41,7 @@ class Network:
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
+        self._call = _compiled(model)
 
     @classmethod
     def load(cls, folder: Path | str, params: CnnParams) -> Network:
@@ -57,4 +65,4 @@ class Network:
 
     def logits(self, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
         """Logits (n, 4) in the order of `LOGITS`; see `whole_image_logits`."""
-        return whole_image_logits(self.model, images)
+        return _logits(self._call, images)

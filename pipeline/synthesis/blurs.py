@@ -14,14 +14,15 @@ from pipeline.synthesis.point_spread import (
     polygon,
     shaken_motion,
     straight_motion,
+    turned,
 )
 from pipeline.synthesis.textures import Field
 
 # Extents at viewing size: a picture 768 pixels long. The eye begins to see a disk of radius 1.6 or
 # a Gaussian of 0.9 there; CERTH counts a radius of 1.9 as blurred.
 VIEWING_SIDE = 768
-DISK_RADIUS = (1.6, 14.0)
-GAUSSIAN_SIGMA = (0.95, 6.5)
+DISK_RADIUS = (1.6, 22.0)
+GAUSSIAN_SIGMA = (0.95, 9.0)
 MOTION_EXTENT = (5.0, 48.0)
 # What a steady hand and a good lens leave is no blur.
 SHARP_SIGMA = (0.2, 0.5)
@@ -74,12 +75,16 @@ def _motion(scale: float, rng: np.random.Generator) -> Blur:
     extent = _between(MOTION_EXTENT, rng) * scale
     if rng.random() < 0.4:
         angle = rng.uniform(0, np.pi)
-        turned = angle + rng.normal(0, 0.25)
+        bent = angle + rng.normal(0, 0.25)
         if rng.random() < 0.3:
-            other = straight_motion(extent * rng.uniform(1, 1.5), turned)
+            other = straight_motion(extent * rng.uniform(1, 1.5), bent)
             return Blur("motion", (straight_motion(extent, angle), other), rng.uniform(0, 6.3))
         return Blur("motion", (straight_motion(extent, angle),))
-    return Blur("motion", (shaken_motion(extent * 1.2, rng, rng.uniform(0.1, 1)),))
+    path = shaken_motion(extent * 1.2, rng, rng.uniform(0.1, 1))
+    if rng.random() < 0.4:  # a camera that rolls moves its corners otherwise than its middle
+        other = turned(path, rng.normal(0, 0.5), rng.uniform(0.5, 1.3))
+        return Blur("motion", (path, other), rng.uniform(0, 6.3))
+    return Blur("motion", (path,))
 
 
 def natural_blur(scale: float, rng: np.random.Generator) -> Blur:

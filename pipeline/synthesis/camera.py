@@ -21,6 +21,7 @@ class Camera:
     electrons: float
     read_noise: float
     grain: float
+    pattern: float
     denoise: float
     contrast: float
     sharpen: float
@@ -41,10 +42,12 @@ def draw_camera(dark: bool, scale: float, rng: np.random.Generator) -> Camera:
         electrons=float(np.exp(rng.uniform(low, high))),
         read_noise=float(rng.uniform(1, 6)),
         grain=float(rng.choice([0.0, 0.5, 0.8]) * max(1.0, scale)),
+        pattern=float(rng.choice([0.0, 0.0, 1.0]) * rng.uniform(0.001, 0.004)),
         denoise=float(rng.choice([0.0, 0.0, 0.5, 1.0])),
         contrast=float(rng.uniform(0, 0.6)),
-        sharpen=float(rng.choice([0.0, 0.3, 0.7, 1.2])),
-        sharpen_sigma=float(rng.uniform(0.6, 1.3) * max(1.0, scale)),
+        # Compact cameras sharpen hard, whatever the lens or the hand has lost before.
+        sharpen=float(rng.choice([0.0, 0.3, 0.7, 1.2, 2.2])),
+        sharpen_sigma=float(rng.uniform(0.6, 1.8) * max(1.0, scale)),
         vignette=float(rng.uniform(0, 0.4)),
         quality=int(rng.integers(62, 98)),
         cast=(float(rng.normal(0, 4)), float(rng.normal(0, 4))),
@@ -69,7 +72,16 @@ def _sensor(light: Field, camera: Camera, rng: np.random.Generator) -> Field:
     noise = rng.standard_normal(light.shape, dtype=np.float32)
     if camera.grain > 0:  # demosaicing spreads noise over its neighbours
         noise = cv2.GaussianBlur(noise, (0, 0), camera.grain) * (1 + 1.2 * camera.grain)
-    return np.clip(light + spread * noise, 0, 1).astype(np.float32)
+    fixed = camera.pattern * _fixed_pattern(light.shape, rng) if camera.pattern > 0 else 0.0
+    return np.clip(light + spread * noise + fixed, 0, 1).astype(np.float32)
+
+
+def _fixed_pattern(shape: tuple[int, ...], rng: np.random.Generator) -> Field:
+    """What a sensor's readout adds: two amplifiers for odd and even columns, bands of rows."""
+    height, width = shape
+    columns = rng.normal() * (-1.0) ** np.arange(width) + 0.3 * rng.standard_normal(width)
+    rows = 0.3 * rng.standard_normal(height)
+    return (rows[:, None] + columns[None, :]).astype(np.float32)
 
 
 def _tone(light: Field, contrast: float) -> Picture:
@@ -118,24 +130,3 @@ def colourise(luma: Picture, camera: Camera, rng: np.random.Generator) -> Pictur
     planes = cv2.resize(np.clip(chroma, 0, 255).astype(np.uint8), (width, height))
     ycrcb = np.dstack([luma, planes])
     return np.asarray(cv2.cvtColor(ycrcb, cv2.COLOR_YCrCb2BGR), dtype=np.uint8)
-
-
-def overlay(picture: Picture, rng: np.random.Generator) -> Picture:
-    """Lay a date stamp, watermark, caption strip or border over a finished picture (sharp)."""
-    result = picture.copy()
-    height, width = result.shape[:2]
-    sort = int(rng.integers(3))
-    colour = tuple(int(v) for v in rng.integers(0, 256, 3))
-    words = f"{rng.integers(1998, 2026)}-{rng.integers(1, 13):02d}-{rng.integers(1, 29):02d}"
-    scale = width / 1024 * rng.uniform(0.5, 1.4)
-    if sort == 0:
-        strip = int(rng.uniform(0.03, 0.08) * height)
-        result[-strip:] = colour
-    elif sort == 1:
-        frame = int(rng.uniform(0.008, 0.04) * width)
-        cv2.rectangle(result, (0, 0), (width - 1, height - 1), colour, 2 * frame)
-    if sort != 1:
-        where = (int(rng.uniform(0.03, 0.7) * width), int(height * 0.985))
-        ink = tuple(255 - v for v in colour)
-        cv2.putText(result, words, where, int(rng.integers(0, 6)), scale, ink, 2, cv2.LINE_AA)
-    return result

@@ -92,3 +92,17 @@ def shaken_motion(extent: float, rng: np.random.Generator, anxiety: float = 0.3)
     knots = np.arange(steps)
     smooth = np.stack([np.interp(fine, knots, path[:, axis]) for axis in (0, 1)], axis=1)
     return _trace(smooth * (extent / across))
+
+
+def turned(kernel: Kernel, angle: float, scale: float) -> Kernel:
+    """`kernel` turned by `angle` radians about its middle and resized by `scale`."""
+    side = len(kernel)
+    reach = int(np.ceil((side // 2) * max(1.0, scale) * np.sqrt(2))) + 1
+    middle = side // 2
+    matrix = cv2.getRotationMatrix2D((middle, middle), float(np.degrees(angle)), float(scale))
+    matrix[:, 2] += reach - middle
+    wide = cv2.warpAffine(kernel, matrix, (2 * reach + 1, 2 * reach + 1), flags=cv2.INTER_LINEAR)
+    used = np.flatnonzero((wide.sum(axis=0) > 0) | (wide.sum(axis=1) > 0))
+    edge = min(int(used[0]), 2 * reach - int(used[-1])) if len(used) else 0
+    cropped = wide[edge : len(wide) - edge, edge : len(wide) - edge]
+    return _normalised(np.asarray(cropped, dtype=np.float32))

@@ -8,14 +8,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipeline.overlays import overlay
 from pipeline.synthesis.blurs import VIEWING_SIDE, Blur, natural_blur, sharp_blur
-from pipeline.synthesis.camera import Picture, colourise, develop, draw_camera, expose, overlay
+from pipeline.synthesis.camera import Picture, colourise, develop, draw_camera, expose
 from pipeline.synthesis.digital import FILTERS, apply_filter
 from pipeline.synthesis.scenes import Scene, render_scene
 from pipeline.synthesis.textures import Field, Size
 
 DARK = ("night", "moon")
-OVERLAY_SHARE = 0.06
+OVERLAY_SHARE = 0.2
+# Framings, as shares of the full size: far ones end up smaller than the working image.
+SHRINKS = (1, 1, 1, 0.85, 0.72, 0.4)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def _shoot(
     """One photo (BGR), its kind of blur and its JPEG quality."""
     shallow = scene.shallow is not None and rng.random() < 0.75
     light = scene.shallow if shallow and scene.shallow is not None else scene.focused
-    view = _frame(light, rng.random() < 0.25, float(rng.choice([1, 1, 0.85, 0.72])), rng)
+    view = _frame(light, rng.random() < 0.25, float(rng.choice(SHRINKS)), rng)
     scale = max(1.0, max(view.shape) / VIEWING_SIDE)
     dark = family in DARK
     camera = draw_camera(dark, scale, rng)
