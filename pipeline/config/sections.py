@@ -157,6 +157,7 @@ class FuseParams:
 
     hidden: tuple[int, ...]
     dropout: float
+    base_dropout: float
     epochs: int
     batch: int
     learning_rate: float
@@ -172,7 +173,8 @@ class FuseParams:
         sizes("fuse", "hidden", self.hidden)
         not_negative("fuse", weight_decay=self.weight_decay, ranked=self.ranked)
         not_negative("fuse", rank_weight=self.rank_weight)
-        require(0 <= self.dropout < 1, f"params: fuse.dropout is {self.dropout}, must be in 0..1")
+        for rate in (self.dropout, self.base_dropout):
+            require(0 <= rate < 1, f"params: fuse.dropout or base_dropout is {rate}, not in 0..1")
 
 
 @dataclass(frozen=True)

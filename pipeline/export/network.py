@@ -81,6 +81,13 @@ def _average(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
     return Tensor(_name(layer), inputs[0].scale)
 
 
+def _whole(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    """Mean or maximum over all places, height and width kept at one."""
+    require(layer.keepdims, f"export: {layer.name} drops height and width")
+    kind = "GlobalAveragePool" if "Average" in type(layer).__name__ else "GlobalMaxPool"
+    return Tensor(graph.node(kind, [graph.plain(inputs[0])], _name(layer)))
+
+
 def _sum(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
     return Tensor(graph.node("Add", [graph.plain(tensor) for tensor in inputs], _name(layer)))
 
@@ -101,6 +108,8 @@ LAYERS = {
     "Rescaling": _rescaling,
     "ReLU": _rectifier,
     "AveragePooling2D": _average,
+    "GlobalAveragePooling2D": _whole,
+    "GlobalMaxPooling2D": _whole,
     "Add": _sum,
     "Concatenate": _joined,
     "SpatialDropout2D": _same,

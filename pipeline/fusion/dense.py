@@ -73,7 +73,8 @@ class _Sum(layers.Layer):  # type: ignore[misc, unused-ignore]
 def build_dense(width: int, params: FuseParams) -> keras.Model:
     """One untrained member on `width` inputs and a base; answers with a logit, shape (n, 1).
 
-    Dropout also falls on the inputs, so that no single measure is leant on.
+    Dropout also falls on the inputs, so that no single measure is leant on, and on the base, so
+    that the measures can do without the CNN where it errs.
     """
     values = layers.Input((width,), name="values")
     base = layers.Input((1,), name="base")
@@ -85,7 +86,8 @@ def build_dense(width: int, params: FuseParams) -> keras.Model:
     tower = layers.Dense(
         1, kernel_regularizer=decay, kernel_initializer="zeros", name=f"dense{len(params.hidden)}"
     )(x)
-    return keras.Model([values, base], _Sum(name="sum")([tower, base]))
+    heard = layers.Dropout(params.base_dropout)(base)
+    return keras.Model([values, base], _Sum(name="sum")([tower, heard]))
 
 
 def as_member(model: keras.Model) -> Member:

@@ -98,6 +98,19 @@ def _local_spectrum(image: Any, count: int, name: str) -> Any:
     return layers.Rescaling(0.6, offset=-0.3, name=f"{name}_rescale")(logarithm)
 
 
+def _surroundings(x: Any, filters: int) -> Any:
+    """What the whole picture says to each place: its noise, its contrast, its sharpest part.
+
+    After the squeeze-and-excitation of Hu, Shen and Sun, CVPR 2018, but added rather than
+    multiplied.
+    """
+    mean = layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
+    most = layers.GlobalMaxPooling2D(keepdims=True, name="most")(x)
+    both = layers.Concatenate(name="summary")([mean, most])
+    told = layers.Conv2D(filters, 1, name="told")(both)
+    return layers.Conv2D(filters, 1, name="telling")(layers.ReLU(name="told_relu")(told))
+
+
 def build_network(params: CnnParams) -> keras.Model:
     """Build the network with random weights.
 
@@ -116,6 +129,7 @@ def build_network(params: CnnParams) -> keras.Model:
         x = _block(x, filters, 2, f"block{index}")
         if index == 0:
             x = layers.Concatenate(name="scales")([x, coarse])
+    x = layers.Add(name="informed")([x, _surroundings(x, params.filters[-1])])
     x = _block(x, params.filters[-1], 1, "context")
     x = layers.SpatialDropout2D(params.dropout, name="dropout")(x)
     # Attention starts out where the local spectrum is strong: an empty sky tells nothing.
