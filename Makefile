@@ -70,7 +70,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 # Pins for all supported Pythons at once, newest releases, with the hashes of all their files.
 lock: $(STAMP)
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra train --extra dev \
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra train --extra dev --extra heic --extra raw \
 		--generate-hashes --no-header --no-annotate --no-emit-package pip \
 		--output-file requirements.lock pyproject.toml
 

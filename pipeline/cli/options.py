@@ -69,6 +69,16 @@ workers_option = click.option(
     show_default=True,
     help="Threads that read images; 0 is one for each core.",
 )
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(("threads", "dask")),
+    default="threads",
+    show_default=True,
+    help="Judge on this machine, or on a Dask cluster that sees the same files.",
+)
+scheduler_option = click.option(
+    "--scheduler", metavar="ADDRESS", help="Of the Dask cluster, such as tcp://10.0.0.1:8786."
+)
 model_dir_option = click.option(
     "--model-dir",
     type=click.Path(path_type=Path),

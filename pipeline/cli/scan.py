@@ -48,9 +48,21 @@ def _act(result: Result, roots: Sequence[Path], action: ActionOptions) -> bool:
     return report.failed
 
 
+def _check_backend(asked: dict[str, Any]) -> None:
+    """Options that say nothing beside one another are a mistake."""
+    on_cluster = asked["backend"] == "dask"
+    if on_cluster and not asked["scheduler"]:
+        raise click.UsageError("--backend dask needs --scheduler ADDRESS")
+    if asked["scheduler"] and not on_cluster:
+        raise click.UsageError("--scheduler goes with --backend dask")
+    if asked["workers"] and on_cluster:
+        raise click.UsageError("--workers does not go with --backend dask, which has its own")
+
+
 def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int:
     """Scan and act; the exit code."""
     from pipeline.actions import ActionOptions, act
+    from pipeline.scan.backends import engine
     from pipeline.scan.engine import ScanOptions
     from pipeline.scan.inputs import find, named
     from pipeline.scan.output import Output
@@ -61,6 +73,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
     acts = action.transfer() is not None or action.tag
     if action.dry_run and not acts:
         raise click.UsageError("--dry-run goes with --move, --copy, --link or --tag")
+    _check_backend(asked)
     limits = {name: asked[name] for name in ("threshold", "max_false_alarms")}
     threshold = BlurDetector(asked["model"], **limits).threshold
     judge = BlurDetector(asked["model"], threshold=0.0)  # kinds of sharp photos too, to be kept
@@ -76,7 +89,8 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
     )
     wanted = Wanted(threshold, asked["sort"], asked["report"], asked["force"], acts)
     output = Output(asked["style"], asked["output"], asked["force"])
-    run(files, judge, settings, wanted, output, result)
+    with engine(asked["scheduler"], asked["model"], judge.fingerprint) as judges:
+        run(files, judge, settings, wanted, output, result, judges)
     table = asked["style"] == "table" and asked["output"] is None
     click.echo(result.tally.line(), err=not table)
     failed = False
@@ -132,6 +146,8 @@ def _interrupted(cache: Path | None) -> None:
 @click.option("--fail-on-blurred", is_flag=True, help="Exit with 3 where a photo is blurred.")
 @click.option("--cache", type=_PATH, help="Remember verdicts in this file, and go on from there.")
 @options.workers_option
+@options.backend_option
+@options.scheduler_option
 @click.option("--move", type=_PATH, metavar="DIR", help="Move blurred photos below DIR.")
 @click.option(
     "--copy",

@@ -129,7 +129,7 @@ def build_network(params: CnnParams) -> keras.Model:
         x = _block(x, filters, 2, f"block{index}")
         if index == 0:
             x = layers.Concatenate(name="scales")([x, coarse])
-    x = layers.Add(name="informed")([x, _surroundings(x, params.filters[-1])])
+    x = layers.Add(name="informed")([x, _surroundings(x, int(x.shape[-1]))])
     x = _block(x, params.filters[-1], 1, "context")
     x = layers.SpatialDropout2D(params.dropout, name="dropout")(x)
     # Attention starts out where the local spectrum is strong: an empty sky tells nothing.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from pipeline.scan.backends import Engine
 from pipeline.scan.engine import ScanOptions, scan
 from pipeline.scan.formats import Tally
 from pipeline.scan.inputs import Found
@@ -78,11 +79,10 @@ def _page(wanted: Wanted, stack: ExitStack) -> Callable[[Judged, Verdict], None]
 
 
 def _feed(
-    files: Sequence[Found], judge: Judge, options: ScanOptions, use: Callable[[Judged], None]
+    answers: Generator[list[Judged], None, None], total: int, use: Callable[[Judged], None]
 ) -> bool:
     """Hand over all answers; whether the scan was interrupted."""
-    answers = scan(files, judge, options)
-    bar = _bar(len(files))
+    bar = _bar(total)
     try:
         for batch in answers:
             with bar.external_write_mode(file=sys.stdout):
@@ -104,8 +104,9 @@ def run(
     wanted: Wanted,
     output: Output,
     result: Result,
+    engine: Engine = scan,
 ) -> None:
-    """Judge `files`, write what is `wanted`, and fill in `result`.
+    """Judge `files` by `engine`, write what is `wanted`, and fill in `result`.
 
     Ctrl-C ends a scan in good order: `interrupted` is set, what was judged is in the cache and was
     written to standard output. A file or a page is not left half done.
@@ -133,7 +134,7 @@ def run(
                 result.verdicts.append(verdict)
 
         result.begun = True
-        result.interrupted = _feed(files, judge, options, use)
+        result.interrupted = _feed(engine(files, judge, options), len(files), use)
         for verdict in in_order(held, wanted.sort):
             output.add(verdict)
         if result.interrupted and (output.path or wanted.report):
