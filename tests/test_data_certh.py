@@ -12,6 +12,7 @@ from conftest import Tree, write_photo, write_sheet
 
 from pipeline.config import BlurError
 from pipeline.data import DataSet, open_dataset
+from pipeline.data.certh import filter_kind
 
 
 def by_name(dataset: DataSet) -> dict[str, object]:
@@ -60,6 +61,20 @@ def test_kinds_come_from_filter_names(certh_tree: Tree) -> None:
     assert kinds["DigitalBlurSet/MotionL50Th90_1.jpg"] == "motion"
     assert kinds["DigitalBlurSet/Original_1.jpg"] == "sharp"
     assert kinds["NaturalBlurSet/Original_2.jpg"] == ""
+
+
+@pytest.mark.parametrize(
+    ("stem", "kind"),
+    [
+        ("GaussianH1x50S250_3", "motion"),
+        ("GaussianH2x80S300_12", "motion"),
+        ("GaussianH15x15S200_3", "defocus"),
+        ("DiskR50_1", "defocus"),
+        ("Original_1", ""),
+    ],
+)
+def test_a_gaussian_along_one_direction_is_a_motion(stem: str, kind: str) -> None:
+    assert filter_kind(stem) == kind
 
 
 def test_new_digital_blur_is_read_where_it_exists(certh_tree: Tree) -> None:

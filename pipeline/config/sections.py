@@ -20,10 +20,8 @@ class DatasetParams:
 
     def __post_init__(self) -> None:
         layouts = ("auto", "certh", "folders", "labels")
-        require(
-            self.layout in layouts,
-            f"params: dataset.layout is '{self.layout}', must be one of {', '.join(layouts)}",
-        )
+        known = f"params: dataset.layout is '{self.layout}', must be one of {', '.join(layouts)}"
+        require(self.layout in layouts, known)
         require(bool(self.name), "params: dataset.name is empty")
 
 
@@ -125,10 +123,9 @@ class CnnParams:
         require(bool(self.filters), "params: cnn.filters is empty")
         require(1 <= self.patterns <= 63, "params: cnn.patterns must lie in 1..63 (8x8 DCT)")
         not_negative("cnn", weight_decay=self.weight_decay, kind_weight=self.kind_weight)
-        require(0 <= self.overlays <= 1, "params: cnn.overlays must lie in 0..1")
         not_negative("cnn", ranked=self.ranked, rank_weight=self.rank_weight)
-        smoothed = f"params: cnn.label_smoothing is {self.label_smoothing}, must be in 0..1"
-        require(0 <= self.label_smoothing < 1, smoothed)
+        require(0 <= self.overlays <= 1, "params: cnn.overlays must lie in 0..1")
+        require(0 <= self.label_smoothing < 1, "params: cnn.label_smoothing must be in 0..1")
         positive("cnn", epochs=self.epochs, steps_per_epoch=self.steps_per_epoch, crops=self.crops)
         positive("cnn", learning_rate=self.learning_rate, wide_crops=self.wide_crops)
         require(min(self.crop_side, self.wide_crop_side) >= 32, "params: cnn crops below 32 px")
@@ -171,8 +168,8 @@ class FuseParams:
         positive("fuse", epochs=self.epochs, batch=self.batch, members=self.members)
         positive("fuse", learning_rate=self.learning_rate, clip=self.clip)
         sizes("fuse", "hidden", self.hidden)
-        not_negative("fuse", weight_decay=self.weight_decay, ranked=self.ranked)
-        not_negative("fuse", rank_weight=self.rank_weight)
+        weights = {"weight_decay": self.weight_decay, "rank_weight": self.rank_weight}
+        not_negative("fuse", ranked=self.ranked, **weights)
         for rate in (self.dropout, self.base_dropout):
             require(0 <= rate < 1, f"params: fuse.dropout or base_dropout is {rate}, not in 0..1")
 

@@ -16,6 +16,8 @@ TRAINING = {"Undistorted": 0, "Artificially-Blurred": 1, "Naturally-Blurred": 1}
 OPTIONAL_TRAINING = {"NewDigitalBlur": 1}
 EVALUATION = {"digital": "DigitalBlurSet", "natural": "NaturalBlurSet"}
 KIND_OF_FILTER = {"disk": "defocus", "gaussian": "defocus", "motion": "motion"}
+# 50 or 80 pixels along one direction, one or two across, and nearly flat: a straight motion.
+ALONG_ONE_DIRECTION = re.compile(r"gaussianh[12]x", re.IGNORECASE)
 FILTER_NAME = re.compile(r"(disk|gaussian|motion)\w*_(\d+)", re.IGNORECASE)
 
 # The filters ran over the 30 originals in the order of a file listing: 1, 10, 11, ..., 19, 2, ...
@@ -37,8 +39,10 @@ def is_certh(root: Path) -> bool:
 
 
 def filter_kind(stem: str) -> str:
-    """Kind of blur from a filter's file name (`DiskR10_3`); "" for any other name."""
+    """Kind of blur that a filter looks like, from its file name (`DiskR10_3`); "" for others."""
     match = FILTER_NAME.fullmatch(stem)
+    if match and ALONG_ONE_DIRECTION.match(stem):
+        return "motion"
     return KIND_OF_FILTER[match[1].lower()] if match else ""
 
 

@@ -86,5 +86,5 @@ def overlay(picture: Picture, rng: np.random.Generator) -> Picture:
     """
     result = picture.copy()
     for _ in range(1 + int(rng.random() < 0.2)):
-        (_strip, _written, _written, _border)[int(rng.integers(4))](result, rng)
+        (_strip, _strip, _written, _written, _border)[int(rng.integers(5))](result, rng)
     return result

@@ -25,6 +25,7 @@ GAUSSIANS = {
     "GaussianH2x80S300": (2, 80, 300),
     "GaussianH50x50S300": (50, 50, 300),
 }
+ALONG_ONE_DIRECTION = ("GaussianH1x50S250", "GaussianH2x80S300")
 # Length and angle in degrees of MATLAB's fspecial('motion').
 MOTIONS = {
     "MotionL100Th0": (100, 0),

@@ -11,12 +11,12 @@ import numpy as np
 from pipeline.overlays import overlay
 from pipeline.synthesis.blurs import VIEWING_SIDE, Blur, natural_blur, sharp_blur
 from pipeline.synthesis.camera import Picture, colourise, develop, draw_camera, expose
-from pipeline.synthesis.digital import FILTERS, apply_filter
+from pipeline.synthesis.digital import ALONG_ONE_DIRECTION, FILTERS, MOTIONS, apply_filter
 from pipeline.synthesis.scenes import Scene, render_scene
 from pipeline.synthesis.textures import Field, Size
 
 DARK = ("night", "moon")
-OVERLAY_SHARE = 0.2
+OVERLAY_SHARE = 0.3
 # Framings, as shares of the full size: far ones end up smaller than the working image.
 SHRINKS = (1, 1, 1, 0.85, 0.72, 0.4)
 
@@ -90,7 +90,8 @@ def _save(root: Path, path: str, picture: Picture, quality: int) -> None:
 
 
 def _kind_of(name: str) -> str:
-    return "motion" if name.startswith("Motion") else "defocus"
+    """What the filter looks like: a Gaussian along one direction alone is a motion."""
+    return "motion" if name in MOTIONS or name in ALONG_ONE_DIRECTION else "defocus"
 
 
 def take_shots(root: Path, plan: ScenePlan, size: Size, seed: int) -> list[Written]:
