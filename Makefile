@@ -40,7 +40,7 @@ verify-release: $(STAMP)
 	$(BIN)/python -m pipeline.export.verify
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

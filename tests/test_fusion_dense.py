@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 
 def tiny_params() -> Params:
     params = load_params(ROOT / "params.yaml")
-    fuse = dataclasses.replace(params.fuse, hidden=(8, 4), epochs=12, members=2, batch=32)
+    small = {"hidden": (8, 4), "epochs": 20, "members": 2, "batch": 32, "base_dropout": 0.3}
+    fuse = dataclasses.replace(params.fuse, **small)
     features = dataclasses.replace(params.features, levels=1, tiles=3, percentiles=(50.0,))
     return dataclasses.replace(params, fuse=fuse, features=features)
 
@@ -35,7 +36,10 @@ def made_up(count: int = 240, width: int = 6, seed: int = 0) -> dict[str, np.nda
     logits[:, 2:] = rng.standard_normal((count, 2))
     measures = rng.standard_normal((count, width)).astype(np.float32)
     measures[:, 0] += 1.5 * sign
-    kinds = np.where(labels == 0, "sharp", np.where(measures[:, 1] > 0, "motion", "defocus"))
+    moved = 2.0 * rng.integers(0, 2, count) - 1
+    logits[:, 3] += 1.5 * moved
+    measures[:, 1] += 1.5 * moved
+    kinds = np.where(labels == 0, "sharp", np.where(moved > 0, "motion", "defocus"))
     # Series that grow in what tells blur and in nothing else.
     steps = np.arange(3, dtype=np.float32)[None, :, None]
     first = [np.eye(1, size, dtype=np.float32)[None] for size in (4, width)]
