@@ -24,8 +24,11 @@ def tiny_params() -> dict[str, Any]:
 
 def make_project(root: Path) -> Path:
     """Params and artefacts as the stages leave them, with random weights; a dvc.lock of them."""
+    import keras
+
     from pipeline.networks.model import build_network
 
+    keras.utils.set_random_seed(4)  # whatever tests ran before
     (root / "params.yaml").write_text(yaml.safe_dump(tiny_params()), encoding="utf-8")
     params = load_params(root / "params.yaml")
     model = build_network(params.cnn)
@@ -37,7 +40,10 @@ def make_project(root: Path) -> Path:
             spans = (0.5, 2), (-1, 1), (-0.5, 0.5), (0.2, 1)
             layer.set_weights([rng.uniform(*span, shape) for span in spans])
         elif "score" in layer.name or "logits" in layer.name:
-            layer.set_weights([rng.normal(0, 1, weight.shape) for weight in layer.get_weights()])
+            # Scores further apart than e^-87 would leave attention of nothing at all.
+            spread = 0.3 if "score" in layer.name else 1
+            weights = [rng.normal(0, spread, weight.shape) for weight in layer.get_weights()]
+            layer.set_weights(weights)
     artifacts = root / "artifacts"
     for stage in ("load", "cnn", "fuse"):
         (artifacts / stage).mkdir(parents=True)

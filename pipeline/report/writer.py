@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from pipeline.actions.files import publish
 from pipeline.config.errors import BlurError, require
 from pipeline.report.rows import row
 from pipeline.report.template import as_script, data_block, head_and_tail
@@ -127,22 +128,10 @@ class ReportWriter:
         self._write(ending + data_block("about", as_script(about)) + self._tail)
         with self._named_errors():
             self._file.close()
-            if self.force:
-                os.replace(self._part, self.path)
-                return
-            try:
-                os.link(self._part, self.path)  # unlike a rename, never replaces
-            except FileExistsError:
-                self._keep()
-            except OSError:  # a file system without links
-                if self.path.exists():
-                    self._keep()
-                os.replace(self._part, self.path)
-
-    def _keep(self) -> None:
-        """Somebody wrote `path` meanwhile: neither that file nor the long scan's page is lost."""
-        self._kept = True
-        raise BlurError(f"{self.path}: exists since; the new report is {self._part}, rename it")
+            # Somebody may write `path` meanwhile: neither that file nor this page is lost.
+            self._kept = not publish(self._part, self.path, self.force)
+        if self._kept:
+            raise BlurError(f"{self.path}: exists since; the new report is {self._part}, rename it")
 
 
 def write_report(

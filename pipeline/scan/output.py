@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from pipeline.actions.files import publish
 from pipeline.config.errors import BlurError, require
 from pipeline.scan.formats import Formatter
 from pipeline.serving.verdict import FIELDS, Verdict
@@ -124,15 +125,7 @@ class Output:
     def _publish(self) -> None:
         """Give the finished file its name."""
         assert self.path is not None and self._part is not None
-        if self.force:
-            os.replace(self._part, self.path)
-            return
-        try:
-            os.link(self._part, self.path)  # unlike a rename, never replaces
-        except FileExistsError:
+        if not publish(self._part, self.path, self.force):
             spare = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
             os.replace(self._part, spare)
-            line = f"{self.path}: exists since; the verdicts are in {spare}"
-            raise BlurError(line) from None
-        except OSError:  # a file system without links
-            os.replace(self._part, self.path)
+            raise BlurError(f"{self.path}: exists since; the verdicts are in {spare}")
