@@ -155,7 +155,7 @@ def test_one_member_is_the_first_of_the_fused_ones(
     found = trained_logits(table, load_params(project / "params.yaml"))
     held = ~table.train
     inputs = scaling.apply(np.concatenate([table.logits[held], table.measures[held]], axis=1))
-    expected = stack.fused.members[0].logit(inputs, table.logits[held, 0])
+    expected = stack.both.members[0].logit(inputs, table.logits[held, 0])
     assert found["first member"] == pytest.approx(expected)
     assert (found["first member"] != found["fused"]).any()
 

@@ -124,6 +124,8 @@ def test_wrong_names_and_types(tmp_path: Path, change: dict[str, Any], message: 
         ("fuse__weight_decay", -1),
         ("fuse__base_dropout", 1.0),
         ("fuse__ranked", -3),
+        ("fuse__copy_weight", -1),
+        ("fuse__agreement_weight", -0.1),
         ("evaluate__robustness_images", 0),
         ("threshold__max_false_alarm_rate", 0),
         ("evaluate__resamples", 0),

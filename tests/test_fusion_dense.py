@@ -50,15 +50,18 @@ def made_up(count: int = 240, width: int = 6, seed: int = 0) -> dict[str, np.nda
         "measures": measures,
         "ranked_logits": logits[:20, None] + steps * first[0],
         "ranked_measures": measures[:20, None] + steps * first[1],
+        "copied_logits": logits + 0.3 * rng.standard_normal((count, 4)).astype(np.float32),
+        "copied_measures": measures + 0.3 * rng.standard_normal((count, width)).astype(np.float32),
     }
 
 
 def test_keras_and_numpy_agree() -> None:
-    from pipeline.fusion.dense import Inputs, as_member, build_dense, keras_logit
+    from pipeline.fusion.dense import as_member, build_dense, keras_logit
+    from pipeline.fusion.inputs import Inputs
 
     rng = np.random.default_rng(0)
     params = tiny_params().fuse
-    inputs = Inputs.unranked(
+    inputs = Inputs.plain(
         rng.standard_normal((50, 9)).astype(np.float32),
         (3 * rng.standard_normal(50)).astype(np.float32),
         rng.integers(0, 2, 50),
@@ -86,6 +89,7 @@ def write_stages(folder: Path, rows: dict[str, np.ndarray], names: list[str]) ->
         logits=rows["logits"][index],
         ranked_index=np.arange(20),
         ranked_logits=rows["ranked_logits"],
+        copied_logits=rows["copied_logits"][splits == "train"],
     )
     back = index[::-1]  # stages need not agree on the order of rows
     np.savez(
@@ -95,6 +99,7 @@ def write_stages(folder: Path, rows: dict[str, np.ndarray], names: list[str]) ->
         names=np.array(names),
         ranked_index=np.arange(20),
         ranked_values=rows["ranked_measures"],
+        copied_values=rows["copied_measures"][splits == "train"],
     )
     return splits
 
@@ -116,7 +121,7 @@ def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
     assert "validation AUC: cnn 0." in line
     fuse(table, tmp_path / "second", params)
     written = sorted(path.name for path in (tmp_path / "first").iterdir())
-    expected = ["features.npz", "fused.npz", "history.csv", "kind.npz", "model.json"]
+    expected = ["both.npz", "features.npz", "history.csv", "kind.npz", "model.json"]
     expected.append("validation.npz")
     assert written == expected
     for name in expected:
@@ -168,6 +173,8 @@ def test_rows_must_match_the_store(tmp_path: Path) -> None:
             rows["kinds"][:4],
             rows["ranked_logits"],
             rows["ranked_measures"],
+            rows["copied_logits"][:2],
+            rows["copied_measures"][:2],
         )
 
 

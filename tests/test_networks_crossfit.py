@@ -87,7 +87,9 @@ def test_logits_hold_train_and_validation_rows_once(fitted: Path, store: Store) 
     assert np.isfinite(logits).all()
     with np.load(fitted / "logits.npz") as arrays:
         rows, ranked = arrays["ranked_index"], arrays["ranked_logits"]
+        copied = arrays["copied_logits"]
     assert set(rows.tolist()) <= set(np.flatnonzero(store.splits == "train").tolist())
+    assert copied.shape == ((store.splits == "train").sum(), 4) and np.isfinite(copied).all()
     assert ranked.shape == (len(rows), STEPS, 4) and np.isfinite(ranked).all() and len(rows)
 
 

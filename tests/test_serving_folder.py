@@ -98,7 +98,7 @@ def test_a_model_without_kinds(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [1e-45, 3.4e38, 0.1, -1 / 3, 16777217.0, 0.0])
 def test_awkward_float32_survive(tmp_path: Path, value: float) -> None:
     contents = tiny_contents()
-    (kernel, bias), last = contents.model.stack.fused.members[0].layers
+    (kernel, bias), last = contents.model.stack.both.members[0].layers
     kernel = kernel.copy()
     kernel[0, 0] = value
     fused = Ensemble((Member(((kernel, bias), last), 1.0),))
@@ -106,7 +106,7 @@ def test_awkward_float32_survive(tmp_path: Path, value: float) -> None:
     model = dataclasses.replace(contents.model, stack=stack)
     write_folder(tmp_path / "m", dataclasses.replace(contents, model=model))
     read, _ = read_folder(tmp_path / "m")
-    assert np.array_equal(read.model.stack.fused.members[0].layers[0][0], kernel)
+    assert np.array_equal(read.model.stack.both.members[0].layers[0][0], kernel)
 
 
 @pytest.mark.parametrize("name", [NETWORK, STACK, MODEL])

@@ -54,14 +54,15 @@ def _laplacian(variances: Floats, threshold: float) -> Answer:
 
 def _fit(rows: FeatureRows, chosen: Ints, params: Params, name: str, judged: Ints) -> Floats:
     """Logits of the rows `judged` from networks trained on the rows `chosen`."""
-    from pipeline.fusion.dense import Inputs, fit_dense
+    from pipeline.fusion.dense import fit_dense
+    from pipeline.fusion.inputs import Inputs
     from pipeline.fusion.scaling import Standardiser
 
     inputs = rows.logarithms
     standardiser = Standardiser.fit(inputs[chosen], params.fuse.clip)
     none = np.zeros(len(rows.labels), np.float32)  # there is no CNN to correct
     values = standardiser.apply(inputs[chosen])
-    material = Inputs.unranked(values, none[chosen], rows.labels[chosen])
+    material = Inputs.plain(values, none[chosen], rows.labels[chosen])
     ensemble, _ = fit_dense(name, material, params.fuse, 100 * params.seed)
     return ensemble.logit(standardiser.apply(inputs[judged]), none[judged])
 

@@ -46,6 +46,7 @@ def with_measures(table: Table, keep: Callable[[str], bool]) -> Table:
         measures=table.measures[:, chosen],
         names=tuple(table.names[column] for column in chosen),
         ranked_measures=table.ranked_measures[:, :, chosen],
+        copied_measures=table.copied_measures[:, chosen],
     )
 
 
@@ -72,7 +73,7 @@ def trained_logits(table: Table, params: Params) -> Logits:
     stack, _ = fit_stack(table, params)
     held = ~table.train
     rows = table.logits[held], table.measures[held]
-    one = dataclasses.replace(stack, fused=Ensemble(stack.fused.members[:1]))
+    one = dataclasses.replace(stack, both=Ensemble(stack.both.members[:1]))
     return {**stack.logits(*rows), "first member": one.logits(*rows)["fused"]}
 
 

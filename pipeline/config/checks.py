@@ -29,3 +29,9 @@ def fraction(section: str, **values: float) -> None:
     """Refuse values that do not lie between 0 and 1."""
     for name, value in values.items():
         require(0 < value < 1, f"params: {section}.{name} is {value}, must lie between 0 and 1")
+
+
+def below_one(section: str, **values: float) -> None:
+    """Refuse values that are not at least 0 and below 1."""
+    for name, value in values.items():
+        require(0 <= value < 1, f"params: {section}.{name} is {value}, must be in 0..1, below 1")

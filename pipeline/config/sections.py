@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.config.checks import fraction, not_negative, positive, sizes
+from pipeline.config.checks import below_one, fraction, not_negative, positive, sizes
 from pipeline.config.errors import require
 
 
@@ -125,11 +125,10 @@ class CnnParams:
         not_negative("cnn", weight_decay=self.weight_decay, kind_weight=self.kind_weight)
         not_negative("cnn", ranked=self.ranked, rank_weight=self.rank_weight)
         require(0 <= self.overlays <= 1, "params: cnn.overlays must lie in 0..1")
-        require(0 <= self.label_smoothing < 1, "params: cnn.label_smoothing must be in 0..1")
         positive("cnn", epochs=self.epochs, steps_per_epoch=self.steps_per_epoch, crops=self.crops)
         positive("cnn", learning_rate=self.learning_rate, wide_crops=self.wide_crops)
         require(min(self.crop_side, self.wide_crop_side) >= 32, "params: cnn crops below 32 px")
-        require(0 <= self.dropout < 1, f"params: cnn.dropout is {self.dropout}, must be in 0..1")
+        below_one("cnn", dropout=self.dropout, label_smoothing=self.label_smoothing)
 
 
 @dataclass(frozen=True)
@@ -163,15 +162,16 @@ class FuseParams:
     clip: float
     ranked: int
     rank_weight: float
+    copy_weight: float
+    agreement_weight: float
 
     def __post_init__(self) -> None:
-        positive("fuse", epochs=self.epochs, batch=self.batch, members=self.members)
-        positive("fuse", learning_rate=self.learning_rate, clip=self.clip)
+        counts = ("epochs", "batch", "members", "learning_rate", "clip")
+        positive("fuse", **{name: getattr(self, name) for name in counts})
         sizes("fuse", "hidden", self.hidden)
-        weights = {"weight_decay": self.weight_decay, "rank_weight": self.rank_weight}
-        not_negative("fuse", ranked=self.ranked, **weights)
-        for rate in (self.dropout, self.base_dropout):
-            require(0 <= rate < 1, f"params: fuse.dropout or base_dropout is {rate}, not in 0..1")
+        weights = ("ranked", "rank_weight", "copy_weight", "agreement_weight", "weight_decay")
+        not_negative("fuse", **{name: getattr(self, name) for name in weights})
+        below_one("fuse", dropout=self.dropout, base_dropout=self.base_dropout)
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,10 @@ def laplacian_variance(pyramid: Pyramid, number: int) -> Tiles:
 def laplacian_maximum(pyramid: Pyramid, number: int) -> Tiles:
     """Largest absolute Laplacian over the largest horizontal or vertical difference."""
     level = pyramid.levels[number]
-    steepest = np.maximum(level.grid.peak(level.horizontal), level.grid.peak(level.vertical))
+    steepest = np.maximum(level.tiling.peak(level.horizontal), level.tiling.peak(level.vertical))
     floor = 4 * np.sqrt(level.rounding)
     return np.asarray(
-        np.log((level.grid.peak(level.laplacian) + _FAINT * floor) / (steepest + floor))
+        np.log((level.tiling.peak(level.laplacian) + _FAINT * floor) / (steepest + floor))
     )
 
 
@@ -68,8 +68,8 @@ def laplacian_gradient(pyramid: Pyramid, number: int) -> Tiles:
 def modified_laplacian(pyramid: Pyramid, number: int) -> Tiles:
     """Sum of absolute second differences over that of first differences [LAP2]."""
     level = pyramid.levels[number]
-    bend = level.grid.magnitude(level.bent[0]) + level.grid.magnitude(level.bent[1])
-    slope = level.grid.magnitude(level.horizontal) + level.grid.magnitude(level.vertical)
+    bend = level.tiling.magnitude(level.bent[0]) + level.tiling.magnitude(level.bent[1])
+    slope = level.tiling.magnitude(level.horizontal) + level.tiling.magnitude(level.vertical)
     share = 2 / np.pi  # squared mean over mean square of a normal variable
     upper, lower = np.square(bend), np.square(slope)
     return _ratio(pyramid, level, upper, 24 * share, lower, 8 * share) / 2
@@ -84,16 +84,15 @@ def diagonal_laplacian(pyramid: Pyramid, number: int) -> Tiles:
 
 def _sobel(level: Level) -> Tiles:
     """Energy of the Sobel gradient, scaled so that a ramp reads as in central differences."""
-    energy = np.zeros(level.grid.count)
+    energy = np.zeros(level.tiling.grid.count)
     for plane, along in ((level.horizontal, (1, 0)), (level.vertical, (0, 1))):
         height, width = plane.shape[0] - 2 * along[0], plane.shape[1] - 2 * along[1]
-        first, middle, last = (
-            plane[k * along[0] : k * along[0] + height, k * along[1] : k * along[1] + width]
-            for k in range(3)
+        # (1, 2, 1) is (1, 1) twice.
+        pairs = level.scratch.add(
+            plane[: height + along[0], : width + along[1]], plane[along[0] :, along[1] :], "first"
         )
-        doubled = level.scratch.add(middle, middle, "ahead")
-        sides = level.scratch.add(first, last, "behind")
-        energy += level.grid.energy(level.scratch.add(doubled, sides)) / 16
+        sums = level.scratch.add(pairs[:height, :width], pairs[along[0] :, along[1] :])
+        energy += level.tiling.energy(sums) / 16
     return energy
 
 
@@ -106,9 +105,9 @@ def tenengrad(pyramid: Pyramid, number: int) -> Tiles:
 def brenner(pyramid: Pyramid, number: int) -> Tiles:
     """Squared differences at two pixels [MIS2] over those at four."""
     level = pyramid.levels[number]
-    wide = np.zeros(level.grid.count)
+    wide = np.zeros(level.tiling.grid.count)
     for step in (HORIZONTAL, VERTICAL):
-        wide += level.grid.energy(level.scratch.difference(level.plane, step, reach=2))
+        wide += level.tiling.energy(level.scratch.difference(level.plane, step, reach=2))
     return _ratio(pyramid, level, level.gradient, 4, wide, 4)
 
 
@@ -132,15 +131,14 @@ def spectral_slope(pyramid: Pyramid, number: int) -> Tiles:
 def reblur(pyramid: Pyramid, number: int) -> Tiles:
     """Gradient energy over that after one more blur: little is lost where blur was."""
     level = pyramid.levels[number]
-    again = level.grid.energy(level.reblurred[0]) + level.grid.energy(level.reblurred[1])
+    again = level.tiling.energy(level.reblurred[0]) + level.tiling.energy(level.reblurred[1])
     return _ratio(pyramid, level, level.gradient, 4, again, _REBLURRED_GAIN)
 
 
 def _directions(pyramid: Pyramid, number: int) -> Tiles:
     """Log ratio of second to first differences along four directions, shape (4, tiles)."""
     level = pyramid.levels[number]
-    pairs = zip(level.bends, level.slopes, strict=True)
-    return np.asarray([_ratio(pyramid, level, bend, 6, slope, 2) for bend, slope in pairs])
+    return _ratio(pyramid, level, level.bends, 6, level.slopes, 2)
 
 
 def weakest_direction(pyramid: Pyramid, number: int) -> Tiles:
@@ -157,9 +155,9 @@ def direction_contrast(pyramid: Pyramid, number: int) -> Tiles:
 def coherence(pyramid: Pyramid, number: int) -> Tiles:
     """Coherence of the structure tensor, 0 (no direction) to 1 (one direction)."""
     level = pyramid.levels[number]
-    across, down = level.slopes[0], level.slopes[1]
+    across, down = level.straight_slopes
     both = level.scratch.add(level.horizontal, level.vertical)
-    mixed = (level.grid.energy(both) - across - down) / 2
+    mixed = (level.tiling.energy(both) - across - down) / 2
     spread = np.sqrt(np.square(across - down) + 4 * np.square(mixed))
     return np.asarray(spread / (across + down + 4 * level.rounding))
 
@@ -176,9 +174,7 @@ def edge_width(pyramid: Pyramid, number: int) -> Tiles:
 
 def _edge_widths(level: Level, before: Plane, after: Plane) -> Tiles:
     floor = 2 * np.sqrt(level.rounding)
-    ratios = []
-    for first, second in zip(level.grid.cut(before), level.grid.cut(np.abs(after)), strict=True):
-        _, peak, _, (x, y) = cv2.minMaxLoc(second)
-        ratios.append(abs(float(first[y, x])) / (peak + floor * SCALE))
+    places = level.tiling.highest(after)
+    ratios = np.abs(before[places].astype(np.float64)) / (after[places] + floor * SCALE)
     gain = np.maximum(np.square(ratios) - 1, 0.01)  # an edge wider than ten pixels is no edge
     return np.asarray(np.log(REBLUR_SIGMA / np.sqrt(gain)))

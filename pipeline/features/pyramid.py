@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.features.planes import FALLING, HORIZONTAL, RISING, SCALE, VERTICAL, Plane, Scratch
-from pipeline.features.tiles import Grid, Tiles
+from pipeline.features.tiles import Grid, Tiles, Tiling, lowest_tenth
 
 SMALLEST = 16  # pixels; a smaller level is extended by its own mirror image
 ROUNDING = 1 / 12  # variance of rounding to whole grey levels: no energy below it means anything
@@ -34,11 +34,11 @@ class Level:
     Energies are in squared grey levels and still hold noise.
     """
 
-    def __init__(self, plane: Plane, grid: Grid, number: int, scratch: Scratch) -> None:
+    def __init__(self, plane: Plane, number: int, tiling: Tiling) -> None:
         self.plane = _extended(plane)
-        self.grid = grid
         self.number = number
-        self.scratch = scratch
+        self.tiling = tiling
+        self.scratch = tiling.scratch
         self.rounding = ROUNDING / 4**number
 
     def _name(self, name: str) -> str:
@@ -66,48 +66,58 @@ class Level:
         return self.scratch.add(*self.bent, self._name("laplacian"))
 
     @cached_property
-    def slopes(self) -> tuple[Tiles, ...]:
-        """Energies of the central differences along 0, 90, 45 and 135 degrees."""
-        straight = [self.grid.energy(plane) for plane in (self.horizontal, self.vertical)]
-        for step in (FALLING, RISING):
-            straight.append(self.grid.energy(self.scratch.difference(self.plane, step)))
-        return tuple(straight)
+    def straight_slopes(self) -> tuple[Tiles, Tiles]:
+        """Energies of the central differences along 0 and 90 degrees."""
+        return self.tiling.energy(self.horizontal), self.tiling.energy(self.vertical)
 
     @cached_property
-    def bends(self) -> tuple[Tiles, ...]:
-        """Energies of the second differences along 0, 90, 45 and 135 degrees."""
-        straight = [self.grid.energy(plane) for plane in self.bent]
+    def slopes(self) -> Tiles:
+        """Energies of the central differences along 0, 90, 45 and 135 degrees, (4, tiles)."""
+        energies = list(self.straight_slopes)
         for step in (FALLING, RISING):
-            straight.append(self.grid.energy(self.scratch.curvature(self.plane, step)))
-        return tuple(straight)
+            energies.append(self.tiling.energy(self.scratch.difference(self.plane, step)))
+        return np.array(energies)
+
+    @cached_property
+    def bends(self) -> Tiles:
+        """Energies of the second differences along 0, 90, 45 and 135 degrees, (4, tiles)."""
+        energies = [self.tiling.energy(plane) for plane in self.bent]
+        for step in (FALLING, RISING):
+            energies.append(self.tiling.energy(self.scratch.curvature(self.plane, step)))
+        return np.array(energies)
 
     @cached_property
     def gradient(self) -> Tiles:
         """Energy of the gradient: horizontal plus vertical."""
-        return self.slopes[0] + self.slopes[1]
+        return self.straight_slopes[0] + self.straight_slopes[1]
 
     @cached_property
     def laplacian_energy(self) -> Tiles:
         """Energy of the Laplacian."""
-        return self.grid.energy(self.laplacian)
+        return self.tiling.energy(self.laplacian)
 
     @cached_property
     def reblurred(self) -> tuple[Plane, Plane]:
-        """Central differences of this level, blurred once more by a Gaussian."""
+        """Sizes of the central differences of this level, blurred once more by a Gaussian."""
         again = self.scratch.take("blurred", self.plane.shape)
         cv2.GaussianBlur(self.plane, (5, 5), REBLUR_SIGMA, dst=again)
-        across = self.scratch.difference(again, HORIZONTAL, self._name("reblurred across"))
-        return across, self.scratch.difference(again, VERTICAL, self._name("reblurred down"))
+        across = self.scratch.distance(again, HORIZONTAL, self._name("reblurred across"))
+        return across, self.scratch.distance(again, VERTICAL, self._name("reblurred down"))
 
     @cached_property
     def haar(self) -> Tiles:
         """Energy of the three Haar detail bands: mean square that one halving takes away."""
         even, odd = self.plane[0::2], self.plane[1::2]
         total = self.scratch.add(even, odd, "ahead")
-        along = total[:, 0::2] - total[:, 1::2]
+        height, width = total.shape[0], total.shape[1] // 2
+        columns = (
+            self.scratch.take("left", (height, width)),
+            self.scratch.take("right", (height, width)),
+        )
+        cv2.split(total.reshape(height, width, 2), columns)
         # Two of the bands share one plane: (a + b)^2 + (a - b)^2 = 2 (a^2 + b^2).
-        first = self.grid.energy(self.scratch.subtract(even, odd)) / 4
-        return first + self.grid.energy(along) / 16
+        first = self.tiling.energy(self.scratch.subtract(even, odd)) / 4
+        return first + self.tiling.energy(self.scratch.subtract(*columns)) / 16
 
 
 class Pyramid:
@@ -128,17 +138,18 @@ class Pyramid:
         self, image: npt.NDArray[np.uint8], levels: int, tiles: int, scratch: Scratch | None = None
     ) -> None:
         self.image = image
-        self.grid = Grid.over(image.shape[0], image.shape[1], tiles)
         self.scratch = Scratch() if scratch is None else scratch
         self.scratch.begin(*image.shape)
+        self.tiling = Tiling(Grid.over(image.shape[0], image.shape[1], tiles), self.scratch)
         plane = self.scratch.take("image", image.shape)
-        np.left_shift(image, SCALE.bit_length() - 1, out=plane, dtype=np.int16)
-        self.levels = [Level(plane, self.grid, 0, self.scratch)]
+        np.copyto(plane, image)
+        plane *= SCALE
+        self.levels = [Level(plane, 0, self.tiling)]
         for number in range(1, levels + 1):
             last = self.levels[-1].plane
             half = self.scratch.take(f"level{number}", (last.shape[0] // 2, last.shape[1] // 2))
             cv2.resize(last, half.shape[::-1], dst=half, interpolation=cv2.INTER_AREA)
-            self.levels.append(Level(half, self.grid, number, self.scratch))
+            self.levels.append(Level(half, number, self.tiling))
 
     @cached_property
     def noise(self) -> float:
@@ -148,15 +159,12 @@ class Pyramid:
         is blind to edges and planes.
         """
         across = self.levels[0].bent[0]
-        above, middle, below = (
-            across[:-2:2],
-            across[1:-1:2],
-            across[2::2],
-        )  # every other row will do
+        # Every other row will do.
+        above, middle, below = across[:-2:2], across[1:-1:2], across[2::2]
         rise = self.scratch.subtract(below, middle, "ahead")
         mask = self.scratch.subtract(rise, self.scratch.subtract(middle, above, "behind"))
-        deviations = self.grid.magnitude(mask) * np.sqrt(np.pi / 2) / 6
-        return float(min(np.percentile(deviations, 10), LARGEST_NOISE))
+        deviations = self.tiling.magnitude(mask) * np.sqrt(np.pi / 2) / 6
+        return min(lowest_tenth(deviations), LARGEST_NOISE)
 
     def noise_variance(self, level: int) -> float:
         """Variance of white noise on `level`, rounding included.

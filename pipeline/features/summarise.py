@@ -14,6 +14,7 @@ from pipeline.features.planes import Scratch
 from pipeline.features.pyramid import Pyramid
 from pipeline.features.table import MEASURES, Measure
 from pipeline.features.tiles import Tiles
+from pipeline.images import middle
 
 _SLIGHT = 0.15  # tiles with less of the busiest tile's gradient (sky, background) have no say
 _memory = threading.local()
@@ -67,17 +68,24 @@ def tile_weights(content: Tiles) -> Tiles:
 def weighted_percentiles(
     values: Tiles, weights: Tiles, percentiles: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Percentiles of `values` (T,) that count as often as `weights` (T,) say; interpolated."""
+    """Percentiles of each row that count as often as the weights say; interpolated.
+
+    `values` (rows, T), `weights` (T,), `percentiles` (P,); the answer is (rows, P). A single row
+    may come as (T,) and gives (P,).
+    """
     used = weights > 0
-    values, weights = values[used], weights[used]
-    order = np.argsort(values, kind="stable")
+    values, weights = values[..., used], weights[used]
+    order = np.argsort(values, axis=-1, kind="stable")
     ranked = weights[order]
-    middles = (np.cumsum(ranked) - ranked / 2) * (100 / ranked.sum())
-    return np.asarray(np.interp(percentiles, middles, values[order]))
+    middles = (np.cumsum(ranked, axis=-1) - ranked / 2) * (100 / weights.sum())
+    rows = np.take_along_axis(values, order, axis=-1).reshape(-1, len(weights))
+    pairs = zip(middles.reshape(rows.shape), rows, strict=True)
+    found = np.array([np.interp(percentiles, middle, row) for middle, row in pairs])
+    return found.reshape(*values.shape[:-1], len(percentiles))
 
 
 def describe(image: npt.NDArray[np.uint8], params: FeatureParams) -> npt.NDArray[np.float32]:
-    """Focus measures of a working image, summarised over tiles and levels.
+    """Focus measures of the middle of a working image, summarised over tiles and levels.
 
     Parameters
     ----------
@@ -97,13 +105,13 @@ def describe(image: npt.NDArray[np.uint8], params: FeatureParams) -> npt.NDArray
     fits = image.dtype == np.uint8 and image.ndim == 2 and image.size > 0
     require(fits, f"features: image of {image.dtype} {image.shape}; give grey uint8 (H, W)")
     cv2.setNumThreads(1)  # rows of pixels are too short to share out; images run in parallel
-    pyramid = Pyramid(image, max(params.levels, 2), params.tiles, _scratch())
+    pyramid = Pyramid(middle(image), max(params.levels, 2), params.tiles, _scratch())
     weights = tile_weights(pyramid.content)
     percentiles = np.asarray(params.percentiles, dtype=np.float64)
-    parts = []
-    for measure, level in _taken(params):
-        values = measure.function(pyramid, level)
-        parts.append(
-            weighted_percentiles(values, weights, percentiles) if measure.tiled else values
-        )
+    taken = _taken(params)
+    parts = [measure.function(pyramid, level) for measure, level in taken]
+    tiled = [number for number, (measure, _) in enumerate(taken) if measure.tiled]
+    rows = np.array([parts[number] for number in tiled])
+    for number, row in zip(tiled, weighted_percentiles(rows, weights, percentiles), strict=True):
+        parts[number] = row
     return np.concatenate(parts).astype(np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -14,49 +13,11 @@ from keras import layers, ops
 from pipeline.config.progress import progress_bar
 from pipeline.config.sections import FuseParams
 from pipeline.fusion.ensemble import Ensemble, Member
+from pipeline.fusion.inputs import Inputs
 
 Floats = npt.NDArray[np.float32]
 RANK_MARGIN = 1.0
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Rows for one dense network.
-
-    Attributes
-    ----------
-    values : ndarray of float32, shape (n, d)
-        Standardised and clipped.
-    base : ndarray of float32, shape (n,)
-        The CNN's logit, or zeros.
-    labels : ndarray of int, shape (n,)
-    ranked : ndarray of float32, shape (r, steps, d)
-        Series of images of growing blur; their logits should grow. May be empty.
-    ranked_base : ndarray of float32, shape (r, steps)
-    """
-
-    values: Floats
-    base: Floats
-    labels: npt.NDArray[np.int64]
-    ranked: Floats
-    ranked_base: Floats
-
-    @classmethod
-    def unranked(cls, values: Floats, base: Floats, labels: npt.NDArray[np.int64]) -> Inputs:
-        """Rows without any series."""
-        width = values.shape[1]
-        none, no_base = np.zeros((0, 1, width), np.float32), np.zeros((0, 1), np.float32)
-        return cls(values, base, labels, none, no_base)
-
-    def pairs(self) -> tuple[Floats, Floats]:
-        """Values (p, 2, d) and bases (p, 2) of neighbours in the series, less blurred first."""
-        steps = range(self.ranked.shape[1] - 1)
-        values = [self.ranked[:, step : step + 2] for step in steps]
-        bases = [self.ranked_base[:, step : step + 2] for step in steps]
-        if not values:
-            width = self.values.shape[1]
-            return np.zeros((0, 2, width), np.float32), np.zeros((0, 2), np.float32)
-        return np.concatenate(values), np.concatenate(bases)
+SURE = 4.0  # logits: between verdicts surer than this, disagreement counts less and less
 
 
 class _Sum(layers.Layer):  # type: ignore[misc, unused-ignore]
@@ -158,6 +119,7 @@ def _fit_one(
 def _epoch(model: keras.Model, optimizer: Any, inputs: Inputs, params: FuseParams) -> Any:
     """One epoch as one TensorFlow call: steps this small would drown in those of Python."""
     values, base = tf.constant(inputs.values), tf.constant(inputs.base[:, None], tf.float32)
+    copies, copies_base = tf.constant(inputs.copies), tf.constant(inputs.copies_base[:, None])
     labels = tf.constant(inputs.labels[:, None], tf.float32)
     pair_values, pair_base = (tf.constant(part) for part in inputs.pairs())
     count, batch, width = len(inputs.labels), params.batch, inputs.values.shape[1]
@@ -176,9 +138,19 @@ def _epoch(model: keras.Model, optimizer: Any, inputs: Inputs, params: FuseParam
         for start in tf.range(0, count, batch):
             rows = order[start : start + batch]
             with tf.GradientTape() as tape:
+                label = tf.gather(labels, rows)
                 logit = model([tf.gather(values, rows), tf.gather(base, rows)], training=True)
-                error = tf.nn.sigmoid_cross_entropy_with_logits(tf.gather(labels, rows), logit)
-                loss = tf.reduce_mean(error) + tf.add_n(model.losses)
+                loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(label, logit))
+                loss += tf.add_n(model.losses)
+                if params.copy_weight:
+                    again = model(
+                        [tf.gather(copies, rows), tf.gather(copies_base, rows)], training=True
+                    )
+                    error = tf.nn.sigmoid_cross_entropy_with_logits(label, again)
+                    loss += params.copy_weight * tf.reduce_mean(error)
+                    loss += params.agreement_weight * tf.reduce_mean(
+                        tf.square(tf.tanh(logit / SURE) - tf.tanh(again / SURE))
+                    )
                 if share and params.rank_weight:
                     part = pairs[start // batch * share : (start // batch + 1) * share]
                     loss += params.rank_weight * disorder(part)

@@ -39,7 +39,8 @@ class Stack:
         Names of the focus measures, in order.
     standardiser : Standardiser
         For CNN logits (4 columns) and focus measures together.
-    features, fused : Ensemble
+    features, both : Ensemble
+        On focus measures alone; on them and CNN logits. Fused is the mean of the two.
     kind : Ensemble, optional
         Motion (positive) against defocus; None where the training images did not tell kinds.
     """
@@ -47,7 +48,7 @@ class Stack:
     names: tuple[str, ...]
     standardiser: Standardiser
     features: Ensemble
-    fused: Ensemble
+    both: Ensemble
     kind: Ensemble | None = None
 
     def motion(
@@ -66,11 +67,9 @@ class Stack:
         base = np.asarray(cnn, np.float64)[:, BLURRED]
         inputs = self.standardiser.apply(np.concatenate([cnn, measures], axis=1))
         alone = inputs[:, len(LOGIT_NAMES) :]
-        return {
-            "cnn": base,
-            "features": self.features.logit(alone, np.zeros_like(base)),
-            "fused": self.fused.logit(inputs, base),
-        }
+        features = self.features.logit(alone, np.zeros_like(base))
+        both = self.both.logit(inputs, base)
+        return {"cnn": base, "features": features, "fused": (features + both) / 2}
 
 
 @dataclass(frozen=True)
@@ -82,10 +81,10 @@ class Model:
     thresholds: dict[str, float]
 
     def save(self, folder: Path) -> None:
-        """Write model.json, features.npz, fused.npz and kind.npz into `folder`."""
+        """Write model.json, features.npz, both.npz and kind.npz into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.stack.features.save(folder / "features.npz")
-        self.stack.fused.save(folder / "fused.npz")
+        self.stack.both.save(folder / "both.npz")
         if self.stack.kind is not None:
             self.stack.kind.save(folder / "kind.npz")
         scaling = self.stack.standardiser
@@ -138,7 +137,7 @@ class Model:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BlurError(f"{path}: damaged ({error!r}); run the stage fuse") from None
         features = Ensemble.load(path.parent / "features.npz")
-        fused = Ensemble.load(path.parent / "fused.npz")
+        both = Ensemble.load(path.parent / "both.npz")
         path = path.parent / "kind.npz"
         kind = Ensemble.load(path) if path.exists() else None
-        return cls(Stack(names, standardiser, features, fused, kind), calibrations, thresholds)
+        return cls(Stack(names, standardiser, features, both, kind), calibrations, thresholds)

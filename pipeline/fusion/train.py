@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pipeline.config import BlurError, Params, require
 from pipeline.fusion.calibration import fit_calibration
+from pipeline.fusion.inputs import Inputs
 from pipeline.fusion.model import BLURRED, JUDGES, LOGIT_NAMES, Model, Stack, motion_logit
 from pipeline.fusion.scaling import Standardiser
 from pipeline.fusion.threshold import choose_threshold
@@ -40,6 +41,9 @@ class Table:
     ranked_logits : ndarray of float32, shape (r, steps, 4)
         Of training images blurred further and further: see `pipeline.data.ranked`.
     ranked_measures : ndarray of float32, shape (r, steps, F)
+    copied_logits : ndarray of float32, shape (t, 4)
+        Of the t training images, perturbed: see `pipeline.data.perturbed`.
+    copied_measures : ndarray of float32, shape (t, F)
     """
 
     index: npt.NDArray[np.int64]
@@ -51,6 +55,8 @@ class Table:
     kinds: npt.NDArray[np.str_]
     ranked_logits: npt.NDArray[np.float32]
     ranked_measures: npt.NDArray[np.float32]
+    copied_logits: npt.NDArray[np.float32]
+    copied_measures: npt.NDArray[np.float32]
 
     def __post_init__(self) -> None:
         for name, part in (("train", self.train), ("validation", ~self.train)):
@@ -98,12 +104,14 @@ def read_table(
         kinds=kinds[index],
         ranked_logits=network["ranked_logits"],
         ranked_measures=measured["ranked_values"],
+        copied_logits=network["copied_logits"],
+        copied_measures=measured["copied_values"],
     )
 
 
 def fit_stack(table: Table, params: Params) -> tuple[Stack, list[dict[str, object]]]:
-    """Train the dense networks on the training rows alone: features, fused, and the kind."""
-    from pipeline.fusion.dense import Inputs, fit_dense  # Keras is only needed here
+    """Train on the training rows alone: on measures, on all columns, and for the kind."""
+    from pipeline.fusion.dense import fit_dense  # Keras is only needed here
     from pipeline.networks.determinism import make_deterministic
 
     make_deterministic(params.seed, params.compute.threads)
@@ -115,26 +123,24 @@ def fit_stack(table: Table, params: Params) -> tuple[Stack, list[dict[str, objec
     series = np.concatenate([table.ranked_logits, table.ranked_measures], axis=2)
     ranked = standardiser.apply(series.reshape(-1, rows.shape[1])).reshape(series.shape)
     ranked_base = table.ranked_logits[:, :, BLURRED].astype(np.float32)
-    from_measures = len(LOGIT_NAMES)
-    alone = Inputs(
-        values[:, from_measures:],
-        np.zeros_like(base),
-        labels,
-        ranked[:, :, from_measures:],
-        np.zeros_like(ranked_base),
+    copies = standardiser.apply(
+        np.concatenate([table.copied_logits, table.copied_measures], axis=1)
     )
-    both = Inputs(values, base, labels, ranked, ranked_base)
-    features, first = fit_dense("features", alone, params.fuse, 100 * params.seed)
-    fused, second = fit_dense("fused", both, params.fuse, 100 * params.seed)
+    copies_base = table.copied_logits[:, BLURRED].astype(np.float32)
+    everything = Inputs(values, base, labels, ranked, ranked_base, copies, copies_base)
+    features, first = fit_dense(
+        "features", everything.without_logits(len(LOGIT_NAMES)), params.fuse, 100 * params.seed
+    )
+    both, second = fit_dense("both", everything, params.fuse, 100 * params.seed)
     kinds = table.kinds[table.train]
     moved, still = kinds == "motion", kinds == "defocus"
     if min(moved.sum(), still.sum()) < FEWEST_KINDS:
-        return Stack(table.names, standardiser, features, fused), [*first, *second]
+        return Stack(table.names, standardiser, features, both), [*first, *second]
     named = moved | still
     guess = motion_logit(table.logits[table.train][named]).astype(np.float32)
-    told = Inputs.unranked(values[named], guess, moved[named].astype(np.int64))
+    told = Inputs.plain(values[named], guess, moved[named].astype(np.int64))
     kind, third = fit_dense("kind", told, params.fuse, 100 * params.seed)
-    stack = Stack(table.names, standardiser, features, fused, kind)
+    stack = Stack(table.names, standardiser, features, both, kind)
     return stack, [*first, *second, *third]
 
 

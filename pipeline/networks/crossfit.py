@@ -14,6 +14,7 @@ import numpy.typing as npt
 from joblib import Parallel, delayed
 
 from pipeline.config import Params
+from pipeline.data.perturbed import perturbed_copies
 from pipeline.data.ranked import STEPS, ranked_rows, ranked_series
 from pipeline.data.store import Store
 from pipeline.networks.crops import Pixels
@@ -38,6 +39,7 @@ class _Result:
     fit: _Fit
     logits: Logits
     ranked_logits: Logits
+    copied_logits: Logits
     history: list[dict[str, object]]
 
 
@@ -67,10 +69,12 @@ def _fit_one(folders: tuple[str, str], fit: _Fit, params: Params) -> _Result:
     model.save_weights(f"{folders[1]}/{name}.weights.h5")
     logits = whole_image_logits(model, (material.image(int(row)) for row in fit.judged))
     ranked = whole_image_logits(model, ranked_series(store, fit.ranked, params.seed))
+    unseen = fit.judged if name != "final" else fit.judged[:0]
     return _Result(
         fit,
         logits,
         ranked.reshape(-1, STEPS, logits.shape[1]),
+        whole_image_logits(model, perturbed_copies(store, unseen, params.seed)),
         [dataclasses.asdict(line) for line in history],
     )
 
@@ -106,6 +110,10 @@ def _write_logits(results: list[_Result], path: Path) -> None:
     logits = np.concatenate([result.logits for result in results])
     ranked_index = np.concatenate([result.fit.ranked for result in results])
     ranked_logits = np.concatenate([result.ranked_logits for result in results])
+    copied_logits = np.concatenate([result.copied_logits for result in results])
+    copied_index = np.concatenate(
+        [result.fit.judged for result in results if len(result.copied_logits)]
+    )
     order, ranked_order = np.argsort(index), np.argsort(ranked_index)
     np.savez(
         path,
@@ -113,6 +121,7 @@ def _write_logits(results: list[_Result], path: Path) -> None:
         logits=logits[order],
         ranked_index=ranked_index[ranked_order],
         ranked_logits=ranked_logits[ranked_order],
+        copied_logits=copied_logits[np.argsort(copied_index)],
     )
 
 

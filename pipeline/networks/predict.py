@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from pipeline.config import BlurError
 from pipeline.config.sections import CnnParams
+from pipeline.images import middle
 from pipeline.networks.crops import SMALLEST, Pixels, pad_to
 from pipeline.networks.model import LOGITS, build_network
 
@@ -24,14 +25,14 @@ def _compiled(model: keras.Model) -> Callable[[Any], Any]:
 
 
 def whole_image_logits(model: keras.Model, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
-    """Logits (n, 4) float32 of grey uint8 images of any size, one at a time."""
+    """Logits (n, 4) float32 of the middles of grey uint8 images of any size, one at a time."""
     return _logits(_compiled(model), images)
 
 
 def _logits(call: Callable[[Any], Any], images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
     rows = []
     for image in images:
-        batch = pad_to(image, SMALLEST)[None, :, :, None].astype(np.float32)
+        batch = pad_to(middle(image), SMALLEST)[None, :, :, None].astype(np.float32)
         rows.append(call(tf.constant(batch)).numpy()[0])
     return np.asarray(rows, np.float32).reshape(-1, len(LOGITS))
 

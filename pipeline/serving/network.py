@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from pipeline.config.errors import BlurError, require
 from pipeline.fusion.model import LOGIT_NAMES
+from pipeline.images import middle
 from pipeline.networks.crops import SMALLEST, pad_to
 
 IMAGE = "image"
@@ -37,6 +39,7 @@ class OnnxNetwork:
     """
 
     def __init__(self, content: bytes, name: str, threads: int = 1) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it reports home unless told not to
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -67,8 +70,8 @@ class OnnxNetwork:
         return found
 
     def logits(self, images: Iterable[Pixels]) -> Floats:
-        """Logits (n, 4): blurred, sharp, defocus, motion, of grey uint8 images (h, w)."""
-        rows = [self._run(image, [LOGITS])[0][0] for image in images]
+        """Logits (n, 4): blurred, sharp, defocus, motion, of the middles of grey uint8 images."""
+        rows = [self._run(middle(image), [LOGITS])[0][0] for image in images]
         return np.asarray(rows, np.float32).reshape(-1, len(LOGIT_NAMES))
 
     def maps(self, image: Pixels) -> tuple[Floats, Floats]:

@@ -48,7 +48,7 @@ def stack_json(stack: Stack) -> str:
             "clip": scaling.clip,
         },
         "features": _ensemble_lines(stack.features),
-        "fused": _ensemble_lines(stack.fused),
+        "both": _ensemble_lines(stack.both),
         "kind": None if stack.kind is None else _ensemble_lines(stack.kind),
     }
     return json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
@@ -119,6 +119,6 @@ def stack_from_json(text: str, names: tuple[str, ...], where: str) -> Stack:
         names,
         standardiser,
         features=_ensemble(content["features"], len(names)),
-        fused=_ensemble(content["fused"], len(inputs)),
+        both=_ensemble(content["both"], len(inputs)),
         kind=None if kind is None else _ensemble(kind, len(inputs)),
     )

@@ -16,7 +16,7 @@ from pipeline.synthesis.scenes import Scene, render_scene
 from pipeline.synthesis.textures import Field, Size
 
 DARK = ("night", "moon")
-OVERLAY_SHARE = 0.3
+OVERLAY_SHARE = 0.2
 # Framings, as shares of the full size: far ones end up smaller than the working image.
 SHRINKS = (1, 1, 1, 0.85, 0.72, 0.4)
 
