@@ -42,7 +42,7 @@ def test_provenance_names_what_was_recorded(project: Path, exported: Path) -> No
     assert origin["code"]["cnn"] == {"pipeline/networks": "12" * 16 + ".dir"}
     assert origin["outputs"]["artifacts/cnn"] == dvc_digest(project / "artifacts" / "cnn")
     assert set(origin["weights"]) == {
-        *("cnn/final.weights.h5", "fuse/features.npz", "fuse/fused.npz", "fuse/kind.npz")
+        *("cnn/final.weights.h5", "fuse/features.npz", "fuse/both.npz", "fuse/kind.npz")
     }
     assert {"python", "tensorflow", "keras", "numpy"} <= origin["versions"].keys()
     text = "".join(path.read_text("utf-8", errors="replace") for path in exported.iterdir())
@@ -79,7 +79,7 @@ def test_params_changed_since_training_are_named(project: Path, tmp_path: Path) 
     "name",
     [
         *("load/dataset.json", "cnn/final.weights.h5", "fuse/model.json"),
-        *("fuse/fused.npz", "fuse/validation.npz"),
+        *("fuse/both.npz", "fuse/validation.npz"),
     ],
 )
 def test_a_missing_artefact_is_one_line(project: Path, tmp_path: Path, name: str) -> None:

@@ -105,7 +105,7 @@ def test_detector_refuses_other_features_and_missing_files(tmp_path: Path) -> No
     with pytest.raises(BlurError, match="make repro"):
         Detector.load(tmp_path, tmp_path, params)
     model.save(tmp_path)
-    (tmp_path / "fused.npz").write_bytes(b"PK")
+    (tmp_path / "both.npz").write_bytes(b"PK")
     with pytest.raises(BlurError, match="run the stage fuse"):
         Model.load(tmp_path)
     (tmp_path / "model.json").write_text("{}")

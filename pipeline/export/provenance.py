@@ -14,7 +14,7 @@ from pipeline.config.errors import BlurError, require
 from pipeline.export.digests import dvc_digest, file_digest
 
 STAGES = ("sample", "load", "cnn", "features", "fuse")  # from nothing to a model, in order
-WEIGHTS = ("cnn/final.weights.h5", "fuse/features.npz", "fuse/fused.npz")
+WEIGHTS = ("cnn/final.weights.h5", "fuse/features.npz", "fuse/both.npz")
 SOME_WEIGHTS = ("fuse/kind.npz",)  # of models whose training images told kinds
 CHECKED = ("cnn", "fuse")  # outputs that a model is made of; they are small
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
