@@ -96,7 +96,7 @@ def _changed(folder: Path, by: float) -> Path:
     """The tiny model with another gain."""
     contents = tiny_contents()
     members = tuple(Member(m.layers, m.gain + by) for m in contents.model.stack.both.members)
-    stack = dataclasses.replace(contents.model.stack, fused=Ensemble(members))
+    stack = dataclasses.replace(contents.model.stack, both=Ensemble(members))
     model = dataclasses.replace(contents.model, stack=stack)
     write_folder(folder, dataclasses.replace(contents, model=model, provenance={"made": "again"}))
     return folder

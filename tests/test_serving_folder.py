@@ -62,11 +62,11 @@ def test_reads_back_exactly_and_writes_the_same_bytes(tmp_path: Path) -> None:
     assert read.model.calibrations == written.model.calibrations
     assert read.model.stack.standardiser == written.model.stack.standardiser
     parts = {field.name for field in dataclasses.fields(Stack)}
-    assert parts == {"names", "standardiser", "features", "fused", "kind"}  # all are written
+    assert parts == {"names", "standardiser", "features", "both", "kind"}  # all are written
     assert {field.name for field in dataclasses.fields(Model)} == {
         *("stack", "calibrations", "thresholds")
     }
-    for judge in ("features", "fused", "kind"):
+    for judge in ("features", "both", "kind"):
         pairs = zip(
             getattr(read.model.stack, judge).members,
             getattr(written.model.stack, judge).members,
@@ -101,8 +101,8 @@ def test_awkward_float32_survive(tmp_path: Path, value: float) -> None:
     (kernel, bias), last = contents.model.stack.both.members[0].layers
     kernel = kernel.copy()
     kernel[0, 0] = value
-    fused = Ensemble((Member(((kernel, bias), last), 1.0),))
-    stack = dataclasses.replace(contents.model.stack, fused=fused)
+    both = Ensemble((Member(((kernel, bias), last), 1.0),))
+    stack = dataclasses.replace(contents.model.stack, both=both)
     model = dataclasses.replace(contents.model, stack=stack)
     write_folder(tmp_path / "m", dataclasses.replace(contents, model=model))
     read, _ = read_folder(tmp_path / "m")
@@ -135,8 +135,8 @@ def test_damaged_json_is_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format": 2}, "format and system are (2, 'fusion')"),
-        ({"system": "other"}, "(1, 'other')"),
+        ({"format": 1}, "format and system are (1, 'fusion')"),
+        ({"system": "other"}, "(2, 'other')"),
         ({"features__names": ["a"]}, "features.names"),
         ({"features__params": {"levels": 3}}, "damaged"),
         ({"features__params__percentiles": [500.0]}, "percentiles"),
@@ -159,11 +159,11 @@ def test_impossible_values_are_refused(tmp_path: Path, changes: dict[str, Any], 
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda stack: stack["fused"].clear(),
-        lambda stack: stack["fused"][0]["layers"].pop(),
+        lambda stack: stack["both"].clear(),
+        lambda stack: stack["both"][0]["layers"].pop(),
         lambda stack: stack["features"][0]["layers"][0]["bias"].pop(),
         lambda stack: stack["features"][0].pop("gain"),
-        lambda stack: stack["fused"][0]["layers"][1]["kernel"][0].__setitem__(0, float("nan")),
+        lambda stack: stack["both"][0]["layers"][1]["kernel"][0].__setitem__(0, float("nan")),
         lambda stack: stack["standardise"]["scale"].__setitem__(0, 0.0),
         lambda stack: stack["standardise"]["centre"].pop(),
         lambda stack: stack["standardise"].__setitem__("clip", -1),
