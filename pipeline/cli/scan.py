@@ -68,6 +68,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
     from pipeline.scan.output import Output
     from pipeline.scan.run import Wanted, run
     from pipeline.serving.detector import BlurDetector
+    from pipeline.serving.verdict import FIELDS, WITH_EXPOSURE
 
     action = ActionOptions(*(asked[name] for name in ("move", "copy", "link", "tag", "dry_run")))
     acts = action.transfer() is not None or action.tag
@@ -88,7 +89,8 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
         asked["workers"], asked["cache"], asked["report"] is not None, asked["every"], frames, _say
     )
     wanted = Wanted(threshold, asked["sort"], asked["report"], asked["force"], acts)
-    output = Output(asked["style"], asked["output"], asked["force"])
+    fields, result.tally.exposed = (WITH_EXPOSURE, {}) if asked["exposure"] else (FIELDS, None)
+    output = Output(asked["style"], asked["output"], asked["force"], fields)
     with engine(asked["scheduler"], asked["model"], judge.fingerprint) as judges:
         run(files, judge, settings, wanted, output, result, judges)
     table = asked["style"] == "table" and asked["output"] is None
@@ -142,6 +144,9 @@ def _interrupted(cache: Path | None) -> None:
     default="given",
     show_default=True,
     help="Order of the verdicts; by probability, the most blurred come first.",
+)
+@click.option(
+    "--exposure", is_flag=True, help="Say too which photos are dark, overexposed, low-contrast."
 )
 @click.option("--fail-on-blurred", is_flag=True, help="Exit with 3 where a photo is blurred.")
 @click.option("--cache", type=_PATH, help="Remember verdicts in this file, and go on from there.")

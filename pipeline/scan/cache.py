@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.errors import BlurError
-from pipeline.serving.verdict import FIELDS, Verdict
+from pipeline.serving.verdict import WITH_EXPOSURE, Verdict
 
 _MARK = 0x426C7572  # "Blur", PRAGMA application_id: other programs' databases are left alone
-_KEPT = tuple(name for name in FIELDS if name not in ("path", "error"))
+_KEPT = tuple(name for name in WITH_EXPOSURE if name not in ("path", "error"))
 _BATCH, _SECONDS = 64, 2.0  # verdicts and time between commits
 
 _TABLE = """
@@ -96,7 +96,9 @@ class Cache:
         try:
             row = self._base.execute(query, (file.path, self.model, file.size, file.mtime_ns))
             kept = row.fetchone()
-            return Verdict(path, **json.loads(kept[0])) if kept else None
+            known = json.loads(kept[0]) if kept else {}
+            # An earlier version knew fewer fields: such a photo is judged again.
+            return Verdict(path, **known) if set(known) == set(_KEPT) else None
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise self._broken(error) from None
 

@@ -7,7 +7,7 @@ import io
 import json
 from dataclasses import dataclass, field
 
-from pipeline.serving.verdict import FIELDS, Verdict
+from pipeline.serving.verdict import EXPOSURE, FIELDS, Verdict
 
 FORMATS = ("table", "csv", "json", "jsonl")
 
@@ -20,9 +20,9 @@ def shown(path: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def as_object(verdict: Verdict) -> str:
+def as_object(verdict: Verdict, fields: tuple[str, ...] = FIELDS) -> str:
     """One JSON object; a path that is no UTF-8 keeps its bytes as `os.fsdecode` gives them."""
-    values = {name: getattr(verdict, name) for name in FIELDS}
+    values = {name: getattr(verdict, name) for name in fields}
     text = json.dumps(values, ensure_ascii=False)
     try:
         text.encode()
@@ -43,13 +43,15 @@ def _csv_line(cells: list[str]) -> str:
     return buffer.getvalue()
 
 
-def _table_line(verdict: Verdict) -> str:
+def _table_line(verdict: Verdict, exposed: bool) -> str:
     path = shown(verdict.path)
+    flag = verdict.exposure if verdict.exposure not in (None, "normal") else ""
+    exposure = f"{flag:12} " if exposed else ""
     if verdict.error is not None or verdict.probability is None:
-        return f"{'unread':8} {'':>11}  {'':8} {path}: {shown(verdict.error or '')}\n"
+        return f"{'unread':8} {'':>11}  {'':8} {exposure}{path}: {shown(verdict.error or '')}\n"
     word = "blurred" if verdict.blurred else "sharp"
     kind = verdict.kind if verdict.blurred else ""
-    return f"{word:8} {verdict.probability:11.3f}  {kind or '':8} {path}\n"
+    return f"{word:8} {verdict.probability:11.3f}  {kind or '':8} {exposure}{path}\n"
 
 
 @dataclass
@@ -60,16 +62,20 @@ class Formatter:
     ----------
     name : str
         One of `FORMATS`.
+    fields : tuple of str
+        Of a verdict, in order; the table holds a column of exposures if they do.
     """
 
     name: str
+    fields: tuple[str, ...] = FIELDS
     _count: int = field(default=0, init=False)
 
     def head(self) -> str:
         """What comes first."""
+        exposure = f"{EXPOSURE:12} " if EXPOSURE in self.fields else ""
         return {
-            "table": f"{'verdict':8} {'probability':>11}  {'kind':8} path\n",
-            "csv": _csv_line(list(FIELDS)),
+            "table": f"{'verdict':8} {'probability':>11}  {'kind':8} {exposure}path\n",
+            "csv": _csv_line(list(self.fields)),
             "json": "[",
         }.get(self.name, "")
 
@@ -77,12 +83,12 @@ class Formatter:
         """One verdict."""
         self._count += 1
         if self.name == "table":
-            return _table_line(verdict)
+            return _table_line(verdict, EXPOSURE in self.fields)
         if self.name == "csv":
-            return _csv_line([_cell(getattr(verdict, name)) for name in FIELDS])
+            return _csv_line([_cell(getattr(verdict, name)) for name in self.fields])
         if self.name == "json":
-            return ("\n" if self._count == 1 else ",\n") + as_object(verdict)
-        return as_object(verdict) + "\n"
+            return ("\n" if self._count == 1 else ",\n") + as_object(verdict, self.fields)
+        return as_object(verdict, self.fields) + "\n"
 
     def tail(self) -> str:
         """What comes last."""
@@ -91,14 +97,17 @@ class Formatter:
 
 @dataclass
 class Tally:
-    """Counts of verdicts."""
+    """Counts of verdicts; `exposed` counts exposures too, where it is set."""
 
     sharp: int = 0
     unread: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
+    exposed: dict[str, int] | None = None
 
     def add(self, verdict: Verdict) -> None:
         """Count one."""
+        if self.exposed is not None and verdict.exposure not in (None, "normal"):
+            self.exposed[verdict.exposure] = self.exposed.get(verdict.exposure, 0) + 1
         if verdict.error is not None:
             self.unread += 1
         elif verdict.blurred:
@@ -118,4 +127,8 @@ class Tally:
         number = self.blurred + self.sharp + self.unread
         noun = "photo" if number == 1 else "photos"
         line = f"{number} {noun}: {self.blurred} blurred{f' ({kinds})' if kinds else ''}, "
-        return line + f"{self.sharp} sharp" + (f", {self.unread} unread" if self.unread else "")
+        line += f"{self.sharp} sharp" + (f", {self.unread} unread" if self.unread else "")
+        if self.exposed is None:
+            return line
+        found = ", ".join(f"{count} {name}" for name, count in sorted(self.exposed.items()))
+        return f"{line}; exposure: {found or 'all normal'}"

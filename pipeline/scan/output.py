@@ -48,6 +48,8 @@ class Output:
         Instead of standard output.
     force : bool
         Replace a file that exists.
+    fields : tuple of str
+        Of a verdict.
 
     Raises
     ------
@@ -55,9 +57,15 @@ class Output:
         On entering: `path` exists, or its folder does not. Later: it cannot be written.
     """
 
-    def __init__(self, style: str, path: Path | None = None, force: bool = False) -> None:
+    def __init__(
+        self,
+        style: str,
+        path: Path | None = None,
+        force: bool = False,
+        fields: tuple[str, ...] = FIELDS,
+    ) -> None:
         self.path, self.force = path, force
-        self._format = Formatter(style)
+        self._format = Formatter(style, fields)
         self._part = path.with_name(f".{path.name}.{os.getpid()}.part") if path else None
         self._file: IO[bytes] | None = None
 

@@ -18,6 +18,7 @@ from pipeline import __version__
 from pipeline.config.errors import BlurError, require
 from pipeline.fusion.predict import Detector
 from pipeline.images.opened import open_working
+from pipeline.serving.exposure import exposure
 from pipeline.serving.folder import MODEL, ModelFolder, read_folder
 from pipeline.serving.network import OnnxNetwork
 from pipeline.serving.verdict import Verdict
@@ -135,6 +136,7 @@ class BlurDetector:
             laplacian_variance=laplacian_variance(working),
             width=size[0],
             height=size[1],
+            exposure=exposure(working),
         )
 
     def blur_map(self, working: Pixels) -> tuple[npt.NDArray[np.float32], ...]:

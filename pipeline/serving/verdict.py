@@ -27,6 +27,9 @@ class Verdict:
         Of the photo as decoded and oriented, in pixels.
     error : str
         One line.
+    exposure : str
+        One of `pipeline.serving.exposure.EXPOSURES`; written where it is asked for, not in
+        `FIELDS`.
     """
 
     path: str
@@ -38,6 +41,7 @@ class Verdict:
     width: int | None = None
     height: int | None = None
     error: str | None = None
+    exposure: str | None = None
 
     @classmethod
     def failed(cls, path: str, error: str) -> Verdict:
@@ -46,4 +50,6 @@ class Verdict:
         return cls(path, error=line.removeprefix(f"{path}: ") or "cannot be judged")
 
 
-FIELDS = tuple(field.name for field in fields(Verdict))
+EXPOSURE = "exposure"
+FIELDS = tuple(field.name for field in fields(Verdict) if field.name != EXPOSURE)
+WITH_EXPOSURE = (*FIELDS, EXPOSURE)
