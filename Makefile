@@ -1,5 +1,5 @@
 # Each target makes .venv by itself; PYTHON=/path/to/python picks the interpreter.
-.PHONY: repro mine release verify-release test lint clean lock venv
+.PHONY: repro mine compare release verify-release test lint clean lock venv
 .DELETE_ON_ERROR:
 
 CANDIDATES = python3 python3.11 python3.12 python3.13 python
@@ -16,6 +16,7 @@ export DVC_NO_ANALYTICS = 1
 
 repro: $(STAMP)
 	$(BIN)/dvc repro
+	$(BIN)/python -m pipeline.training_report
 	$(BIN)/python -m pipeline.evaluation.show
 
 # One's own photos. Copies, because DVC does not look behind links inside a data set.
@@ -28,7 +29,16 @@ mine: $(STAMP)
 	cp -R "$(SHARP)/." data/mine/sharp
 	cp -R "$(BLURRED)/." data/mine/blurred
 	$(BIN)/dvc exp run -S dataset.name=mine evaluate  # named, so that no sample is rendered
+	$(BIN)/python -m pipeline.training_report
 	$(BIN)/python -m pipeline.evaluation.show
+
+# Every preset once on our split, then the table; what is trained already is not trained again.
+# A preset that cannot be trained (weights that cannot be downloaded) is a line below the table.
+KWENTAR ?= $(wildcard data/kwentar ../shared/data/kwentar)
+compare: $(STAMP)
+	$(BIN)/dvc repro
+	-$(BIN)/dvc repro --keep-going presets/dvc.yaml
+	$(BIN)/python -m pipeline.comparison.run $(firstword $(KWENTAR))
 
 # The packaged model is what the stages train at the default params, nothing else.
 release: $(STAMP)
@@ -70,7 +80,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 # Pins for all supported Pythons at once, newest releases, with the hashes of all their files.
 lock: $(STAMP)
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra train --extra dev --extra heic --extra raw \
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra train --extra dev --extra heic --extra raw --extra app \
 		--generate-hashes --no-header --no-annotate --no-emit-package pip \
 		--output-file requirements.lock pyproject.toml
 

@@ -8,8 +8,11 @@ import click
 
 from pipeline import __version__
 from pipeline.cli import options
+from pipeline.cli.app import app
+from pipeline.cli.explain import explain
 from pipeline.cli.export import export
 from pipeline.cli.fetch import fetch
+from pipeline.cli.preset import make, preset
 from pipeline.cli.scan import scan
 from pipeline.cli.undo import undo
 
@@ -58,6 +61,7 @@ def data() -> None:
 
 
 data.add_command(fetch)
+data.add_command(make)
 blur.add_command(export)
 
 
@@ -85,6 +89,9 @@ def check(path: Path, as_json: bool, params_file: Path, layout: str) -> None:
 
 blur.add_command(undo)
 blur.add_command(scan)
+blur.add_command(preset)
+blur.add_command(explain)
+blur.add_command(app)
 
 
 def main() -> None:

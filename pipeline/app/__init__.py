@@ -1,0 +1,1 @@
+"""`blur app`: judge photos in the browser; needs the extra `app`."""

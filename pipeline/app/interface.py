@@ -1,0 +1,140 @@
+"""The page of the app, in Gradio."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from pipeline.app import view
+from pipeline.app.album import Album, judge_upload
+from pipeline.app.limits import MEGA, Limits
+from pipeline.app.style import CLICKS
+from pipeline.explain.explanation import PhotoExplainer
+
+TITLE = "Blurred or not?"
+CACHE_SECONDS = 300  # an upload that nobody judged, since the visitor left, is deleted after that
+ALBUM_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class App:
+    """What the page calls.
+
+    Attributes
+    ----------
+    explainer : PhotoExplainer
+        With threshold 0; verdicts are settled by the slider.
+    threshold : float
+        Where the slider stands at first.
+    grad_cam : bool
+    limits : Limits
+    """
+
+    explainer: PhotoExplainer
+    threshold: float
+    grad_cam: bool
+    limits: Limits
+
+    def words(self, album: Album, threshold: float) -> tuple[str, str, str]:
+        """All that depends on the threshold: headline, counts, table."""
+        verdicts = album.verdicts(threshold)
+        if not verdicts:
+            return view.EMPTY, "", ""
+        found = album.explained(self.explainer, threshold, self.grad_cam)
+        return (
+            view.headline(verdicts[album.chosen], threshold, found),
+            view.summary(verdicts, album.csv(threshold)),
+            view.table(verdicts, album.chosen),
+        )
+
+    def page(self, album: Album, threshold: float) -> tuple[Any, ...]:
+        """Everything: the album, its pictures, and :meth:`words`."""
+        found = album.explained(self.explainer, threshold, self.grad_cam)
+        return album, view.seen(found), *self.words(album, threshold)
+
+    def judge(
+        self,
+        files: list[str] | str | None,
+        album: Album,
+        threshold: float,
+        progress: Any = gr.Progress(),  # noqa: B008  (how Gradio finds it)
+    ) -> tuple[Any, ...]:
+        """Judge uploads, delete them, show the first."""
+        paths = [Path(name) for name in ([files] if isinstance(files, str) else files or [])]
+        room = max(0, self.limits.photos - len(album.photos))
+        if len(paths) > room:
+            gr.Warning(f"Only {self.limits.photos} photos at a time; the rest was left out.")
+        photos = []
+        try:
+            for number, path in enumerate(paths[:room]):
+                progress((number, len(paths[:room])), desc="Judging", unit="photos")
+                photos.append(judge_upload(self.explainer, path, self.limits))
+        finally:
+            for path in paths:
+                with suppress(OSError):
+                    path.unlink()
+                    path.parent.rmdir()
+        album.add(photos)
+        return None, *self.page(album, threshold)
+
+    def choose(self, album: Album, threshold: float, event: gr.EventData) -> tuple[Any, ...]:
+        """Show the photo whose name was clicked."""
+        number = event._data.get("number") if isinstance(event._data, dict) else None
+        if isinstance(number, int):
+            album.choose(number)
+        return self.page(album, threshold)
+
+
+def build(app: App) -> gr.Blocks:
+    """Lay out the page and connect it to `app`."""
+    deleting = (CACHE_SECONDS, CACHE_SECONDS)
+    with gr.Blocks(
+        title=TITLE, analytics_enabled=False, delete_cache=deleting, fill_width=True
+    ) as blocks:
+        album = gr.State(Album(), time_to_live=ALBUM_SECONDS)
+        gr.HTML(f"<h1>{TITLE}</h1><p class='soft'>{_about(app.limits)}</p>")
+        files = gr.File(file_count="multiple", label="Photos", height=150, elem_id="photos")
+        with gr.Accordion("Take a photo", open=False):
+            camera = gr.Image(
+                sources=["webcam"], type="filepath", image_mode=None, label="Camera", height=320
+            )
+        threshold = gr.Slider(
+            *(0, 1, round(app.threshold, 2)),
+            step=0.01,
+            label="Blurred from this probability on",
+            elem_id="threshold",
+        )
+        headline = gr.HTML(view.EMPTY, elem_id="headline")
+        seen = gr.HTML(elem_id="seen")
+        summary = gr.HTML(elem_id="summary")
+        table = gr.HTML(elem_id="table", js_on_load=CLICKS)
+        again = gr.Button("Start over", size="sm", variant="secondary")
+        words = [headline, summary, table]
+        page = [album, seen, *words]
+        for source, happened in ((files, files.upload), (camera, camera.input)):
+            happened(
+                app.judge, [source, album, threshold], [source, *page], api_visibility="private"
+            )
+        threshold.input(
+            *(app.words, [album, threshold], words),
+            show_progress="hidden",
+            trigger_mode="always_last",
+            api_visibility="private",
+        )
+        table.click(app.choose, [album, threshold], page, api_visibility="private")
+        again.click(
+            *(lambda value: app.page(Album(), value), [threshold], page), api_visibility="private"
+        )
+    return blocks
+
+
+def _about(limits: Limits) -> str:
+    return (
+        "Drop one photo or many. They stay on this computer's server, are judged there and deleted "
+        f"at once; at most {limits.upload // MEGA} MB and {limits.pixels // MEGA} million pixels "
+        "each."
+    )

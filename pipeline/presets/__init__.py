@@ -1,0 +1,1 @@
+"""Published systems that people start from, each trained once as its authors did."""
