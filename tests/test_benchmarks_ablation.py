@@ -123,6 +123,7 @@ def test_test_images_are_in_no_row_and_measures_go_together(project: Path) -> No
     assert measures_of(table) == ["laplacian_variance", "reblur"]
     fewer = with_measures(table, lambda name: name != "laplacian_variance")
     assert fewer.names == NAMES[1:] and fewer.ranked_measures.shape[2] == 2
+    assert fewer.copied_measures.shape[1] == 2
     assert np.array_equal(fewer.measures, table.measures[:, 1:])
 
 
@@ -155,7 +156,9 @@ def test_one_member_is_the_first_of_the_fused_ones(
     found = trained_logits(table, load_params(project / "params.yaml"))
     held = ~table.train
     inputs = scaling.apply(np.concatenate([table.logits[held], table.measures[held]], axis=1))
-    expected = stack.both.members[0].logit(inputs, table.logits[held, 0])
+    base = table.logits[held, 0]
+    alone = stack.features.members[0].logit(inputs[:, 4:], np.zeros_like(base))
+    expected = (alone + stack.both.members[0].logit(inputs, base)) / 2
     assert found["first member"] == pytest.approx(expected)
     assert (found["first member"] != found["fused"]).any()
 

@@ -73,7 +73,11 @@ def trained_logits(table: Table, params: Params) -> Logits:
     stack, _ = fit_stack(table, params)
     held = ~table.train
     rows = table.logits[held], table.measures[held]
-    one = dataclasses.replace(stack, both=Ensemble(stack.both.members[:1]))
+    one = dataclasses.replace(
+        stack,
+        features=Ensemble(stack.features.members[:1]),
+        both=Ensemble(stack.both.members[:1]),
+    )
     return {**stack.logits(*rows), "first member": one.logits(*rows)["fused"]}
 
 
