@@ -105,3 +105,22 @@ def folder_tree(tmp_path: Path) -> Tree:
         return root
 
     return make
+
+
+@pytest.fixture(scope="module")
+def preset_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders of sharp and blurred photos for presets."""
+    from preset_project import write_photos
+
+    return write_photos(tmp_path_factory.mktemp("photos") / "own")
+
+
+@pytest.fixture(scope="module")
+def preset_source(preset_photos: Path) -> Any:
+    """Those photos as a preset reads them, split by scene."""
+    from preset_project import PRESETS, tiny_params
+
+    from pipeline.presets.layouts import open_source
+    from pipeline.presets.params import load_preset
+
+    return open_source(preset_photos, load_preset("two-conv", PRESETS).layout, tiny_params())

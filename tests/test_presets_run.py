@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import REPOSITORY
-from preset_project import PRESETS, short_preset, tiny_params, write_photos
+from preset_project import PRESETS, short_preset, tiny_params
 
 from pipeline.cli.main import blur
 from pipeline.presets.command import judge_folder
@@ -27,16 +27,6 @@ from pipeline.presets.trained import Trained
 DRAWN = ("curves.png", "mistakes.png", "predictions.png", "samples.png")
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_photos(tmp_path_factory.mktemp("photos") / "own")
-
-
-@pytest.fixture(scope="module")
-def source(photos: Path) -> Source:
-    return open_source(photos, load_preset("two-conv", PRESETS).layout, tiny_params())
-
-
 def test_certh_hybrid_is_as_large_as_its_authors(monkeypatch: pytest.MonkeyPatch) -> None:
     preset = load_preset("certh-hybrid", PRESETS)
     monkeypatch.setattr(keras.config, "floatx", lambda: "float16")  # half the memory
@@ -47,17 +37,17 @@ def test_certh_hybrid_is_as_large_as_its_authors(monkeypatch: pytest.MonkeyPatch
     assert [layer.units for layer in fused] == [4096, 4096, 2048, 2048, 2]
 
 
-def test_a_network_learns_what_can_be_learned(source: Source, tmp_path: Path) -> None:
+def test_a_network_learns_what_can_be_learned(preset_source: Source, tmp_path: Path) -> None:
     """Sigma 3 on 64x96 pixels is plain to see: a broken pipeline would stay at one half."""
     preset = short_preset("two-conv")
     recipe = replace(preset.recipe, epochs=12)
     preset = replace(preset, recipe=recipe, input=replace(preset.input, side=64))
-    report = run_preset(preset, source, tmp_path / "run", tiny_params())
+    report = run_preset(preset, preset_source, tmp_path / "run", tiny_params())
     assert report["figures"]["own"]["auc"]["value"] > 0.9
 
 
-def test_two_thirds_are_possible_in_three_classes(photos: Path, tmp_path: Path) -> None:
-    make_three_class(str(photos / "sharp"), tmp_path / "three", images=30)
+def test_two_thirds_are_possible_in_three_classes(preset_photos: Path, tmp_path: Path) -> None:
+    make_three_class(str(preset_photos / "sharp"), tmp_path / "three", images=30)
     preset, params = short_preset("three-class", images=30), tiny_params()
     preset = replace(preset, recipe=replace(preset.recipe, epochs=6))
     given = open_source(tmp_path / "three", preset.layout, params)
@@ -70,12 +60,21 @@ def test_two_thirds_are_possible_in_three_classes(photos: Path, tmp_path: Path) 
 
 
 def test_the_command_trains_and_then_only_tests(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    preset_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("params.yaml", "presets"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
-    words = ["preset", "three-class", "--data", str(photos), "--epochs", "1", "--images", "6"]
+    words = [
+        "preset",
+        "three-class",
+        "--data",
+        str(preset_photos),
+        "--epochs",
+        "1",
+        "--images",
+        "6",
+    ]
     ran = CliRunner().invoke(blur, words)  # its layout is another
     assert ran.exit_code == 1 and "original" in ran.stderr or "blurry" in ran.stderr
     words[1] = "lenet"
@@ -84,7 +83,7 @@ def test_the_command_trains_and_then_only_tests(
     out = tmp_path / "artifacts/presets/lenet_on_own"
     assert "threshold swept on" in ran.output and (out / "sweep.csv").is_file()
     before = (out / "model.weights.h5").read_bytes()
-    tested = ["preset", "lenet", "--test", str(photos), "--out", str(out)]
+    tested = ["preset", "lenet", "--test", str(preset_photos), "--out", str(out)]
     ran = CliRunner().invoke(blur, tested)
     assert ran.exit_code == 0 and "68 photos, 34 blurred" in ran.output
     assert (out / "model.weights.h5").read_bytes() == before
@@ -107,8 +106,8 @@ def test_kwentar_in_its_own_layout(shared_data: Path, tmp_path: Path) -> None:
     assert (found["photos"], found["blurred"]) == (24, 16)
 
 
-def test_pictures_are_made_small_and_blurred_where_the_preset_says(photos: Path) -> None:
-    path = photos / "sharp" / "a0.jpg"
+def test_pictures_are_made_small_and_blurred_where_the_preset_says(preset_photos: Path) -> None:
+    path = preset_photos / "sharp" / "a0.jpg"
     for name, shape in (("lenet", (128, 128, 1)), ("three-class", (32, 32, 3))):
         preset = load_preset(name, PRESETS)
         sharp, soft = (read_example(Example(path, 0, s), preset) for s in (0.0, 4.0))

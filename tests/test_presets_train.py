@@ -9,41 +9,30 @@ import pytest
 from preset_project import (
     IMAGES,
     NAMES,
-    PRESETS,
     narrow,
     same_when_read_back,
     short_preset,
     tiny_params,
-    write_photos,
 )
 
 from pipeline.presets.command import report_lines
-from pipeline.presets.layouts import Source, open_source
-from pipeline.presets.params import load_preset
+from pipeline.presets.layouts import Source
 from pipeline.presets.results import read_run
 from pipeline.presets.run import run_preset
 
 DRAWN = ("curves.png", "mistakes.png", "predictions.png", "samples.png")
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_photos(tmp_path_factory.mktemp("photos") / "own")
-
-
-@pytest.fixture(scope="module")
-def source(photos: Path) -> Source:
-    return open_source(photos, load_preset("two-conv", PRESETS).layout, tiny_params())
-
-
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "transfer"])
-def test_every_preset_trains(name: str, source: Source, tmp_path: Path) -> None:
+def test_every_preset_trains(name: str, preset_source: Source, tmp_path: Path) -> None:
     preset = narrow(short_preset(name))
     out = tmp_path / name
-    report = run_preset(preset, source, out, tiny_params())
+    report = run_preset(preset, preset_source, out, tiny_params())
     assert report == {**report, "preset": name, "test": {"photos": 14, "blurred": 7}}
     per_image = {"three-class": 3, "lenet": 2}.get(name, 1)
-    usable = sum(row.split == "train" and not (per_image > 1 and row.label) for row in source.rows)
+    usable = sum(
+        row.split == "train" and not (per_image > 1 and row.label) for row in preset_source.rows
+    )
     assert report["trained_on"]["train"] == per_image * min(IMAGES, usable)
     assert report["parameters"] > 1000 and report["megabytes"] > 0.01
     for rule in ("own", "validation"):
@@ -55,6 +44,6 @@ def test_every_preset_trains(name: str, source: Source, tmp_path: Path) -> None:
     assert phases == ["fit", "fused"] if name == "certh-hybrid" else ["fit"]
     assert ("confusion" in report, "sweep" in report) == (name == "three-class", name == "lenet")
     assert (out / "checkpoints" / "fit_01.weights.h5").is_file() == (name == "label-csv")
-    same_when_read_back(out, source)
+    same_when_read_back(out, preset_source)
     assert read_run(out)["threshold"] == pytest.approx(report["threshold"], abs=1e-6)
     assert f"preset {name}: " in "\n".join(report_lines(report))

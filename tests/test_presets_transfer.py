@@ -11,42 +11,29 @@ import numpy as np
 import pytest
 from preset_project import (
     IMAGES,
-    PRESETS,
     narrow,
     same_when_read_back,
     short_preset,
     tiny_params,
-    write_photos,
 )
 
 from pipeline.config import BlurError
-from pipeline.presets.layouts import Source, open_source
+from pipeline.presets.layouts import Source
 from pipeline.presets.networks import build
-from pipeline.presets.params import load_preset
 from pipeline.presets.run import run_preset
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_photos(tmp_path_factory.mktemp("photos") / "own")
-
-
-@pytest.fixture(scope="module")
-def source(photos: Path) -> Source:
-    return open_source(photos, load_preset("two-conv", PRESETS).layout, tiny_params())
-
-
-def test_frozen_then_fine_tuned(source: Source, tmp_path: Path) -> None:
+def test_frozen_then_fine_tuned(preset_source: Source, tmp_path: Path) -> None:
     preset = narrow(short_preset("transfer"))
-    report = run_preset(preset, source, tmp_path / "run", tiny_params(), "random")
+    report = run_preset(preset, preset_source, tmp_path / "run", tiny_params(), "random")
     with (tmp_path / "run" / "history.csv").open(encoding="utf-8", newline="") as file:
         assert [row["phase"] for row in csv.DictReader(file)] == ["fit", "fine-tune"]
     assert report["trained_on"]["train"] == IMAGES and report["parameters"] > 2_000_000
-    same_when_read_back(tmp_path / "run", source)
+    same_when_read_back(tmp_path / "run", preset_source)
 
 
 def test_transfer_weights_from_a_file_or_a_clear_line(
-    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    preset_source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     preset = narrow(short_preset("transfer"))
     backbone = keras.applications.MobileNetV2((96, 96, 3), include_top=False, weights=None)
@@ -67,5 +54,5 @@ def test_transfer_weights_from_a_file_or_a_clear_line(
 
     monkeypatch.setattr(keras.applications, "MobileNetV2", refuse)
     with pytest.raises(BlurError, match="ImageNet weights cannot be downloaded .* --weights FILE"):
-        run_preset(preset, source, tmp_path / "run", tiny_params())
+        run_preset(preset, preset_source, tmp_path / "run", tiny_params())
     assert not (tmp_path / "run").exists()
