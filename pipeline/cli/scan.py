@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli import options
+from pipeline.cli.lean import run_lean
 
 if TYPE_CHECKING:
     from pipeline.actions import ActionOptions
@@ -23,14 +23,6 @@ _PATH = click.Path(path_type=Path)
 
 def _say(line: str) -> None:
     click.echo(f"warning: {line}", err=True)
-
-
-def _lean() -> None:
-    """One thread for each photo: NumPy's own would only fight with ours. Before its import."""
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # files that are odd but can be read
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")
 
 
 def _act(result: Result, roots: Sequence[Path], action: ActionOptions) -> bool:
@@ -63,6 +55,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
     """Scan and act; the exit code."""
     from pipeline.actions import ActionOptions, act
     from pipeline.scan.backends import engine
+    from pipeline.scan.batches import Work
     from pipeline.scan.engine import ScanOptions
     from pipeline.scan.inputs import find, named
     from pipeline.scan.output import Output
@@ -85,8 +78,10 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
         act([], roots, ActionOptions(action.move, action.copy, action.link, action.tag, True))
     files = list(find(names))
     frames = None if action.dry_run else action.copy
+    pictures = asked["report"] is not None
+    work = Work(asked["model"], judge.fingerprint, pictures)
     settings = ScanOptions(
-        asked["workers"], asked["cache"], asked["report"] is not None, asked["every"], frames, _say
+        asked["workers"], asked["cache"], pictures, asked["every"], frames, _say, work
     )
     wanted = Wanted(threshold, asked["sort"], asked["report"], asked["force"], acts)
     fields, result.tally.exposed = (WITH_EXPOSURE, {}) if asked["exposure"] else (FIELDS, None)
@@ -183,7 +178,7 @@ def scan(context: click.Context, /, inputs: tuple[str, ...], **asked: Any) -> No
     usage, nothing was judged; 3 blurred ones were found, with --fail-on-blurred, also where others
     could not be read; 130 interrupted by Ctrl-C.
     """
-    _lean()
+    run_lean()
     from pipeline.config.errors import BlurError
     from pipeline.scan.run import Result
 

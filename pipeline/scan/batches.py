@@ -10,6 +10,7 @@ import dataclasses
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.config.errors import BlurError, require
 from pipeline.scan.judging import Judge, Judged, judge_file
@@ -22,8 +23,9 @@ class Work:
 
     Attributes
     ----------
-    model : str, optional
-        Absolute path of a model folder that workers see too; None is the model of their blur.
+    model : path, optional
+        Of a model folder, absolute where workers are other machines, which must see it too; None is
+        the model of their blur.
     fingerprint : str
         Of the detector with threshold 0; a worker whose detector has another one does nothing.
     thumbnails : bool
@@ -32,7 +34,7 @@ class Work:
         Of a video, each how manieth frame is looked at.
     """
 
-    model: str | None
+    model: str | Path | None
     fingerprint: str
     thumbnails: bool = False
     every: int = 5
@@ -66,7 +68,7 @@ class Lost:
     reason: str
 
 
-_LOADED: dict[tuple[str | None, str], Judge] = {}
+_LOADED: dict[tuple[str | Path | None, str], Judge] = {}
 _LOADING = threading.Lock()
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import cv2
 
+from pipeline.scan.batches import Work
+from pipeline.scan.hands import Hands
 from pipeline.scan.inputs import Found
 from pipeline.scan.judging import Judge, Judged, judge_file
 from pipeline.scan.memory import Identity, Memory
@@ -31,7 +33,7 @@ class ScanOptions:
     Attributes
     ----------
     workers : int
-        Threads; 0 is one for each core.
+        Threads or processes; 0 is one for each core.
     cache : Path, optional
         File of verdicts that are kept between scans.
     thumbnails : bool
@@ -42,6 +44,8 @@ class ScanOptions:
         Folder that the kept frames of videos are written to.
     warn : callable
         Told in one line what goes wrong beside the files, such as a damaged cache.
+    work : Work, optional
+        Lets processes help where there are many photos: what they load.
     """
 
     workers: int = 0
@@ -50,6 +54,7 @@ class ScanOptions:
     every: int = 5
     frames: Path | None = None
     warn: Callable[[str], None] = _silent
+    work: Work | None = None
 
     def threads(self) -> int:
         """Number of threads; as `taskset` and containers limit it where the system says."""
@@ -95,32 +100,41 @@ def _known(verdict: Verdict) -> list[Judged]:
     return [Judged(verdict, file_thumbnail(verdict.path, size))]
 
 
-def _new(judge: Judge, found: Found, options: ScanOptions) -> list[Judged]:
-    if found.video:
-        from pipeline.scan.video import judge_video
+def _video(judge: Judge, path: str, options: ScanOptions) -> list[Judged]:
+    from pipeline.scan.video import judge_video
 
-        return judge_video(judge, found.path, options.every, options.thumbnails, options.frames)
-    return [judge_file(judge, found.path, options.thumbnails)]
+    return judge_video(judge, path, options.every, options.thumbnails, options.frames)
 
 
-def _start(
-    found: Found, judge: Judge, options: ScanOptions, memory: Memory, pool: ThreadPoolExecutor
-) -> _Waiting:
-    """Look a file up, or have it judged."""
-    if found.problem is not None:
-        return _Waiting([Judged(Verdict.failed(found.path, found.problem))])
-    file, verdict = (None, None) if found.video else memory.get(found.path)
-    if verdict is None:
-        return _Waiting(pool.submit(_new, judge, found, options), file)
-    if not options.thumbnails:
-        return _Waiting([Judged(verdict)])
-    return _Waiting(pool.submit(_known, verdict))
+@dataclass(frozen=True)
+class _Scan:
+    """What all files of a scan share."""
+
+    judge: Judge
+    options: ScanOptions
+    memory: Memory
+    pool: ThreadPoolExecutor
+    hands: Hands
+
+    def start(self, found: Found) -> _Waiting:
+        """Look a file up, or have it judged."""
+        if found.problem is not None:
+            return _Waiting([Judged(Verdict.failed(found.path, found.problem))])
+        if found.video:
+            return _Waiting(self.pool.submit(_video, self.judge, found.path, self.options))
+        file, verdict = self.memory.get(found.path)
+        if verdict is None:
+            self.hands.asked()
+            return _Waiting(self.pool.submit(self.hands.judge, found.path), file)
+        if not self.options.thumbnails:
+            return _Waiting([Judged(verdict)])
+        return _Waiting(self.pool.submit(_known, verdict))
 
 
 def scan(
     files: Iterable[Found], judge: Judge, options: ScanOptions | None = None
 ) -> Generator[list[Judged], None, None]:
-    """Judge files on several threads; OpenCV, NumPy and onnxruntime work outside Python's lock.
+    """Judge files on several threads, and where there are many in processes too.
 
     Parameters
     ----------
@@ -141,7 +155,14 @@ def scan(
     with ExitStack() as stack:
         memory = Memory(options.cache, judge.fingerprint, options.warn, stack)
         stack.enter_context(_one_thread_each())
+
+        def here(path: str) -> list[Judged]:
+            return [judge_file(judge, path, options.thumbnails)]
+
+        hands = Hands(here, threads, options.work)
+        stack.callback(hands.close)
         pool = stack.enter_context(ThreadPoolExecutor(threads, "scan"))
+        shared = _Scan(judge, options, memory, pool, hands)
         queue: deque[_Waiting] = deque()
 
         def oldest() -> list[Judged]:
@@ -151,7 +172,7 @@ def scan(
 
         try:
             for found in files:
-                queue.append(_start(found, judge, options, memory, pool))
+                queue.append(shared.start(found))
                 if len(queue) >= _AHEAD * threads:
                     yield oldest()
             while queue:

@@ -1,0 +1,16 @@
+"""Settings of a process that judges many photos; to be made before NumPy and OpenCV are loaded."""
+
+from __future__ import annotations
+
+import os
+
+
+def run_lean() -> None:
+    """One thread for each photo, as NumPy's own would only fight with ours; memory reused."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # files that are odd but can be read
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")
+    from pipeline.scan.heap import keep_heap  # loads NumPy with the others of its package
+
+    keep_heap()

@@ -1,0 +1,165 @@
+"""Who judges: threads of this process at once, then processes, which share no lock of Python's.
+
+Two threads of one process wait for each other's Python a fifth of the time. Processes take a
+second to start, so photos are judged here meanwhile, and few photos start none.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from queue import Empty, Queue
+from typing import Any
+
+from pipeline.scan.batches import Lost, Request, Work, judge_batch, problem_of
+from pipeline.scan.judging import Judged
+from pipeline.serving.verdict import Verdict
+
+MANY = 48  # photos from which processes are worth their start
+
+_DIED = "the process that judged it died, twice; is it damaged, or memory short?"
+
+
+def _serve(pipe: Connection, work: Work) -> None:
+    """Judge what comes through `pipe` until it is closed."""
+    import signal
+
+    from pipeline.scan.heap import keep_heap
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it lets us finish
+    keep_heap()
+    pipe.send(problem_of(work))
+    with suppress(EOFError, OSError):
+        while True:
+            pipe.send(judge_batch(work, [pipe.recv()]))
+
+
+class Process:
+    """Another process with a detector of its own; judges one photo at a time.
+
+    Parameters
+    ----------
+    work : Work
+        What it loads.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._start()
+
+    def _start(self) -> None:
+        context = get_context("spawn")  # forking would copy locks that our threads hold
+        self._pipe, other = context.Pipe()
+        self.process: Any = context.Process(target=_serve, args=(other, self._work), daemon=True)
+        self.process.start()
+        other.close()
+
+    def ready(self) -> bool:
+        """Wait until it has loaded its detector; False where it cannot."""
+        try:
+            return self._pipe.recv() is None
+        except (EOFError, OSError):
+            return False
+
+    def _ask(self, request: Request) -> list[Judged] | None:
+        """Its answer; None where it died."""
+        try:
+            self._pipe.send(request)
+            answer = self._pipe.recv()
+        except (EOFError, OSError):
+            return None
+        if isinstance(answer, Lost):
+            return [Judged(Verdict.failed(request.path, answer.reason))]
+        judged: list[Judged] = answer[0]
+        return judged
+
+    def judge(self, path: str) -> list[Judged]:
+        """Have a photo judged; one at which it dies is tried once more."""
+        request = Request(path, path)
+        for _ in range(2):
+            answer = self._ask(request)
+            if answer is not None:
+                return answer
+            self.close()
+            self._start()
+            if not self.ready():
+                break
+        return [Judged(Verdict.failed(path, _DIED))]
+
+    def end(self) -> None:
+        """Stop it; who waits for its answer gets none."""
+        self.process.terminate()
+        self.process.join()
+
+    def close(self) -> None:
+        """Stop it, once nobody waits for its answer."""
+        self.end()
+        self._pipe.close()
+
+
+class Hands:
+    """As many at work as there are threads: this process, or processes once they are there.
+
+    Parameters
+    ----------
+    here : callable
+        Judges a path in this process.
+    threads : int
+        Threads that call :meth:`judge`.
+    work : Work, optional
+        What processes load; without it all is judged in this one.
+    """
+
+    def __init__(
+        self, here: Callable[[str], list[Judged]], threads: int, work: Work | None
+    ) -> None:
+        self._here, self._work = here, work
+        self._free: Queue[Process | None] = Queue()  # None stands for this process
+        self._ready: Queue[Process] = Queue()
+        for _ in range(threads):
+            self._free.put(None)
+        self._wanted = threads - 1 if work is not None else 0
+        self._processes: list[Process] = []
+        self._starter: threading.Thread | None = None
+        self._asked = 0
+
+    def asked(self) -> None:
+        """Count a photo; at the `MANY`-th, start processes."""
+        self._asked += 1
+        if self._asked == MANY and self._wanted and self._work is not None:
+            self._processes = [Process(self._work) for _ in range(self._wanted)]
+            self._starter = threading.Thread(target=self._take_on, name="hands", daemon=True)
+            self._starter.start()
+
+    def _take_on(self) -> None:
+        """Offer each process as soon as it is ready."""
+        for process in self._processes:
+            if process.ready():
+                self._ready.put(process)
+
+    def _next(self, hand: Process | None) -> Process | None:
+        """What goes on after `hand`: a process that is ready now, instead of this one."""
+        if hand is None:
+            with suppress(Empty):
+                return self._ready.get_nowait()
+        return hand
+
+    def judge(self, path: str) -> list[Judged]:
+        """Judge a photo with whatever is free; called by several threads."""
+        hand = self._free.get()
+        try:
+            return self._here(path) if hand is None else hand.judge(path)
+        finally:
+            self._free.put(self._next(hand))
+
+    def close(self) -> None:
+        """End all processes, once no thread calls :meth:`judge` any more."""
+        for process in self._processes:
+            process.end()
+        if self._starter is not None:
+            self._starter.join()
+        for process in self._processes:
+            process.close()

@@ -1,0 +1,146 @@
+"""Processes that help a scan: same answers, each once, whatever becomes of them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_judge import album
+from tiny_model import write_tiny_model
+
+from pipeline.scan import ScanOptions, find, hands, named, scan
+from pipeline.scan.batches import Work
+from pipeline.scan.hands import Hands, Process
+from pipeline.scan.judging import Judged
+from pipeline.serving.detector import BlurDetector
+from pipeline.serving.verdict import Verdict
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def judge(model: Path) -> BlurDetector:
+    return BlurDetector(model, threshold=0.0)
+
+
+@pytest.fixture
+def work(model: Path, judge: BlurDetector) -> Work:
+    return Work(model, judge.fingerprint)
+
+
+@pytest.fixture
+def process(work: Work) -> Iterator[Process]:
+    helper = Process(work)
+    yield helper
+    helper.close()
+
+
+def verdicts(folder: Path, judge: BlurDetector, options: ScanOptions) -> list[Verdict]:
+    answers = scan(find(named([str(folder)])), judge, options)
+    return [judged.verdict for batch in answers for judged in batch]
+
+
+def test_processes_answer_as_threads_do(
+    tmp_path: Path, judge: BlurDetector, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = album(tmp_path, 40)
+    photos[7].write_bytes(b"no photo")
+    asked: list[str] = []
+    judged = Process.judge
+
+    def noted(self: Process, path: str) -> list[Judged]:
+        asked.append(path)
+        return judged(self, path)
+
+    monkeypatch.setattr(hands, "MANY", 2)
+    monkeypatch.setattr(Process, "judge", noted)
+    # Here it waits at first, so that the process is ready before all is done.
+    there = threading.Event()
+    ready, at_once = Process.ready, judge.judge
+
+    def told(self: Process) -> bool:
+        found = ready(self)
+        there.set()
+        return found
+
+    def slowly(*given: object) -> Verdict:
+        assert there.wait(60)
+        time.sleep(0.1)
+        return at_once(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Process, "ready", told)
+
+    alone = verdicts(tmp_path, judge, ScanOptions(workers=1))
+    monkeypatch.setattr(judge, "judge", slowly)
+    helped = verdicts(tmp_path, judge, ScanOptions(workers=2, work=work))
+    assert helped == alone
+    assert asked and len(set(asked)) == len(asked)
+    assert multiprocessing.active_children() == []
+
+
+def test_few_photos_start_no_process(tmp_path: Path, work: Work, judge: BlurDetector) -> None:
+    album(tmp_path, 6)
+    answers = scan(find(named([str(tmp_path)])), judge, ScanOptions(workers=2, work=work))
+    for _ in answers:
+        assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_dies_is_replaced(tmp_path: Path, judge: BlurDetector, work: Work) -> None:
+    first, second = map(str, album(tmp_path, 2))
+    helper = Process(work)
+    try:
+        assert helper.ready()
+        (before,) = helper.judge(first)
+        os.kill(helper.process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        (after,) = helper.judge(second)
+    finally:
+        helper.close()
+    assert before.verdict.error is None and before.verdict.path == first
+    assert after.verdict.error is None and after.verdict.path == second
+
+
+def test_a_photo_that_kills_twice_is_one_line(
+    tmp_path: Path, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photo,) = album(tmp_path, 1)
+    assert process.ready()
+    monkeypatch.setattr(process, "_ask", lambda request: None)
+    (judged,) = process.judge(str(photo))
+    assert judged.verdict.error is not None and "died" in judged.verdict.error
+
+
+def test_a_process_with_another_model_is_not_used(model: Path) -> None:
+    helper = Process(Work(model, "another"))
+    try:
+        assert not helper.ready()
+    finally:
+        helper.close()
+
+
+def test_whoever_stops_listening_leaves_no_process(
+    tmp_path: Path, judge: BlurDetector, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    album(tmp_path, 12)
+    monkeypatch.setattr(hands, "MANY", 1)
+    answers = scan(find(named([str(tmp_path)])), judge, ScanOptions(workers=3, work=work))
+    next(answers)
+    answers.close()
+    assert multiprocessing.active_children() == []
+
+
+def test_without_work_all_is_judged_here() -> None:
+    alone = Hands(lambda path: [Judged(Verdict.failed(path, "seen"))], 2, None)
+    for _ in range(hands.MANY + 1):
+        alone.asked()
+    assert multiprocessing.active_children() == []
+    assert alone.judge("a")[0].verdict.error == "seen"
+    alone.close()
