@@ -13,7 +13,8 @@ ARTIFACTS = Path("artifacts")
 def main() -> None:
     """Read artifacts/load, cnn and features; write artifacts/fuse."""
     from pipeline.data.store import Store
-    from pipeline.fusion.train import fuse, read_table
+    from pipeline.fusion.table import read_table
+    from pipeline.fusion.train import fuse
 
     params = load_params()
     store = Store.open(ARTIFACTS / "load")

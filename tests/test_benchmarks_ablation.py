@@ -26,7 +26,7 @@ from pipeline.data import Store
 from pipeline.fusion.ensemble import Ensemble, Member
 from pipeline.fusion.model import Stack
 from pipeline.fusion.scaling import Standardiser
-from pipeline.fusion.train import Table
+from pipeline.fusion.table import Table
 
 
 def made_up(count: int = 300, seed: int = 0) -> tuple[Held, Variant, Variant]:

@@ -107,7 +107,8 @@ def write_stages(folder: Path, rows: dict[str, np.ndarray], names: list[str]) ->
 def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
     from sklearn.metrics import roc_auc_score
 
-    from pipeline.fusion.train import fuse, read_table
+    from pipeline.fusion.table import read_table
+    from pipeline.fusion.train import fuse
 
     params = tiny_params()
     names = feature_names(params.features)
@@ -153,7 +154,7 @@ def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
 
 
 def test_rows_must_match_the_store(tmp_path: Path) -> None:
-    from pipeline.fusion.train import Table, read_table
+    from pipeline.fusion.table import Table, read_table
 
     rows = made_up(40, 3)
     splits = write_stages(tmp_path, rows, ["a", "b", "c"])
@@ -173,13 +174,15 @@ def test_rows_must_match_the_store(tmp_path: Path) -> None:
             rows["kinds"][:4],
             rows["ranked_logits"],
             rows["ranked_measures"],
+            rows["kinds"][: len(rows["ranked_logits"])],
             rows["copied_logits"][:2],
             rows["copied_measures"][:2],
         )
 
 
 def test_a_stack_without_kinds_tells_none(tmp_path: Path) -> None:
-    from pipeline.fusion.train import fuse, read_table
+    from pipeline.fusion.table import read_table
+    from pipeline.fusion.train import fuse
 
     params = tiny_params()
     names = feature_names(params.features)

@@ -15,7 +15,7 @@ from pipeline.benchmarks.stage_runs import Step, prepare, run_from_sample, stage
 from pipeline.config import Params, require
 from pipeline.data.store import Store
 from pipeline.fusion.model import LOGIT_NAMES
-from pipeline.fusion.train import Table
+from pipeline.fusion.table import Table
 
 # The test half of these samples is judged by nothing: as little of it as the layout allows.
 FEWEST = {"natural_scenes": 1, "digital_scenes": 1}

@@ -18,7 +18,8 @@ from pipeline.data.store import Store
 from pipeline.evaluation.intervals import scene_codes
 from pipeline.fusion.ensemble import Ensemble
 from pipeline.fusion.model import BLURRED
-from pipeline.fusion.train import Table, fit_stack, read_table
+from pipeline.fusion.table import Table, read_table
+from pipeline.fusion.train import fit_stack
 from pipeline.networks.crossfit import _parallel_fits
 
 Logits = dict[str, npt.NDArray[np.float64]]

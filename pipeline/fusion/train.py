@@ -3,110 +3,19 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.config import BlurError, Params, require
+from pipeline.config import Params
 from pipeline.fusion.calibration import fit_calibration
 from pipeline.fusion.inputs import Inputs
-from pipeline.fusion.model import BLURRED, JUDGES, LOGIT_NAMES, Model, Stack, motion_logit
+from pipeline.fusion.kinds import FEWEST_KINDS, kind_inputs
+from pipeline.fusion.model import BLURRED, JUDGES, LOGIT_NAMES, Model, Stack
 from pipeline.fusion.scaling import Standardiser
+from pipeline.fusion.table import Table
 from pipeline.fusion.threshold import choose_threshold
-
-FEWEST_KINDS = 20  # training images of each kind: with fewer the model tells no kinds
-
-
-@dataclass(frozen=True)
-class Table:
-    """Train and validation rows.
-
-    Attributes
-    ----------
-    index : ndarray of int, shape (n,)
-        Row in the store.
-    labels : ndarray of int, shape (n,)
-    train : ndarray of bool, shape (n,)
-        Training rows; the others are validation.
-    logits : ndarray of float32, shape (n, 4)
-        Out of fold for training rows, of the final network for validation rows.
-    measures : ndarray of float32, shape (n, F)
-    names : tuple of str
-        Of the measures.
-    kinds : ndarray of str, shape (n,)
-        sharp, defocus, motion, or empty where unknown.
-    ranked_logits : ndarray of float32, shape (r, steps, 4)
-        Of training images blurred further and further: see `pipeline.data.ranked`.
-    ranked_measures : ndarray of float32, shape (r, steps, F)
-    copied_logits : ndarray of float32, shape (t, 4)
-        Of the t training images, perturbed: see `pipeline.data.perturbed`.
-    copied_measures : ndarray of float32, shape (t, F)
-    """
-
-    index: npt.NDArray[np.int64]
-    labels: npt.NDArray[np.int64]
-    train: npt.NDArray[np.bool_]
-    logits: npt.NDArray[np.float32]
-    measures: npt.NDArray[np.float32]
-    names: tuple[str, ...]
-    kinds: npt.NDArray[np.str_]
-    ranked_logits: npt.NDArray[np.float32]
-    ranked_measures: npt.NDArray[np.float32]
-    copied_logits: npt.NDArray[np.float32]
-    copied_measures: npt.NDArray[np.float32]
-
-    def __post_init__(self) -> None:
-        for name, part in (("train", self.train), ("validation", ~self.train)):
-            both = set(self.labels[part].tolist()) == {0, 1}
-            require(both, f"fuse: the {name} rows hold one class only; needs sharp and blurred")
-
-
-def _arrays(path: Path, stage: str) -> dict[str, npt.NDArray[Any]]:
-    try:
-        with np.load(path) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError) as error:
-        raise BlurError(f"{path}: cannot be read ({error}); run the stage {stage}") from None
-
-
-def read_table(
-    cnn: Path,
-    features: Path,
-    labels: npt.NDArray[np.int64],
-    splits: npt.NDArray[np.str_],
-    kinds: npt.NDArray[np.str_],
-) -> Table:
-    """Join the outputs of the stages `cnn` and `features` by row of the store.
-
-    Raises
-    ------
-    BlurError
-        A file is missing, lacks a row, or holds a test row.
-    """
-    network = _arrays(cnn / "logits.npz", "cnn")
-    measured = _arrays(features / "features.npz", "features")
-    index = np.flatnonzero(splits != "test")
-    for path, found in ((cnn / "logits.npz", network), (features / "features.npz", measured)):
-        same = np.array_equal(np.sort(found["index"]), index)
-        require(same, f"{path}: other rows than train and validation; run 'dvc repro'")
-    same = np.array_equal(network["ranked_index"], measured["ranked_index"])
-    require(same, f"{features}: ranks other images than {cnn}; run 'dvc repro'")
-    return Table(
-        index=index,
-        labels=labels[index],
-        train=splits[index] == "train",
-        logits=network["logits"][np.argsort(network["index"])],
-        measures=measured["values"][np.argsort(measured["index"])],
-        names=tuple(str(name) for name in measured["names"]),
-        kinds=kinds[index],
-        ranked_logits=network["ranked_logits"],
-        ranked_measures=measured["ranked_values"],
-        copied_logits=network["copied_logits"],
-        copied_measures=measured["copied_values"],
-    )
 
 
 def fit_stack(table: Table, params: Params) -> tuple[Stack, list[dict[str, object]]]:
@@ -133,12 +42,9 @@ def fit_stack(table: Table, params: Params) -> tuple[Stack, list[dict[str, objec
     )
     both, second = fit_dense("both", everything, params.fuse, 100 * params.seed)
     kinds = table.kinds[table.train]
-    moved, still = kinds == "motion", kinds == "defocus"
-    if min(moved.sum(), still.sum()) < FEWEST_KINDS:
+    if min((kinds == "motion").sum(), (kinds == "defocus").sum()) < FEWEST_KINDS:
         return Stack(table.names, standardiser, features, both), [*first, *second]
-    named = moved | still
-    guess = motion_logit(table.logits[table.train][named]).astype(np.float32)
-    told = Inputs.plain(values[named], guess, moved[named].astype(np.int64))
+    told = kind_inputs(everything, table)
     kind, third = fit_dense("kind", told, params.fuse, 100 * params.seed)
     stack = Stack(table.names, standardiser, features, both, kind)
     return stack, [*first, *second, *third]
