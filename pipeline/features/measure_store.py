@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 from joblib import Parallel, delayed
 
 from pipeline.config import Params
@@ -14,6 +17,33 @@ from pipeline.data.perturbed import perturbed_copies
 from pipeline.data.ranked import STEPS, ranked_rows, ranked_series
 from pipeline.data.store import Store
 from pipeline.features.summarise import describe, feature_names
+
+_TASK = 48  # rows that a worker process is given at a time
+OWN, RANKED, COPIED = "own", "ranked", "copied"
+
+Floats = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+
+@lru_cache(maxsize=1)
+def _opened(folder: Path) -> Store:
+    """The store, read once in a worker."""
+    return Store.open(folder)
+
+
+def _pictures(store: Store, part: str, rows: list[int], seed: int) -> Iterable[Pixels]:
+    if part == RANKED:
+        return ranked_series(store, rows, seed)
+    if part == COPIED:
+        return perturbed_copies(store, rows, seed)
+    return (np.asarray(store.image(row)) for row in rows)
+
+
+def _describe(folder: Path, part: str, rows: list[int], params: Params) -> Floats:
+    """In a worker: measures (n, F) of the pictures that `part` makes of `rows`."""
+    cv2.setNumThreads(1)
+    pictures = _pictures(_opened(folder), part, rows, params.seed)
+    return np.asarray([describe(picture, params.features) for picture in pictures], np.float32)
 
 
 def measure_store(store: Store, target: Path, params: Params) -> int:
@@ -29,31 +59,29 @@ def measure_store(store: Store, target: Path, params: Params) -> int:
     """
     splits = np.asarray(store.splits)
     index, train = np.flatnonzero(splits != "test"), np.flatnonzero(splits == "train")
-    # Threads: OpenCV lets go of the interpreter, and a shard stays mapped once.
-    run = Parallel(n_jobs=params.compute.workers or -1, prefer="threads", return_as="generator")
     ranked = ranked_rows(store, params.fuse.ranked, params.seed)
-    images = chain(
-        (np.asarray(store.image(int(row))) for row in index),
-        ranked_series(store, ranked.tolist(), params.seed),
-        perturbed_copies(store, train.tolist(), params.seed),
-    )
-    found = run(delayed(describe)(image, params.features) for image in images)
+    tasks = [
+        (part, rows[start : start + _TASK].tolist())
+        for part, rows in ((OWN, index), (RANKED, ranked), (COPIED, train))
+        for start in range(0, len(rows), _TASK)
+    ]
+    run = Parallel(n_jobs=params.compute.workers or -1, return_as="generator")
+    found = run(delayed(_describe)(store.folder, part, rows, params) for part, rows in tasks)
     names = feature_names(params.features)
-    parts = (len(index), STEPS * len(ranked), len(train))
-    values = np.zeros((sum(parts), len(names)), np.float32)
-    with progress_bar(len(values), "features") as bar:
-        for line, row in enumerate(found):
-            values[line] = row
-            bar.update()
-    own, series, copied = np.split(values, np.cumsum(parts)[:-1])
+    empty = np.zeros((0, len(names)), np.float32)
+    values: dict[str, list[Floats]] = {OWN: [empty], RANKED: [empty], COPIED: [empty]}
+    with progress_bar(len(index) + STEPS * len(ranked) + len(train), "features") as bar:
+        for (part, _), measured in zip(tasks, found, strict=True):
+            values[part].append(measured)
+            bar.update(len(measured))
     target.mkdir(parents=True, exist_ok=True)
     np.savez(
         target / "features.npz",
         index=index,
-        values=own,
+        values=np.concatenate(values[OWN]),
         names=np.array(names),
         ranked_index=ranked,
-        ranked_values=series.reshape(len(ranked), STEPS, len(names)),
-        copied_values=copied,
+        ranked_values=np.concatenate(values[RANKED]).reshape(len(ranked), STEPS, len(names)),
+        copied_values=np.concatenate(values[COPIED]),
     )
     return len(index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -100,13 +101,21 @@ class Detector:
         progress : callable, optional
             Called with the number of images just judged, such as the `update` of a tqdm bar.
         """
-        logits, measures = [np.zeros((0, 4))], [np.zeros((0, len(self.model.stack.names)))]
-        for chunk in _chunks(images):
-            logits.append(np.asarray(self.network.logits(chunk)))
-            measures.append(np.stack([describe(np.asarray(i), self.params) for i in chunk]))
-            if progress is not None:
-                progress(len(chunk))
+        logits = [np.zeros((0, 4), np.float32)]
+        measures: list[Floats] = [np.zeros((0, len(self.model.stack.names)))]
+        with ThreadPoolExecutor(1) as beside:  # starts a thread only where it is asked
+            for chunk in _chunks(images):
+                # Of several images both are computed at once; for one that would not pay.
+                later = beside.submit(self._measures, chunk) if len(chunk) > 1 else None
+                logits.append(np.asarray(self.network.logits(chunk)))
+                measures.append(later.result() if later else self._measures(chunk))
+                if progress is not None:
+                    progress(len(chunk))
         return self.scores(np.concatenate(logits), np.concatenate(measures))
+
+    def _measures(self, chunk: list[Pixels]) -> Floats:
+        """Focus measures (n, F) of some images."""
+        return np.stack([describe(np.asarray(image), self.params) for image in chunk])
 
     def scores(
         self, logits: npt.NDArray[np.floating], measures: npt.NDArray[np.floating]
