@@ -124,18 +124,23 @@ class Hands:
         self._wanted = threads - 1 if work is not None else 0
         self._processes: list[Process] = []
         self._starter: threading.Thread | None = None
+        self._closing = threading.Event()
         self._asked = 0
 
     def asked(self) -> None:
         """Count a photo; at the `MANY`-th, start processes."""
         self._asked += 1
-        if self._asked == MANY and self._wanted and self._work is not None:
-            self._processes = [Process(self._work) for _ in range(self._wanted)]
+        if self._asked == MANY and self._wanted:
+            # Beside the main thread, which Ctrl-C may stop at any place.
             self._starter = threading.Thread(target=self._take_on, name="hands", daemon=True)
             self._starter.start()
 
     def _take_on(self) -> None:
         """Offer each process as soon as it is ready."""
+        for _ in range(self._wanted):
+            if self._work is None or self._closing.is_set():
+                return
+            self._processes.append(Process(self._work))
         for process in self._processes:
             if process.ready():
                 self._ready.put(process)
@@ -157,9 +162,10 @@ class Hands:
 
     def close(self) -> None:
         """End all processes, once no thread calls :meth:`judge` any more."""
-        for process in self._processes:
-            process.end()
-        if self._starter is not None:
-            self._starter.join()
+        self._closing.set()
+        while self._starter is not None and self._starter.is_alive():
+            for process in list(self._processes):
+                process.end()  # else the starter would wait until it is ready
+            self._starter.join(0.05)
         for process in self._processes:
             process.close()
