@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,11 @@ import numpy as np
 import openpyxl
 import pytest
 from browser import browser, new_page, page  # noqa: F401  (fixtures)
+
+# A shell that starts tests in the background has them ignore Ctrl-C, and so the programs they run.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 Tree = Callable[..., Path]
