@@ -45,7 +45,7 @@ def address(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     assert found is not None
     yield found[0], temporary
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
+    assert process.wait(20) == 0
     assert not list(temporary.glob("blur-app-*"))
 
 

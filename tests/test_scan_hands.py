@@ -41,7 +41,7 @@ def judge(model: Path) -> BlurDetector:
 
 @pytest.fixture
 def work(model: Path, judge: BlurDetector) -> Work:
-    return Work(model, judge.fingerprint)
+    return Work(str(model), judge.fingerprint)
 
 
 @pytest.fixture
@@ -51,13 +51,15 @@ def process(work: Work) -> Iterator[Process]:
     helper.close()
 
 
-def verdicts(folder: Path, judge: BlurDetector, options: ScanOptions) -> list[Verdict]:
-    answers = scan(find(named([str(folder)])), judge, options)
+def verdicts(
+    folder: Path, judge: BlurDetector, workers: int, model: Path | None = None
+) -> list[Verdict]:
+    answers = scan(find(named([str(folder)])), judge, ScanOptions(workers), model)
     return [judged.verdict for batch in answers for judged in batch]
 
 
 def test_processes_answer_as_threads_do(
-    tmp_path: Path, judge: BlurDetector, work: Work, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, judge: BlurDetector, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos = album(tmp_path, 40)
     photos[7].write_bytes(b"no photo")
@@ -86,17 +88,17 @@ def test_processes_answer_as_threads_do(
 
     monkeypatch.setattr(Process, "ready", told)
 
-    alone = verdicts(tmp_path, judge, ScanOptions(workers=1))
+    alone = verdicts(tmp_path, judge, 1)
     monkeypatch.setattr(judge, "judge", slowly)
-    helped = verdicts(tmp_path, judge, ScanOptions(workers=2, work=work))
+    helped = verdicts(tmp_path, judge, 2, model)
     assert helped == alone
     assert asked and len(set(asked)) == len(asked)
     assert processes() == []
 
 
-def test_few_photos_start_no_process(tmp_path: Path, work: Work, judge: BlurDetector) -> None:
+def test_few_photos_start_no_process(tmp_path: Path, model: Path, judge: BlurDetector) -> None:
     album(tmp_path, 6)
-    answers = scan(find(named([str(tmp_path)])), judge, ScanOptions(workers=2, work=work))
+    answers = scan(find(named([str(tmp_path)])), judge, ScanOptions(workers=2), model)
     for _ in answers:
         assert processes() == []
 
@@ -126,7 +128,7 @@ def test_a_photo_that_kills_twice_is_one_line(
 
 
 def test_a_process_with_another_model_is_not_used(model: Path) -> None:
-    helper = Process(Work(model, "another"))
+    helper = Process(Work(str(model), "another"))
     try:
         assert not helper.ready()
     finally:
@@ -134,11 +136,11 @@ def test_a_process_with_another_model_is_not_used(model: Path) -> None:
 
 
 def test_whoever_stops_listening_leaves_no_process(
-    tmp_path: Path, judge: BlurDetector, work: Work, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, judge: BlurDetector, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     album(tmp_path, 12)
     monkeypatch.setattr(hands, "MANY", 1)
-    answers = scan(find(named([str(tmp_path)])), judge, ScanOptions(workers=3, work=work))
+    answers = scan(find(named([str(tmp_path)])), judge, ScanOptions(workers=3), model)
     next(answers)
     answers.close()
     assert processes() == []

@@ -55,7 +55,6 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
     """Scan and act; the exit code."""
     from pipeline.actions import ActionOptions, act
     from pipeline.scan.backends import engine
-    from pipeline.scan.batches import Work
     from pipeline.scan.engine import ScanOptions
     from pipeline.scan.inputs import find, named
     from pipeline.scan.output import Output
@@ -78,10 +77,8 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
         act([], roots, ActionOptions(action.move, action.copy, action.link, action.tag, True))
     files = list(find(names))
     frames = None if action.dry_run else action.copy
-    pictures = asked["report"] is not None
-    work = Work(asked["model"], judge.fingerprint, pictures)
     settings = ScanOptions(
-        asked["workers"], asked["cache"], pictures, asked["every"], frames, _say, work
+        asked["workers"], asked["cache"], asked["report"] is not None, asked["every"], frames, _say
     )
     wanted = Wanted(threshold, asked["sort"], asked["report"], asked["force"], acts)
     fields, result.tally.exposed = (WITH_EXPOSURE, {}) if asked["exposure"] else (FIELDS, None)

@@ -1,4 +1,4 @@
-"""What judges: threads of this process, or the workers of a cluster."""
+"""What judges: threads and processes of this machine, or the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 from pipeline.scan.engine import ScanOptions, scan
 from pipeline.scan.inputs import Found
 from pipeline.scan.judging import Judge, Judged
+from pipeline.serving.detector import SHIPPED
 
 Engine = Callable[[Iterable[Found], Judge, ScanOptions], Generator[list[Judged], None, None]]
 
 
 @contextmanager
 def engine(scheduler: str | None, model: Path | None, fingerprint: str) -> Iterator[Engine]:
-    """Threads, or where `scheduler` is given the Dask cluster there, as long as the context lasts.
+    """Threads and processes, or the Dask cluster at `scheduler`, as long as the context lasts.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def engine(scheduler: str | None, model: Path | None, fingerprint: str) -> Itera
         The cluster cannot be reached, or cannot do the work.
     """
     if scheduler is None:
-        yield scan
+        yield partial(scan, model=SHIPPED if model is None else model)
         return
     from pipeline.scan.cluster import connected
     from pipeline.scan.spread import scan_on

@@ -10,7 +10,6 @@ import dataclasses
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.config.errors import BlurError, require
 from pipeline.scan.judging import Judge, Judged, judge_file
@@ -23,9 +22,9 @@ class Work:
 
     Attributes
     ----------
-    model : path, optional
-        Of a model folder, absolute where workers are other machines, which must see it too; None is
-        the model of their blur.
+    model : str, optional
+        Path of a model folder, absolute where workers are other machines, which must see it too;
+        None is the model of their blur.
     fingerprint : str
         Of the detector with threshold 0; a worker whose detector has another one does nothing.
     thumbnails : bool
@@ -34,7 +33,7 @@ class Work:
         Of a video, each how manieth frame is looked at.
     """
 
-    model: str | Path | None
+    model: str | None
     fingerprint: str
     thumbnails: bool = False
     every: int = 5
@@ -68,7 +67,7 @@ class Lost:
     reason: str
 
 
-_LOADED: dict[tuple[str | Path | None, str], Judge] = {}
+_LOADED: dict[tuple[str | None, str], Judge] = {}
 _LOADING = threading.Lock()
 
 

@@ -44,8 +44,6 @@ class ScanOptions:
         Folder that the kept frames of videos are written to.
     warn : callable
         Told in one line what goes wrong beside the files, such as a damaged cache.
-    work : Work, optional
-        Lets processes help where there are many photos: what they load.
     """
 
     workers: int = 0
@@ -54,7 +52,6 @@ class ScanOptions:
     every: int = 5
     frames: Path | None = None
     warn: Callable[[str], None] = _silent
-    work: Work | None = None
 
     def threads(self) -> int:
         """Number of threads; as `taskset` and containers limit it where the system says."""
@@ -132,9 +129,12 @@ class _Scan:
 
 
 def scan(
-    files: Iterable[Found], judge: Judge, options: ScanOptions | None = None
+    files: Iterable[Found],
+    judge: Judge,
+    options: ScanOptions | None = None,
+    model: Path | None = None,
 ) -> Generator[list[Judged], None, None]:
-    """Judge files on several threads, and where there are many in processes too.
+    """Judge files on several threads, or where there are many in processes too.
 
     Parameters
     ----------
@@ -143,6 +143,8 @@ def scan(
     judge : Judge
         With threshold 0, where :func:`pipeline.scan.judging.settled` decides later.
     options : ScanOptions, optional
+    model : Path, optional
+        Folder of the judge's model, which lets processes help.
 
     Yields
     ------
@@ -159,7 +161,8 @@ def scan(
         def here(path: str) -> list[Judged]:
             return [judge_file(judge, path, options.thumbnails)]
 
-        hands = Hands(here, threads, options.work)
+        work = Work(str(model), judge.fingerprint, options.thumbnails) if model else None
+        hands = Hands(here, threads, work)
         stack.callback(hands.close)
         pool = stack.enter_context(ThreadPoolExecutor(threads, "scan"))
         shared = _Scan(judge, options, memory, pool, hands)
