@@ -10,7 +10,7 @@ from pipeline.fusion.model import motion_logit
 from pipeline.fusion.table import Table
 
 KINDS = np.array(["sharp", "defocus", "motion", "motion", "sharp", "defocus"])
-SERIES_OF = np.array(["sharp", "motion", "defocus"])
+SERIES_OF = np.array(["sharp", "motion", "defocus", ""])
 STEPS, WIDTH = 3, 5
 
 
@@ -31,8 +31,8 @@ def made_up() -> tuple[Inputs, Table]:
         measures=block(6, 1),
         names=("a",),
         kinds=KINDS,
-        ranked_logits=block(3, STEPS, 4),
-        ranked_measures=block(3, STEPS, 1),
+        ranked_logits=block(4, STEPS, 4),
+        ranked_measures=block(4, STEPS, 1),
         ranked_kinds=SERIES_OF,
         copied_logits=block(4, 4),
         copied_measures=block(4, 1),
@@ -41,8 +41,8 @@ def made_up() -> tuple[Inputs, Table]:
         values=block(4, WIDTH),
         base=block(4),
         labels=labels[train],
-        ranked=block(3, STEPS, WIDTH),
-        ranked_base=block(3, STEPS),
+        ranked=block(4, STEPS, WIDTH),
+        ranked_base=block(4, STEPS),
         copies=block(4, WIDTH),
         copies_base=block(4),
     )
@@ -59,7 +59,7 @@ def test_blurred_training_rows_come_with_their_copies() -> None:
     assert np.allclose(told.copies_base[:3], motion_logit(table.copied_logits[1:4]))
 
 
-def test_series_of_images_that_did_not_move_are_defocus() -> None:
+def test_only_series_of_images_known_not_to_have_moved_are_defocus() -> None:
     rows, table = made_up()
     told = kind_inputs(rows, table)
     blurred_further = rows.ranked[[0, 2], 1:].reshape(-1, WIDTH)

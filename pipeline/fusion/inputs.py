@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -55,10 +55,6 @@ class Inputs:
         width = values.shape[1]
         none, no_base = np.zeros((0, 1, width), np.float32), np.zeros((0, 1), np.float32)
         return cls(values, base, labels, none, no_base, values, base)
-
-    def with_copies(self, copies: Floats, copies_base: Floats) -> Inputs:
-        """The same rows with other copies."""
-        return replace(self, copies=copies, copies_base=copies_base)
 
     def pairs(self) -> tuple[Floats, Floats]:
         """Values (p, 2, d) and bases (p, 2) of neighbours in the series, less blurred first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,7 +23,7 @@ def _guess(logits: npt.NDArray[np.floating]) -> Floats:
 def kind_inputs(rows: Inputs, table: Table) -> Inputs:
     """Blurred training rows and their copies, labelled 1 where the blur is motion.
 
-    The ranked series add defocus of every extent: of sharp and defocused images alike.
+    The ranked series add defocus of every extent: of images known to be sharp or defocused.
 
     Parameters
     ----------
@@ -31,7 +33,7 @@ def kind_inputs(rows: Inputs, table: Table) -> Inputs:
     """
     kinds = table.kinds[table.train]
     named = np.flatnonzero((kinds == "motion") | (kinds == "defocus"))
-    series = table.ranked_kinds != "motion"
+    series = (table.ranked_kinds == "sharp") | (table.ranked_kinds == "defocus")
     further = rows.ranked[series][:, 1:].reshape(-1, rows.values.shape[1])
     guess = _guess(table.ranked_logits[series][:, 1:].reshape(-1, table.logits.shape[1]))
     still = np.zeros(len(guess), np.int64)
@@ -42,4 +44,4 @@ def kind_inputs(rows: Inputs, table: Table) -> Inputs:
     )
     copies = np.concatenate([rows.copies[named], further])
     copies_base = np.concatenate([_guess(table.copied_logits[named]), guess])
-    return plain.with_copies(copies, copies_base)
+    return replace(plain, copies=copies, copies_base=copies_base)
