@@ -113,6 +113,11 @@ def test_the_command_compares_every_stack(
     validation = int((Store.open(project / "artifacts/load").splits == "validation").sum())
     assert found["images"] == validation
     assert done.output.splitlines()[0].startswith(f"{validation} validation images of ")
+    done = CliRunner().invoke(ablation_command, [*words, "--no-parts", "--json", str(target)])
+    assert done.exit_code == 0, done.output
+    first, second = json.loads(target.read_text())["groups"]
+    assert [row["name"] for row in first] == names
+    assert [row["name"] for row in second] == ["features alone"]
 
 
 def test_test_images_are_in_no_row_and_measures_go_together(project: Path) -> None:

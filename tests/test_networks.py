@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from conftest import REPOSITORY
 
 from pipeline.config import BlurError, load_params
-from pipeline.config.sections import CnnParams
+from pipeline.config.sections import CnnParams, ComputeParams
 from pipeline.networks.crops import augment, pad_to, telling_crop
+from pipeline.networks.parallel import parallel_fits
 
 TINY: CnnParams = dataclasses.replace(
     load_params(REPOSITORY / "params.yaml").cnn,
@@ -159,3 +161,20 @@ def test_attention_is_a_weighted_mean_of_local_logits() -> None:
     local[..., 0] = -50.0
     local[0, 2, 3] = [50, 9, 8, 7, 6]  # all attention on one place
     assert np.asarray(pool(local))[0] == pytest.approx([9, 8, 7, 6], abs=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (5, 8), (8, 5), (7, 7), (1, 1)])
+def test_half_size_is_average_pooling_bit_for_bit(shape: tuple[int, int]) -> None:
+    from keras import layers
+
+    from pipeline.networks.model import HalfSize
+
+    image = np.random.default_rng(0).integers(0, 256, (3, *shape, 1)).astype(np.float32)
+    pooled = np.asarray(layers.AveragePooling2D(2, padding="same")(image))
+    assert np.array_equal(np.asarray(HalfSize()(image)), pooled)
+
+
+@pytest.mark.parametrize(("workers", "threads", "fits"), [(6, 1, 6), (6, 4, 1), (1, 4, 1)])
+def test_fits_share_the_cores(workers: int, threads: int, fits: int) -> None:
+    gpu = any(Path("/dev").glob("nvidia[0-9]*"))
+    assert parallel_fits(ComputeParams(threads, workers)) == (1 if gpu else fits)

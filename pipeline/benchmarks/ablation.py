@@ -22,7 +22,12 @@ _FIRST = 32
 
 
 def measure_variants(
-    artifacts: Path, params_file: Path, folder: Path | None, networks: bool, generator: bool
+    artifacts: Path,
+    params_file: Path,
+    folder: Path | None,
+    networks: bool,
+    generator: bool,
+    parts: bool = True,
 ) -> dict[str, Any]:
     """Train every variant and compare it with the default on the validation images.
 
@@ -34,7 +39,8 @@ def measure_variants(
         Parameters that they were made with.
     folder : Path or None
         Where variants of the network and the generator lie; without it neither is trained.
-    networks, generator : bool
+    networks, generator, parts : bool
+        Of what the variants are; without `parts` the stack is trained whole alone.
 
     Returns
     -------
@@ -59,7 +65,7 @@ def measure_variants(
         place, index = folder / "networks", table.index[~table.train]
         more.append(nets.network_variants(artifacts / "load", place, text, params, index))
         folders += [nets.path_of(place, part) for part in nets.NETWORKS]
-    groups = stack.stack_variants(table, params)
+    groups = stack.stack_variants(table, params, parts)
     if generator and folder is not None:
         place = folder / "generator"
         made = samples.generator_variants(artifacts, place, table, text, params)
@@ -135,6 +141,9 @@ def as_text(found: dict[str, Any]) -> str:
     help="Folder that holds load, cnn and features.",
 )
 @params_option
+@click.option(
+    "--parts/--no-parts", default=True, show_default=True, help="Train the stack without each part."
+)
 @click.option("--networks", is_flag=True, help="Train the CNN without each part: minutes each.")
 @click.option(
     "--generator", is_flag=True, help="Render the sample without each part: minutes each."
@@ -148,6 +157,7 @@ def as_text(found: dict[str, Any]) -> str:
 def ablation_command(
     artifacts: Path,
     params_file: Path,
+    parts: bool,
     networks: bool,
     generator: bool,
     folder: Path | None,
@@ -155,7 +165,7 @@ def ablation_command(
 ) -> None:
     """Leave out one part at a time and compare on the validation images; no test image is seen.
 
-    The stack's variants take some minutes together. --networks trains the final CNN without
+    The stack's variants take a minute each. --networks trains the final CNN without
     attention, augmentation, overlays, ranked pairs, the coarse scale; --generator renders the
     data set without overlays, hard scenes, fixed patterns, strong sharpening, shallow focus, small
     framings, camera roll, and stacks its focus measures. Both need --folder.
@@ -165,7 +175,7 @@ def ablation_command(
 
     need = "--networks and --generator need --folder, where their runs lie"
     require(folder is not None or not (networks or generator), need)
-    found = measure_variants(artifacts, params_file, folder, networks, generator)
+    found = measure_variants(artifacts, params_file, folder, networks, generator, parts)
     if json_file is not None:
         json_file.write_text(as_json(found), encoding="utf-8")
     click.echo(as_text(found))

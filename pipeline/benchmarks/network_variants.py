@@ -20,7 +20,8 @@ from pipeline.data.store import Store
 from pipeline.fusion.model import BLURRED
 
 # The pipeline's own fit, so that a variant differs by its one part and nothing else.
-from pipeline.networks.crossfit import _fit_one, _parallel_fits, _plan
+from pipeline.networks.crossfit import _fit_one, _plan
+from pipeline.networks.parallel import parallel_fits
 
 NAME = "network"
 
@@ -128,7 +129,7 @@ def network_variants(
     for part in NETWORKS:
         prepare(path_of(folder, part), f"{params_text}# data: {data}\n")
     todo = [part for part in NETWORKS if not is_done(path_of(folder, part), NAME)]
-    run = Parallel(n_jobs=min(_parallel_fits(params), max(1, len(todo))))
+    run = Parallel(n_jobs=min(parallel_fits(params.compute), max(1, len(todo))))
     run(delayed(fit_without)(load, folder, part, params) for part in todo)
     variants = []
     for part in NETWORKS:

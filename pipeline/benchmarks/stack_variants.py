@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from joblib import Parallel, delayed
 
 from pipeline.benchmarks.paired import Held, Variant
 from pipeline.config import Params
@@ -20,7 +19,6 @@ from pipeline.fusion.ensemble import Ensemble
 from pipeline.fusion.model import BLURRED
 from pipeline.fusion.table import Table, read_table
 from pipeline.fusion.train import fit_stack
-from pipeline.networks.crossfit import _parallel_fits
 
 Logits = dict[str, npt.NDArray[np.float64]]
 Groups = list[tuple[Variant, list[Variant]]]
@@ -93,18 +91,16 @@ def _trainings(table: Table, params: Params) -> dict[str, tuple[Table, Params]]:
     }
 
 
-def stack_variants(table: Table, params: Params) -> Groups:
-    """Train the default and every variant, as many at once as the CNN's fits.
+def stack_variants(table: Table, params: Params, parts: bool = True) -> Groups:
+    """Train the default and, for each of its `parts`, the stack that lacks it.
 
     Returns
     -------
     list of (reference, variants)
         The fused judge with what it is compared with; then the features alone, likewise.
     """
-    trainings = _trainings(table, params)
-    run = Parallel(n_jobs=min(_parallel_fits(params), len(trainings)))
-    found = run(delayed(trained_logits)(*training) for training in trainings.values())
-    logits: dict[str, Logits] = dict(zip(trainings, found, strict=True))
+    trainings = _trainings(table, params) if parts else {"": (table, params)}
+    logits: dict[str, Logits] = {name: trained_logits(*of) for name, of in trainings.items()}
     default = logits.pop("")
     fused, alone = Variant(FUSED, default["fused"]), Variant(FEATURES, default["features"])
     one = Variant(f"fused, 1 member of {params.fuse.members}", default["first member"])

@@ -81,6 +81,13 @@ def _average(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
     return Tensor(_name(layer), inputs[0].scale)
 
 
+def _half(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    """Average pooling for onnxruntime, which is fast at it."""
+    window = {"kernel_shape": [2, 2], "strides": [2, 2], "auto_pad": "SAME_UPPER"}
+    graph.node("AveragePool", [inputs[0].name], _name(layer), count_include_pad=0, **window)
+    return Tensor(_name(layer), inputs[0].scale)
+
+
 def _whole(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
     """Mean or maximum over all places, height and width kept at one."""
     require(layer.keepdims, f"export: {layer.name} drops height and width")
@@ -107,6 +114,7 @@ LAYERS = {
     "LogMagnitude": _log_magnitude,
     "Rescaling": _rescaling,
     "ReLU": _rectifier,
+    "HalfSize": _half,
     "AveragePooling2D": _average,
     "GlobalAveragePooling2D": _whole,
     "GlobalMaxPooling2D": _whole,

@@ -7,23 +7,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 
 from pipeline.config import Params
 from pipeline.fusion.calibration import fit_calibration
+from pipeline.fusion.ensemble import Ensemble
 from pipeline.fusion.inputs import Inputs
 from pipeline.fusion.kinds import FEWEST_KINDS, kind_inputs
 from pipeline.fusion.model import BLURRED, JUDGES, LOGIT_NAMES, Model, Stack
 from pipeline.fusion.scaling import Standardiser
 from pipeline.fusion.table import Table
 from pipeline.fusion.threshold import choose_threshold
+from pipeline.networks.parallel import parallel_fits
+
+History = list[dict[str, object]]
 
 
-def fit_stack(table: Table, params: Params) -> tuple[Stack, list[dict[str, object]]]:
-    """Train on the training rows alone: on measures, on all columns, and for the kind."""
-    from pipeline.fusion.dense import fit_dense  # Keras is only needed here
+def _fit(name: str, inputs: Inputs, params: Params) -> tuple[Ensemble, History]:
+    """Train in a worker process; Keras is only needed there."""
+    from pipeline.fusion.dense import fit_dense
     from pipeline.networks.determinism import make_deterministic
 
     make_deterministic(params.seed, params.compute.threads)
+    return fit_dense(name, inputs, params.fuse, 100 * params.seed)
+
+
+def fit_stack(table: Table, params: Params) -> tuple[Stack, History]:
+    """Train on the training rows alone: on measures, on all columns, and for the kind."""
     rows = np.concatenate([table.logits, table.measures], axis=1)[table.train]
     base = table.logits[table.train, BLURRED].astype(np.float32)
     labels = table.labels[table.train]
@@ -37,17 +47,15 @@ def fit_stack(table: Table, params: Params) -> tuple[Stack, list[dict[str, objec
     )
     copies_base = table.copied_logits[:, BLURRED].astype(np.float32)
     everything = Inputs(values, base, labels, ranked, ranked_base, copies, copies_base)
-    features, first = fit_dense(
-        "features", everything.without_logits(len(LOGIT_NAMES)), params.fuse, 100 * params.seed
-    )
-    both, second = fit_dense("both", everything, params.fuse, 100 * params.seed)
+    wanted = {"features": everything.without_logits(len(LOGIT_NAMES)), "both": everything}
     kinds = table.kinds[table.train]
-    if min((kinds == "motion").sum(), (kinds == "defocus").sum()) < FEWEST_KINDS:
-        return Stack(table.names, standardiser, features, both), [*first, *second]
-    told = kind_inputs(everything, table)
-    kind, third = fit_dense("kind", told, params.fuse, 100 * params.seed)
-    stack = Stack(table.names, standardiser, features, both, kind)
-    return stack, [*first, *second, *third]
+    if min((kinds == "motion").sum(), (kinds == "defocus").sum()) >= FEWEST_KINDS:
+        wanted["kind"] = kind_inputs(everything, table)
+    run = Parallel(n_jobs=min(parallel_fits(params.compute), len(wanted)))
+    fits = run(delayed(_fit)(name, inputs, params) for name, inputs in wanted.items())
+    ensembles = [ensemble for ensemble, _ in fits]
+    stack = Stack(table.names, standardiser, *ensembles)
+    return stack, [line for _, history in fits for line in history]
 
 
 def calibrate(stack: Stack, table: Table, params: Params) -> tuple[Model, dict[str, Any]]:
@@ -69,7 +77,7 @@ def calibrate(stack: Stack, table: Table, params: Params) -> tuple[Model, dict[s
     return Model(stack, calibrations, thresholds), validation
 
 
-def write_history(history: list[dict[str, object]], path: Path) -> None:
+def write_history(history: History, path: Path) -> None:
     """Training loss by model, member and epoch, as CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["model", "member", "epoch", "loss"], lineterminator="\n")

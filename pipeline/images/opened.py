@@ -38,7 +38,7 @@ def open_working(source: Source, long_side: int, colour: bool = False) -> Opened
 
     Files are oriented by EXIF; the picture is shrunk by area averaging to at most `long_side`
     pixels and never enlarged, because enlarging makes sharp look blurred. A grey JPEG of at least
-    5 times `long_side` is decoded at reduced scale; the difference is a few hundredths of the
+    6 times `long_side` is decoded at reduced scale; the difference is a few hundredths of the
     Laplacian variance (see `pipeline.images.remapping`).
 
     Parameters

@@ -29,7 +29,8 @@ def defocused(image: Pixels, radius: float) -> npt.NDArray[np.float32]:
     if radius <= 0:
         return image.astype(np.float32)
     light = (np.arange(256, dtype=np.float32) / 255) ** np.float32(_GAMMA)
-    mixed = cv2.filter2D(light[image], -1, _disk(radius), borderType=cv2.BORDER_REFLECT)
+    linear = cv2.LUT(np.ascontiguousarray(image), light)
+    mixed = cv2.filter2D(linear, -1, _disk(radius), borderType=cv2.BORDER_REFLECT)
     return np.asarray(255 * np.clip(mixed, 0, 1) ** np.float32(1 / _GAMMA), dtype=np.float32)
 
 

@@ -38,7 +38,7 @@ def telling_crop(image: Pixels, side: int, tries: int, rng: np.random.Generator)
         crop = image[row : row + side, column : column + side]
         if tries > 1:  # at half size, where noise counts less
             half = cv2.resize(crop, (side // 2, side // 2), interpolation=cv2.INTER_AREA)
-            detail = float(cv2.Laplacian(half, cv2.CV_16S).std())
+            detail = float(cv2.meanStdDev(cv2.Laplacian(half, cv2.CV_16S))[1][0, 0])
         if detail > most:
             best, most = crop, detail
     return best
@@ -60,7 +60,7 @@ def augment(crop: Pixels, rng: np.random.Generator) -> Pixels:
         scale = np.exp(rng.uniform(-1.0, 0.15))
         low = rng.uniform(0, max(0.0, 1 - scale))
         table = np.clip(255 * (low + scale * level), 0, 255).astype(np.uint8)
-        crop = table[crop]
+        crop = np.asarray(cv2.LUT(np.ascontiguousarray(crop), table), dtype=np.uint8)
     if rng.random() < 0.3:
         noise = rng.standard_normal(crop.shape, dtype=np.float32) * np.float32(rng.uniform(0.5, 7))
         crop = np.clip(crop + noise + 0.5, 0, 255).astype(np.uint8)

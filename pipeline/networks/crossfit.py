@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from pipeline.data.perturbed import perturbed_copies
 from pipeline.data.ranked import STEPS, ranked_rows, ranked_series
 from pipeline.data.store import Store
 from pipeline.networks.crops import Pixels
+from pipeline.networks.parallel import parallel_fits
 
 Indices = npt.NDArray[np.int64]
 Logits = npt.NDArray[np.float32]
@@ -97,13 +97,6 @@ def _plan(store: Store, params: Params) -> list[_Fit]:
     return plan
 
 
-def _parallel_fits(params: Params) -> int:
-    """As many fits at once as cores; a GPU serves one at a time."""
-    cores = params.compute.workers or os.cpu_count() or 1
-    gpu = any(Path("/dev").glob("nvidia[0-9]*"))
-    return 1 if gpu else max(1, cores // params.compute.threads)
-
-
 def _write_logits(results: list[_Result], path: Path) -> None:
     """Logits of all rows that a network judged without having seen them, by row."""
     index = np.concatenate([result.fit.judged for result in results])
@@ -136,7 +129,7 @@ def cross_fit(folder: Path, target: Path, params: Params) -> str:
     store = Store.open(folder)
     plan = _plan(store, params)
     target.mkdir(parents=True, exist_ok=True)
-    run = Parallel(n_jobs=min(_parallel_fits(params), len(plan)))
+    run = Parallel(n_jobs=min(parallel_fits(params.compute), len(plan)))
     results = run(delayed(_fit_one)((str(folder), str(target)), fit, params) for fit in plan)
     _write_logits(results, target / "logits.npz")
     lines = [line for result in results for line in result.history]
