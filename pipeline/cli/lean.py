@@ -11,6 +11,6 @@ def run_lean() -> None:
         os.environ.setdefault(name, "1")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # files that are odd but can be read
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")
-    from pipeline.scan.heap import keep_heap  # loads NumPy with the others of its package
+    from pipeline.config.heap import keep_heap
 
     keep_heap()

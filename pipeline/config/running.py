@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from pipeline.config.errors import BlurError
 from pipeline.config.extras import needs_train_line, train_installed
+from pipeline.config.heap import keep_heap
 
 
 def run(main: Callable[[], None]) -> None:
@@ -18,6 +19,7 @@ def run(main: Callable[[], None]) -> None:
     try:
         if not train_installed():
             raise BlurError(needs_train_line("this stage"))
+        keep_heap()
         main()
     except BlurError as error:
         print(f"error: {error}", file=sys.stderr)

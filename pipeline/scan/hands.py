@@ -27,7 +27,7 @@ def _serve(pipe: Connection, work: Work) -> None:
     """Judge what comes through `pipe` until it is closed."""
     import signal
 
-    from pipeline.scan.heap import keep_heap
+    from pipeline.config.heap import keep_heap
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it lets us finish
     keep_heap()

@@ -128,5 +128,5 @@ def colourise(luma: Picture, camera: Camera, rng: np.random.Generator) -> Pictur
     level = cv2.resize(luma, (width // 2, height // 2)).astype(np.float32)[:, :, None] / 255
     chroma = 128 + chroma * 4 * level * (1 - level) * np.array([1.0, 1.5], np.float32)
     planes = cv2.resize(np.clip(chroma, 0, 255).astype(np.uint8), (width, height))
-    ycrcb = np.dstack([luma, planes])
+    ycrcb = cv2.merge((luma, *cv2.split(planes)))
     return np.asarray(cv2.cvtColor(ycrcb, cv2.COLOR_YCrCb2BGR), dtype=np.uint8)

@@ -27,9 +27,12 @@ def fractal(size: Size, roughness: float, rng: np.random.Generator, coarsest: in
     for octave in range(coarsest, -1, -1):
         grid = (max(2, -(-size[0] >> octave)), max(2, -(-size[1] >> octave)))
         noise = rng.random(grid, dtype=np.float32) - 0.5
-        total += amplitude * (noise if grid == size else enlarge(noise, size))
+        field = noise if grid == size else enlarge(noise, size)
+        field *= amplitude
+        total += field
         amplitude *= roughness
-    return total / max(float(total.std()), 1e-6)
+    total /= max(float(total.std()), 1e-6)
+    return total
 
 
 def stripes(size: Size, period: float, angle: float, rng: np.random.Generator) -> Field:

@@ -1,0 +1,27 @@
+"""The C library's heap, tuned for arrays that come and go with every photo."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+# glibc's names of what mallopt sets, their codes in malloc.h, and how many octets are wanted: the
+# largest threshold that it takes on 64 bits; given back above; taken at once.
+_CODES = {"MMAP_THRESHOLD": -3, "TRIM_THRESHOLD": -1, "TOP_PAD": -2}
+_WANTED = {"MMAP_THRESHOLD": 32 << 20, "TRIM_THRESHOLD": 256 << 20, "TOP_PAD": 16 << 20}
+
+
+def keep_heap() -> bool:
+    """Let glibc reuse the memory of one photo for the next; whether it could be told so.
+
+    By default it gives large arrays back and lets the kernel map and clear them anew, which took a
+    tenth of a scan or of a stage and makes threads wait for one another. Processes that are started
+    from now on do likewise.
+    """
+    for name, value in _WANTED.items():
+        os.environ.setdefault(f"MALLOC_{name}_", str(value))
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library
+        return False
+    return all([bool(mallopt(_CODES[name], value)) for name, value in _WANTED.items()])
