@@ -167,11 +167,26 @@ def test_attention_is_a_weighted_mean_of_local_logits() -> None:
 def test_half_size_is_average_pooling_bit_for_bit(shape: tuple[int, int]) -> None:
     from keras import layers
 
-    from pipeline.networks.model import HalfSize
+    from pipeline.networks.local_spectrum import HalfSize
 
     image = np.random.default_rng(0).integers(0, 256, (3, *shape, 1)).astype(np.float32)
     pooled = np.asarray(layers.AveragePooling2D(2, padding="same")(image))
     assert np.array_equal(np.asarray(HalfSize()(image)), pooled)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (33, 46), (63, 31), (56, 75)])
+def test_blocks_are_a_plain_convolution_bit_for_bit(shape: tuple[int, int]) -> None:
+    from keras import layers
+
+    from pipeline.networks.local_spectrum import Blocks, cosine_basis
+
+    image = np.random.default_rng(0).integers(0, 256, (3, *shape, 1)).astype(np.float32)
+    settings = {"strides": 4, "padding": "same", "use_bias": False}
+    found = [kind(12, 8, **settings) for kind in (layers.Conv2D, Blocks)]
+    for layer in found:
+        layer.build(image.shape)
+        layer.set_weights([cosine_basis(8, 12)])
+    assert np.array_equal(*(np.asarray(layer(image)) for layer in found))
 
 
 @pytest.mark.parametrize(("workers", "threads", "fits"), [(6, 1, 6), (6, 4, 1), (1, 4, 1)])

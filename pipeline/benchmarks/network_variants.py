@@ -48,14 +48,13 @@ def _no_coarse_scale() -> list[Replacement]:
     """Zeros for the spectrum at half size, which also is where attention starts from."""
     from keras import layers
 
-    from pipeline.networks import model
+    from pipeline.networks import local_spectrum, model
 
     def spectrum(image: Any, count: int, name: str) -> Any:
-        found = model_spectrum(image, count, name)
+        found = local_spectrum.local_spectrum(image, count, name)
         return layers.Rescaling(0.0, name="nothing")(found) if name == "coarse" else found
 
-    model_spectrum = model._local_spectrum
-    return [(model, "_local_spectrum", spectrum)]
+    return [(model, "local_spectrum", spectrum)]
 
 
 @dataclass(frozen=True)

@@ -71,9 +71,9 @@ def laplacian_512(path: str | Path) -> float:
 def laplacian_of(image: npt.NDArray[np.uint8]) -> float:
     """:func:`laplacian_512` of a picture at hand: RGB of uint8, shape (H, W, 3)."""
     rows, columns = nearest_indices(image.shape[0]), nearest_indices(image.shape[1])
-    small = image.take(rows, axis=0).take(columns, axis=1)
-    grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
-    return float(cv2.Laplacian(grey, cv2.CV_64F).var())
+    # Grey before columns are picked: the same, and one channel is picked far faster than three.
+    grey = np.asarray(cv2.cvtColor(image.take(rows, axis=0), cv2.COLOR_BGR2GRAY))
+    return float(cv2.Laplacian(grey.take(columns, axis=1), cv2.CV_64F).var())
 
 
 def laplacian_variances(paths: Iterable[Path], workers: int = 0) -> Floats:

@@ -110,6 +110,7 @@ def _same(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
 
 LAYERS = {
     "Conv2D": _convolution,
+    "Blocks": _convolution,
     "BatchNormalization": _normalisation,
     "LogMagnitude": _log_magnitude,
     "Rescaling": _rescaling,

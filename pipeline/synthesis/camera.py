@@ -68,12 +68,19 @@ def expose(scene: Field, camera: Camera, dark: bool) -> Field:
 def _sensor(light: Field, camera: Camera, rng: np.random.Generator) -> Field:
     """Shot and read noise, then clipping: light above white is lost only here."""
     electrons = camera.electrons
-    spread = np.sqrt(np.clip(light, 0, 1) / electrons + (camera.read_noise / electrons) ** 2)
+    spread = np.clip(light, 0, 1)
+    spread /= electrons
+    spread += (camera.read_noise / electrons) ** 2
+    np.sqrt(spread, out=spread)
     noise = rng.standard_normal(light.shape, dtype=np.float32)
     if camera.grain > 0:  # demosaicing spreads noise over its neighbours
-        noise = cv2.GaussianBlur(noise, (0, 0), camera.grain) * (1 + 1.2 * camera.grain)
-    fixed = camera.pattern * _fixed_pattern(light.shape, rng) if camera.pattern > 0 else 0.0
-    return np.clip(light + spread * noise + fixed, 0, 1).astype(np.float32)
+        cv2.GaussianBlur(noise, (0, 0), camera.grain, dst=noise)
+        noise *= 1 + 1.2 * camera.grain
+    noise *= spread
+    noise += light
+    if camera.pattern > 0:
+        noise += camera.pattern * _fixed_pattern(light.shape, rng)
+    return np.clip(noise, 0, 1, out=noise)
 
 
 def _fixed_pattern(shape: tuple[int, ...], rng: np.random.Generator) -> Field:

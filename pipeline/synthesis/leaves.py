@@ -60,7 +60,7 @@ def leaf_map(size: Size, style: LeafStyle, rng: np.random.Generator) -> npt.NDAr
     centres = rng.random((style.count, 2)) * (size[1], size[0])
     picks = rng.integers(len(outlines), size=style.count)
     for number, (radius, centre, pick) in enumerate(zip(radii, centres, picks, strict=True), 1):
-        points = np.round((outlines[pick] * radius + centre) * 16).astype(np.int32)
+        points = np.rint((outlines[pick] * radius + centre) * 16).astype(np.int32)
         cv2.fillPoly(owner, [points], number, shift=4)
     return owner
 
@@ -73,7 +73,7 @@ def dead_leaves(size: Size, style: LeafStyle, rng: np.random.Generator) -> Field
     ndarray of float32, shape `size`
         Linear reflectance, about 0.02 to 1.
     """
-    owner = leaf_map(size, style, rng)
+    owner = leaf_map(size, style, rng).astype(np.intp)  # once, rather than at every look-up
     count = style.count + 1
     tone = np.exp(rng.normal(-1.4, style.tone, count)).astype(np.float32)
     strength = (rng.random(count) ** 2 * 2 * style.texture).astype(np.float32)
@@ -83,10 +83,16 @@ def dead_leaves(size: Size, style: LeafStyle, rng: np.random.Generator) -> Field
         fractal(size, rng.uniform(0.35, 0.6), rng),
         stripes(size, rng.uniform(3, 18), rng.uniform(0, np.pi), rng),
     ]
-    texture = np.choose(sort[owner], fields)
+    texture, which = fields[0], sort[owner]
+    for number, field in enumerate(fields[1:], 1):
+        np.copyto(texture, field, where=which == number)
     rows = np.linspace(-1, 1, size[0], dtype=np.float32)[:, None]
     columns = np.linspace(-1, 1, size[1], dtype=np.float32)[None, :]
     slope = rng.normal(0, 0.35, (2, count)).astype(np.float32)
-    shade = slope[0][owner] * rows + slope[1][owner] * columns
-    result = tone[owner] * np.exp(strength[owner] * texture + shade)
-    return np.clip(result, 0.01, 1.2).astype(np.float32)
+    shade = slope[0][owner] * rows
+    shade += slope[1][owner] * columns
+    texture *= strength[owner]
+    texture += shade
+    result = np.exp(texture, out=texture)
+    result *= tone[owner]
+    return np.clip(result, 0.01, 1.2, out=result)

@@ -26,7 +26,8 @@ def fractal(size: Size, roughness: float, rng: np.random.Generator, coarsest: in
     amplitude = 1.0
     for octave in range(coarsest, -1, -1):
         grid = (max(2, -(-size[0] >> octave)), max(2, -(-size[1] >> octave)))
-        noise = rng.random(grid, dtype=np.float32) - 0.5
+        noise = rng.random(grid, dtype=np.float32)
+        noise -= 0.5
         field = noise if grid == size else enlarge(noise, size)
         field *= amplitude
         total += field
@@ -38,9 +39,12 @@ def fractal(size: Size, roughness: float, rng: np.random.Generator, coarsest: in
 def stripes(size: Size, period: float, angle: float, rng: np.random.Generator) -> Field:
     """Parallel stripes of `period` pixels in direction `angle`, their edges soft or hard."""
     rows, columns = np.ogrid[: size[0], : size[1]]
-    phase = (columns * np.cos(angle) + rows * np.sin(angle)) * np.float32(2 * np.pi / period)
-    wave = np.sin(phase + rng.uniform(0, 6.3)) * rng.choice([1.0, 3.0, 8.0])
-    return np.clip(wave, -1, 1).astype(np.float32)
+    wave = columns * np.cos(angle) + rows * np.sin(angle)
+    wave *= np.float32(2 * np.pi / period)
+    wave += rng.uniform(0, 6.3)
+    np.sin(wave, out=wave)
+    wave *= rng.choice([1.0, 3.0, 8.0])
+    return np.clip(wave, -1, 1, out=wave).astype(np.float32)
 
 
 def strands(size: Size, rng: np.random.Generator, count: int, length: float) -> Field:
@@ -52,11 +56,12 @@ def strands(size: Size, rng: np.random.Generator, count: int, length: float) -> 
     tones = rng.integers(20, 235, count)
     lengths = length * rng.uniform(0.4, 1.6, count)
     bends = rng.normal(0, 0.3, count)
-    for (row, column), tone, reach, bend in zip(starts, tones, lengths, bends, strict=True):
-        angle = heading + flow[int(row), int(column)]
-        steps = np.linspace(0, 1, 5)[:, None]
-        turn = angle + bend * steps[:, 0]
-        offset = reach * steps * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-        points = np.round((np.array([column, row]) + offset) * 16).astype(np.int32)
-        cv2.polylines(canvas, [points], False, int(tone), 1, cv2.LINE_AA, shift=4)
+    angles = heading + flow[tuple(starts.astype(int).T)]
+    steps = np.linspace(0, 1, 5)
+    turns = angles[:, None] + bends[:, None] * steps
+    waves = np.stack([np.cos(turns), np.sin(turns)], axis=2)
+    offsets = (lengths[:, None] * steps)[:, :, None] * waves
+    strokes = np.round((starts[:, None, ::-1] + offsets) * 16).astype(np.int32)
+    for stroke, tone in zip(strokes, tones.tolist(), strict=True):
+        cv2.polylines(canvas, [stroke], False, tone, 1, cv2.LINE_AA, shift=4)
     return np.asarray((canvas.astype(np.float32) - 110) / 60, dtype=np.float32)

@@ -1,0 +1,116 @@
+"""The network's fixed beginning: what a DCT of small blocks says at each place.
+
+Block DCTs as a cue to blur go back to Marichal, Ma and Zhang, "Blur determination in the
+compressed domain using DCT information", ICIP 1999.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable("blur_fusion")
+class LogMagnitude(layers.Layer):
+    """Logarithm of the size of each response: contrast becomes an offset, ratios differences."""
+
+    def call(self, inputs: Any) -> Any:
+        """Floor at 1/8 of a grey level, about what 8-bit rounding leaves."""
+        return ops.log(ops.abs(inputs) + 0.125)
+
+
+@keras.saving.register_keras_serializable("blur_fusion")
+class HalfSize(layers.Layer):
+    """Means of 2 x 2 pixels of a grey image (batch, h, w, 1); an odd edge has means of two.
+
+    Average pooling, bit for bit where pixels are whole numbers; on a single channel TensorFlow's
+    own takes seven times as long, a fifth of a training step.
+    """
+
+    def call(self, image: Any) -> Any:
+        """Add rows, then columns; both lie beside each other in memory."""
+        odd = tf.shape(image)[1:3] % 2
+        edge = tf.pad(odd[:, None], [[1, 1], [1, 0]])  # after height and width alone
+        even = tf.cond(
+            tf.reduce_any(odd > 0), lambda: tf.pad(image, edge, "SYMMETRIC"), lambda: image
+        )
+        count, height, width = (tf.shape(even)[axis] for axis in range(3))
+        pairs = tf.reshape(even, (count, height // 2, 2, width // 2, 2))
+        rows = pairs[:, :, 0] + pairs[:, :, 1]
+        return (rows[..., :1] + rows[..., 1:]) / 4
+
+
+@keras.saving.register_keras_serializable("blur_fusion")
+class Blocks(layers.Conv2D):
+    """Convolution of a grey image (batch, h, w, 1) by square kernels, padded as "same".
+
+    As many neighbouring columns as the stride is long become channels, of which TensorFlow is
+    faster at several than at one; the same products are added in the same order, so the answer is
+    that of the plain convolution, bit for bit. Kernels are a whole number of strides long.
+    """
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        """Convolve without bias; see the class."""
+        (side, _), (stride, _) = self.kernel_size, self.strides
+        extents = tf.unstack(tf.shape(inputs)[1:3])
+        edges = [_same_padding(extent, side, stride) for extent in extents]
+        padded = tf.pad(inputs, [[0, 0], *edges, [0, 0]])
+        count, height, width = tf.unstack(tf.shape(padded)[:3])
+        columns = tf.reshape(padded, (count, height, width // stride, stride))
+        grouped = tf.reshape(kernel, (side, side // stride, stride, self.filters))
+        return tf.nn.conv2d(columns, grouped, (stride, 1), "VALID")
+
+
+def _same_padding(extent: Any, side: int, stride: int) -> tuple[Any, Any]:
+    """Zeros before and after `extent` pixels: TensorFlow's "same"."""
+    rest = (extent + stride - 1) // stride * stride - extent
+    total = side - stride + rest
+    return total // 2, total - total // 2
+
+
+class _CosinePatterns(keras.initializers.Initializer):
+    """Initialise a convolution with `cosine_basis`."""
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        return ops.convert_to_tensor(cosine_basis(shape[0], shape[-1]), dtype=dtype)
+
+
+def cosine_basis(side: int, count: int) -> npt.NDArray[np.float32]:
+    """The `count` lowest patterns of a two-dimensional DCT but the constant one.
+
+    Returns
+    -------
+    ndarray of float32, shape (side, side, 1, count)
+        Orthonormal convolution kernels.
+    """
+    place = np.arange(side) + 0.5
+    waves = np.stack([np.cos(np.pi * f * place / side) for f in range(side)])
+    waves /= np.linalg.norm(waves, axis=1, keepdims=True)
+    pairs = sorted(np.ndindex(side, side), key=lambda p: (p[0] ** 2 + p[1] ** 2, p))[1 : count + 1]
+    kernels = np.stack([np.outer(waves[row], waves[column]) for row, column in pairs], axis=-1)
+    return kernels[:, :, None, :].astype(np.float32)
+
+
+def local_spectrum(image: Any, count: int, name: str) -> Any:
+    """Logarithms of a DCT of overlapping 8x8 blocks, four pixels apart, scaled to about -1..3.
+
+    The patterns stay fixed: the logarithm's gradient explodes near zero, and trained patterns
+    learned far worse (crop AUC 0.84 against 0.90 after 250 steps).
+    """
+    blocks = Blocks(
+        count,
+        8,
+        4,
+        padding="same",
+        use_bias=False,
+        trainable=False,
+        kernel_initializer=_CosinePatterns(),
+        name=f"{name}_blocks",
+    )(image)
+    logarithm = LogMagnitude(name=f"{name}_log")(blocks)
+    return layers.Rescaling(0.6, offset=-0.3, name=f"{name}_rescale")(logarithm)
