@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 
 from pipeline.benchmarks import stack_variants
 from pipeline.benchmarks.ablation import ablation_command
+from pipeline.benchmarks.generator_variants import _training_rows
 from pipeline.benchmarks.paired import Held, Variant, compare, losses
 from pipeline.benchmarks.stack_variants import (
     cnn_alone,
@@ -166,6 +168,25 @@ def test_one_member_is_the_first_of_the_fused_ones(
     expected = (alone + stack.both.members[0].logit(inputs, base)) / 2
     assert found["first member"] == pytest.approx(expected)
     assert (found["first member"] != found["fused"]).any()
+
+
+def test_what_a_sample_without_a_part_teaches_is_its_own(project: Path, tmp_path: Path) -> None:
+    """Training images, series and copies: any of the default sample's would hold the part."""
+    run = tmp_path / "run"
+    shutil.copytree(project / "artifacts", run / "artifacts")
+    path = run / "artifacts/features/features.npz"
+    with np.load(path) as arrays:
+        changed = {name: arrays[name] for name in arrays.files}
+    for name in ("values", "ranked_values", "copied_values"):
+        changed[name] = changed[name] + 1
+    np.savez(path, **changed)
+    table, _ = read_validation(project / "artifacts", 1)
+    rows = _training_rows(run, table, Store.open(project / "artifacts/load"))
+    for name in ("ranked_measures", "copied_measures"):
+        assert getattr(rows, name) == pytest.approx(getattr(table, name) + 1)
+    assert rows.measures[rows.train] == pytest.approx(table.measures[table.train] + 1)
+    assert rows.measures[~rows.train] == pytest.approx(table.measures[~table.train])
+    assert not rows.logits.any() and not rows.copied_logits.any() and not rows.ranked_logits.any()
 
 
 def test_networks_and_generator_need_a_folder() -> None:

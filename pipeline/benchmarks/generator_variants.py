@@ -42,6 +42,7 @@ def _training_rows(run: Path, table: Table, store: Store) -> Table:
     held = {store.rows[int(row)].key for row in table.index[~table.train]}
     with np.load(run / "artifacts" / "features" / "features.npz") as found:
         index, values, ranked = found["index"], found["values"], found["ranked_values"]
+        copied = found["copied_values"]
         names = tuple(str(name) for name in found["names"])
     require(names == table.names, f"{run}: other focus measures; name another folder")
     chosen = theirs.splits[index] == "train"
@@ -62,6 +63,8 @@ def _training_rows(run: Path, table: Table, store: Store) -> Table:
         kinds=np.full(len(labels), ""),
         ranked_logits=np.zeros((*ranked.shape[:2], len(LOGIT_NAMES)), np.float32),
         ranked_measures=ranked,
+        copied_logits=np.zeros((len(copied), len(LOGIT_NAMES)), np.float32),
+        copied_measures=copied,
     )
 
 
