@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import yaml
 
 from pipeline.benchmarks.paired import Variant
@@ -52,20 +52,26 @@ def _training_rows(run: Path, table: Table, store: Store) -> Table:
     )
     labels = np.concatenate([theirs.labels[index[chosen]], table.labels[~table.train]])
     measures = np.concatenate([values[chosen], table.measures[~table.train]])
-    blank = np.zeros((len(labels), len(LOGIT_NAMES)), np.float32)
-    return dataclasses.replace(
-        table,
+    # Nothing is taken over from `table` unnamed: its own training images hold the part.
+    return Table(
         index=np.arange(len(labels)),
         labels=labels,
         train=np.arange(len(labels)) < chosen.sum(),
-        logits=blank,
+        logits=_unheard(len(labels)),
         measures=measures,
+        names=names,
         kinds=np.full(len(labels), ""),
-        ranked_logits=np.zeros((*ranked.shape[:2], len(LOGIT_NAMES)), np.float32),
+        ranked_logits=_unheard(*ranked.shape[:2]),
         ranked_measures=ranked,
-        copied_logits=np.zeros((len(copied), len(LOGIT_NAMES)), np.float32),
+        ranked_kinds=np.full(len(ranked), ""),
+        copied_logits=_unheard(len(copied)),
         copied_measures=copied,
     )
+
+
+def _unheard(*shape: int) -> npt.NDArray[np.float32]:
+    """Logits of a CNN that was not trained."""
+    return np.zeros((*shape, len(LOGIT_NAMES)), np.float32)
 
 
 def generator_variants(

@@ -76,14 +76,16 @@ def _rectifier(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
 
 
 def _average(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
-    window = _window(layer, layer.pool_size)
-    graph.node("AveragePool", [inputs[0].name], _name(layer), count_include_pad=0, **window)
-    return Tensor(_name(layer), inputs[0].scale)
+    return _pooled(graph, layer, inputs, _window(layer, layer.pool_size))
 
 
 def _half(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
     """Average pooling for onnxruntime, which is fast at it."""
     window = {"kernel_shape": [2, 2], "strides": [2, 2], "auto_pad": "SAME_UPPER"}
+    return _pooled(graph, layer, inputs, window)
+
+
+def _pooled(graph: Graph, layer: Any, inputs: list[Tensor], window: dict[str, Any]) -> Tensor:
     graph.node("AveragePool", [inputs[0].name], _name(layer), count_include_pad=0, **window)
     return Tensor(_name(layer), inputs[0].scale)
 
