@@ -15,10 +15,14 @@ def main() -> None:
     from pipeline.data.store import Store
     from pipeline.features import feature_names
     from pipeline.features.measure_store import measure_store
+    from pipeline.features.polar_store import polar_store
 
     params = load_params()
-    count = measure_store(Store.open(ARTIFACTS / "load"), ARTIFACTS / "features", params)
-    print(f"{count} images, {len(feature_names(params.features))} values each")
+    store = Store.open(ARTIFACTS / "load")
+    count = measure_store(store, ARTIFACTS / "features", params)
+    spectra = polar_store(store, ARTIFACTS / "features", params)
+    values = len(feature_names(params.features))
+    print(f"{count} images, {values} values each; {spectra} spectra for the kind")
 
 
 if __name__ == "__main__":

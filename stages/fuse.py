@@ -13,6 +13,7 @@ ARTIFACTS = Path("artifacts")
 def main() -> None:
     """Read artifacts/load, cnn and features; write artifacts/fuse."""
     from pipeline.data.store import Store
+    from pipeline.fusion.polar_rows import read_polar
     from pipeline.fusion.table import read_table
     from pipeline.fusion.train import fuse
 
@@ -20,7 +21,8 @@ def main() -> None:
     store = Store.open(ARTIFACTS / "load")
     known = store.labels, store.splits, store.kinds
     table = read_table(ARTIFACTS / "cnn", ARTIFACTS / "features", *known)
-    print(fuse(table, ARTIFACTS / "fuse", params))
+    polar = read_polar(ARTIFACTS / "features" / "polar.npz", store.kinds)
+    print(fuse(table, ARTIFACTS / "fuse", params, polar))
 
 
 if __name__ == "__main__":

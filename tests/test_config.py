@@ -126,6 +126,8 @@ def test_wrong_names_and_types(tmp_path: Path, change: dict[str, Any], message: 
         ("fuse__ranked", -3),
         ("fuse__copy_weight", -1),
         ("fuse__agreement_weight", -0.1),
+        ("fuse__polar_members", 0),
+        ("fuse__polar_steps", 0),
         ("evaluate__robustness_images", 0),
         ("threshold__max_false_alarm_rate", 0),
         ("evaluate__resamples", 0),

@@ -17,6 +17,7 @@ from tiny_model import tiny_contents, write_tiny_model
 from pipeline import BlurDetector, Verdict
 from pipeline.config import BlurError
 from pipeline.features import describe
+from pipeline.features.polar import polar_spectrum
 from pipeline.serving import detector as module
 from pipeline.serving.verdict import FIELDS
 
@@ -71,7 +72,7 @@ def test_verdicts_are_the_stacks(folder: Path, photos: list[Path]) -> None:
         assert verdict.logit == pytest.approx(float(expected.scaled(raw)[0]), abs=1e-3)
         assert verdict.probability == pytest.approx(float(expected.probability(raw)[0]), abs=1e-3)
         assert verdict.blurred == (verdict.probability >= 0.5)
-        motion = contents.model.stack.motion(logits, measures)
+        motion = contents.model.stack.motion(logits, measures, polar_spectrum(working)[None])
         assert motion is not None
         likely = "motion" if motion[0] > 0 else "defocus"
         assert verdict.kind == (likely if verdict.blurred else "sharp")

@@ -16,9 +16,11 @@ from onnx import TensorProto, helper
 from pipeline.config import load_params
 from pipeline.export.graph import Graph
 from pipeline.features import feature_names
+from pipeline.features.polar import SHAPE
 from pipeline.fusion.calibration import Calibration
 from pipeline.fusion.ensemble import Ensemble, Member
 from pipeline.fusion.model import JUDGES, LOGIT_NAMES, Model, Stack
+from pipeline.fusion.polar_net import REACH, PolarEnsemble, PolarMember
 from pipeline.fusion.scaling import Standardiser
 from pipeline.serving.folder import ModelFolder, write_folder
 from pipeline.serving.rates import RateTable
@@ -52,6 +54,21 @@ def tiny_network() -> bytes:
     return graph.bytes([image], answers)
 
 
+def tiny_polar(rng: np.random.Generator) -> PolarEnsemble:
+    """Two small members with random weights."""
+
+    def layer(inputs: int, units: int) -> tuple[np.ndarray, np.ndarray]:
+        kernel, bias = rng.normal(0, 0.1, (inputs, units)), rng.normal(0, 0.1, units)
+        return kernel.astype(np.float32), bias.astype(np.float32)
+
+    wide = 2 * REACH + 1
+    members = [
+        PolarMember((layer(SHAPE[1] * wide, 3), layer(3 * wide, 2)), (layer(4, 3), layer(3, 1)))
+        for _ in range(2)
+    ]
+    return PolarEnsemble(tuple(members))
+
+
 def tiny_contents(seed: int = 0) -> ModelFolder:
     """What the folder holds: default focus measures, thresholds from made-up validation rows."""
     rng = np.random.default_rng(seed)
@@ -65,9 +82,8 @@ def tiny_contents(seed: int = 0) -> ModelFolder:
 
     wide = len(LOGIT_NAMES) + len(names)
     scaling = Standardiser((0.5,) * wide, (3.0,) * wide, 3.0)
-    stack = Stack(
-        names, scaling, ensemble(len(names), 0.0), ensemble(wide, 1.0), ensemble(wide, 1.0)
-    )
+    parts = ensemble(len(names), 0.0), ensemble(wide, 1.0), ensemble(wide, 1.0)
+    stack = Stack(names, scaling, *parts, tiny_polar(np.random.default_rng(seed + 1)))
     calibrations = {judge: Calibration(0.5, -1.5) for judge in JUDGES}
     model = Model(stack, calibrations, dict.fromkeys(JUDGES, 0.5))
     labels = rng.integers(0, 2, 200)

@@ -164,10 +164,13 @@ class FuseParams:
     rank_weight: float
     copy_weight: float
     agreement_weight: float
+    polar_members: int
+    polar_steps: int
 
     def __post_init__(self) -> None:
-        counts = ("epochs", "batch", "members", "learning_rate", "clip")
+        counts = ("epochs", "batch", "members", "polar_members", "polar_steps")
         positive("fuse", **{name: getattr(self, name) for name in counts})
+        positive("fuse", learning_rate=self.learning_rate, clip=self.clip)
         sizes("fuse", "hidden", self.hidden)
         weights = ("ranked", "rank_weight", "copy_weight", "agreement_weight", "weight_decay")
         not_negative("fuse", **{name: getattr(self, name) for name in weights})

@@ -37,8 +37,8 @@ def _half_plane() -> tuple[npt.NDArray[np.intp], ...]:
 
 
 _DOWN, _ACROSS = _half_plane()
-_FREQUENCIES = np.fft.fftfreq(SIDE)[_DOWN], np.fft.rfftfreq(SIDE)[_ACROSS]
-_RADIUS, _ANGLE = np.hypot(*_FREQUENCIES), np.arctan2(*_FREQUENCIES)  # radii ascend
+_PLANE = np.fft.fftfreq(SIDE)[_DOWN], np.fft.rfftfreq(SIDE)[_ACROSS]
+_RADIUS, _ANGLE = np.hypot(*_PLANE), np.arctan2(*_PLANE)  # radii ascend
 _PLACE, _OPPOSITE = _DOWN * SIDE + _ACROSS, -_DOWN % SIDE * SIDE + -_ACROSS % SIDE
 _HANNING = np.hanning(SIDE + 2)[1:-1]
 # Power by area, in squared grey levels; the half is that of `_powers`.
@@ -53,6 +53,8 @@ def _between(low: float, high: float) -> slice:
 _MIDDLE, _CORNERS = _between(0.06, 0.3), _between(0.4, 1)  # no radius is 0.06, 0.3 or 0.4
 _INSIDE = [_between(*band) for band in BANDS]
 _USED = slice(_INSIDE[0].start, _INSIDE[-1].stop)
+# Down and across, cycles per pixel, of what `common_spectrum` gives.
+FREQUENCIES = _PLANE[0][_USED], _PLANE[1][_USED]
 
 
 def _fit(inside: slice) -> npt.NDArray[np.float64]:
@@ -148,7 +150,7 @@ def common_spectrum(plane: Plane, rounding: float, scratch: Scratch) -> Floats:
     Returns
     -------
     ndarray of float32, shape (frequencies,)
-        At `_RADIUS` within `_USED`.
+        At `FREQUENCIES`.
     """
     tiles = _tiles(plane, scratch)
     power = _powers(tiles, scratch)[: len(_corners(*(max(SIDE, side) for side in plane.shape)))]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pipeline.config.errors import BlurError
 from pipeline.fusion.calibration import Calibration
 from pipeline.fusion.ensemble import Ensemble
+from pipeline.fusion.polar_net import PolarEnsemble
 from pipeline.fusion.scaling import Standardiser
 
 JUDGES = ("cnn", "features", "fused")
@@ -43,6 +44,8 @@ class Stack:
         On focus measures alone; on them and CNN logits. Fused is the mean of the two.
     kind : Ensemble, optional
         Motion (positive) against defocus; None where the training images did not tell kinds.
+    polar : PolarEnsemble, optional
+        The same from polar spectra; the answer is the mean of both.
     """
 
     names: tuple[str, ...]
@@ -50,15 +53,26 @@ class Stack:
     features: Ensemble
     both: Ensemble
     kind: Ensemble | None = None
+    polar: PolarEnsemble | None = None
 
     def motion(
-        self, cnn: npt.NDArray[np.floating], measures: npt.NDArray[np.floating]
+        self,
+        cnn: npt.NDArray[np.floating],
+        measures: npt.NDArray[np.floating],
+        spectra: npt.NDArray[np.floating] | None = None,
     ) -> Floats | None:
-        """Logit (n,) of motion against defocus should an image be blurred; None if unknown."""
+        """Logit (n,) of motion against defocus should an image be blurred; None if unknown.
+
+        `spectra` (n, *SHAPE) are those of `pipeline.features.polar`; without them the networks
+        that look at them stay unheard.
+        """
         if self.kind is None:
             return None
         inputs = self.standardiser.apply(np.concatenate([cnn, measures], axis=1))
-        return self.kind.logit(inputs, motion_logit(cnn))
+        logit = self.kind.logit(inputs, motion_logit(cnn))
+        if self.polar is None or spectra is None:
+            return logit
+        return (logit + self.polar.logit(spectra)) / 2
 
     def logits(
         self, cnn: npt.NDArray[np.floating], measures: npt.NDArray[np.floating]
@@ -81,12 +95,14 @@ class Model:
     thresholds: dict[str, float]
 
     def save(self, folder: Path) -> None:
-        """Write model.json, features.npz, both.npz and kind.npz into `folder`."""
+        """Write model.json, features.npz, both.npz, kind.npz and polar.npz into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.stack.features.save(folder / "features.npz")
         self.stack.both.save(folder / "both.npz")
         if self.stack.kind is not None:
             self.stack.kind.save(folder / "kind.npz")
+        if self.stack.polar is not None:
+            self.stack.polar.save(folder / "polar.npz")
         scaling = self.stack.standardiser
         content = {
             "features": list(self.stack.names),
@@ -140,4 +156,7 @@ class Model:
         both = Ensemble.load(path.parent / "both.npz")
         path = path.parent / "kind.npz"
         kind = Ensemble.load(path) if path.exists() else None
-        return cls(Stack(names, standardiser, features, both, kind), calibrations, thresholds)
+        path = path.parent / "polar.npz"
+        polar = PolarEnsemble.load(path) if path.exists() else None
+        stack = Stack(names, standardiser, features, both, kind, polar)
+        return cls(stack, calibrations, thresholds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pipeline.config import Params, require
 from pipeline.config.sections import FeatureParams
 from pipeline.features import describe, feature_names
+from pipeline.features.polar import polar_spectrum
 from pipeline.fusion.model import JUDGES, Model
 
 CHUNK = 32  # images in memory at a time
@@ -61,6 +62,16 @@ def _chunks(images: Iterable[Pixels]) -> Iterator[list[Pixels]]:
         yield chunk
 
 
+def _joined(parts: list[Scores]) -> Scores:
+    """Scores of one image after the other."""
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("cnn", "features", "fused", "logit")
+    }
+    kinds = [kind for part in parts for kind in part.kind]
+    return Scores(**columns, kind=kinds, thresholds=parts[0].thresholds)
+
+
 class Detector:
     """The trained model; load it with :meth:`Detector.load`."""
 
@@ -101,42 +112,52 @@ class Detector:
         progress : callable, optional
             Called with the number of images just judged, such as the `update` of a tqdm bar.
         """
-        logits = [np.zeros((0, 4), np.float32)]
-        measures: list[Floats] = [np.zeros((0, len(self.model.stack.names)))]
+        none = np.zeros((0, 4), np.float32), np.zeros((0, len(self.model.stack.names)))
+        found = [self.scores(*none)]
         with ThreadPoolExecutor(1) as beside:  # starts a thread only where it is asked
             for chunk in _chunks(images):
                 # Of several images both are computed at once; for one that would not pay.
                 later = beside.submit(self._measures, chunk) if len(chunk) > 1 else None
-                logits.append(np.asarray(self.network.logits(chunk)))
-                measures.append(later.result() if later else self._measures(chunk))
+                logits = np.asarray(self.network.logits(chunk))
+                measures = later.result() if later else self._measures(chunk)
+                found.append(self.scores(logits, measures, chunk))
                 if progress is not None:
                     progress(len(chunk))
-        return self.scores(np.concatenate(logits), np.concatenate(measures))
+        return _joined(found)
 
     def _measures(self, chunk: list[Pixels]) -> Floats:
         """Focus measures (n, F) of some images."""
         return np.stack([describe(np.asarray(image), self.params) for image in chunk])
 
     def scores(
-        self, logits: npt.NDArray[np.floating], measures: npt.NDArray[np.floating]
+        self,
+        logits: npt.NDArray[np.floating],
+        measures: npt.NDArray[np.floating],
+        images: Sequence[Pixels] | None = None,
     ) -> Scores:
-        """Scores from CNN logits (n, 4) and focus measures (n, F) at hand."""
+        """Scores from CNN logits (n, 4) and focus measures (n, F) at hand.
+
+        Of the n `images`, if given, those that turn out blurred are looked at once more, for the
+        kind.
+        """
         raw = self.model.stack.logits(logits, measures)
         probability = {
             judge: self.model.calibrations[judge].probability(raw[judge]) for judge in JUDGES
         }
         blurred = probability["fused"] >= self.model.thresholds["fused"]
-        motion = self.model.stack.motion(logits, measures)
-        likely = ["blurred"] * len(blurred)
+        kinds = np.where(blurred, "blurred", "sharp").astype(object)
+        rows = np.flatnonzero(blurred)
+        spectra = None
+        if len(rows) and images is not None and self.model.stack.polar is not None:
+            spectra = np.stack([polar_spectrum(np.asarray(images[int(row)])) for row in rows])
+        motion = self.model.stack.motion(logits[rows], measures[rows], spectra)
         if motion is not None:
-            likely = ["motion" if value > 0 else "defocus" for value in motion]
+            kinds[rows] = np.where(motion > 0, "motion", "defocus")
         return Scores(
             cnn=probability["cnn"],
             features=probability["features"],
             fused=probability["fused"],
             logit=self.model.calibrations["fused"].scaled(raw["fused"]),
-            kind=[
-                kind if verdict else "sharp" for verdict, kind in zip(blurred, likely, strict=True)
-            ],
+            kind=kinds.tolist(),
             thresholds=dict(self.model.thresholds),
         )

@@ -15,6 +15,8 @@ from pipeline.fusion.ensemble import Ensemble
 from pipeline.fusion.inputs import Inputs
 from pipeline.fusion.kinds import FEWEST_KINDS, kind_inputs
 from pipeline.fusion.model import BLURRED, JUDGES, LOGIT_NAMES, Model, Stack
+from pipeline.fusion.polar_net import PolarEnsemble
+from pipeline.fusion.polar_rows import PolarRows
 from pipeline.fusion.scaling import Standardiser
 from pipeline.fusion.table import Table
 from pipeline.fusion.threshold import choose_threshold
@@ -32,7 +34,18 @@ def _fit(name: str, inputs: Inputs, params: Params) -> tuple[Ensemble, History]:
     return fit_dense(name, inputs, params.fuse, 100 * params.seed)
 
 
-def fit_stack(table: Table, params: Params) -> tuple[Stack, History]:
+def _fit_polar(rows: PolarRows, params: Params) -> tuple[PolarEnsemble, History]:
+    """The same for the networks on polar spectra."""
+    from pipeline.fusion.polar_fit import fit_polar
+    from pipeline.networks.determinism import make_deterministic
+
+    make_deterministic(params.seed, params.compute.threads)
+    return fit_polar(rows, params.fuse, 100 * params.seed)
+
+
+def fit_stack(
+    table: Table, params: Params, polar: PolarRows | None = None
+) -> tuple[Stack, History]:
     """Train on the training rows alone: on measures, on all columns, and for the kind."""
     rows = np.concatenate([table.logits, table.measures], axis=1)[table.train]
     base = table.logits[table.train, BLURRED].astype(np.float32)
@@ -51,11 +64,14 @@ def fit_stack(table: Table, params: Params) -> tuple[Stack, History]:
     kinds = table.kinds[table.train]
     if min((kinds == "motion").sum(), (kinds == "defocus").sum()) >= FEWEST_KINDS:
         wanted["kind"] = kind_inputs(everything, table)
-    run = Parallel(n_jobs=min(parallel_fits(params.compute), len(wanted)))
-    fits = run(delayed(_fit)(name, inputs, params) for name, inputs in wanted.items())
-    ensembles = [ensemble for ensemble, _ in fits]
-    stack = Stack(table.names, standardiser, *ensembles)
-    return stack, [line for _, history in fits for line in history]
+    jobs = {name: delayed(_fit)(name, inputs, params) for name, inputs in wanted.items()}
+    if "kind" in wanted and polar is not None:  # takes longest, so it begins first
+        jobs = {"polar": delayed(_fit_polar)(polar, params), **jobs}
+    fits = Parallel(n_jobs=min(parallel_fits(params.compute), len(jobs)))(jobs.values())
+    found: dict[str, tuple[Any, History]] = dict(zip(jobs, fits, strict=True))
+    ensembles = {name: ensemble for name, (ensemble, _) in found.items()}
+    history = [line for name in (*wanted, "polar") if name in found for line in found[name][1]]
+    return Stack(table.names, standardiser, **ensembles), history
 
 
 def calibrate(stack: Stack, table: Table, params: Params) -> tuple[Model, dict[str, Any]]:
@@ -86,8 +102,16 @@ def write_history(history: History, path: Path) -> None:
             writer.writerow({**line, "loss": f"{line['loss']:.6f}"})
 
 
-def fuse(table: Table, target: Path, params: Params) -> str:
+def fuse(table: Table, target: Path, params: Params, polar: PolarRows | None = None) -> str:
     """Train, calibrate and write everything below `target`.
+
+    Parameters
+    ----------
+    table : Table
+    target : Path
+    params : Params
+    polar : PolarRows, optional
+        Without them kinds are told from CNN logits and focus measures alone.
 
     Returns
     -------
@@ -96,7 +120,7 @@ def fuse(table: Table, target: Path, params: Params) -> str:
     """
     from sklearn.metrics import roc_auc_score
 
-    stack, history = fit_stack(table, params)
+    stack, history = fit_stack(table, params, polar)
     model, validation = calibrate(stack, table, params)
     model.save(target)
     write_history(history, target / "history.csv")

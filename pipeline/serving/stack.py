@@ -9,8 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config.errors import require
+from pipeline.features.polar import SHAPE
 from pipeline.fusion.ensemble import Ensemble, Member
 from pipeline.fusion.model import LOGIT_NAMES, Stack
+from pipeline.fusion.polar_net import (
+    CIRCULAR,
+    DENSE,
+    REACH,
+    Layers,
+    PolarEnsemble,
+    PolarMember,
+)
 from pipeline.fusion.scaling import Standardiser
 
 Weights = npt.NDArray[np.float32]
@@ -24,15 +33,19 @@ def _numbers(values: Weights) -> Any:
     return short if np.float32(short) == values else float(values)
 
 
+def _layer_lines(layers: Layers) -> list[dict[str, Any]]:
+    return [{"kernel": _numbers(kernel), "bias": _numbers(bias)} for kernel, bias in layers]
+
+
 def _ensemble_lines(ensemble: Ensemble) -> list[dict[str, Any]]:
     return [
-        {
-            "gain": member.gain,
-            "layers": [
-                {"kernel": _numbers(kernel), "bias": _numbers(bias)}
-                for kernel, bias in member.layers
-            ],
-        }
+        {"gain": member.gain, "layers": _layer_lines(member.layers)} for member in ensemble.members
+    ]
+
+
+def _polar_lines(ensemble: PolarEnsemble) -> list[dict[str, Any]]:
+    return [
+        {CIRCULAR: _layer_lines(member.circular), DENSE: _layer_lines(member.dense)}
         for member in ensemble.members
     ]
 
@@ -50,6 +63,7 @@ def stack_json(stack: Stack) -> str:
         "features": _ensemble_lines(stack.features),
         "both": _ensemble_lines(stack.both),
         "kind": None if stack.kind is None else _ensemble_lines(stack.kind),
+        "polar": None if stack.polar is None else _polar_lines(stack.polar),
     }
     return json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
 
@@ -61,23 +75,50 @@ def _weights(values: Any, dimensions: int) -> Weights:
     return weights
 
 
+def _layers(lines: list[Any], units: int, circle: int = 1) -> tuple[Layers, int]:
+    """Layers that fit one another from `units` inputs, `circle` times as many in each kernel.
+
+    Also the units of the last.
+    """
+    layers = []
+    for layer in lines:
+        kernel, bias = _weights(layer["kernel"], 2), _weights(layer["bias"], 1)
+        if kernel.shape != (circle * units, len(bias)):
+            raise ValueError(f"kernel {kernel.shape} on {units} inputs, bias of {len(bias)}")
+        layers.append((kernel, bias))
+        units = len(bias)
+    if not layers:
+        raise ValueError("no layers")
+    return tuple(layers), units
+
+
+def _one_logit(lines: list[Any], units: int) -> Layers:
+    layers, last = _layers(lines, units)
+    if last != 1:
+        raise ValueError("a member does not end in one logit")
+    return layers
+
+
 def _ensemble(lines: list[Any], width: int) -> Ensemble:
-    """Members whose layers fit one another, from `width` inputs to one logit."""
-    members = []
-    for line in lines:
-        layers, units = [], width
-        for layer in line["layers"]:
-            kernel, bias = _weights(layer["kernel"], 2), _weights(layer["bias"], 1)
-            if kernel.shape != (units, len(bias)):
-                raise ValueError(f"kernel {kernel.shape} on {units} inputs, bias of {len(bias)}")
-            layers.append((kernel, bias))
-            units = len(bias)
-        if not layers or units != 1:
-            raise ValueError("a member does not end in one logit")
-        members.append(Member(tuple(layers), float(_weights(line["gain"], 0))))
+    """Members from `width` inputs to one logit."""
+    members = [
+        Member(_one_logit(line["layers"], width), float(_weights(line["gain"], 0)))
+        for line in lines
+    ]
     if not members:
         raise ValueError("no members")
     return Ensemble(tuple(members))
+
+
+def _polar(lines: list[Any]) -> PolarEnsemble:
+    """Members from polar spectra to one logit."""
+    members = []
+    for line in lines:
+        circular, units = _layers(line[CIRCULAR], SHAPE[1], 2 * REACH + 1)
+        members.append(PolarMember(circular, _one_logit(line[DENSE], 2 * units)))
+    if not members:
+        raise ValueError("no members")
+    return PolarEnsemble(tuple(members))
 
 
 def stack_from_json(text: str, names: tuple[str, ...], where: str) -> Stack:
@@ -114,11 +155,12 @@ def stack_from_json(text: str, names: tuple[str, ...], where: str) -> Stack:
     if not 0 < clip < float("inf"):
         raise ValueError(f"clip is {clip}")
     standardiser = Standardiser(tuple(centre.tolist()), tuple(scale.tolist()), clip)
-    kind = content["kind"]
+    kind, polar = content["kind"], content["polar"]
     return Stack(
         names,
         standardiser,
         features=_ensemble(content["features"], len(names)),
         both=_ensemble(content["both"], len(inputs)),
         kind=None if kind is None else _ensemble(kind, len(inputs)),
+        polar=None if polar is None else _polar(polar),
     )

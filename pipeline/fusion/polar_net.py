@@ -1,0 +1,104 @@
+"""Networks on polar spectra in plain numpy: prediction needs no Keras.
+
+Their first layers look at neighbouring angles, around the circle, with the same weights everywhere;
+mean and maximum over all angles follow. So a turned picture gets the same answer, by construction:
+Cohen and Welling, "Group equivariant convolutional networks", ICML 2016, for the group of turns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config.errors import BlurError
+
+REACH = 2  # neighbours on either side that a circular layer sees
+CIRCULAR, DENSE = "circular", "dense"
+
+Weights = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+Layers = tuple[tuple[Weights, Weights], ...]
+
+
+def neighbours(values: Floats) -> Floats:
+    """Each angle's values beside those of its neighbours: (n, a, c) to (n, a, c (1 + 2 REACH))."""
+    turned = [np.roll(values, -step, axis=1) for step in range(-REACH, REACH + 1)]
+    return np.concatenate(turned, axis=2)
+
+
+@dataclass(frozen=True)
+class PolarMember:
+    """Circular layers, pooling, dense layers; ReLU after all but the last.
+
+    Attributes
+    ----------
+    circular, dense : tuple of (kernel, bias)
+        Kernels of shape (inputs, units); a circular layer's inputs are those of `neighbours`.
+    """
+
+    circular: Layers
+    dense: Layers
+
+    def logit(self, spectra: npt.NDArray[np.floating]) -> Floats:
+        """Logit, shape (n,), of polar spectra (n, a, c)."""
+        values = np.asarray(spectra, np.float64)
+        for kernel, bias in self.circular:
+            values = np.maximum(neighbours(values) @ kernel + bias, 0)
+        values = np.concatenate([values.mean(axis=1), values.max(axis=1)], axis=1)
+        for kernel, bias in self.dense[:-1]:
+            values = np.maximum(values @ kernel + bias, 0)
+        kernel, bias = self.dense[-1]
+        return np.asarray((values @ kernel + bias)[:, 0])
+
+
+@dataclass(frozen=True)
+class PolarEnsemble:
+    """Members whose logits are averaged."""
+
+    members: tuple[PolarMember, ...]
+
+    def logit(self, spectra: npt.NDArray[np.floating]) -> Floats:
+        """Mean logit, shape (n,): motion is positive, defocus negative."""
+        return np.asarray(np.mean([member.logit(spectra) for member in self.members], axis=0))
+
+    def save(self, path: Path) -> None:
+        """Write all weights to `path` (.npz)."""
+        arrays: dict[str, Weights] = {}
+        for number, member in enumerate(self.members):
+            for sort, layers in ((CIRCULAR, member.circular), (DENSE, member.dense)):
+                for depth, (kernel, bias) in enumerate(layers):
+                    arrays[f"member{number}.{sort}{depth}.kernel"] = kernel
+                    arrays[f"member{number}.{sort}{depth}.bias"] = bias
+        np.savez(path, **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: Path) -> PolarEnsemble:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        BlurError
+            The file is missing or damaged.
+        """
+        try:
+            with np.load(path) as arrays:
+                weights = {name: arrays[name] for name in arrays.files}
+            count = sum(name.endswith(f".{DENSE}0.kernel") for name in weights)
+            members = (
+                PolarMember(_layers(weights, n, CIRCULAR), _layers(weights, n, DENSE))
+                for n in range(count)
+            )
+            return cls(tuple(members))
+        except (OSError, ValueError, KeyError) as error:
+            raise BlurError(f"{path}: no weights ({error}); run the stage fuse") from None
+
+
+def _layers(weights: dict[str, Weights], number: int, sort: str) -> Layers:
+    stem = f"member{number}.{sort}"
+    depth = sum(name.startswith(stem) and name.endswith(".kernel") for name in weights)
+    return tuple(
+        (weights[f"{stem}{layer}.kernel"], weights[f"{stem}{layer}.bias"]) for layer in range(depth)
+    )
