@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,24 @@ import numpy.typing as npt
 from pipeline.config.errors import BlurError
 
 Weights = npt.NDArray[np.float32]
+
+Built = TypeVar("Built")
+
+
+def from_weights(path: Path, build: Callable[[dict[str, Weights]], Built]) -> Built:
+    """What `build` makes of the arrays of an .npz file; whatever is wrong is one line.
+
+    Raises
+    ------
+    BlurError
+        The file is missing or damaged, or lacks an array.
+    """
+    try:
+        with np.load(path) as arrays:
+            weights = {name: arrays[name] for name in arrays.files}
+        return build(weights)
+    except (OSError, ValueError, KeyError) as error:
+        raise BlurError(f"{path}: no weights ({error}); run the stage fuse") from None
 
 
 @dataclass(frozen=True)
@@ -64,13 +84,12 @@ class Ensemble:
         BlurError
             The file is missing or damaged.
         """
-        try:
-            with np.load(path) as arrays:
-                weights = {name: arrays[name] for name in arrays.files}
+
+        def built(weights: dict[str, Weights]) -> Ensemble:
             count = sum(name.endswith(".gain") for name in weights)
             return cls(tuple(_member(weights, number) for number in range(count)))
-        except (OSError, ValueError, KeyError) as error:
-            raise BlurError(f"{path}: no weights ({error}); run the stage fuse") from None
+
+        return from_weights(path, built)
 
 
 def _member(weights: dict[str, Weights], number: int) -> Member:

@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config.errors import BlurError
+from pipeline.fusion.ensemble import Weights, from_weights
 
 REACH = 2  # neighbours on either side that a circular layer sees
 CIRCULAR, DENSE = "circular", "dense"
 
-Weights = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Layers = tuple[tuple[Weights, Weights], ...]
 
@@ -83,17 +82,16 @@ class PolarEnsemble:
         BlurError
             The file is missing or damaged.
         """
-        try:
-            with np.load(path) as arrays:
-                weights = {name: arrays[name] for name in arrays.files}
+
+        def built(weights: dict[str, Weights]) -> PolarEnsemble:
             count = sum(name.endswith(f".{DENSE}0.kernel") for name in weights)
             members = (
                 PolarMember(_layers(weights, n, CIRCULAR), _layers(weights, n, DENSE))
                 for n in range(count)
             )
             return cls(tuple(members))
-        except (OSError, ValueError, KeyError) as error:
-            raise BlurError(f"{path}: no weights ({error}); run the stage fuse") from None
+
+        return from_weights(path, built)
 
 
 def _layers(weights: dict[str, Weights], number: int, sort: str) -> Layers:
