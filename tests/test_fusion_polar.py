@@ -8,24 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import REPOSITORY
+from tiny_model import polar_member
 
 from pipeline.config import BlurError, load_params
-from pipeline.fusion.polar_net import REACH, PolarEnsemble, PolarMember
+from pipeline.fusion.polar_net import PolarEnsemble, PolarMember
 from pipeline.fusion.polar_rows import BATCH, OWN_SHARE, PolarRows, read_polar
 
 ANGLES, CHANNELS = 12, 4
 
 
 def member(seed: int) -> PolarMember:
-    rng = np.random.default_rng(seed)
-
-    def layer(inputs: int, units: int) -> tuple[np.ndarray, np.ndarray]:
-        kernel, bias = rng.normal(0, 0.5, (inputs, units)), rng.normal(0, 0.5, units)
-        return kernel.astype(np.float32), bias.astype(np.float32)
-
-    wide = 2 * REACH + 1
-    circular = layer(CHANNELS * wide, 5), layer(5 * wide, 6)
-    return PolarMember(circular, (layer(12, 7), layer(7, 1)))
+    return polar_member(np.random.default_rng(seed), 0.5, (CHANNELS, 5, 6, 7, 1))
 
 
 def spectra(count: int, seed: int = 0) -> np.ndarray:

@@ -54,19 +54,21 @@ def tiny_network() -> bytes:
     return graph.bytes([image], answers)
 
 
-def tiny_polar(rng: np.random.Generator) -> PolarEnsemble:
-    """Two small members with random weights."""
+def polar_member(rng: np.random.Generator, spread: float, units: tuple[int, ...]) -> PolarMember:
+    """Random weights of this `spread`; `units` are the channels, then those of four layers."""
 
-    def layer(inputs: int, units: int) -> tuple[np.ndarray, np.ndarray]:
-        kernel, bias = rng.normal(0, 0.1, (inputs, units)), rng.normal(0, 0.1, units)
+    def layer(inputs: int, outputs: int) -> tuple[np.ndarray, np.ndarray]:
+        kernel, bias = rng.normal(0, spread, (inputs, outputs)), rng.normal(0, spread, outputs)
         return kernel.astype(np.float32), bias.astype(np.float32)
 
-    wide = 2 * REACH + 1
-    members = [
-        PolarMember((layer(SHAPE[1] * wide, 3), layer(3 * wide, 2)), (layer(4, 3), layer(3, 1)))
-        for _ in range(2)
-    ]
-    return PolarEnsemble(tuple(members))
+    wide, (channels, first, second, third, last) = 2 * REACH + 1, units
+    circular = layer(channels * wide, first), layer(first * wide, second)
+    return PolarMember(circular, (layer(2 * second, third), layer(third, last)))
+
+
+def tiny_polar(rng: np.random.Generator) -> PolarEnsemble:
+    """Two small members."""
+    return PolarEnsemble(tuple(polar_member(rng, 0.1, (SHAPE[1], 3, 2, 3, 1)) for _ in range(2)))
 
 
 def tiny_contents(seed: int = 0) -> ModelFolder:

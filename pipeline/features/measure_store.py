@@ -22,13 +22,19 @@ _TASK = 48  # rows that a worker process is given at a time
 OWN, RANKED, COPIED = "own", "ranked", "copied"
 
 Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
 Pixels = npt.NDArray[np.uint8]
 
 
 @lru_cache(maxsize=1)
-def _opened(folder: Path) -> Store:
+def opened(folder: Path) -> Store:
     """The store, read once in a worker."""
     return Store.open(folder)
+
+
+def portions(rows: Indices) -> list[list[int]]:
+    """`rows` (n,) as the tasks of workers."""
+    return [rows[start : start + _TASK].tolist() for start in range(0, len(rows), _TASK)]
 
 
 def _pictures(store: Store, part: str, rows: list[int], seed: int) -> Iterable[Pixels]:
@@ -42,7 +48,7 @@ def _pictures(store: Store, part: str, rows: list[int], seed: int) -> Iterable[P
 def _describe(folder: Path, part: str, rows: list[int], params: Params) -> Floats:
     """In a worker: measures (n, F) of the pictures that `part` makes of `rows`."""
     cv2.setNumThreads(1)
-    pictures = _pictures(_opened(folder), part, rows, params.seed)
+    pictures = _pictures(opened(folder), part, rows, params.seed)
     return np.asarray([describe(picture, params.features) for picture in pictures], np.float32)
 
 
@@ -61,9 +67,9 @@ def measure_store(store: Store, target: Path, params: Params) -> int:
     index, train = np.flatnonzero(splits != "test"), np.flatnonzero(splits == "train")
     ranked = ranked_rows(store, params.fuse.ranked, params.seed)
     tasks = [
-        (part, rows[start : start + _TASK].tolist())
+        (part, portion)
         for part, rows in ((OWN, index), (RANKED, ranked), (COPIED, train))
-        for start in range(0, len(rows), _TASK)
+        for portion in portions(rows)
     ]
     run = Parallel(n_jobs=params.compute.workers or -1, return_as="generator")
     found = run(delayed(_describe)(store.folder, part, rows, params) for part, rows in tasks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from math import prod
 from typing import Any
 
@@ -103,6 +104,17 @@ class Scratch:
         aside = max(right, 0), max(-right, 0)
         ahead = first[down:, aside[0] : aside[0] + width]
         return self.subtract(ahead, first[:height, aside[1] : aside[1] + width], name)
+
+
+_memory = threading.local()
+
+
+def thread_scratch() -> Scratch:
+    """Scratch planes of this thread, kept from image to image."""
+    if not hasattr(_memory, "scratch"):
+        _memory.scratch = Scratch()
+    scratch: Scratch = _memory.scratch
+    return scratch
 
 
 def _moved(plane: Plane, down: int, right: int) -> Plane:

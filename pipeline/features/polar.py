@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.features.planes import Plane, Scratch
+from pipeline.features.planes import Plane, Scratch, thread_scratch
 from pipeline.features.pyramid import ROUNDING, Pyramid
 from pipeline.features.spectrum import FREQUENCIES, SIDE, common_spectrum
 from pipeline.images import middle
@@ -86,5 +86,5 @@ def polar_spectrum(image: npt.NDArray[np.uint8]) -> Floats:
         from each level. Turning the picture moves the rows around.
     """
     cv2.setNumThreads(1)
-    pyramid = Pyramid(middle(image), LEVELS[-1], 1)
+    pyramid = Pyramid(middle(image), LEVELS[-1], 1, thread_scratch())
     return polar_planes([pyramid.levels[level].plane for level in LEVELS], pyramid.scratch)

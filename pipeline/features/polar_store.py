@@ -18,19 +18,18 @@ from joblib import Parallel, delayed
 from pipeline.config import Params
 from pipeline.config.progress import progress_bar
 from pipeline.data.store import Store
-from pipeline.features.planes import SCALE, Plane, Scratch
+from pipeline.features.measure_store import opened, portions
+from pipeline.features.planes import SCALE, Plane, thread_scratch
 from pipeline.features.polar import LEVELS, SHAPE, polar_planes, polar_spectrum
 from pipeline.images import middle
 from pipeline.synthesis.blurs import natural_blur
 
 MADE = ("motion", "defocus") * 2  # blurs laid over each sharp image
-_TASK = 32  # images that a worker process is given at a time
 _NOISE = (0.15, 1.25)  # grey levels at half size
 _GAMMA = np.float32(2.2)
 _LIGHT = ((np.arange(256) / 255) ** _GAMMA).astype(np.float32)
 
 Floats = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -67,24 +66,20 @@ def blurred_planes(image: Pixels, kind: str, rng: np.random.Generator) -> list[P
 
 
 def _own(folder: Path, rows: Sequence[int]) -> Floats:
-    store = Store.open(folder)
+    store = opened(folder)
     return np.asarray([polar_spectrum(np.asarray(store.image(row))) for row in rows], np.float32)
 
 
 def _made(folder: Path, rows: Sequence[int], seed: int) -> Floats:
     """Spectra (n, len(MADE), *SHAPE) of sharp images under blurs of their own."""
     cv2.setNumThreads(1)
-    store, scratch, found = Store.open(folder), Scratch(), []
+    store, scratch, found = opened(folder), thread_scratch(), []
     for row in rows:
         rng = np.random.default_rng([seed, 4, row])
         image = middle(np.asarray(store.image(row)))
         scratch.begin(*image.shape)
         found.append([polar_planes(blurred_planes(image, kind, rng), scratch) for kind in MADE])
     return np.asarray(found, np.float32)
-
-
-def _tasks(rows: Indices) -> list[list[int]]:
-    return [rows[start : start + _TASK].tolist() for start in range(0, len(rows), _TASK)]
 
 
 def _joined(parts: list[Floats], shape: tuple[int, ...]) -> Floats:
@@ -106,7 +101,7 @@ def polar_store(store: Store, target: Path, params: Params) -> int:
     splits, kinds = np.asarray(store.splits), np.asarray(store.kinds)
     named = np.flatnonzero((splits == "train") & ((kinds == "motion") | (kinds == "defocus")))
     sharp = np.flatnonzero((splits == "train") & (kinds == "sharp"))[: None if len(named) else 0]
-    own, made = _tasks(named), _tasks(sharp)
+    own, made = portions(named), portions(sharp)
     jobs = [delayed(_own)(store.folder, rows) for rows in own]
     jobs += [delayed(_made)(store.folder, rows, params.seed) for rows in made]
     run = Parallel(n_jobs=params.compute.workers or -1, return_as="generator")

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.config.errors import require
 from pipeline.config.sections import FeatureParams
-from pipeline.features.planes import Scratch
+from pipeline.features.planes import thread_scratch
 from pipeline.features.pyramid import Pyramid
 from pipeline.features.table import MEASURES, Measure
 from pipeline.features.tiles import Tiles
 from pipeline.images import middle
 
 _SLIGHT = 0.15  # tiles with less of the busiest tile's gradient (sky, background) have no say
-_memory = threading.local()
-
-
-def _scratch() -> Scratch:
-    """Scratch planes of this thread, kept from image to image."""
-    if not hasattr(_memory, "scratch"):
-        _memory.scratch = Scratch()
-    scratch: Scratch = _memory.scratch
-    return scratch
 
 
 def _taken(params: FeatureParams) -> list[tuple[Measure, int]]:
@@ -105,7 +94,7 @@ def describe(image: npt.NDArray[np.uint8], params: FeatureParams) -> npt.NDArray
     fits = image.dtype == np.uint8 and image.ndim == 2 and image.size > 0
     require(fits, f"features: image of {image.dtype} {image.shape}; give grey uint8 (H, W)")
     cv2.setNumThreads(1)  # rows of pixels are too short to share out; images run in parallel
-    pyramid = Pyramid(middle(image), max(params.levels, 2), params.tiles, _scratch())
+    pyramid = Pyramid(middle(image), max(params.levels, 2), params.tiles, thread_scratch())
     weights = tile_weights(pyramid.content)
     percentiles = np.asarray(params.percentiles, dtype=np.float64)
     taken = _taken(params)

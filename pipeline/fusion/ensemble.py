@@ -14,7 +14,16 @@ from pipeline.config.errors import BlurError
 
 Weights = npt.NDArray[np.float32]
 
+Layers = tuple[tuple[Weights, Weights], ...]
 Built = TypeVar("Built")
+
+
+def tower(layers: Layers, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Logit (n,) of dense `layers`, (kernel, bias) each, on `values` (n, d); ReLU between them."""
+    for kernel, bias in layers[:-1]:
+        values = np.maximum(values @ kernel + bias, 0)
+    kernel, bias = layers[-1]
+    return np.asarray((values @ kernel + bias)[:, 0])
 
 
 def from_weights(path: Path, build: Callable[[dict[str, Weights]], Built]) -> Built:
@@ -41,17 +50,13 @@ class Member:
     on focus measures alone gets a base of zero.
     """
 
-    layers: tuple[tuple[Weights, Weights], ...]
+    layers: Layers
     gain: float
 
     def logit(self, inputs: Weights, base: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Logit, shape (n,), of `inputs` (n, d) and `base` (n,)."""
-        values = inputs.astype(np.float64)
-        for kernel, bias in self.layers[:-1]:
-            values = np.maximum(values @ kernel + bias, 0)
-        kernel, bias = self.layers[-1]
-        tower = (values @ kernel + bias)[:, 0]
-        return np.asarray(tower + self.gain * np.asarray(base, np.float64))
+        logit = tower(self.layers, inputs.astype(np.float64))
+        return np.asarray(logit + self.gain * np.asarray(base, np.float64))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,11 @@ FEWEST_KINDS = 20  # training images of each kind: with fewer the model tells no
 Floats = npt.NDArray[np.float32]
 
 
+def tells_kinds(kinds: npt.NDArray[np.str_]) -> bool:
+    """Whether training images of `kinds` (n,) are enough of both to learn from."""
+    return min(int((kinds == kind).sum()) for kind in ("motion", "defocus")) >= FEWEST_KINDS
+
+
 def _guess(logits: npt.NDArray[np.floating]) -> Floats:
     return motion_logit(logits).astype(np.float32)
 

@@ -12,7 +12,8 @@ from keras import layers, ops
 
 from pipeline.config.progress import progress_bar
 from pipeline.config.sections import FuseParams
-from pipeline.fusion.polar_net import CIRCULAR, DENSE, REACH, Layers, PolarEnsemble, PolarMember
+from pipeline.fusion.ensemble import Layers
+from pipeline.fusion.polar_net import CIRCULAR, DENSE, REACH, PolarEnsemble, PolarMember
 from pipeline.fusion.polar_rows import PolarRows
 
 UNITS = {CIRCULAR: (24, 24), DENSE: (32, 1)}

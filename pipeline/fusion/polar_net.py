@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.fusion.ensemble import Weights, from_weights
+from pipeline.fusion.ensemble import Layers, Weights, from_weights, tower
 
 REACH = 2  # neighbours on either side that a circular layer sees
 CIRCULAR, DENSE = "circular", "dense"
 
 Floats = npt.NDArray[np.float64]
-Layers = tuple[tuple[Weights, Weights], ...]
 
 
 def neighbours(values: Floats) -> Floats:
@@ -47,10 +46,7 @@ class PolarMember:
         for kernel, bias in self.circular:
             values = np.maximum(neighbours(values) @ kernel + bias, 0)
         values = np.concatenate([values.mean(axis=1), values.max(axis=1)], axis=1)
-        for kernel, bias in self.dense[:-1]:
-            values = np.maximum(values @ kernel + bias, 0)
-        kernel, bias = self.dense[-1]
-        return np.asarray((values @ kernel + bias)[:, 0])
+        return tower(self.dense, values)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import BlurError, require
-from pipeline.fusion.kinds import FEWEST_KINDS
+from pipeline.fusion.kinds import tells_kinds
 
 BATCH = 128
 OWN_SHARE = 0.3  # of a batch: images of the data set itself; the others are sharp ones, blurred
@@ -64,8 +64,8 @@ def read_polar(path: Path, kinds: npt.NDArray[np.str_]) -> PolarRows | None:
         raise BlurError(f"{path}: cannot be read ({error}); run the stage features") from None
     known = len(index) == 0 or (index[-1] < len(kinds) and np.isin(kinds[index], sorts).all())
     require(bool(known), f"{path}: of other images than the store's; run 'dvc repro'")
-    motion = (kinds[index] == "motion").astype(np.int64)
-    if min(motion.sum(), len(motion) - motion.sum()) < FEWEST_KINDS:
+    if not tells_kinds(kinds[index]):
         return None
+    motion = (kinds[index] == "motion").astype(np.int64)
     made_motion = np.tile((sorts == "motion").astype(np.int64), len(made))
     return PolarRows(own, motion, made.reshape(-1, *own.shape[1:]), made_motion)

@@ -13,7 +13,7 @@ from pipeline.config import Params
 from pipeline.fusion.calibration import fit_calibration
 from pipeline.fusion.ensemble import Ensemble
 from pipeline.fusion.inputs import Inputs
-from pipeline.fusion.kinds import FEWEST_KINDS, kind_inputs
+from pipeline.fusion.kinds import kind_inputs, tells_kinds
 from pipeline.fusion.model import BLURRED, JUDGES, LOGIT_NAMES, Model, Stack
 from pipeline.fusion.polar_net import PolarEnsemble
 from pipeline.fusion.polar_rows import PolarRows
@@ -61,8 +61,7 @@ def fit_stack(
     copies_base = table.copied_logits[:, BLURRED].astype(np.float32)
     everything = Inputs(values, base, labels, ranked, ranked_base, copies, copies_base)
     wanted = {"features": everything.without_logits(len(LOGIT_NAMES)), "both": everything}
-    kinds = table.kinds[table.train]
-    if min((kinds == "motion").sum(), (kinds == "defocus").sum()) >= FEWEST_KINDS:
+    if tells_kinds(table.kinds[table.train]):
         wanted["kind"] = kind_inputs(everything, table)
     jobs = {name: delayed(_fit)(name, inputs, params) for name, inputs in wanted.items()}
     if "kind" in wanted and polar is not None:  # takes longest, so it begins first

@@ -10,16 +10,9 @@ import numpy.typing as npt
 
 from pipeline.config.errors import require
 from pipeline.features.polar import SHAPE
-from pipeline.fusion.ensemble import Ensemble, Member
+from pipeline.fusion.ensemble import Ensemble, Layers, Member
 from pipeline.fusion.model import LOGIT_NAMES, Stack
-from pipeline.fusion.polar_net import (
-    CIRCULAR,
-    DENSE,
-    REACH,
-    Layers,
-    PolarEnsemble,
-    PolarMember,
-)
+from pipeline.fusion.polar_net import CIRCULAR, DENSE, REACH, PolarEnsemble, PolarMember
 from pipeline.fusion.scaling import Standardiser
 
 Weights = npt.NDArray[np.float32]
