@@ -13,6 +13,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONHASHSEED = 0
 export TF_CPP_MIN_LOG_LEVEL = 2
 export DVC_NO_ANALYTICS = 1
+# Else the GNU C library gives the memory of each large array back, only to fetch it for the next.
+export MALLOC_TRIM_THRESHOLD_ = 1000000000
+export MALLOC_MMAP_THRESHOLD_ = 1000000000
 
 repro: $(STAMP)
 	$(BIN)/dvc repro

@@ -112,6 +112,24 @@ def test_each_row_is_judged_by_the_network_of_its_fold(
     assert final == pytest.approx(whole_image_logits(model, [noise(40, 60)]), abs=1e-5)
 
 
+def test_two_processes_write_the_same_bytes(
+    fitted: Path, store: Store, params: Params, tmp_path: Path
+) -> None:
+    compute = dataclasses.replace(params.compute, workers=2)
+    cross_fit(store.folder, tmp_path, dataclasses.replace(params, compute=compute))
+    names = sorted(path.name for path in fitted.iterdir())
+    assert names == sorted(path.name for path in tmp_path.iterdir()) and len(names) == 5
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (fitted / name).read_bytes(), name
+
+
+def test_a_fit_that_fails_ends_the_stage(store: Store, params: Params, tmp_path: Path) -> None:
+    compute = dataclasses.replace(params.compute, workers=2)
+    (tmp_path / "final.weights.h5").mkdir()  # so that they cannot be written
+    with pytest.raises(OSError, match="final"):
+        cross_fit(store.folder, tmp_path, dataclasses.replace(params, compute=compute))
+
+
 def test_history_tells_every_epoch_of_every_fit(fitted: Path, params: Params) -> None:
     with (fitted / "history.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))

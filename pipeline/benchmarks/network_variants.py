@@ -20,8 +20,9 @@ from pipeline.data.store import Store
 from pipeline.fusion.model import BLURRED
 
 # The pipeline's own fit, so that a variant differs by its one part and nothing else.
-from pipeline.networks.crossfit import _fit_one, _plan
+from pipeline.networks.crossfit import _plan
 from pipeline.networks.parallel import parallel_fits
+from pipeline.networks.tasks import fit_one, judge
 
 NAME = "network"
 
@@ -96,8 +97,10 @@ def fit_without(load: Path, folder: Path, part: str, params: Params) -> None:
     target.mkdir(parents=True, exist_ok=True)
     final = _plan(Store.open(load), params)[0]
     with replaced(NETWORKS[part].replacements()):
-        result = _fit_one((str(load), str(target)), final, changed(params, part))
-    np.savez(target / "logits.npz", index=final.judged, logits=result.logits)
+        folders, lacking = (str(load), str(target)), changed(params, part)
+        fit_one(folders, final, lacking)
+        logits = judge(folders, final, "judged", lacking)
+    np.savez(target / "logits.npz", index=final.judged, logits=logits)
     mark_done(target, NAME, code)
 
 

@@ -3,83 +3,28 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
-from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from joblib import Parallel, delayed
+from joblib.externals.loky import as_completed, get_reusable_executor
 
 from pipeline.config import Params
-from pipeline.data.perturbed import perturbed_copies
-from pipeline.data.ranked import STEPS, ranked_rows, ranked_series
+from pipeline.data.ranked import STEPS, ranked_rows
 from pipeline.data.store import Store
-from pipeline.networks.crops import Pixels
 from pipeline.networks.parallel import parallel_fits
-
-Indices = npt.NDArray[np.int64]
-Logits = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """What one fit is for: its rows, and those that it judges because it never saw them."""
-
-    name: str
-    train: Indices
-    validation: Indices
-    judged: Indices
-    ranked: Indices
+from pipeline.networks.tasks import PARTS, Fit, Logits, fit_one, judge
 
 
 @dataclass(frozen=True)
 class _Result:
-    fit: _Fit
-    logits: Logits
-    ranked_logits: Logits
-    copied_logits: Logits
+    fit: Fit
     history: list[dict[str, object]]
+    logits: dict[str, Logits]  # by part, see PARTS
 
 
-def _reader(store: Store) -> Callable[[int], Pixels]:
-    return lambda row: np.asarray(store.image(row))
-
-
-def _fit_one(folders: tuple[str, str], fit: _Fit, params: Params) -> _Result:
-    """Fit in a worker process (TensorFlow starts there) and judge."""
-    from pipeline.networks.determinism import make_deterministic
-    from pipeline.networks.fit import Material, fit_network
-    from pipeline.networks.predict import whole_image_logits
-
-    store, name = Store.open(folders[0]), fit.name
-    position = -1 if name == "final" else int(name.removeprefix("fold_"))
-    seed = params.seed * 1000 + 1 + position
-    make_deterministic(seed, params.compute.threads)
-    labels = np.asarray(store.labels, np.int64)
-    material = Material(_reader(store), labels, tuple(store.kinds), fit.train, fit.validation)
-    cnn = params.cnn
-    if name != "final":
-        # As many passes over the images as the final fit makes, over fewer images.
-        share = 1 - 1 / params.split.folds
-        steps = max(1, round(cnn.steps_per_epoch * share))
-        cnn = dataclasses.replace(cnn, steps_per_epoch=steps)
-    model, history = fit_network(name, material, cnn, seed)
-    model.save_weights(f"{folders[1]}/{name}.weights.h5")
-    logits = whole_image_logits(model, (material.image(int(row)) for row in fit.judged))
-    ranked = whole_image_logits(model, ranked_series(store, fit.ranked, params.seed))
-    unseen = fit.judged if name != "final" else fit.judged[:0]
-    return _Result(
-        fit,
-        logits,
-        ranked.reshape(-1, STEPS, logits.shape[1]),
-        whole_image_logits(model, perturbed_copies(store, unseen, params.seed)),
-        [dataclasses.asdict(line) for line in history],
-    )
-
-
-def _plan(store: Store, params: Params) -> list[_Fit]:
+def _plan(store: Store, params: Params) -> list[Fit]:
     """Every fit, the longest first."""
     splits, folds = np.asarray(store.splits), np.asarray(store.folds)
     train = np.flatnonzero(splits == "train")
@@ -88,25 +33,64 @@ def _plan(store: Store, params: Params) -> list[_Fit]:
     stride = max(1, len(validation) // params.cnn.check_images)
     watched = validation[::stride]
     ranked = ranked_rows(store, params.fuse.ranked, params.seed)
-    plan = [_Fit("final", train, watched, validation, ranked[:0])]
+    plan = [Fit("final", train, watched, validation, ranked[:0])]
     for fold in range(params.split.folds):
         inside = np.flatnonzero((splits == "train") & (folds != fold))
         outside = np.flatnonzero((splits == "train") & (folds == fold))
         unseen = ranked[folds[ranked] == fold]
-        plan.append(_Fit(f"fold_{fold}", inside, watched, outside, unseen))
+        plan.append(Fit(f"fold_{fold}", inside, watched, outside, unseen))
     return plan
+
+
+def _in_turn(folders: tuple[str, str], plan: list[Fit], params: Params) -> list[_Result]:
+    return [
+        _Result(
+            fit,
+            fit_one(folders, fit, params),
+            {part: judge(folders, fit, part, params) for part in PARTS},
+        )
+        for fit in plan
+    ]
+
+
+def _at_once(
+    folders: tuple[str, str], plan: list[Fit], params: Params, workers: int
+) -> list[_Result]:
+    """The same in `workers` processes: what a network judges waits only for its own fit."""
+    pool = get_reusable_executor(max_workers=workers)
+    fits = {pool.submit(fit_one, folders, fit, params): fit for fit in plan}
+    judged: dict[str, dict[str, Future[Logits]]] = {}
+    histories: dict[str, list[dict[str, object]]] = {}
+    try:
+        for done in as_completed(fits):
+            fit = fits[done]
+            histories[fit.name] = done.result()
+            judged[fit.name] = {
+                part: pool.submit(judge, folders, fit, part, params) for part in PARTS
+            }
+        return [
+            _Result(
+                fit,
+                histories[fit.name],
+                {part: found.result() for part, found in judged[fit.name].items()},
+            )
+            for fit in plan
+        ]
+    except BaseException:
+        pool.shutdown(kill_workers=True)
+        raise
 
 
 def _write_logits(results: list[_Result], path: Path) -> None:
     """Logits of all rows that a network judged without having seen them, by row."""
     index = np.concatenate([result.fit.judged for result in results])
-    logits = np.concatenate([result.logits for result in results])
+    logits = np.concatenate([result.logits["judged"] for result in results])
     ranked_index = np.concatenate([result.fit.ranked for result in results])
-    ranked_logits = np.concatenate([result.ranked_logits for result in results])
-    copied_logits = np.concatenate([result.copied_logits for result in results])
-    copied_index = np.concatenate(
-        [result.fit.judged for result in results if len(result.copied_logits)]
-    )
+    series = [result.logits["ranked"] for result in results]
+    ranked_logits = np.concatenate(series).reshape(-1, STEPS, logits.shape[1])
+    copied = [result for result in results if len(result.logits["copied"])]
+    copied_logits = np.concatenate([result.logits["copied"] for result in copied])
+    copied_index = np.concatenate([result.fit.judged for result in copied])
     order, ranked_order = np.argsort(index), np.argsort(ranked_index)
     np.savez(
         path,
@@ -129,8 +113,11 @@ def cross_fit(folder: Path, target: Path, params: Params) -> str:
     store = Store.open(folder)
     plan = _plan(store, params)
     target.mkdir(parents=True, exist_ok=True)
-    run = Parallel(n_jobs=min(parallel_fits(params.compute), len(plan)))
-    results = run(delayed(_fit_one)((str(folder), str(target)), fit, params) for fit in plan)
+    folders, workers = (str(folder), str(target)), min(parallel_fits(params.compute), len(plan))
+    if workers == 1:
+        results = _in_turn(folders, plan, params)
+    else:
+        results = _at_once(folders, plan, params, workers)
     _write_logits(results, target / "logits.npz")
     lines = [line for result in results for line in result.history]
     with (target / "history.csv").open("w", newline="", encoding="utf-8") as file:

@@ -16,7 +16,7 @@ from pipeline.config.progress import progress_bar
 from pipeline.config.sections import CnnParams
 from pipeline.networks.crops import Pixels, augment, pad_to, ranked_pair, telling_crop
 from pipeline.networks.model import KINDS, build_network
-from pipeline.networks.predict import whole_image_logits
+from pipeline.networks.predict import Network
 from pipeline.overlays import overlay
 
 Floats = npt.NDArray[np.float32]
@@ -142,6 +142,7 @@ def fit_network(
     )
     optimizer = keras.optimizers.AdamW(rate, weight_decay=params.weight_decay, clipnorm=1.0)
     step = _train_step(model, optimizer, params)
+    network = Network(model)  # traced once for all checks
     history: list[Epoch] = []
     best: list[Any] = model.get_weights()
     with progress_bar(total, f"cnn {name}", "step") as bar:
@@ -150,17 +151,17 @@ def fit_network(
             for index in range(params.steps_per_epoch):
                 losses.append(float(step(*_batch(material, params, index, rng))))
                 bar.update()
-            history.append(_check(name, epoch, float(np.mean(losses)), model, material))
+            history.append(_check(name, epoch, float(np.mean(losses)), network, material))
             if history[-1].validation_loss <= min(line.validation_loss for line in history):
                 best = model.get_weights()
     model.set_weights(best)
     return model, history
 
 
-def _check(name: str, epoch: int, loss: float, model: keras.Model, material: Material) -> Epoch:
+def _check(name: str, epoch: int, loss: float, network: Network, material: Material) -> Epoch:
     """Judge whole validation images."""
     images = (pad_to(material.image(int(row)), 32) for row in material.validation)
-    logits = whole_image_logits(model, images)[:, 0].astype(np.float64)
+    logits = network.logits(images)[:, 0].astype(np.float64)
     labels = material.labels[material.validation]
     probability = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
     both = len(set(labels.tolist())) > 1
