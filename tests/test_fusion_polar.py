@@ -89,18 +89,22 @@ def test_a_batch_mixes_both_sorts_and_turns_them() -> None:
 def test_training_learns_repeats_and_agrees_with_keras(tmp_path: Path) -> None:
     from sklearn.metrics import roc_auc_score
 
-    from pipeline.fusion.polar_fit import as_polar_member, build_polar, fit_polar
+    from pipeline.fusion.polar_fit import as_polar_member, build_polar, fit_polar_member
 
     params = load_params(REPOSITORY / "params.yaml").fuse
-    params = dataclasses.replace(params, polar_members=2, polar_steps=250)
-    network, history = fit_polar(rows(), params, 7)
+    params = dataclasses.replace(params, polar_steps=250)
+
+    def trained() -> tuple[PolarEnsemble, list[dict[str, object]]]:
+        fits = [fit_polar_member(rows(), params, 7, number) for number in range(2)]
+        return PolarEnsemble(tuple(fit[0] for fit in fits)), fits[0][1] + fits[1][1]
+
+    network, history = trained()
     values, labels = toy(300, 55)
     assert roc_auc_score(labels, network.logit(values)) > 0.9
     assert len(network.members) == 2 and len(history) == 20
     assert history[9]["loss"] < history[0]["loss"]
-    again, _ = fit_polar(rows(), params, 7)
-    for name, trained in (("a", network), ("b", again)):
-        trained.save(tmp_path / f"{name}.npz")
+    for name, one in (("a", network), ("b", trained()[0])):
+        one.save(tmp_path / f"{name}.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     model = build_polar(ANGLES, CHANNELS)
     answer = np.asarray(model(values, training=False))[:, 0]

@@ -36,12 +36,8 @@ class SampleParams:
     supersampled: float
 
     def __post_init__(self) -> None:
-        positive(
-            "sample",
-            training_scenes=self.training_scenes,
-            natural_scenes=self.natural_scenes,
-            digital_scenes=self.digital_scenes,
-        )
+        scenes = ("training_scenes", "natural_scenes", "digital_scenes")
+        positive("sample", **{name: getattr(self, name) for name in scenes})
         require(self.digital_scenes <= 30, "params: sample.digital_scenes is above CERTH's 30")
         require(self.long_side >= 96, "params: sample.long_side is below 96 pixels")
         require(0 <= self.supersampled <= 1, "params: sample.supersampled must lie in 0..1")
@@ -164,11 +160,12 @@ class FuseParams:
     rank_weight: float
     copy_weight: float
     agreement_weight: float
+    kind_members: int
     polar_members: int
     polar_steps: int
 
     def __post_init__(self) -> None:
-        counts = ("epochs", "batch", "members", "polar_members", "polar_steps")
+        counts = ("epochs", "batch", "members", "kind_members", "polar_members", "polar_steps")
         positive("fuse", **{name: getattr(self, name) for name in counts})
         positive("fuse", learning_rate=self.learning_rate, clip=self.clip)
         sizes("fuse", "hidden", self.hidden)

@@ -13,7 +13,7 @@ from keras import layers, ops
 from pipeline.config.progress import progress_bar
 from pipeline.config.sections import FuseParams
 from pipeline.fusion.ensemble import Layers
-from pipeline.fusion.polar_net import CIRCULAR, DENSE, REACH, PolarEnsemble, PolarMember
+from pipeline.fusion.polar_net import CIRCULAR, DENSE, REACH, PolarMember
 from pipeline.fusion.polar_rows import PolarRows
 
 UNITS = {CIRCULAR: (24, 24), DENSE: (32, 1)}
@@ -54,32 +54,29 @@ def as_polar_member(model: keras.Model) -> PolarMember:
     return PolarMember(taken(CIRCULAR), taken(DENSE))
 
 
-def fit_polar(
-    rows: PolarRows, params: FuseParams, seed: int
-) -> tuple[PolarEnsemble, list[dict[str, object]]]:
-    """Train `params.polar_members` networks that differ by seed, `params.polar_steps` steps each.
+def fit_polar_member(
+    rows: PolarRows, params: FuseParams, seed: int, number: int
+) -> tuple[PolarMember, list[dict[str, object]]]:
+    """Train one of the networks, which differ by `number`, for `params.polar_steps` steps.
 
     Returns
     -------
-    ensemble : PolarEnsemble
+    member : PolarMember
     history : list of dict
         model, member, epoch (a tenth of the steps), loss.
     """
-    members, history = [], []
-    with progress_bar(params.polar_members * params.polar_steps, "fuse polar", "step") as bar:
-        for number in range(params.polar_members):
-            keras.utils.set_random_seed(seed + number)
-            model = build_polar(*rows.own.shape[1:])
-            rng = np.random.default_rng(seed + number)
-            losses = _fit_one(model, rows, params.polar_steps, rng, bar)
-            members.append(as_polar_member(model))
-            parts = np.array_split(losses, min(10, len(losses)))
-            history += [
-                {"model": "polar", "member": number, "epoch": epoch, "loss": float(part.mean())}
-                for epoch, part in enumerate(parts)
-            ]
-            keras.backend.clear_session()
-    return PolarEnsemble(tuple(members)), history
+    keras.utils.set_random_seed(seed + number)
+    model = build_polar(*rows.own.shape[1:])
+    rng = np.random.default_rng(seed + number)
+    with progress_bar(params.polar_steps, f"fuse polar {number}", "step") as bar:
+        losses = _fit_one(model, rows, params.polar_steps, rng, bar)
+    member = as_polar_member(model)
+    keras.backend.clear_session()
+    parts = np.array_split(losses, min(10, len(losses)))
+    return member, [
+        {"model": "polar", "member": number, "epoch": epoch, "loss": float(part.mean())}
+        for epoch, part in enumerate(parts)
+    ]
 
 
 def _fit_one(
@@ -93,10 +90,9 @@ def _fit_one(
 
     @tf.function(input_signature=[tf.TensorSpec(shape), tf.TensorSpec((None, 1))])
     def step(spectra: Any, labels: Any) -> Any:
-        noisy = spectra + NOISE * tf.random.normal(tf.shape(spectra))
         smoothed = labels * (1 - SMOOTHING) + SMOOTHING / 2
         with tf.GradientTape() as tape:
-            logits = model(noisy, training=True)
+            logits = model(spectra, training=True)
             errors = tf.nn.sigmoid_cross_entropy_with_logits(smoothed, logits)
             loss = tf.reduce_mean(errors)
         gradients = tape.gradient(loss, model.trainable_variables)
@@ -105,6 +101,9 @@ def _fit_one(
 
     losses = np.empty(steps)
     for number in range(steps):
-        losses[number] = float(step(*rows.draw(rng)))
+        spectra, labels = rows.draw(rng)
+        # Drawn here, because TensorFlow takes twice as long for it.
+        spectra += NOISE * rng.standard_normal(spectra.shape, dtype=np.float32)
+        losses[number] = float(step(spectra, labels))
         bar.update()
     return losses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipeline.fusion.ensemble import Ensemble
 from pipeline.fusion.inputs import Inputs
 from pipeline.fusion.kinds import kind_inputs, tells_kinds
 from pipeline.fusion.model import BLURRED, JUDGES, LOGIT_NAMES, Model, Stack
-from pipeline.fusion.polar_net import PolarEnsemble
+from pipeline.fusion.polar_net import PolarEnsemble, PolarMember
 from pipeline.fusion.polar_rows import PolarRows
 from pipeline.fusion.scaling import Standardiser
 from pipeline.fusion.table import Table
@@ -31,16 +32,18 @@ def _fit(name: str, inputs: Inputs, params: Params) -> tuple[Ensemble, History]:
     from pipeline.networks.determinism import make_deterministic
 
     make_deterministic(params.seed, params.compute.threads)
-    return fit_dense(name, inputs, params.fuse, 100 * params.seed)
+    members = params.fuse.kind_members if name == "kind" else params.fuse.members
+    wanted = dataclasses.replace(params.fuse, members=members)
+    return fit_dense(name, inputs, wanted, 100 * params.seed)
 
 
-def _fit_polar(rows: PolarRows, params: Params) -> tuple[PolarEnsemble, History]:
-    """The same for the networks on polar spectra."""
-    from pipeline.fusion.polar_fit import fit_polar
+def _fit_polar(rows: PolarRows, params: Params, number: int) -> tuple[PolarMember, History]:
+    """The same for one of the networks on polar spectra."""
+    from pipeline.fusion.polar_fit import fit_polar_member
     from pipeline.networks.determinism import make_deterministic
 
     make_deterministic(params.seed, params.compute.threads)
-    return fit_polar(rows, params.fuse, 100 * params.seed)
+    return fit_polar_member(rows, params.fuse, 100 * params.seed, number)
 
 
 def fit_stack(
@@ -63,14 +66,18 @@ def fit_stack(
     wanted = {"features": everything.without_logits(len(LOGIT_NAMES)), "both": everything}
     if tells_kinds(table.kinds[table.train]):
         wanted["kind"] = kind_inputs(everything, table)
-    jobs = {name: delayed(_fit)(name, inputs, params) for name, inputs in wanted.items()}
-    if "kind" in wanted and polar is not None:  # takes longest, so it begins first
-        jobs = {"polar": delayed(_fit_polar)(polar, params), **jobs}
-    fits = Parallel(n_jobs=min(parallel_fits(params.compute), len(jobs)))(jobs.values())
-    found: dict[str, tuple[Any, History]] = dict(zip(jobs, fits, strict=True))
-    ensembles = {name: ensemble for name, (ensemble, _) in found.items()}
-    history = [line for name in (*wanted, "polar") if name in found for line in found[name][1]]
-    return Stack(table.names, standardiser, **ensembles), history
+    jobs = [delayed(_fit)(name, inputs, params) for name, inputs in wanted.items()]
+    if "kind" in wanted and polar is not None:  # short ones last, so that all cores end together
+        jobs += [
+            delayed(_fit_polar)(polar, params, number)
+            for number in range(params.fuse.polar_members)
+        ]
+    fits = Parallel(n_jobs=min(parallel_fits(params.compute), len(jobs)))(jobs)
+    found, histories = zip(*fits, strict=True)
+    ensembles, members = dict(zip(wanted, found, strict=False)), found[len(wanted) :]
+    told = PolarEnsemble(members) if members else None
+    history = [line for lines in histories for line in lines]
+    return Stack(table.names, standardiser, **ensembles, polar=told), history
 
 
 def calibrate(stack: Stack, table: Table, params: Params) -> tuple[Model, dict[str, Any]]:
