@@ -149,7 +149,8 @@ def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
     assert again == pytest.approx(validation["fused"], abs=1e-12)
     with (tmp_path / "first" / "history.csv").open() as file:
         history = list(csv.DictReader(file))
-    assert len(history) == 3 * params.fuse.members * params.fuse.epochs
+    members = 2 * params.fuse.members + params.fuse.kind_members
+    assert len(history) == members * params.fuse.epochs
     assert json.loads((tmp_path / "first" / "model.json").read_text())["features"] == names
 
 
