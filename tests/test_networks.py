@@ -175,7 +175,7 @@ def test_half_size_is_average_pooling_bit_for_bit(shape: tuple[int, int]) -> Non
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (33, 46), (63, 31), (56, 75)])
-def test_blocks_are_a_plain_convolution_bit_for_bit(shape: tuple[int, int]) -> None:
+def test_blocks_are_a_plain_convolution(shape: tuple[int, int]) -> None:
     from keras import layers
 
     from pipeline.networks.local_spectrum import Blocks, cosine_basis
@@ -186,7 +186,10 @@ def test_blocks_are_a_plain_convolution_bit_for_bit(shape: tuple[int, int]) -> N
     for layer in found:
         layer.build(image.shape)
         layer.set_weights([cosine_basis(8, 12)])
-    assert np.array_equal(*(np.asarray(layer(image)) for layer in found))
+    plain, blocks = (np.asarray(layer(image)) for layer in found)
+    # Processors differ in the order of their sums: of 64 products of up to 255.
+    assert plain.std() > 10
+    np.testing.assert_allclose(blocks, plain, rtol=0, atol=2e-3)
 
 
 @pytest.mark.parametrize(("workers", "threads", "fits"), [(6, 1, 6), (6, 4, 1), (1, 4, 1)])

@@ -50,8 +50,8 @@ class Blocks(layers.Conv2D):
     """Convolution of a grey image (batch, h, w, 1) by square kernels, padded as "same".
 
     As many neighbouring columns as the stride is long become channels, of which TensorFlow is
-    faster at several than at one; the same products are added in the same order, so the answer is
-    that of the plain convolution, bit for bit. Kernels are a whole number of strides long.
+    faster at several than at one; the same products are added, so the answer is that of the plain
+    convolution but for rounding. Kernels are a whole number of strides long.
     """
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
