@@ -11,9 +11,10 @@ import pytest
 from conftest import REPOSITORY, Tree, write_photo
 
 from pipeline.config import load_params
-from pipeline.config.sections import ImageParams, LoadParams, SplitParams
+from pipeline.config.sections import FeatureParams, ImageParams, LoadParams, SplitParams
 from pipeline.data import Store, open_dataset, write_store
 from pipeline.data.split import assign_splits
+from pipeline.features import describe, describe_twice
 from pipeline.features.planes import SCALE
 from pipeline.features.polar import ANGLES, LEVELS, SHAPE, polar_spectrum
 from pipeline.features.polar_store import MADE, blurred_planes, polar_store
@@ -45,6 +46,16 @@ def test_any_size_and_content_gives_finite_values(shape: tuple[int, int], kind: 
     found = polar_spectrum(image)
     assert found.shape == SHAPE and found.dtype == np.float32 and np.isfinite(found).all()
     assert np.array_equal(found, polar_spectrum(image))
+
+
+@pytest.mark.parametrize("levels", [2, 3, 4])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 300), (333, 501)])
+def test_with_the_measures_at_once_it_is_the_same(shape: tuple[int, int], levels: int) -> None:
+    params = FeatureParams(levels=levels, tiles=8, percentiles=(25, 75))
+    image = np.random.default_rng(2).integers(0, 256, shape, dtype=np.uint8)
+    measures, spectrum = describe_twice(image, params)
+    assert np.array_equal(measures, describe(image, params))
+    assert np.array_equal(spectrum, polar_spectrum(image))
 
 
 def test_a_turned_picture_has_the_rows_moved_around() -> None:

@@ -54,6 +54,15 @@ def _without_line() -> npt.NDArray[np.float64]:
 _CELLS, _LINE = _cells(), _without_line()
 
 
+def _polar(spectra: Sequence[Floats]) -> Floats:
+    """Common spectra (frequencies,) of `LEVELS` in polar form, shape SHAPE."""
+    parts = []
+    for shared in spectra:
+        polar = (_CELLS @ shared).reshape(ANGLES, RADII).astype(np.float64)
+        parts.append(polar - _LINE @ polar.mean(axis=0))
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
 def polar_planes(planes: Sequence[Plane], scratch: Scratch) -> Floats:
     """Polar spectra of the planes of `LEVELS`; see :func:`polar_spectrum`.
 
@@ -64,12 +73,17 @@ def polar_planes(planes: Sequence[Plane], scratch: Scratch) -> Floats:
     scratch : Scratch
         Memory to use.
     """
-    parts = []
-    for level, plane in zip(LEVELS, planes, strict=True):
-        shared = common_spectrum(plane, ROUNDING / 4**level, scratch)
-        polar = (_CELLS @ shared).reshape(ANGLES, RADII).astype(np.float64)
-        parts.append(polar - _LINE @ polar.mean(axis=0))
-    return np.concatenate(parts, axis=1).astype(np.float32)
+    return _polar(
+        [
+            common_spectrum(plane, ROUNDING / 4**level, scratch)
+            for level, plane in zip(LEVELS, planes, strict=True)
+        ]
+    )
+
+
+def polar_pyramid(pyramid: Pyramid) -> Floats:
+    """:func:`polar_spectrum` of a picture whose pyramid is at hand, with at least `LEVELS`."""
+    return _polar([pyramid.levels[level].common_spectrum for level in LEVELS])
 
 
 def polar_spectrum(image: npt.NDArray[np.uint8]) -> Floats:
@@ -86,5 +100,4 @@ def polar_spectrum(image: npt.NDArray[np.uint8]) -> Floats:
         from each level. Turning the picture moves the rows around.
     """
     cv2.setNumThreads(1)
-    pyramid = Pyramid(middle(image), LEVELS[-1], 1, thread_scratch())
-    return polar_planes([pyramid.levels[level].plane for level in LEVELS], pyramid.scratch)
+    return polar_pyramid(Pyramid(middle(image), LEVELS[-1], 1, thread_scratch()))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.features.planes import FALLING, HORIZONTAL, RISING, SCALE, VERTICAL, Plane, Scratch
+from pipeline.features.spectrum import common_spectrum
 from pipeline.features.tiles import Grid, Tiles, Tiling, lowest_tenth
 
 SMALLEST = 16  # pixels; a smaller level is extended by its own mirror image
@@ -103,6 +104,11 @@ class Level:
         cv2.GaussianBlur(self.plane, (5, 5), REBLUR_SIGMA, dst=again)
         across = self.scratch.distance(again, HORIZONTAL, self._name("reblurred across"))
         return across, self.scratch.distance(again, VERTICAL, self._name("reblurred down"))
+
+    @cached_property
+    def common_spectrum(self) -> npt.NDArray[np.float32]:
+        """Mean log power spectrum of its parts; see `pipeline.features.spectrum`."""
+        return common_spectrum(self.plane, self.rounding, self.scratch)
 
     @cached_property
     def haar(self) -> Tiles:

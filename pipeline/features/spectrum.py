@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import hypot, sqrt
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.features.planes import SCALE, Plane, Scratch
-from pipeline.features.pyramid import Pyramid
 from pipeline.features.tiles import Tiles, lowest_tenth
+
+if TYPE_CHECKING:
+    from pipeline.features.pyramid import Pyramid
 
 SIDE = 64  # pixels of a tile
 BANDS = ((0.03, 0.08), (0.08, 0.16), (0.16, 0.28), (0.28, 0.45))  # cycles per pixel
@@ -167,8 +170,7 @@ def spectrum(pyramid: Pyramid, number: int) -> Tiles:
     `directed`: size of its second circular harmonic (motion has one direction); `crossed`: of its
     fourth; `uneven`: all that frequency alone does not explain, double images too.
     """
-    level = pyramid.levels[number]
-    shared = common_spectrum(level.plane, level.rounding, pyramid.scratch).astype(np.float64)
+    shared = pyramid.levels[number].common_spectrum.astype(np.float64)
     values: list[float] = []
     for inside, fit in zip(_INSIDE, _FITS, strict=True):
         band = shared[inside.start - _USED.start : inside.stop - _USED.start]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from pipeline.config import Params, require
 from pipeline.config.sections import FeatureParams
-from pipeline.features import describe, feature_names
-from pipeline.features.polar import polar_spectrum
+from pipeline.features import describe, describe_twice, feature_names
 from pipeline.fusion.model import JUDGES, Model
 
 CHUNK = 32  # images in memory at a time
@@ -64,6 +63,8 @@ def _chunks(images: Iterable[Pixels]) -> Iterator[list[Pixels]]:
 
 def _joined(parts: list[Scores]) -> Scores:
     """Scores of one image after the other."""
+    if len(parts) == 1:
+        return parts[0]
     columns = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("cnn", "features", "fused", "logit")
@@ -112,33 +113,38 @@ class Detector:
         progress : callable, optional
             Called with the number of images just judged, such as the `update` of a tqdm bar.
         """
-        none = np.zeros((0, 4), np.float32), np.zeros((0, len(self.model.stack.names)))
-        found = [self.scores(*none)]
+        found = []
         with ThreadPoolExecutor(1) as beside:  # starts a thread only where it is asked
             for chunk in _chunks(images):
                 # Of several images both are computed at once; for one that would not pay.
                 later = beside.submit(self._measures, chunk) if len(chunk) > 1 else None
                 logits = np.asarray(self.network.logits(chunk))
-                measures = later.result() if later else self._measures(chunk)
-                found.append(self.scores(logits, measures, chunk))
+                measures, spectra = later.result() if later else self._measures(chunk)
+                found.append(self.scores(logits, measures, spectra))
                 if progress is not None:
                     progress(len(chunk))
-        return _joined(found)
+        none = np.zeros((0, 4), np.float32), np.zeros((0, len(self.model.stack.names)))
+        return _joined(found or [self.scores(*none)])
 
-    def _measures(self, chunk: list[Pixels]) -> Floats:
-        """Focus measures (n, F) of some images."""
-        return np.stack([describe(np.asarray(image), self.params) for image in chunk])
+    def _measures(self, chunk: list[Pixels]) -> tuple[Floats, Floats | None]:
+        """Focus measures (n, F) of some images, and polar spectra where the model hears them."""
+        images = [np.asarray(image) for image in chunk]
+        if self.model.stack.polar is None:
+            return np.stack([describe(image, self.params) for image in images]), None
+        measures, spectra = zip(
+            *(describe_twice(image, self.params) for image in images), strict=True
+        )
+        return np.stack(measures), np.stack(spectra)
 
     def scores(
         self,
         logits: npt.NDArray[np.floating],
         measures: npt.NDArray[np.floating],
-        images: Sequence[Pixels] | None = None,
+        spectra: npt.NDArray[np.floating] | None = None,
     ) -> Scores:
-        """Scores from CNN logits (n, 4) and focus measures (n, F) at hand.
+        """Scores from CNN logits (n, 4), focus measures (n, F) and polar spectra at hand.
 
-        Of the n `images`, if given, those that turn out blurred are looked at once more, for the
-        kind.
+        Spectra (n, *SHAPE) are for the kind of those that turn out blurred; see `Stack.motion`.
         """
         raw = self.model.stack.logits(logits, measures)
         probability = {
@@ -147,10 +153,8 @@ class Detector:
         blurred = probability["fused"] >= self.model.thresholds["fused"]
         kinds = np.where(blurred, "blurred", "sharp").astype(object)
         rows = np.flatnonzero(blurred)
-        spectra = None
-        if len(rows) and images is not None and self.model.stack.polar is not None:
-            spectra = np.stack([polar_spectrum(np.asarray(images[int(row)])) for row in rows])
-        motion = self.model.stack.motion(logits[rows], measures[rows], spectra)
+        seen = None if spectra is None else spectra[rows]
+        motion = self.model.stack.motion(logits[rows], measures[rows], seen)
         if motion is not None:
             kinds[rows] = np.where(motion > 0, "motion", "defocus")
         return Scores(
