@@ -19,7 +19,7 @@ Random = np.random.Generator
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _CAPTIONS = ("Harbour at dawn, 12 May", "Photo: archive, no. 4711", "Summer journey, day 3")
 _WATERMARKS = ("(c) J. Miller", "SAMPLE", "www.example.org")
-_TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
+_TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180}
 _OPACITY = 0.4  # of a watermark
 _MARGIN = 2  # pixels that cubic interpolation looks beyond the crop
 
@@ -60,7 +60,7 @@ def grey(picture: Picture, random: Random) -> Picture:
 
 
 def turned(picture: Picture, random: Random, quarters: int) -> Picture:
-    """Turned anticlockwise by one to three right angles: no pixel changes but its place."""
+    """Turned anticlockwise by one or two right angles: no pixel changes but its place."""
     return np.asarray(cv2.rotate(picture, _TURNS[quarters]), dtype=np.uint8)
 
 
