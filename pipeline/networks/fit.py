@@ -1,4 +1,4 @@
-"""Fit one network: steps on crops, checked on whole working images, the best weights kept."""
+"""Fit one network: steps on crops, watched on whole working images."""
 
 from __future__ import annotations
 
@@ -125,7 +125,8 @@ def fit_network(
     Returns
     -------
     model : keras.Model
-        With the weights of the epoch of least validation loss.
+        With the weights of the last epoch: the learning rate falls to nearly nothing, and the
+        choice of an epoch by some validation images was a matter of luck.
     history : list of Epoch
     """
     rng = np.random.default_rng(seed)
@@ -144,7 +145,6 @@ def fit_network(
     step = _train_step(model, optimizer, params)
     network = Network(model)  # traced once for all checks
     history: list[Epoch] = []
-    best: list[Any] = model.get_weights()
     with progress_bar(total, f"cnn {name}", "step") as bar:
         for epoch in range(params.epochs):
             losses = []
@@ -152,9 +152,6 @@ def fit_network(
                 losses.append(float(step(*_batch(material, params, index, rng))))
                 bar.update()
             history.append(_check(name, epoch, float(np.mean(losses)), network, material))
-            if history[-1].validation_loss <= min(line.validation_loss for line in history):
-                best = model.get_weights()
-    model.set_weights(best)
     return model, history
 
 

@@ -37,9 +37,13 @@ class AttentionPooling(layers.Layer):
 
 
 def _block(x: Any, filters: int, stride: int, name: str) -> Any:
-    """3x3 convolution, batch normalisation, rectifier."""
+    """3x3 convolution, batch normalisation, rectifier.
+
+    Statistics of some 50 batches: of 20, they left log-loss on validation images .003 and .001
+    higher in two trainings, and the last epoch was not the best.
+    """
     x = layers.Conv2D(filters, 3, stride, padding="same", use_bias=False, name=name)(x)
-    x = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
+    x = layers.BatchNormalization(momentum=0.98, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 

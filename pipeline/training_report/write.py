@@ -55,8 +55,8 @@ def _training(artifacts: Path) -> str:
     return page.section(
         "Training of the network",
         "Each line is one fit: one for each fold, judged on images it did not see, and 'final' on "
-        "all training images. The weights of the epoch of least validation loss are kept; a line "
-        "that rises again at its end would mean learning by heart.",
+        "all training images. The weights of the last epoch are kept; a line that rises again at "
+        "its end would mean learning by heart.",
         f'<div class="charts">{"".join(charts)}</div>',
     )
 
