@@ -63,7 +63,7 @@ lint: $(STAMP)
 venv: $(STAMP)
 
 # The stamp is written last: an install that broke off is begun again.
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml $(wildcard pipeline/native/*.[ch])
 	@python="$(PYTHON)"; \
 	if [ -z "$$python" ]; then \
 		for name in $(CANDIDATES); do \

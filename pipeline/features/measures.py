@@ -10,9 +10,18 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from pipeline.features.planes import HORIZONTAL, SCALE, VERTICAL, Plane
+from pipeline.features.planes import HORIZONTAL, MARGIN, SCALE, VERTICAL
 from pipeline.features.pyramid import REBLUR_SIGMA, Level, Pyramid
-from pipeline.features.tiles import Tiles
+from pipeline.features.tiles import (
+    FAR,
+    MIXED,
+    SLOPES,
+    SOBEL_ACROSS,
+    SOBEL_DOWN,
+    STRAIGHT_PEAKS,
+    STRAIGHT_SIZES,
+    Tiles,
+)
 
 _FAINT = 0.05  # share of the floor left in numerators: a tile without signal reads as smooth
 
@@ -52,11 +61,9 @@ def laplacian_variance(pyramid: Pyramid, number: int) -> Tiles:
 def laplacian_maximum(pyramid: Pyramid, number: int) -> Tiles:
     """Largest absolute Laplacian over the largest horizontal or vertical difference."""
     level = pyramid.levels[number]
-    steepest = np.maximum(level.tiling.peak(level.horizontal), level.tiling.peak(level.vertical))
+    across, down, laplacian = level.sums(STRAIGHT_PEAKS)
     floor = 4 * np.sqrt(level.rounding)
-    return np.asarray(
-        np.log((level.tiling.peak(level.laplacian) + _FAINT * floor) / (steepest + floor))
-    )
+    return np.asarray(np.log((laplacian + _FAINT * floor) / (np.maximum(across, down) + floor)))
 
 
 def laplacian_gradient(pyramid: Pyramid, number: int) -> Tiles:
@@ -68,10 +75,9 @@ def laplacian_gradient(pyramid: Pyramid, number: int) -> Tiles:
 def modified_laplacian(pyramid: Pyramid, number: int) -> Tiles:
     """Sum of absolute second differences over that of first differences [LAP2]."""
     level = pyramid.levels[number]
-    bend = level.tiling.magnitude(level.bent[0]) + level.tiling.magnitude(level.bent[1])
-    slope = level.tiling.magnitude(level.horizontal) + level.tiling.magnitude(level.vertical)
+    across, down, bent_across, bent_down = level.sums(STRAIGHT_SIZES)
     share = 2 / np.pi  # squared mean over mean square of a normal variable
-    upper, lower = np.square(bend), np.square(slope)
+    upper, lower = np.square(bent_across + bent_down), np.square(across + down)
     return _ratio(pyramid, level, upper, 24 * share, lower, 8 * share) / 2
 
 
@@ -84,16 +90,7 @@ def diagonal_laplacian(pyramid: Pyramid, number: int) -> Tiles:
 
 def _sobel(level: Level) -> Tiles:
     """Energy of the Sobel gradient, scaled so that a ramp reads as in central differences."""
-    energy = np.zeros(level.tiling.grid.count)
-    for plane, along in ((level.horizontal, (1, 0)), (level.vertical, (0, 1))):
-        height, width = plane.shape[0] - 2 * along[0], plane.shape[1] - 2 * along[1]
-        # (1, 2, 1) is (1, 1) twice.
-        pairs = level.scratch.add(
-            plane[: height + along[0], : width + along[1]], plane[along[0] :, along[1] :], "first"
-        )
-        sums = level.scratch.add(pairs[:height, :width], pairs[along[0] :, along[1] :])
-        energy += level.tiling.energy(sums) / 16
-    return energy
+    return (level.sums(SOBEL_ACROSS)[0] + level.sums(SOBEL_DOWN)[0]) / 16
 
 
 def tenengrad(pyramid: Pyramid, number: int) -> Tiles:
@@ -105,9 +102,7 @@ def tenengrad(pyramid: Pyramid, number: int) -> Tiles:
 def brenner(pyramid: Pyramid, number: int) -> Tiles:
     """Squared differences at two pixels [MIS2] over those at four."""
     level = pyramid.levels[number]
-    wide = np.zeros(level.tiling.grid.count)
-    for step in (HORIZONTAL, VERTICAL):
-        wide += level.tiling.energy(level.scratch.difference(level.plane, step, reach=2))
+    wide = level.sums(FAR).sum(axis=0)
     return _ratio(pyramid, level, level.gradient, 4, wide, 4)
 
 
@@ -131,7 +126,7 @@ def spectral_slope(pyramid: Pyramid, number: int) -> Tiles:
 def reblur(pyramid: Pyramid, number: int) -> Tiles:
     """Gradient energy over that after one more blur: little is lost where blur was."""
     level = pyramid.levels[number]
-    again = level.tiling.energy(level.reblurred[0]) + level.tiling.energy(level.reblurred[1])
+    again = level.tiling.sums(level.reblurred, SLOPES).sum(axis=0)
     return _ratio(pyramid, level, level.gradient, 4, again, _REBLURRED_GAIN)
 
 
@@ -156,8 +151,7 @@ def coherence(pyramid: Pyramid, number: int) -> Tiles:
     """Coherence of the structure tensor, 0 (no direction) to 1 (one direction)."""
     level = pyramid.levels[number]
     across, down = level.straight_slopes
-    both = level.scratch.add(level.horizontal, level.vertical)
-    mixed = (level.tiling.energy(both) - across - down) / 2
+    mixed = (level.sums(MIXED)[0] - across - down) / 2
     spread = np.sqrt(np.square(across - down) + 4 * np.square(mixed))
     return np.asarray(spread / (across + down + 4 * level.rounding))
 
@@ -168,13 +162,19 @@ def edge_width(pyramid: Pyramid, number: int) -> Tiles:
     The ratio of an edge's gradient before and after a known blur tells the edge's own.
     """
     level = pyramid.levels[number]
-    across = _edge_widths(level, level.horizontal, level.reblurred[0])
-    return np.asarray(np.maximum(across, _edge_widths(level, level.vertical, level.reblurred[1])))
+    widths = [_edge_widths(level, step) for step in (HORIZONTAL, VERTICAL)]
+    return np.asarray(np.maximum(*widths))
 
 
-def _edge_widths(level: Level, before: Plane, after: Plane) -> Tiles:
+def _edge_widths(level: Level, step: tuple[int, int]) -> Tiles:
     floor = 2 * np.sqrt(level.rounding)
-    places = level.tiling.highest(after)
-    ratios = np.abs(before[places].astype(np.float64)) / (after[places] + floor * SCALE)
-    gain = np.maximum(np.square(ratios) - 1, 0.01)  # an edge wider than ten pixels is no edge
+    rows, columns = level.tiling.steepest(level.reblurred, step)
+    ahead = rows + MARGIN + step[0], columns + MARGIN + step[1]
+    behind = rows + MARGIN - step[0], columns + MARGIN - step[1]
+    before, after = (
+        np.abs(plane[ahead].astype(np.float64) - plane[behind])
+        for plane in (level.plane, level.reblurred)
+    )
+    gain = np.square(before / (after + floor * SCALE)) - 1
+    gain = np.maximum(gain, 0.01)  # an edge wider than ten pixels is no edge
     return np.asarray(np.log(REBLUR_SIGMA / np.sqrt(gain)))

@@ -8,9 +8,23 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.features.planes import FALLING, HORIZONTAL, RISING, SCALE, VERTICAL, Plane, Scratch
+from pipeline.features.planes import SCALE, Plane, Scratch
 from pipeline.features.spectrum import common_spectrum
-from pipeline.features.tiles import Grid, Tiles, Tiling, lowest_tenth
+from pipeline.features.tiles import (
+    CALM,
+    DIAGONAL,
+    HAAR_COLUMNS,
+    HAAR_ROWS,
+    STRAIGHT,
+    Grid,
+    Kind,
+    Tiles,
+    Tiling,
+    lowest_tenth,
+)
+from pipeline.features.tiling_compiled import CompiledTiling
+from pipeline.features.tiling_opencv import OpenCvTiling
+from pipeline.native import library
 
 SMALLEST = 16  # pixels; a smaller level is extended by its own mirror image
 ROUNDING = 1 / 12  # variance of rounding to whole grey levels: no energy below it means anything
@@ -29,81 +43,68 @@ def _extended(plane: Plane) -> Plane:
     return np.asarray(extended, dtype=np.int16)
 
 
-class Level:
-    """One level: planes, and energies (mean squares in each tile), each made when first asked for.
+def tiling_over(grid: Grid, scratch: Scratch) -> Tiling:
+    """The fastest way that there is to sum over the tiles of `grid`."""
+    compiled = library()
+    return OpenCvTiling(grid, scratch) if compiled is None else CompiledTiling(grid, compiled)
 
-    Energies are in squared grey levels and still hold noise.
+
+class Level:
+    """One level: its plane, and sums over its tiles, each made when first asked for.
+
+    Energies (mean squares) are in squared grey levels and still hold noise.
     """
 
-    def __init__(self, plane: Plane, number: int, tiling: Tiling) -> None:
+    def __init__(self, plane: Plane, number: int, tiling: Tiling, scratch: Scratch) -> None:
         self.plane = _extended(plane)
         self.number = number
         self.tiling = tiling
-        self.scratch = tiling.scratch
+        self.scratch = scratch
         self.rounding = ROUNDING / 4**number
 
-    def _name(self, name: str) -> str:
-        return f"{name}{self.number}"  # two small levels may have one shape
+    def sums(self, kind: Kind) -> Tiles:
+        """Of each of the kind's differences and tile, shape (kind.count, tiles)."""
+        return self.tiling.sums(self.plane, kind)
 
     @cached_property
-    def horizontal(self) -> Plane:
-        """g(x + 1) - g(x - 1)."""
-        return self.scratch.difference(self.plane, HORIZONTAL, self._name("horizontal"))
+    def _straight(self) -> Tiles:
+        return self.sums(STRAIGHT)
 
     @cached_property
-    def vertical(self) -> Plane:
-        """g(y + 1) - g(y - 1)."""
-        return self.scratch.difference(self.plane, VERTICAL, self._name("vertical"))
+    def _diagonal(self) -> Tiles:
+        return self.sums(DIAGONAL)
 
-    @cached_property
-    def bent(self) -> tuple[Plane, Plane]:
-        """Horizontal and vertical second differences."""
-        across = self.scratch.curvature(self.plane, HORIZONTAL, self._name("across"))
-        return across, self.scratch.curvature(self.plane, VERTICAL, self._name("down"))
+    @property
+    def straight_slopes(self) -> Tiles:
+        """Energies of the central differences along 0 and 90 degrees, (2, tiles)."""
+        return self._straight[:2]
 
-    @cached_property
-    def laplacian(self) -> Plane:
-        """Four-neighbour Laplacian."""
-        return self.scratch.add(*self.bent, self._name("laplacian"))
-
-    @cached_property
-    def straight_slopes(self) -> tuple[Tiles, Tiles]:
-        """Energies of the central differences along 0 and 90 degrees."""
-        return self.tiling.energy(self.horizontal), self.tiling.energy(self.vertical)
-
-    @cached_property
+    @property
     def slopes(self) -> Tiles:
         """Energies of the central differences along 0, 90, 45 and 135 degrees, (4, tiles)."""
-        energies = list(self.straight_slopes)
-        for step in (FALLING, RISING):
-            energies.append(self.tiling.energy(self.scratch.difference(self.plane, step)))
-        return np.array(energies)
+        return np.concatenate([self._straight[:2], self._diagonal[:2]])
 
-    @cached_property
+    @property
     def bends(self) -> Tiles:
         """Energies of the second differences along 0, 90, 45 and 135 degrees, (4, tiles)."""
-        energies = [self.tiling.energy(plane) for plane in self.bent]
-        for step in (FALLING, RISING):
-            energies.append(self.tiling.energy(self.scratch.curvature(self.plane, step)))
-        return np.array(energies)
+        return np.concatenate([self._straight[2:4], self._diagonal[2:]])
 
-    @cached_property
+    @property
     def gradient(self) -> Tiles:
         """Energy of the gradient: horizontal plus vertical."""
-        return self.straight_slopes[0] + self.straight_slopes[1]
+        return np.asarray(self._straight[0] + self._straight[1])
 
-    @cached_property
+    @property
     def laplacian_energy(self) -> Tiles:
-        """Energy of the Laplacian."""
-        return self.tiling.energy(self.laplacian)
+        """Energy of the four-neighbour Laplacian."""
+        return self._straight[4]
 
     @cached_property
-    def reblurred(self) -> tuple[Plane, Plane]:
-        """Sizes of the central differences of this level, blurred once more by a Gaussian."""
-        again = self.scratch.take("blurred", self.plane.shape)
+    def reblurred(self) -> Plane:
+        """The plane, blurred once more by a Gaussian."""
+        again = self.scratch.take(f"reblurred{self.number}", self.plane.shape)
         cv2.GaussianBlur(self.plane, (5, 5), REBLUR_SIGMA, dst=again)
-        across = self.scratch.distance(again, HORIZONTAL, self._name("reblurred across"))
-        return across, self.scratch.distance(again, VERTICAL, self._name("reblurred down"))
+        return again
 
     @cached_property
     def common_spectrum(self) -> npt.NDArray[np.float32]:
@@ -113,17 +114,8 @@ class Level:
     @cached_property
     def haar(self) -> Tiles:
         """Energy of the three Haar detail bands: mean square that one halving takes away."""
-        even, odd = self.plane[0::2], self.plane[1::2]
-        total = self.scratch.add(even, odd, "ahead")
-        height, width = total.shape[0], total.shape[1] // 2
-        columns = (
-            self.scratch.take("left", (height, width)),
-            self.scratch.take("right", (height, width)),
-        )
-        cv2.split(total.reshape(height, width, 2), columns)
         # Two of the bands share one plane: (a + b)^2 + (a - b)^2 = 2 (a^2 + b^2).
-        first = self.tiling.energy(self.scratch.subtract(even, odd)) / 4
-        return first + self.tiling.energy(self.scratch.subtract(*columns)) / 16
+        return self.sums(HAAR_ROWS)[0] / 4 + self.sums(HAAR_COLUMNS)[0] / 16
 
 
 class Pyramid:
@@ -146,30 +138,25 @@ class Pyramid:
         self.image = image
         self.scratch = Scratch() if scratch is None else scratch
         self.scratch.begin(*image.shape)
-        self.tiling = Tiling(Grid.over(image.shape[0], image.shape[1], tiles), self.scratch)
+        self.tiling = tiling_over(Grid.over(image.shape[0], image.shape[1], tiles), self.scratch)
         plane = self.scratch.take("image", image.shape)
         np.copyto(plane, image)
         plane *= SCALE
-        self.levels = [Level(plane, 0, self.tiling)]
+        self.levels = [Level(plane, 0, self.tiling, self.scratch)]
         for number in range(1, levels + 1):
             last = self.levels[-1].plane
             half = self.scratch.take(f"level{number}", (last.shape[0] // 2, last.shape[1] // 2))
             cv2.resize(last, half.shape[::-1], dst=half, interpolation=cv2.INTER_AREA)
-            self.levels.append(Level(half, number, self.tiling))
+            self.levels.append(Level(half, number, self.tiling, self.scratch))
 
     @cached_property
     def noise(self) -> float:
         """Standard deviation of the noise, grey levels: that of the calmest tiles.
 
         Immerkaer, "Fast noise variance estimation", CVIU 64 (1996): the mean answer of a mask that
-        is blind to edges and planes.
+        is blind to edges and planes; on every other row, which will do.
         """
-        across = self.levels[0].bent[0]
-        # Every other row will do.
-        above, middle, below = across[:-2:2], across[1:-1:2], across[2::2]
-        rise = self.scratch.subtract(below, middle, "ahead")
-        mask = self.scratch.subtract(rise, self.scratch.subtract(middle, above, "behind"))
-        deviations = self.tiling.magnitude(mask) * np.sqrt(np.pi / 2) / 6
+        deviations = self.levels[0].sums(CALM)[0] * np.sqrt(np.pi / 2) / 6
         return min(lowest_tenth(deviations), LARGEST_NOISE)
 
     def noise_variance(self, level: int) -> float:

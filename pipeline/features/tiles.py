@@ -1,20 +1,21 @@
-"""A grid of tiles over one pyramid level, and what is summed or sought in each tile."""
+"""A grid of tiles over one pyramid level, and the kinds of sums over each tile."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise, repeat
+from itertools import pairwise
+from typing import Protocol
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.features.planes import SCALE, Plane, Scratch
+from pipeline.features.planes import MARGIN, SCALE, Plane
 
 Tiles = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
+SQUARES, SIZES, PEAKS = "squares", "sizes", "peaks"  # mean square, mean size, largest size
 
 
 @dataclass(frozen=True)
@@ -37,92 +38,102 @@ class Grid:
 
     def cut(self, plane: Plane) -> list[Plane]:
         """The tiles of `plane` as views, row by row."""
-        return [plane[place] for place in _layout(self, *plane.shape).places]
+        return [plane[place] for place in layout(self, *plane.shape).places]
 
 
 @dataclass(frozen=True)
-class Tiling:
-    """What is summed or sought in the tiles of a grid over planes of `scratch`."""
+class Kind:
+    """Differences of a plane whose squares, sizes or peaks are wanted of each tile.
 
-    grid: Grid
-    scratch: Scratch
+    Attributes
+    ----------
+    number : int
+        Place in the table of `pipeline/native/tiles.c`.
+    count : int
+        Of differences.
+    statistic : str
+        SQUARES, SIZES or PEAKS.
+    less : tuple of int
+        Rows and columns that the differences lose.
+    step : tuple of int
+        Rows and columns of the plane for each of theirs.
+    """
 
-    def _norms(self, plane: Plane, kind: int) -> tuple[Tiles, Tiles]:
-        """OpenCV's norm of every tile, and the tiles' areas."""
-        layout = _layout(self.grid, *plane.shape)
-        tiles = self.scratch.cut(plane, layout.places)
-        return np.array(list(map(cv2.norm, tiles, repeat(kind))), dtype=np.float64), layout.areas
+    number: int
+    count: int
+    statistic: str = SQUARES
+    less: tuple[int, int] = (2 * MARGIN, 2 * MARGIN)
+    step: tuple[int, int] = (1, 1)
 
-    def energy(self, plane: Plane) -> Tiles:
-        """Mean square of every tile in squared grey levels, shape (rows * columns,)."""
-        sums, areas = self._norms(plane, cv2.NORM_L2SQR)
-        return sums / (areas * SCALE**2)
+    def layout(self, grid: Grid, plane: Plane) -> Layout:
+        """Where tiles lie in the differences of `plane`."""
+        extents = zip(plane.shape, self.less, self.step, strict=True)
+        return layout(grid, *((extent - less) // step for extent, less, step in extents))
 
-    def magnitude(self, plane: Plane) -> Tiles:
-        """Mean absolute value of every tile in grey levels."""
-        sums, areas = self._norms(plane, cv2.NORM_L1)
-        return sums / (areas * SCALE)
+    def in_grey_levels(self, sums: npt.NDArray[np.integer] | Tiles, areas: Tiles) -> Tiles:
+        """Means (peaks as they are), (count, tiles), of sums in units of `SCALE`."""
+        if self.statistic == PEAKS:
+            return np.asarray(sums / SCALE)
+        return np.asarray(sums / (areas * (SCALE**2 if self.statistic == SQUARES else SCALE)))
 
-    def peak(self, plane: Plane) -> Tiles:
-        """Largest absolute value of every tile in grey levels."""
-        return self._norms(plane, cv2.NORM_INF)[0] / SCALE
 
-    def highest(self, plane: Plane) -> tuple[Indices, Indices]:
-        """Row and column of every tile's largest value, the first of them row by row."""
-        layout = _layout(self.grid, *plane.shape)
-        by_row = np.maximum.reduceat(plane, layout.left, axis=1)  # (height, columns)
-        largest = np.maximum.reduceat(by_row, layout.top, axis=0)
-        numbers = np.arange(plane.shape[0], dtype=np.int32)[:, None]
-        reached = np.where(by_row == largest[layout.row_of], numbers, np.int32(plane.shape[0]))
-        rows = np.minimum.reduceat(reached, layout.top, axis=0).ravel()
-        candidates = layout.columns_of  # (tiles, widest)
-        found = plane[rows[:, None], candidates].argmax(axis=1)
-        return rows, candidates[np.arange(len(rows)), found]
+STRAIGHT = Kind(0, 5)  # central differences across and down, second ones, their sum (Laplacian)
+DIAGONAL = Kind(1, 4)  # central differences falling and rising, second ones
+SLOPES = Kind(2, 2)  # central differences across and down
+MIXED = Kind(3, 1)  # the sum of both
+FAR = Kind(4, 2)  # differences at four pixels, across and down
+STRAIGHT_SIZES = Kind(5, 4, SIZES)  # central differences across and down, second ones
+STRAIGHT_PEAKS = Kind(6, 3, PEAKS)  # central differences across and down, Laplacian
+SOBEL_ACROSS = Kind(7, 1, less=(2 * MARGIN + 2, 2 * MARGIN))
+SOBEL_DOWN = Kind(8, 1, less=(2 * MARGIN, 2 * MARGIN + 2))
+HAAR_ROWS = Kind(9, 1, less=(0, 0), step=(2, 1))  # even rows less odd rows
+HAAR_COLUMNS = Kind(10, 1, less=(0, 0), step=(2, 2))  # the same of columns, in sums of two rows
+CALM = Kind(11, 1, SIZES, less=(2 * MARGIN + 2, 2 * MARGIN), step=(2, 1))  # Immerkaer's mask
+
+
+class Tiling(Protocol):
+    """What is summed or sought in the tiles of a grid; all ways to do so answer alike."""
+
+    def sums(self, plane: Plane, kind: Kind) -> Tiles:
+        """Of each difference and tile, grey levels or their squares, shape (count, tiles)."""
+
+    def steepest(self, plane: Plane, step: tuple[int, int]) -> tuple[Indices, Indices]:
+        """Row and column in each tile of the largest central difference along `step`.
+
+        Counted without the margin; of equal ones the first, row by row.
+        """
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """Where the tiles of a plane lie: parts of whole pixels, as even as can be.
 
     Attributes
     ----------
     places : tuple of (slice, slice), row by row
     areas : ndarray, shape (tiles,)
-    top, left : ndarray
-        First rows and first columns of the grid's rows and columns.
-    row_of : ndarray, shape (height,)
-        Row of the grid in which a row of pixels lies.
-    columns_of : ndarray, shape (tiles, widest)
-        Columns of pixels of every tile; a narrow tile has its last one twice.
+    rows, columns : ndarray of int32
+        Where the grid's rows and columns begin, and where the last one ends.
     """
 
     places: tuple[tuple[slice, slice], ...]
     areas: Tiles
-    top: Indices
-    left: Indices
-    row_of: Indices
-    columns_of: Indices
+    rows: npt.NDArray[np.int32]
+    columns: npt.NDArray[np.int32]
 
 
 @lru_cache(maxsize=256)
-def _layout(grid: Grid, height: int, width: int) -> _Layout:
-    rows = np.array([height * row // grid.rows for row in range(grid.rows + 1)])
-    columns = np.array([width * column // grid.columns for column in range(grid.columns + 1)])
+def layout(grid: Grid, height: int, width: int) -> Layout:
+    """The tiles of `grid` over a plane."""
+    rows = np.array([height * row // grid.rows for row in range(grid.rows + 1)], np.int32)
+    columns = np.array([width * at // grid.columns for at in range(grid.columns + 1)], np.int32)
     places = tuple(
         (slice(top, bottom), slice(left, right))
         for top, bottom in pairwise(rows.tolist())
         for left, right in pairwise(columns.tolist())
     )
-    tall, wide = np.diff(rows), np.diff(columns)
-    inside = np.minimum(columns[:-1, None] + np.arange(wide.max()), columns[1:, None] - 1)
-    return _Layout(
-        places,
-        np.outer(tall, wide).ravel().astype(np.float64),
-        rows[:-1],
-        columns[:-1],
-        np.repeat(np.arange(grid.rows), tall),
-        np.tile(inside, (grid.rows, 1)),
-    )
+    areas = np.outer(np.diff(rows), np.diff(columns)).ravel().astype(np.float64)
+    return Layout(places, areas, rows, columns)
 
 
 def lowest_tenth(values: Tiles | npt.NDArray[np.float32] | Sequence[float]) -> float:

@@ -1,0 +1,38 @@
+"""Find what the installation compiled, if it did."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from functools import lru_cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+SWITCH = "BLUR_NATIVE"  # "0" leaves the compiled code alone
+
+_POINTER, _STRIDE, _INT = ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int32
+_FUNCTIONS = {
+    "blur_area_average": [_POINTER, _STRIDE, *[_INT] * 5, _POINTER],
+    "blur_tile_sums": [_INT, _POINTER, _STRIDE, _POINTER, _INT, _POINTER, _INT, _POINTER],
+    "blur_steepest": [_POINTER, _STRIDE, _STRIDE, _POINTER, _INT, _POINTER, _INT, _POINTER],
+}
+
+
+@lru_cache(maxsize=1)
+def library() -> ctypes.CDLL | None:
+    """The compiled functions, typed; None where there are none.
+
+    Calls let other threads of Python run meanwhile.
+    """
+    if os.environ.get(SWITCH) == "0":
+        return None
+    for suffix in EXTENSION_SUFFIXES:
+        path = Path(__file__).with_name(f"kernels{suffix}")
+        try:
+            found = ctypes.CDLL(str(path))
+            for name, types in _FUNCTIONS.items():
+                getattr(found, name).argtypes = types
+        except (OSError, AttributeError):  # not there, for another machine, or of another version
+            continue
+        return found
+    return None
