@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from conftest import write_photo
 
+from pipeline.serving.picture import Picture
 from pipeline.serving.verdict import Verdict
 
 
@@ -34,6 +36,9 @@ class FakeJudge:
         probability = 1 / (1 + math.exp(min(50.0, -logit)))
         kind = "motion" if "motion" in path else "defocus"
         return Verdict(path, True, probability, kind, logit, variance, *size)
+
+    def judge_all(self, pictures: Sequence[Picture]) -> list[Verdict]:
+        return [self.judge(one.working, one.path, one.size) for one in pictures]
 
 
 def album(folder: Path, number: int = 6) -> list[Path]:

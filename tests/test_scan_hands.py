@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from pipeline.scan.batches import Work
 from pipeline.scan.hands import Hands, Process
 from pipeline.scan.judging import Judged
 from pipeline.serving.detector import BlurDetector
+from pipeline.serving.picture import Picture
 from pipeline.serving.verdict import Verdict
 
 
@@ -66,30 +67,30 @@ def test_processes_answer_as_threads_do(
     asked: list[str] = []
     judged = Process.judge
 
-    def noted(self: Process, path: str) -> list[Judged]:
-        asked.append(path)
-        return judged(self, path)
+    def noted(self: Process, paths: Sequence[str]) -> list[Judged]:
+        asked.extend(paths)
+        return judged(self, paths)
 
     monkeypatch.setattr(hands, "MANY", 2)
     monkeypatch.setattr(Process, "judge", noted)
     # Here it waits at first, so that the process is ready before all is done.
     there = threading.Event()
-    ready, at_once = Process.ready, judge.judge
+    ready, at_once = Process.ready, judge.judge_all
 
     def told(self: Process) -> bool:
         found = ready(self)
         there.set()
         return found
 
-    def slowly(*given: object) -> Verdict:
+    def slowly(pictures: Sequence[Picture]) -> list[Verdict]:
         assert there.wait(60)
         time.sleep(0.1)
-        return at_once(*given)  # type: ignore[arg-type]
+        return at_once(pictures)
 
     monkeypatch.setattr(Process, "ready", told)
 
     alone = verdicts(tmp_path, judge, 1)
-    monkeypatch.setattr(judge, "judge", slowly)
+    monkeypatch.setattr(judge, "judge_all", slowly)
     helped = verdicts(tmp_path, judge, 2, model)
     assert helped == alone
     assert asked and len(set(asked)) == len(asked)
@@ -108,9 +109,9 @@ def test_a_process_that_dies_is_replaced(tmp_path: Path, judge: BlurDetector, wo
     helper = Process(work)
     try:
         assert helper.ready()
-        (before,) = helper.judge(first)
+        (before,) = helper.judge([first])
         os.kill(helper.process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-        (after,) = helper.judge(second)
+        (after,) = helper.judge([second])
     finally:
         helper.close()
     assert before.verdict.error is None and before.verdict.path == first
@@ -123,7 +124,7 @@ def test_a_photo_that_kills_twice_is_one_line(
     (photo,) = album(tmp_path, 1)
     assert process.ready()
     monkeypatch.setattr(process, "_ask", lambda request: None)
-    (judged,) = process.judge(str(photo))
+    (judged,) = process.judge([str(photo)])
     assert judged.verdict.error is not None and "died" in judged.verdict.error
 
 
@@ -147,9 +148,9 @@ def test_whoever_stops_listening_leaves_no_process(
 
 
 def test_without_work_all_is_judged_here() -> None:
-    alone = Hands(lambda path: [Judged(Verdict.failed(path, "seen"))], 2, None)
+    alone = Hands(lambda paths: [Judged(Verdict.failed(paths[0], "seen"))], 2, None)
     for _ in range(hands.MANY + 1):
         alone.asked()
     assert processes() == []
-    assert alone.judge("a")[0].verdict.error == "seen"
+    assert alone.judge(["a"])[0].verdict.error == "seen"
     alone.close()

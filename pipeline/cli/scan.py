@@ -53,10 +53,10 @@ def _check_backend(asked: dict[str, Any]) -> None:
 
 def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int:
     """Scan and act; the exit code."""
-    from pipeline.actions import ActionOptions, act
+    from pipeline.actions import ActionOptions
     from pipeline.scan.backends import engine
-    from pipeline.scan.engine import ScanOptions
     from pipeline.scan.inputs import find, named
+    from pipeline.scan.options import ScanOptions
     from pipeline.scan.output import Output
     from pipeline.scan.run import Wanted, run
     from pipeline.serving.detector import BlurDetector
@@ -68,19 +68,21 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
         raise click.UsageError("--dry-run goes with --move, --copy, --link or --tag")
     _check_backend(asked)
     limits = {name: asked[name] for name in ("threshold", "max_false_alarms")}
-    threshold = BlurDetector(asked["model"], **limits).threshold
-    judge = BlurDetector(asked["model"], threshold=0.0)  # kinds of sharp photos too, to be kept
+    detector = BlurDetector(asked["model"], **limits)
+    judge = detector.at(0.0)  # kinds of sharp photos too, to be kept
 
     names = list(named(inputs, sys.stdin.buffer))
     roots = [Path(name.path) for name in names if not name.problem]
     if acts:
+        from pipeline.actions import act
+
         act([], roots, ActionOptions(action.move, action.copy, action.link, action.tag, True))
     files = list(find(names))
     frames = None if action.dry_run else action.copy
     settings = ScanOptions(
         asked["workers"], asked["cache"], asked["report"] is not None, asked["every"], frames, _say
     )
-    wanted = Wanted(threshold, asked["sort"], asked["report"], asked["force"], acts)
+    wanted = Wanted(detector.threshold, asked["sort"], asked["report"], asked["force"], acts)
     fields, result.tally.exposed = (WITH_EXPOSURE, {}) if asked["exposure"] else (FIELDS, None)
     output = Output(asked["style"], asked["output"], asked["force"], fields)
     with engine(asked["scheduler"], asked["model"], judge.fingerprint) as judges:

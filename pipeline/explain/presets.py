@@ -16,7 +16,7 @@ from pipeline.explain.gradcam import grad_cam
 from pipeline.images.opened import Opened, Source
 from pipeline.presets.examples import small, whole
 from pipeline.presets.trained import Trained
-from pipeline.serving.detector import laplacian_variance
+from pipeline.serving.laplacian import laplacian_variance
 from pipeline.serving.verdict import Verdict
 
 LONG_SIDE = 768  # of the pictures shown; a preset sees its own size

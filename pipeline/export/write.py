@@ -10,10 +10,12 @@ from pipeline.config import BlurError, Params, load_params, require
 from pipeline.export.graph import check_onnx
 from pipeline.export.network import network_onnx
 from pipeline.export.provenance import provenance
+from pipeline.export.rest import rest_onnx
 from pipeline.fusion.model import Model
 from pipeline.serving.folder import (
     MODEL,
     NETWORK,
+    REST,
     STACK,
     ModelFolder,
     read_folder,
@@ -43,7 +45,7 @@ def _check_target(target: Path, force: bool) -> None:
     if not names:
         return
     require(
-        names <= {MODEL, NETWORK, STACK} and MODEL in names,
+        names <= {MODEL, NETWORK, REST, STACK} and MODEL in names,
         f"{target}: holds other things than a model; name an empty or a new folder",
     )
     require(force, f"{target}: holds a model already; --force replaces it")
@@ -68,9 +70,11 @@ def gather(artifacts: Path, params: Params, params_file: Path) -> tuple[ModelFol
     from pipeline.networks.predict import Network  # TensorFlow takes seconds to import
 
     network = network_onnx(Network.load(artifacts / "cnn", params.cnn).model)
-    OnnxNetwork(network, NETWORK)  # whatever onnxruntime refuses is refused now
+    rest = rest_onnx(network)
+    for part in (None, rest):
+        OnnxNetwork(network, NETWORK, rest=part)  # whatever onnxruntime refuses is refused now
     features, side = params.features, params.image.long_side
-    return ModelFolder(network, model, features, side, rates, origin), warnings
+    return ModelFolder(network, model, features, side, rates, origin, rest), warnings
 
 
 def export_model(

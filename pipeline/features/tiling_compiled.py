@@ -40,7 +40,7 @@ class CompiledTiling:
         """Row and column in each tile."""
         place = layout(self.grid, *(extent - 2 * MARGIN for extent in plane.shape))
         found = np.empty((2, self.grid.count), np.int32)
-        self.compiled.blur_steepest(
+        failed = self.compiled.blur_steepest(
             plane.ctypes.data,
             plane.shape[1],
             step[0] * plane.shape[1] + step[1],
@@ -50,5 +50,7 @@ class CompiledTiling:
             self.grid.columns,
             found.ctypes.data,
         )
+        if failed:
+            raise MemoryError
         rows, columns = found.astype(np.intp)
         return rows, columns

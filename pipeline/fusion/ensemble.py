@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from pipeline.config.errors import BlurError
 
 Weights = npt.NDArray[np.float32]
 
-Layers = tuple[tuple[Weights, Weights], ...]
+Layers = tuple[tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]], ...]
 Built = TypeVar("Built")
 
 
@@ -24,6 +25,11 @@ def tower(layers: Layers, values: npt.NDArray[np.float64]) -> npt.NDArray[np.flo
         values = np.maximum(values @ kernel + bias, 0)
     kernel, bias = layers[-1]
     return np.asarray((values @ kernel + bias)[:, 0])
+
+
+def doubles(layers: Layers) -> Layers:
+    """`layers` in double precision."""
+    return tuple((kernel.astype(np.float64), bias.astype(np.float64)) for kernel, bias in layers)
 
 
 def from_weights(path: Path, build: Callable[[dict[str, Weights]], Built]) -> Built:
@@ -53,9 +59,14 @@ class Member:
     layers: Layers
     gain: float
 
+    @cached_property
+    def _doubles(self) -> Layers:
+        """Layers in double precision; numpy would convert them for every image."""
+        return doubles(self.layers)
+
     def logit(self, inputs: Weights, base: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Logit, shape (n,), of `inputs` (n, d) and `base` (n,)."""
-        logit = tower(self.layers, inputs.astype(np.float64))
+        logit = tower(self._doubles, inputs.astype(np.float64))
         return np.asarray(logit + self.gain * np.asarray(base, np.float64))
 
 

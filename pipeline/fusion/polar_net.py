@@ -8,12 +8,13 @@ Cohen and Welling, "Group equivariant convolutional networks", ICML 2016, for th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.fusion.ensemble import Layers, Weights, from_weights, tower
+from pipeline.fusion.ensemble import Layers, Weights, doubles, from_weights, tower
 
 REACH = 2  # neighbours on either side that a circular layer sees
 CIRCULAR, DENSE = "circular", "dense"
@@ -23,8 +24,9 @@ Floats = npt.NDArray[np.float64]
 
 def neighbours(values: Floats) -> Floats:
     """Each angle's values beside those of its neighbours: (n, a, c) to (n, a, c (1 + 2 REACH))."""
-    turned = [np.roll(values, -step, axis=1) for step in range(-REACH, REACH + 1)]
-    return np.concatenate(turned, axis=2)
+    angles, steps = np.arange(values.shape[1])[:, None], np.arange(-REACH, REACH + 1)
+    turned = values[:, (angles + steps) % values.shape[1]]  # (n, a, 1 + 2 REACH, c)
+    return turned.reshape(*values.shape[:2], turned.shape[2] * turned.shape[3])
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,18 @@ class PolarMember:
     circular: Layers
     dense: Layers
 
+    @cached_property
+    def _doubles(self) -> tuple[Layers, Layers]:
+        return doubles(self.circular), doubles(self.dense)
+
     def logit(self, spectra: npt.NDArray[np.floating]) -> Floats:
         """Logit, shape (n,), of polar spectra (n, a, c)."""
         values = np.asarray(spectra, np.float64)
-        for kernel, bias in self.circular:
+        circular, dense = self._doubles
+        for kernel, bias in circular:
             values = np.maximum(neighbours(values) @ kernel + bias, 0)
         values = np.concatenate([values.mean(axis=1), values.max(axis=1)], axis=1)
-        return tower(self.dense, values)
+        return tower(dense, values)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from pathlib import Path
 SWITCH = "BLUR_NATIVE"  # "0" leaves the compiled code alone
 
 _POINTER, _STRIDE, _INT = ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int32
+_IMAGE, _FLOAT = [_POINTER, _INT, _INT], ctypes.c_float
 _FUNCTIONS = {
     "blur_area_average": [_POINTER, _STRIDE, *[_INT] * 5, _POINTER],
+    "blur_local_spectrum": [*_IMAGE, _POINTER, _POINTER, _INT, _FLOAT, _FLOAT, _POINTER],
     "blur_tile_sums": [_INT, _POINTER, _STRIDE, _POINTER, _INT, _POINTER, _INT, _POINTER],
     "blur_steepest": [_POINTER, _STRIDE, _STRIDE, _POINTER, _INT, _POINTER, _INT, _POINTER],
 }

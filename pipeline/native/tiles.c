@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STRIP = 64, ROWS = 16 }; /* 16 squares of a Laplacian, at most 16320, fit 32 bits */
+enum { STRIP = 256, ROWS = 16 }; /* 16 squares of a Laplacian, at most 16320, fit 32 bits */
 
 /* Sums (or maxima) of each column of a block of at most ROWS x STRIP pixels. */
 typedef uint32_t Columns[STRIP];
@@ -20,10 +20,11 @@ typedef void (*Block)(const int16_t *first, ptrdiff_t stride, int rows, int coun
         for (int y = 0; y < rows; y++) {                                                         \
             const int16_t *here = first + y * stride;                                            \
             const int16_t *above = here - stride, *below = here + stride;                        \
+            const int16_t *higher = above - stride, *lower = below + stride;                     \
             for (int x = 0; x < count; x++) {                                                    \
                 __VA_ARGS__                                                                      \
             }                                                                                    \
-            (void)above, (void)below;                                                            \
+            (void)above, (void)below, (void)higher, (void)lower;                                 \
         }                                                                                        \
     }
 #define ADD_SQUARE(PLACE, VALUE) sums[PLACE][x] += (uint32_t)((VALUE) * (VALUE))
@@ -68,7 +69,7 @@ BLOCK(mixed, {
 })
 
 BLOCK(far, {
-    int across = here[x + 2] - here[x - 2], down = below[x + stride] - above[x - stride];
+    int across = here[x + 2] - here[x - 2], down = lower[x] - higher[x];
     ADD_SQUARE(0, across);
     ADD_SQUARE(1, down);
 })
@@ -131,12 +132,26 @@ static const struct {
     {haar_columns, 1, 0, 0, 2, 2, 0}, {immerkaer, 1, 2, 2, 2, 1, 0},
 };
 
-static void combine(uint64_t *into, uint64_t value, int maximum)
+WIDE static void add(uint64_t *restrict into, const uint32_t *restrict sums, int count)
 {
-    if (!maximum)
-        *into += value;
-    else if (value > *into)
-        *into = value;
+    for (int x = 0; x < count; x++)
+        into[x] += sums[x];
+}
+
+WIDE static void raise(uint64_t *restrict into, const uint32_t *restrict peaks, int count)
+{
+    for (int x = 0; x < count; x++)
+        into[x] = into[x] > peaks[x] ? into[x] : peaks[x];
+}
+
+WIDE static uint64_t total(const uint64_t *line, int count, int maximum)
+{
+    uint64_t sum = 0, most = 0;
+    for (int x = 0; x < count; x++) {
+        sum += line[x];
+        most = most > line[x] ? most : line[x];
+    }
+    return maximum ? most : sum;
 }
 
 /* Sums of `kind` over tiles between `rows` (down + 1) and `columns` (across + 1), counted from the
@@ -152,7 +167,6 @@ EXPORTED int blur_tile_sums(int kind, const int16_t *plane, ptrdiff_t stride, co
     Columns sums[5];
     if (line == NULL)
         return 1;
-    memset(found, 0, sizeof *found * (size_t)(count * down * across));
     for (int row = 0; row < down; row++) {
         memset(line, 0, sizeof *line * (size_t)count * (size_t)width);
         for (int y = rows[row]; y < rows[row + 1]; y += ROWS) {
@@ -162,48 +176,15 @@ EXPORTED int blur_tile_sums(int kind, const int16_t *plane, ptrdiff_t stride, co
                 memset(sums, 0, sizeof *sums * (size_t)count);
                 block(inner + y * line_step + left * step, line_step, tall, strip, sums);
                 for (int place = 0; place < count; place++)
-                    for (int x = 0; x < strip; x++)
-                        combine(line + place * width + left + x, sums[place][x], maximum);
+                    (maximum ? raise : add)(line + place * width + left, sums[place], strip);
             }
         }
         for (int place = 0; place < count; place++)
             for (int column = 0; column < across; column++)
-                for (int x = columns[column]; x < columns[column + 1]; x++)
-                    combine(found + (place * down + row) * across + column,
-                            line[place * width + x], maximum);
+                found[(place * down + row) * across + column] =
+                    total(line + place * width + columns[column],
+                          columns[column + 1] - columns[column], maximum);
     }
     free(line);
     return 0;
-}
-
-WIDE static int largest(const int16_t *line, int from, int to, ptrdiff_t reach)
-{
-    int most = -1;
-    for (int x = from; x < to; x++) {
-        int size = abs(line[x + reach] - line[x - reach]);
-        most = size > most ? size : most;
-    }
-    return most;
-}
-
-/* Where each tile's steepest slope lies, the first row by row, counted from a margin of 2: `found`
-   (2, down, across), rows and columns. `reach` is 1 for slopes across, the stride for those down. */
-EXPORTED void blur_steepest(const int16_t *plane, ptrdiff_t stride, ptrdiff_t reach,
-                            const int32_t *rows, int down, const int32_t *columns, int across,
-                            int32_t *found)
-{
-    for (int row = 0; row < down; row++)
-        for (int column = 0; column < across; column++, found++) {
-            int from = columns[column], to = columns[column + 1], best = -1, place = rows[row];
-            const int16_t *line = plane + 2 * stride + 2;
-            for (int y = rows[row]; y < rows[row + 1]; y++) {
-                int size = largest(line + y * stride, from, to, reach);
-                if (size > best)
-                    best = size, place = y;
-            }
-            line += place * stride;
-            while (from < to - 1 && abs(line[from + reach] - line[from - reach]) != best)
-                from++;
-            found[0] = place, found[down * across] = from;
-        }
 }

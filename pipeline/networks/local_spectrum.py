@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 from keras import layers, ops
+
+from pipeline.networks.cosines import FLOOR, GAIN, OFFSET, SIDE, STRIDE, cosine_basis
 
 
 @keras.saving.register_keras_serializable("blur_fusion")
@@ -20,8 +20,8 @@ class LogMagnitude(layers.Layer):
     """Logarithm of the size of each response: contrast becomes an offset, ratios differences."""
 
     def call(self, inputs: Any) -> Any:
-        """Floor at 1/8 of a grey level, about what 8-bit rounding leaves."""
-        return ops.log(ops.abs(inputs) + 0.125)
+        """Floor at about what 8-bit rounding leaves."""
+        return ops.log(ops.abs(inputs) + FLOOR)
 
 
 @keras.saving.register_keras_serializable("blur_fusion")
@@ -80,22 +80,6 @@ class _CosinePatterns(keras.initializers.Initializer):
         return ops.convert_to_tensor(cosine_basis(shape[0], shape[-1]), dtype=dtype)
 
 
-def cosine_basis(side: int, count: int) -> npt.NDArray[np.float32]:
-    """The `count` lowest patterns of a two-dimensional DCT but the constant one.
-
-    Returns
-    -------
-    ndarray of float32, shape (side, side, 1, count)
-        Orthonormal convolution kernels.
-    """
-    place = np.arange(side) + 0.5
-    waves = np.stack([np.cos(np.pi * f * place / side) for f in range(side)])
-    waves /= np.linalg.norm(waves, axis=1, keepdims=True)
-    pairs = sorted(np.ndindex(side, side), key=lambda p: (p[0] ** 2 + p[1] ** 2, p))[1 : count + 1]
-    kernels = np.stack([np.outer(waves[row], waves[column]) for row, column in pairs], axis=-1)
-    return kernels[:, :, None, :].astype(np.float32)
-
-
 def local_spectrum(image: Any, count: int, name: str) -> Any:
     """Logarithms of a DCT of overlapping 8x8 blocks, four pixels apart, scaled to about -1..3.
 
@@ -104,8 +88,8 @@ def local_spectrum(image: Any, count: int, name: str) -> Any:
     """
     blocks = Blocks(
         count,
-        8,
-        4,
+        SIDE,
+        STRIDE,
         padding="same",
         use_bias=False,
         trainable=False,
@@ -113,4 +97,4 @@ def local_spectrum(image: Any, count: int, name: str) -> Any:
         name=f"{name}_blocks",
     )(image)
     logarithm = LogMagnitude(name=f"{name}_log")(blocks)
-    return layers.Rescaling(0.6, offset=-0.3, name=f"{name}_rescale")(logarithm)
+    return layers.Rescaling(GAIN, offset=OFFSET, name=f"{name}_rescale")(logarithm)

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from pipeline.scan.engine import ScanOptions, scan
+from pipeline.scan.engine import scan
 from pipeline.scan.inputs import Found
 from pipeline.scan.judging import Judge, Judged
+from pipeline.scan.options import ScanOptions
 from pipeline.serving.detector import SHIPPED
 
 Engine = Callable[[Iterable[Found], Judge, ScanOptions], Generator[list[Judged], None, None]]

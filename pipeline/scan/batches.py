@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.config.errors import BlurError, require
-from pipeline.scan.judging import Judge, Judged, judge_file
+from pipeline.scan.judging import Judge, Judged, judge_files
 from pipeline.serving.verdict import Verdict
 
 
@@ -59,6 +59,11 @@ class Request:
     video: bool = False
     known: Verdict | None = None
 
+    @property
+    def photo(self) -> bool:
+        """Whether a photo is to be judged."""
+        return not self.video and self.known is None
+
 
 @dataclass(frozen=True, slots=True)
 class Lost:
@@ -94,6 +99,11 @@ def detector_for(work: Work) -> Judge:
         return _LOADED[key]
 
 
+def lend(work: Work, judge: Judge) -> None:
+    """Let processes that are forked from this one judge with its detector."""
+    _LOADED[work.model, work.fingerprint] = judge
+
+
 def problem_of(work: Work) -> str | None:
     """Why this process cannot do `work`, in one line; None where it can."""
     try:
@@ -103,19 +113,17 @@ def problem_of(work: Work) -> str | None:
     return None
 
 
-def _answer(judge: Judge, work: Work, request: Request) -> list[Judged]:
+def _other(judge: Judge, work: Work, request: Request) -> list[Judged]:
+    """The answer to what is no photo to judge."""
     if request.known is not None:
         from pipeline.report.thumbnails import file_thumbnail
 
         verdict = request.known
         size = (verdict.width, verdict.height) if verdict.width and verdict.height else None
         return [Judged(verdict, file_thumbnail(request.place, size))]
-    if request.video:
-        from pipeline.scan.video import judge_video
+    from pipeline.scan.video import judge_video
 
-        answer = judge_video(judge, request.place, work.every, work.thumbnails)
-    else:
-        answer = [judge_file(judge, request.place, work.thumbnails)]
+    answer = judge_video(judge, request.place, work.every, work.thumbnails)
     return [_renamed(judged, request) for judged in answer]
 
 
@@ -126,9 +134,14 @@ def _renamed(judged: Judged, request: Request) -> Judged:
 
 
 def judge_batch(work: Work, requests: Sequence[Request]) -> list[list[Judged]] | Lost:
-    """Judge files one after the other; an answer for each, or none at all."""
+    """Judge files; an answer for each, or none at all."""
     try:
         judge = detector_for(work)
-        return [_answer(judge, work, request) for request in requests]
+        photos = [request.place for request in requests if request.photo]
+        judged = iter(judge_files(judge, photos, work.thumbnails))
+        return [
+            [_renamed(next(judged), request)] if request.photo else _other(judge, work, request)
+            for request in requests
+        ]
     except Exception as error:  # this worker's trouble, not the photos'; another may have none
         return Lost(f"the worker cannot judge it ({' '.join(str(error).split())})")

@@ -1,13 +1,16 @@
 """Who judges: threads of this process at once, then processes, which share no lock of Python's.
 
-Two threads of one process wait for each other's Python a fifth of the time. Processes take a
-second to start, so photos are judged here meanwhile, and few photos start none.
+Two threads of one process wait for each other's Python a fifth of the time. Where a process may be
+forked it is there at once. Elsewhere it takes a second to start, so photos are judged here
+meanwhile. Few photos start none.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -23,22 +26,33 @@ MANY = 48  # photos from which processes are worth their start
 _DIED = "the process that judged it died, twice; is it damaged, or memory short?"
 
 
+def alone() -> bool:
+    """Whether forking copies no lock that another thread holds; only Linux tells."""
+    try:
+        return sys.platform == "linux" and len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return False
+
+
 def _serve(pipe: Connection, work: Work) -> None:
     """Judge what comes through `pipe` until it is closed."""
     import signal
+
+    import cv2
 
     from pipeline.config.heap import keep_heap
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it lets us finish
     keep_heap()
+    cv2.setNumThreads(1)
     pipe.send(problem_of(work))
     with suppress(EOFError, OSError):
         while True:
-            pipe.send(judge_batch(work, [pipe.recv()]))
+            pipe.send(judge_batch(work, pipe.recv()))
 
 
 class Process:
-    """Another process with a detector of its own; judges one photo at a time.
+    """Another process with a detector of its own; judges a few photos at a time.
 
     Parameters
     ----------
@@ -48,10 +62,11 @@ class Process:
 
     def __init__(self, work: Work) -> None:
         self._work = work
+        self._dead = False
         self._start()
 
     def _start(self) -> None:
-        context = get_context("spawn")  # forking would copy locks that our threads hold
+        context: Any = get_context("fork" if alone() else "spawn")
         self._pipe, other = context.Pipe()
         self.process: Any = context.Process(target=_serve, args=(other, self._work), daemon=True)
         self.process.start()
@@ -64,30 +79,29 @@ class Process:
         except (EOFError, OSError):
             return False
 
-    def _ask(self, request: Request) -> list[Judged] | None:
-        """Its answer; None where it died."""
+    def _ask(self, paths: Sequence[str]) -> list[Judged] | None:
+        """Its answers; None where it died."""
         try:
-            self._pipe.send(request)
-            answer = self._pipe.recv()
+            self._pipe.send([Request(path, path) for path in paths])
+            answers = self._pipe.recv()
         except (EOFError, OSError):
+            self._dead = True
             return None
-        if isinstance(answer, Lost):
-            return [Judged(Verdict.failed(request.path, answer.reason))]
-        judged: list[Judged] = answer[0]
-        return judged
+        if isinstance(answers, Lost):
+            return [Judged(Verdict.failed(path, answers.reason)) for path in paths]
+        return [judged for answer in answers for judged in answer]
 
-    def judge(self, path: str) -> list[Judged]:
-        """Have a photo judged; one at which it dies is tried once more."""
-        request = Request(path, path)
-        for _ in range(2):
-            answer = self._ask(request)
-            if answer is not None:
-                return answer
+    def _alone(self, path: str) -> Judged:
+        if self._dead:
             self.close()
             self._start()
-            if not self.ready():
-                break
-        return [Judged(Verdict.failed(path, _DIED))]
+            self._dead = not self.ready()
+        answers = None if self._dead else self._ask([path])
+        return answers[0] if answers else Judged(Verdict.failed(path, _DIED))
+
+    def judge(self, paths: Sequence[str]) -> list[Judged]:
+        """Have photos judged; if it dies at them, they are tried once more, each alone."""
+        return self._ask(paths) or [self._alone(path) for path in paths]
 
     def end(self) -> None:
         """Stop it; who waits for its answer gets none."""
@@ -106,15 +120,21 @@ class Hands:
     Parameters
     ----------
     here : callable
-        Judges a path in this process.
+        Judges paths in this process.
     threads : int
         Threads that call :meth:`judge`.
     work : Work, optional
         What processes load; without it all is judged in this one.
+    many : bool
+        Whether there are many photos, so far as is known.
     """
 
     def __init__(
-        self, here: Callable[[str], list[Judged]], threads: int, work: Work | None
+        self,
+        here: Callable[[Sequence[str]], list[Judged]],
+        threads: int,
+        work: Work | None,
+        many: bool = False,
     ) -> None:
         self._here, self._work = here, work
         self._free: Queue[Process | None] = Queue()  # None stands for this process
@@ -126,11 +146,13 @@ class Hands:
         self._starter: threading.Thread | None = None
         self._closing = threading.Event()
         self._asked = 0
+        if many and alone():
+            self._take_on()
 
     def asked(self) -> None:
         """Count a photo; at the `MANY`-th, start processes."""
         self._asked += 1
-        if self._asked == MANY and self._wanted:
+        if self._asked == MANY and self._wanted and not self._processes:
             # Beside the main thread, which Ctrl-C may stop at any place.
             self._starter = threading.Thread(target=self._take_on, name="hands", daemon=True)
             self._starter.start()
@@ -152,11 +174,11 @@ class Hands:
                 return self._ready.get_nowait()
         return hand
 
-    def judge(self, path: str) -> list[Judged]:
-        """Judge a photo with whatever is free; called by several threads."""
+    def judge(self, paths: Sequence[str]) -> list[Judged]:
+        """Judge photos with whatever is free; called by several threads."""
         hand = self._free.get()
         try:
-            return self._here(path) if hand is None else hand.judge(path)
+            return self._here(paths) if hand is None else hand.judge(paths)
         finally:
             self._free.put(self._next(hand))
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any
 
 from pipeline.scan.backends import Engine
-from pipeline.scan.engine import ScanOptions, scan
+from pipeline.scan.engine import scan
 from pipeline.scan.formats import Tally
 from pipeline.scan.inputs import Found
 from pipeline.scan.judging import Judge, Judged, settled
+from pipeline.scan.options import ScanOptions
 from pipeline.scan.output import Output, in_order
 from pipeline.serving.verdict import Verdict
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,14 @@ class Result:
 
 
 def _bar(total: int) -> tqdm[Any]:
-    """Rate and time left on stderr, silent where that is no terminal."""
+    """Rate and time left on stderr."""
+    from tqdm import tqdm
+
     return tqdm(
         total=total,
         desc="scan",
         unit="photo",
         file=sys.stderr,
-        disable=not sys.stderr.isatty(),
         dynamic_ncols=True,
         smoothing=0.05,
     )
@@ -82,18 +85,20 @@ def _feed(
     answers: Generator[list[Judged], None, None], total: int, use: Callable[[Judged], None]
 ) -> bool:
     """Hand over all answers; whether the scan was interrupted."""
-    bar = _bar(total)
+    bar = _bar(total) if sys.stderr.isatty() else None
     try:
         for batch in answers:
-            with bar.external_write_mode(file=sys.stdout):
+            with bar.external_write_mode(file=sys.stdout) if bar else nullcontext():
                 for judged in batch:
                     use(judged)
-            bar.update()
+            if bar:
+                bar.update()
     except KeyboardInterrupt:
         return True
     finally:
         answers.close()
-        bar.close()
+        if bar:
+            bar.close()
     return False
 
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from pipeline.config.errors import BlurError, require
 from pipeline.images.opened import open_working
-from pipeline.scan.judging import Judge, Judged, judge_pixels
+from pipeline.scan.judging import Judge, Judged, judge_picture
+from pipeline.serving.picture import Picture
 from pipeline.serving.verdict import Verdict
 
 Pixels = npt.NDArray[np.uint8]
@@ -68,8 +69,8 @@ def _write(frame: _Frame, path: str, folder: Path) -> None:
 def _look(judge: Judge, frame: _Frame, path: str, thumbnails: bool) -> Judged:
     rgb = np.ascontiguousarray(frame.pixels[:, :, ::-1])
     opened = open_working(rgb, judge.long_side)
-    size = opened.width, opened.height
-    return judge_pixels(judge, opened.pixels, f"{path}#t={frame.time:.3f}", size, thumbnails)
+    name, size = f"{path}#t={frame.time:.3f}", (opened.width, opened.height)
+    return judge_picture(judge, Picture(opened.pixels, name, size), thumbnails)
 
 
 def _score(judged: Judged) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ import numpy.typing as npt
 
 from pipeline import __version__
 from pipeline.config.errors import BlurError, require
-from pipeline.fusion.predict import Detector
+from pipeline.fusion.predict import Detector, Scores
 from pipeline.images.opened import open_working
 from pipeline.serving.exposure import exposure
-from pipeline.serving.folder import MODEL, ModelFolder, read_folder
+from pipeline.serving.folder import MODEL, NETWORK, ModelFolder, read_folder
+from pipeline.serving.laplacian import laplacian_variance
 from pipeline.serving.network import OnnxNetwork
+from pipeline.serving.picture import Picture
 from pipeline.serving.verdict import Verdict
 
 SHIPPED = Path(__file__).parent / "model"
@@ -30,23 +33,13 @@ Pixels = npt.NDArray[np.uint8]
 Source = str | Path | npt.NDArray[np.generic]
 
 
-def laplacian_variance(image: Pixels) -> float:
-    """Variance of the four-neighbour Laplacian of a grey image, squared grey levels.
-
-    As `cv2.Laplacian(image, cv2.CV_64F).var()`; its values are whole, so 16 bits hold them.
-    """
-    edges = cv2.Laplacian(image, cv2.CV_16S)
-    # Ten times as fast as cv2.meanStdDev.
-    mean = float(cv2.sumElems(edges)[0]) / edges.size
-    return float(cv2.norm(edges, cv2.NORM_L2SQR)) / edges.size - mean**2
-
-
 def _open_model(model: Path | str | None) -> tuple[ModelFolder, OnnxNetwork, str]:
     folder = SHIPPED if model is None else Path(model)
     if model is None and not (folder / MODEL).is_file():
         raise BlurError("this installation of blur holds no model; name one's folder (--model)")
     contents, digest = read_folder(folder)
-    return contents, OnnxNetwork(contents.network, str(folder / "cnn.onnx")), digest
+    network = OnnxNetwork(contents.network, str(folder / NETWORK), rest=contents.rest)
+    return contents, network, digest
 
 
 def _choice(
@@ -81,7 +74,6 @@ class BlurDetector:
     Attributes
     ----------
     threshold : float
-        Probability from which a photo counts as blurred.
     long_side : int
         Of the working images that :meth:`judge` takes, in pixels.
     fingerprint : str
@@ -105,40 +97,53 @@ class BlurDetector:
     ) -> None:
         require(threads >= 1, f"threads: {threads} is below 1")
         contents, self._network, digest = _open_model(model)
-        self.threshold = _choice(contents, threshold, max_false_alarms)
         self.long_side = contents.long_side
         self.provenance: dict[str, Any] = contents.provenance
         self.threads = threads
-        key = f"{digest} {self.threshold!r} {__version__}"
+        self._contents, self._digest = contents, digest
+        self._set(_choice(contents, threshold, max_false_alarms))
+
+    def _set(self, threshold: float) -> None:
+        self.threshold = threshold
+        key = f"{self._digest} {threshold!r} {__version__}"
         self.fingerprint = hashlib.sha256(key.encode()).hexdigest()
-        thresholds = {**contents.model.thresholds, "fused": self.threshold}
-        judge = dataclasses.replace(contents.model, thresholds=thresholds)
-        self._detector = Detector(self._network, judge, contents.features)
+        model = self._contents.model
+        judge = dataclasses.replace(model, thresholds={**model.thresholds, "fused": threshold})
+        self._detector = Detector(self._network, judge, self._contents.features)
+
+    def at(self, threshold: float) -> BlurDetector:
+        """The same detector with another threshold; nothing is loaded again."""
+        other = copy.copy(self)
+        other._set(_choice(self._contents, threshold, None))
+        return other
 
     def judge(self, working: Pixels, path: str, size: tuple[int, int]) -> Verdict:
         """Judge a working image at hand.
 
         Parameters
         ----------
-        working : ndarray of uint8, shape (h, w)
-            Grey, from `open_working` with this detector's `long_side`.
-        path : str
-            For the verdict.
-        size : tuple of int
-            Width and height of the photo it was made from, in pixels.
+        working, path, size
+            See `pipeline.serving.picture.Picture`.
         """
-        scores = self._detector.predict([working])
+        return self.judge_all([Picture(working, path, size)])[0]
+
+    def judge_all(self, pictures: Sequence[Picture]) -> list[Verdict]:
+        """Judge a few working images at hand, on this thread; each as if it were alone."""
+        scores = self._detector.each([picture.working for picture in pictures])
+        return [self._said(*pair) for pair in zip(pictures, scores, strict=True)]
+
+    def _said(self, picture: Picture, scores: Scores) -> Verdict:
         probability = float(scores.fused[0])
         return Verdict(
-            path=path,
+            path=picture.path,
             blurred=probability >= self.threshold,
             probability=probability,
             kind=scores.kind[0],
             logit=float(scores.logit[0]),
-            laplacian_variance=laplacian_variance(working),
-            width=size[0],
-            height=size[1],
-            exposure=exposure(working),
+            laplacian_variance=laplacian_variance(picture.working),
+            width=picture.size[0],
+            height=picture.size[1],
+            exposure=exposure(picture.working),
         )
 
     def blur_map(self, working: Pixels) -> tuple[npt.NDArray[np.float32], ...]:
@@ -146,7 +151,7 @@ class BlurDetector:
         return self._network.maps(working)
 
     def _verdict(self, source: Source, path: str) -> Verdict:
-        """Open and judge; a photo that cannot be read is a failed verdict, nothing more."""
+        """Open and judge; what cannot be read is a failed verdict."""
         try:
             opened = open_working(source, self.long_side)
             return self.judge(opened.pixels, path, (opened.width, opened.height))

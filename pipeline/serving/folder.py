@@ -1,7 +1,7 @@
-"""The model folder: cnn.onnx, stack.json and model.json. Nothing in it is ever unpickled.
+"""The model folder: ONNX, stack.json and model.json. Nothing in it is ever unpickled.
 
-model.json holds everything else that a verdict needs, the checksums of the other two files, and
-the provenance. It is written last, so that a folder is whole or is refused.
+model.json holds everything else that a verdict needs, the checksums of the other files, and the
+provenance. It is written last, so that a folder is whole or is refused.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipeline.serving.stack import stack_from_json, stack_json
 
 FORMAT = 3
 SYSTEM = "fusion"
-NETWORK, STACK, MODEL = "cnn.onnx", "stack.json", "model.json"
+NETWORK, REST, STACK, MODEL = "cnn.onnx", "cnn_rest.onnx", "stack.json", "model.json"
 ANEW = "export it anew with 'blur export'"
 
 Parsed = TypeVar("Parsed")
@@ -49,6 +49,8 @@ class ModelFolder:
         Thresholds of the fused judge by false-alarm rate.
     provenance : dict
         Params, digests of code and data, versions. JSON.
+    rest : bytes, optional
+        The network from its local spectra on; see `pipeline.serving.network`.
     """
 
     network: bytes
@@ -57,6 +59,7 @@ class ModelFolder:
     long_side: int
     rates: RateTable
     provenance: dict[str, Any]
+    rest: bytes | None = None
 
 
 def _sha256(content: bytes) -> str:
@@ -67,6 +70,8 @@ def write_folder(folder: Path, contents: ModelFolder) -> None:
     """Write `contents` into `folder`; the same contents give the same bytes."""
     model = contents.model
     files = {NETWORK: contents.network, STACK: stack_json(model.stack).encode()}
+    if contents.rest is not None:
+        files[REST] = contents.rest
     lines = {
         "format": FORMAT,
         "system": SYSTEM,
@@ -155,7 +160,9 @@ def read_folder(folder: Path) -> tuple[ModelFolder, str]:
         A file is missing, damaged, of another format, or takes other focus measures.
     """
     lines, digest = read_json(folder)
-    path, files = folder / MODEL, {name: _file(folder / name) for name in (NETWORK, STACK)}
+    path = folder / MODEL
+    named = _parsed(path, lambda: [REST] if REST in lines["files"] else [])
+    files = {name: _file(folder / name) for name in [NETWORK, STACK, *named]}
     expected = _parsed(path, lambda: {name: lines["files"][name] for name in files})
     for name, content in files.items():
         same = expected[name] == _sha256(content)
@@ -186,6 +193,7 @@ def read_folder(folder: Path) -> tuple[ModelFolder, str]:
             raise ValueError("long_side or provenance")
         rates = RateTable.from_json(lines["validation"])
         model = Model(stack, calibrations, thresholds)
-        return ModelFolder(files[NETWORK], model, params, side, rates, lines["provenance"])
+        network, rest, origin = files[NETWORK], files.get(REST), lines["provenance"]
+        return ModelFolder(network, model, params, side, rates, origin, rest)
 
     return _parsed(path, contents), digest
