@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from pipeline.features.planes import SCALE, Plane, Scratch
 from pipeline.features.tiles import Tiles, lowest_tenth
+from pipeline.native import library
 
 if TYPE_CHECKING:
     from pipeline.features.pyramid import Pyramid
@@ -42,7 +43,10 @@ def _half_plane() -> tuple[npt.NDArray[np.intp], ...]:
 _DOWN, _ACROSS = _half_plane()
 _PLANE = np.fft.fftfreq(SIDE)[_DOWN], np.fft.rfftfreq(SIDE)[_ACROSS]
 _RADIUS, _ANGLE = np.hypot(*_PLANE), np.arctan2(*_PLANE)  # radii ascend
-_PLACE, _OPPOSITE = _DOWN * SIDE + _ACROSS, -_DOWN % SIDE * SIDE + -_ACROSS % SIDE
+_PLACE, _OPPOSITE = (
+    np.asarray(places, np.int64)
+    for places in (_DOWN * SIDE + _ACROSS, -_DOWN % SIDE * SIDE + -_ACROSS % SIDE)
+)
 _HANNING = np.hanning(SIDE + 2)[1:-1]
 # Power by area, in squared grey levels; the half is that of `_powers`.
 _WINDOW = (np.outer(_HANNING, _HANNING) / np.square(_HANNING).sum() / SCALE / 2).astype(np.float32)
@@ -112,13 +116,27 @@ def _powers(tiles: Floats, scratch: Scratch) -> Floats:
     cv2.merge((tiles[:pairs].reshape(-1, SIDE), tiles[pairs:].reshape(-1, SIDE)), dst=shared)
     for start in range(0, len(shared), SIDE):
         cv2.dft(shared[start : start + SIDE], dst=shared[start : start + SIDE])
+    powers = scratch.floats("powers", (2 * pairs, len(_PLACE)))
+    compiled = library()
+    if compiled is None:
+        _take_apart(shared, powers, scratch)
+    else:
+        compiled.blur_powers(
+            *(shared.ctypes.data, pairs, SIDE * SIDE),
+            *(_PLACE.ctypes.data, _OPPOSITE.ctypes.data, len(_PLACE), powers.ctypes.data),
+        )
+    return powers
+
+
+def _take_apart(shared: Floats, powers: Floats, scratch: Scratch) -> None:
+    """From transforms `shared` by two tiles to the `powers` of each."""
+    pairs = len(powers) // 2
     found = shared.view(np.complex64).reshape(pairs, SIDE * SIDE)
     taken = scratch.floats("taken", (pairs, len(_PLACE), 2))
     parts = scratch.floats("parts", (4, pairs, len(_PLACE)))
     for place, half in ((_PLACE, parts[:2]), (_OPPOSITE, parts[2:])):
         np.take(found, place, axis=1, out=taken.view(np.complex64)[:, :, 0], mode="clip")
         cv2.split(taken, tuple(half))
-    powers = scratch.floats("powers", (2 * pairs, len(_PLACE)))
     real, imaginary, opposite_real, opposite_imaginary = parts
     np.add(real, opposite_real, out=powers[:pairs])
     np.subtract(real, opposite_real, out=powers[pairs:])
@@ -127,7 +145,6 @@ def _powers(tiles: Floats, scratch: Scratch) -> Floats:
     powers *= powers
     parts[:2] *= parts[:2]
     powers += parts[:2].reshape(powers.shape)
-    return powers
 
 
 def _medians(values: Floats) -> Floats:

@@ -15,6 +15,7 @@ _IMAGE, _FLOAT = [_POINTER, _INT, _INT], ctypes.c_float
 _FUNCTIONS = {
     "blur_area_average": [_POINTER, _STRIDE, *[_INT] * 5, _POINTER],
     "blur_local_spectrum": [*_IMAGE, _POINTER, _POINTER, _INT, _FLOAT, _FLOAT, _POINTER],
+    "blur_powers": [*_IMAGE, _POINTER, _POINTER, _INT, _POINTER],
     "blur_tile_sums": [_INT, _POINTER, _STRIDE, _POINTER, _INT, _POINTER, _INT, _POINTER],
     "blur_steepest": [_POINTER, _STRIDE, _STRIDE, _POINTER, _INT, _POINTER, _INT, _POINTER],
 }
