@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 from export_project import make_project, tiny_params
+from tiny_model import tiny_network
 
 from pipeline.config import BlurError, load_params
+from pipeline.export.rest import rest_onnx
 from pipeline.export.write import export_model
+from pipeline.native import library
 from pipeline.serving.detector import BlurDetector
-from pipeline.serving.folder import MODEL, NETWORK, STACK
+from pipeline.serving.folder import MODEL, NETWORK, REST, STACK
 from pipeline.serving.network import OnnxNetwork
 
 SIZES = [(1, 1), (5, 200), (31, 33), (32, 32), (63, 129), (97, 254), (131, 67), (192, 256)]
@@ -48,8 +51,28 @@ def test_onnx_answers_as_keras(project: Path, exported: Path) -> None:
     assert theirs.std(axis=0).min() > 0.01  # logits that differ, or nothing is compared
 
 
-def test_maps_explain_the_logit(exported: Path) -> None:
-    onnx = OnnxNetwork((exported / NETWORK).read_bytes(), NETWORK)
+def test_the_rest_answers_as_the_whole(exported: Path) -> None:
+    if library() is None:
+        pytest.skip("nothing was compiled here")
+    network, rest = ((exported / name).read_bytes() for name in (NETWORK, REST))
+    # What is given as the whole is no network: it is not even loaded.
+    whole, parts = OnnxNetwork(network, NETWORK), OnnxNetwork(b"", REST, rest=rest)
+    images = [noise(size, k) for k, size in enumerate(SIZES)]
+    images += [np.zeros((40, 50), np.uint8), np.full((50, 40), 255, np.uint8)]
+    assert np.abs(whole.logits(images) - parts.logits(images)).max() < 1e-4
+    for image in images:
+        for first, second in zip(whole.maps(image), parts.maps(image), strict=True):
+            assert np.abs(first - second).max() < 1e-3
+
+
+def test_another_network_has_no_rest() -> None:
+    assert rest_onnx(tiny_network()) is None
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_maps_explain_the_logit(exported: Path, whole: bool) -> None:
+    rest = None if whole else (exported / REST).read_bytes()
+    onnx = OnnxNetwork((exported / NETWORK).read_bytes(), NETWORK, rest=rest)
     for size in SIZES:
         image = noise(size)
         local, attention = onnx.maps(image)
@@ -82,7 +105,7 @@ def test_detector_answers_as_the_trained_one(project: Path, exported: Path) -> N
 def test_export_gives_the_same_bytes(project: Path, exported: Path, tmp_path: Path) -> None:
     export_model(tmp_path / "again", project / "artifacts", project / "params.yaml")
     names = sorted(path.name for path in exported.iterdir())
-    assert names == sorted((NETWORK, STACK, MODEL))
+    assert names == sorted((NETWORK, REST, STACK, MODEL))
     for name in names:
         assert (tmp_path / "again" / name).read_bytes() == (exported / name).read_bytes(), name
 

@@ -29,7 +29,7 @@ from pipeline.export.provenance import (
 )
 from pipeline.fusion.ensemble import Ensemble, Member
 from pipeline.serving.detector import SHIPPED, BlurDetector
-from pipeline.serving.folder import MODEL, NETWORK, STACK, write_folder
+from pipeline.serving.folder import MODEL, NETWORK, REST, STACK, write_folder
 
 LIMIT = 5_000_000  # bytes
 
@@ -48,7 +48,7 @@ def lock() -> dict[str, Any]:
 
 
 def test_packaged_model_is_small_and_whole(packaged: dict[str, Any]) -> None:
-    assert sorted(path.name for path in SHIPPED.iterdir()) == sorted((NETWORK, STACK, MODEL))
+    assert sorted(path.name for path in SHIPPED.iterdir()) == sorted((NETWORK, REST, STACK, MODEL))
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= LIMIT
     detector = BlurDetector()
     assert detector.provenance == packaged

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -13,8 +14,9 @@ import pytest
 from conftest import REPOSITORY, write_photo
 from fake_judge import FakeJudge, album
 
-from pipeline.scan import Found, Judged, ScanOptions, find, named, scan
+from pipeline.scan import Found, Judged, ScanOptions, desk, find, named, scan
 from pipeline.scan.judging import judge_file, settled
+from pipeline.serving.picture import Picture
 from pipeline.serving.verdict import Verdict
 
 
@@ -55,6 +57,44 @@ def test_a_bug_in_a_decoder_ends_no_scan(tmp_path: Path) -> None:
     (photo,) = album(tmp_path, 1)
     error = judge_file(Broken(), str(photo)).verdict.error
     assert error is not None and "KeyError" in error
+
+
+def test_damage_among_many_that_pass_together(tmp_path: Path) -> None:
+    """Whether a file is no photo or its judging fails: the others of its batch are judged."""
+
+    class Picky(FakeJudge):
+        def judge(self, working: np.ndarray, path: str, size: tuple[int, int]) -> Verdict:
+            if path.endswith("55.jpg"):
+                raise KeyError("surprise")
+            return super().judge(working, path, size)
+
+    photos = album(tmp_path, 60)
+    photos[50].write_bytes(b"no photo")
+    alone = [judge_file(Picky(), str(photo)).verdict for photo in photos]
+    for workers in (1, 3):
+        seen = run(tmp_path, Picky(), ScanOptions(workers=workers))
+        assert [judged.verdict for judged in seen] == alone
+    assert [k for k, verdict in enumerate(alone) if verdict.error] == [50, 55]
+
+
+def test_many_photos_pass_together(tmp_path: Path) -> None:
+    sizes = []
+
+    class Counting(FakeJudge):
+        def judge_all(self, pictures: Sequence[Picture]) -> list[Verdict]:
+            sizes.append(len(pictures))
+            return super().judge_all(pictures)
+
+    album(tmp_path, 160)
+    run(tmp_path, Counting(), ScanOptions(workers=1))
+    assert sizes[:4] == [1] * 4 and sizes[:-1] == sorted(sizes[:-1])
+    assert max(sizes) == desk.BATCH and sum(sizes) == 160
+    sizes.clear()
+    files = list(find(named([str(tmp_path)])))
+    for _ in scan(files, Counting(), ScanOptions(workers=2)):
+        pass
+    assert sorted(sizes)[-1] > 8 and sum(sizes) == 160
+    assert sizes[-4:] == [1] * 4  # no thread idles while another has many left
 
 
 def test_several_threads_work_at_once(tmp_path: Path) -> None:

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_model import tiny_contents, write_tiny_model
+from tiny_model import tiny_contents, tiny_network, write_tiny_model
 
 from pipeline.config import BlurError
 from pipeline.fusion.ensemble import Ensemble, Member
 from pipeline.fusion.model import Model, Stack
 from pipeline.fusion.threshold import choose_threshold
+from pipeline.native import library
 from pipeline.serving.detector import BlurDetector
-from pipeline.serving.folder import MODEL, NETWORK, STACK, read_folder, write_folder
+from pipeline.serving.folder import MODEL, NETWORK, REST, STACK, read_folder, write_folder
 from pipeline.serving.rates import RateTable
 
 
@@ -118,16 +119,32 @@ def test_awkward_float32_survive(tmp_path: Path, value: float) -> None:
     assert np.array_equal(read.model.stack.both.members[0].layers[0][0], kernel)
 
 
-@pytest.mark.parametrize("name", [NETWORK, STACK, MODEL])
+def with_rest(folder: Path) -> Path:
+    """A model folder that holds, as the rest of its network, that of another one."""
+    write_folder(folder, dataclasses.replace(tiny_contents(), rest=tiny_network()))
+    return folder
+
+
+def test_the_rest_is_read_back_or_absent(tmp_path: Path) -> None:
+    assert read_folder(with_rest(tmp_path / "m"))[0].rest == tiny_network()
+    assert read_folder(write_tiny_model(tmp_path / "n"))[0].rest is None
+
+
+@pytest.mark.skipif(library() is None, reason="nothing was compiled here")
+def test_a_rest_that_is_none_is_refused(tmp_path: Path) -> None:
+    assert "other inputs or outputs" in _refused(with_rest(tmp_path / "m"))
+
+
+@pytest.mark.parametrize("name", [NETWORK, REST, STACK, MODEL])
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
-    folder = write_tiny_model(tmp_path / "m")
+    folder = with_rest(tmp_path / "m")
     (folder / name).unlink()
     assert f"{name}: no such file" in _refused(folder)
 
 
-@pytest.mark.parametrize("name", [NETWORK, STACK])
+@pytest.mark.parametrize("name", [NETWORK, REST, STACK])
 def test_a_flipped_byte_is_found(tmp_path: Path, name: str) -> None:
-    folder = write_tiny_model(tmp_path / "m")
+    folder = with_rest(tmp_path / "m")
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)

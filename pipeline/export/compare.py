@@ -110,6 +110,11 @@ def _origin(ours: Path, theirs: Path) -> tuple[str, ...]:
     return tuple(sorted(n for n in first.keys() | second.keys() if first.get(n) != second.get(n)))
 
 
+def _different_files(ours: Path, theirs: Path) -> tuple[str, ...]:
+    first, second = ({p.name: p.read_bytes() for p in f.iterdir()} for f in (ours, theirs))
+    return tuple(sorted(n for n in first.keys() | second.keys() if first.get(n) != second.get(n)))
+
+
 def compare(
     ours: Path,
     theirs: Path,
@@ -142,9 +147,8 @@ def compare(
         count += 1
         if progress is not None:
             progress(1)
-    names = (NETWORK, STACK, MODEL)
     return Comparison(
-        tuple(n for n in names if (ours / n).read_bytes() != (theirs / n).read_bytes()),
+        _different_files(ours, theirs),
         _origin(ours, theirs),
         weight_difference(ours, theirs),
         count,

@@ -7,14 +7,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.scan.hands import MANY, Hands
+from pipeline.scan.hands import Hands
 from pipeline.scan.inputs import Found
 from pipeline.scan.judging import Judge, Judged
 from pipeline.scan.memory import Identity, Memory
 from pipeline.scan.options import ScanOptions
 from pipeline.serving.verdict import Verdict
 
-_BATCH = 12  # photos that one thread judges at a time, once there are many
+BATCH = 12  # photos that one thread judges at a time, once many are judged
+_GROWS = 6  # by one for so many answers, for the first shall come at once
 
 
 @dataclass(eq=False, slots=True)
@@ -70,23 +71,29 @@ def _video(judge: Judge, path: str, options: ScanOptions) -> list[Judged]:
 
 @dataclass
 class Desk:
-    """Hands out the files of a scan, and takes the answers back."""
+    """Hands out the files of a scan, `total` if that is known, and takes the answers back."""
 
     judge: Judge
     options: ScanOptions
     memory: Memory
     pool: ThreadPoolExecutor
     hands: Hands
+    total: int | None = None
     batch: _Batch = field(default_factory=_Batch)
-    photos: int = 0
+    taken: int = 0
+    answered: int = 0
 
     @property
     def together(self) -> int:
-        """Photos of a batch: few photos are shared out among the threads."""
-        return _BATCH if self.photos > MANY else 1
+        """Photos of a batch: the last ones are shared out among the threads."""
+        size = min(BATCH, 1 + self.answered // _GROWS)
+        if self.total is None:
+            return size
+        return max(1, min(size, (self.total - self.taken) // (2 * self.options.threads())))
 
     def take(self, found: Found) -> Waiting:
         """Look a file up, or have it judged."""
+        self.taken += 1
         if found.problem is not None:
             failed = [Judged(Verdict.failed(found.path, found.problem))]
             return Waiting(lambda: failed)
@@ -106,7 +113,6 @@ class Desk:
 
     def _photo(self, path: str, file: Identity | None) -> Waiting:
         self.hands.asked()
-        self.photos += 1
         waiting = Waiting(self.batch.add(path), file, self.batch)
         if len(self.batch.paths) >= self.together:
             self.send(self.batch)
@@ -123,5 +129,6 @@ class Desk:
         if isinstance(waiting.work, _Batch):
             self.send(waiting.work)
         answer = waiting.take()
+        self.answered += 1
         self.memory.put(waiting.file, answer[0].verdict if answer else None)
         return answer

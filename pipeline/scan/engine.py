@@ -68,11 +68,12 @@ def scan(
         if work is not None:
             lend(work, judge)
         # First of all, so that what is forked shares no open file.
-        hands = Hands(here, threads, work, isinstance(files, Sized) and len(files) >= MANY)
+        total = len(files) if isinstance(files, Sized) else None
+        hands = Hands(here, threads, work, total is not None and total >= MANY)
         stack.callback(hands.close)
         memory = Memory(options.cache, judge.fingerprint, options.warn, stack)
         pool = stack.enter_context(ThreadPoolExecutor(threads, "scan"))
-        desk = Desk(judge, options, memory, pool, hands)
+        desk = Desk(judge, options, memory, pool, hands, total)
         queue: deque[Waiting] = deque()
 
         def oldest() -> list[Judged]:
