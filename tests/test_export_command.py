@@ -138,7 +138,15 @@ def test_missing_onnx_names_the_extra(
 
 
 def test_folder_digests_are_dvcs(tmp_path: Path) -> None:
-    for name in ("b/x.py", "b.py", "b-c/y.py", "a/é.txt", "__pycache__/z.pyc", "b/old.pyc"):
+    for name in (
+        "b/x.py",
+        "b.py",
+        "b-c/y.py",
+        "a/é.txt",
+        "__pycache__/z.pyc",
+        "b/old.pyc",
+        "b/k.so",
+    ):
         path = tmp_path / "code" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name, encoding="utf-8")

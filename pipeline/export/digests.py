@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 _CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv"}
-_COMPILED = {".pyc", ".pyo"}
+_COMPILED = {".pyc", ".pyo", ".pyd", ".so"}
 
 
 def file_digest(path: Path, method: str) -> str:
