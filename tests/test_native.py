@@ -14,8 +14,9 @@ import pytest
 from conftest import REPOSITORY
 
 from pipeline.config import BlurError, load_params
-from pipeline.features import describe_twice, pyramid, spectrum, tiles
+from pipeline.features import describe_twice, powers, pyramid, tiles
 from pipeline.features.planes import HORIZONTAL, VERTICAL, Scratch
+from pipeline.features.tiles import KINDS
 from pipeline.features.tiling_compiled import CompiledTiling
 from pipeline.features.tiling_opencv import OpenCvTiling
 from pipeline.images import averaging
@@ -26,7 +27,6 @@ from pipeline.networks.cosines import FLOOR, GAIN, OFFSET, cosine_basis
 from pipeline.serving.spectra import local_spectra
 
 PARAMS = load_params(REPOSITORY / "params.yaml").features
-KINDS = [kind for kind in vars(tiles).values() if isinstance(kind, tiles.Kind)]
 
 
 @pytest.fixture
@@ -119,8 +119,9 @@ def test_sums_over_tiles_are_the_same(grid: tiles.Grid, compiled: ctypes.CDLL) -
             assert all((a == b).all() for a, b in zip(first, second, strict=True)), step
 
 
-def test_there_are_kinds() -> None:
-    assert sorted(kind.number for kind in KINDS) == list(range(12))
+def test_kinds_are_numbered_as_in_c() -> None:
+    named = [kind for kind in vars(tiles).values() if isinstance(kind, tiles.Kind)]
+    assert list(KINDS) == named and [kind.number for kind in KINDS] == list(range(12))
 
 
 def test_largest_sums_fit(compiled: ctypes.CDLL) -> None:
@@ -138,7 +139,7 @@ def test_features_are_the_same(compiled: ctypes.CDLL, monkeypatch: pytest.Monkey
     images = [pixels((300, 201)), soft, pixels((40, 500)), pixels((1, 1)), pixels((9, 17))]
     images.append(np.full((120, 90), 7, np.uint8))
     ours = [describe_twice(image, PARAMS) for image in images]
-    for module in (pyramid, spectrum):
+    for module in (pyramid, powers):
         monkeypatch.setattr(module, "library", lambda: None)
     for image, (measures, polar) in zip(images, ours, strict=True):
         others = describe_twice(image, PARAMS)

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.features.planes import Plane, Scratch, thread_scratch
+from pipeline.features.powers import SIDE
 from pipeline.features.pyramid import ROUNDING, Pyramid
-from pipeline.features.spectrum import FREQUENCIES, SIDE, common_spectrum
+from pipeline.features.spectrum import FREQUENCIES, common_spectrum
 from pipeline.images import middle
 
 ANGLES = 24  # over half a turn; the other half is the same

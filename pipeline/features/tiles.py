@@ -65,9 +65,9 @@ class Kind:
     less: tuple[int, int] = (2 * MARGIN, 2 * MARGIN)
     step: tuple[int, int] = (1, 1)
 
-    def layout(self, grid: Grid, plane: Plane) -> Layout:
-        """Where tiles lie in the differences of `plane`."""
-        extents = zip(plane.shape, self.less, self.step, strict=True)
+    def layout(self, grid: Grid, shape: tuple[int, int]) -> Layout:
+        """Where tiles lie in the differences of a plane of `shape` (h, w)."""
+        extents = zip(shape, self.less, self.step, strict=True)
         return layout(grid, *((extent - less) // step for extent, less, step in extents))
 
     def in_grey_levels(self, sums: npt.NDArray[np.integer] | Tiles, areas: Tiles) -> Tiles:
@@ -89,6 +89,11 @@ SOBEL_DOWN = Kind(8, 1, less=(2 * MARGIN, 2 * MARGIN + 2))
 HAAR_ROWS = Kind(9, 1, less=(0, 0), step=(2, 1))  # even rows less odd rows
 HAAR_COLUMNS = Kind(10, 1, less=(0, 0), step=(2, 2))  # the same of columns, in sums of two rows
 CALM = Kind(11, 1, SIZES, less=(2 * MARGIN + 2, 2 * MARGIN), step=(2, 1))  # Immerkaer's mask
+
+KINDS = (
+    *(STRAIGHT, DIAGONAL, SLOPES, MIXED, FAR, STRAIGHT_SIZES, STRAIGHT_PEAKS),
+    *(SOBEL_ACROSS, SOBEL_DOWN, HAAR_ROWS, HAAR_COLUMNS, CALM),
+)
 
 
 class Tiling(Protocol):

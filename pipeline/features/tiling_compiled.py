@@ -4,11 +4,38 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from pipeline.features.planes import MARGIN, Plane
-from pipeline.features.tiles import Grid, Indices, Kind, Tiles, layout
+from pipeline.features.tiles import KINDS, Grid, Indices, Kind, Layout, Tiles, layout
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What calls for planes of one shape share: a layout, and where its edges lie in memory."""
+
+    place: Layout
+    edges: tuple[int, int, int, int]  # rows and their number, columns and their number
+
+    @classmethod
+    def of(cls, place: Layout, grid: Grid) -> _Prepared:
+        rows, columns = place.rows.ctypes.data, place.columns.ctypes.data
+        return cls(place, (rows, grid.rows, columns, grid.columns))
+
+
+@lru_cache(maxsize=256)
+def _for_sums(kind: int, rows: int, columns: int, height: int, width: int) -> _Prepared:
+    """Hashing numbers takes less time than hashing what they stand for."""
+    grid = Grid(rows, columns)
+    return _Prepared.of(KINDS[kind].layout(grid, (height, width)), grid)
+
+
+@lru_cache(maxsize=64)
+def _for_slopes(rows: int, columns: int, height: int, width: int) -> _Prepared:
+    grid = Grid(rows, columns)
+    return _Prepared.of(layout(grid, height - 2 * MARGIN, width - 2 * MARGIN), grid)
 
 
 @dataclass(frozen=True)
@@ -20,35 +47,22 @@ class CompiledTiling:
 
     def sums(self, plane: Plane, kind: Kind) -> Tiles:
         """Of each difference and tile."""
-        place = kind.layout(self.grid, plane)
-        found = np.empty((kind.count, self.grid.count), np.uint64)
+        ready = _for_sums(kind.number, self.grid.rows, self.grid.columns, *plane.shape)
+        found = np.empty((kind.count, len(ready.place.areas)), np.uint64)
         failed = self.compiled.blur_tile_sums(
-            kind.number,
-            plane.ctypes.data,
-            plane.shape[1],
-            place.rows.ctypes.data,
-            self.grid.rows,
-            place.columns.ctypes.data,
-            self.grid.columns,
-            found.ctypes.data,
+            kind.number, plane.ctypes.data, plane.shape[1], *ready.edges, found.ctypes.data
         )
         if failed:
             raise MemoryError
-        return kind.in_grey_levels(found, place.areas)
+        return kind.in_grey_levels(found, ready.place.areas)
 
     def steepest(self, plane: Plane, step: tuple[int, int]) -> tuple[Indices, Indices]:
         """Row and column in each tile."""
-        place = layout(self.grid, *(extent - 2 * MARGIN for extent in plane.shape))
-        found = np.empty((2, self.grid.count), np.int32)
+        ready = _for_slopes(self.grid.rows, self.grid.columns, *plane.shape)
+        found = np.empty((2, len(ready.place.areas)), np.int32)
+        reach = step[0] * plane.shape[1] + step[1]
         failed = self.compiled.blur_steepest(
-            plane.ctypes.data,
-            plane.shape[1],
-            step[0] * plane.shape[1] + step[1],
-            place.rows.ctypes.data,
-            self.grid.rows,
-            place.columns.ctypes.data,
-            self.grid.columns,
-            found.ctypes.data,
+            plane.ctypes.data, plane.shape[1], reach, *ready.edges, found.ctypes.data
         )
         if failed:
             raise MemoryError

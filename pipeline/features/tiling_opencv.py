@@ -118,7 +118,7 @@ class OpenCvTiling:
 
     def sums(self, plane: Plane, kind: Kind) -> Tiles:
         """Of each difference and tile."""
-        place = kind.layout(self.grid, plane)
+        place = kind.layout(self.grid, (plane.shape[0], plane.shape[1]))
         norm = repeat(_NORMS[kind.statistic])
         found = np.array(
             [
