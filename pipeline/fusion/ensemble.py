@@ -64,9 +64,11 @@ class Member:
         """Layers in double precision; numpy would convert them for every image."""
         return doubles(self.layers)
 
-    def logit(self, inputs: Weights, base: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    def logit(
+        self, inputs: npt.NDArray[np.floating], base: npt.NDArray[np.floating]
+    ) -> npt.NDArray[np.float64]:
         """Logit, shape (n,), of `inputs` (n, d) and `base` (n,)."""
-        logit = tower(self._doubles, inputs.astype(np.float64))
+        logit = tower(self._doubles, np.asarray(inputs, np.float64))
         return np.asarray(logit + self.gain * np.asarray(base, np.float64))
 
 
@@ -78,7 +80,8 @@ class Ensemble:
 
     def logit(self, inputs: Weights, base: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Mean logit, shape (n,)."""
-        logits = [member.logit(inputs, base) for member in self.members]
+        values = inputs.astype(np.float64)
+        logits = [member.logit(values, base) for member in self.members]
         return np.asarray(np.mean(logits, axis=0), dtype=np.float64)
 
     def save(self, path: Path) -> None:

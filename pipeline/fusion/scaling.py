@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -36,9 +37,14 @@ class Standardiser:
         scale = np.where(scale > 1e-6, scale, 1.0)
         return cls(tuple(centre.tolist()), tuple(scale.tolist()), clip)
 
+    @cached_property
+    def _arrays(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        return np.array(self.centre), np.array(self.scale)
+
     def apply(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Standardise, shape (n, d)."""
         width = np.asarray(values).shape[1]
         require(width == len(self.centre), f"fuse: {width} inputs, trained on {len(self.centre)}")
-        standard = (np.asarray(values, np.float64) - self.centre) / self.scale
+        centre, scale = self._arrays
+        standard = (np.asarray(values, np.float64) - centre) / scale
         return np.clip(standard, -self.clip, self.clip).astype(np.float32)
