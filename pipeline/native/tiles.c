@@ -138,7 +138,7 @@ WIDE static void add(uint64_t *restrict into, const uint32_t *restrict sums, int
         into[x] += sums[x];
 }
 
-WIDE static void raise(uint64_t *restrict into, const uint32_t *restrict peaks, int count)
+WIDE static void lift(uint64_t *restrict into, const uint32_t *restrict peaks, int count)
 {
     for (int x = 0; x < count; x++)
         into[x] = into[x] > peaks[x] ? into[x] : peaks[x];
@@ -176,7 +176,7 @@ EXPORTED int blur_tile_sums(int kind, const int16_t *plane, ptrdiff_t stride, co
                 memset(sums, 0, sizeof *sums * (size_t)count);
                 block(inner + y * line_step + left * step, line_step, tall, strip, sums);
                 for (int place = 0; place < count; place++)
-                    (maximum ? raise : add)(line + place * width + left, sums[place], strip);
+                    (maximum ? lift : add)(line + place * width + left, sums[place], strip);
             }
         }
         for (int place = 0; place < count; place++)
