@@ -6,12 +6,14 @@ import csv
 import io
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_judge import album
-from scan_command import blur, rows
+from scan_command import ENVIRONMENT, blur, command, rows
 from tiny_model import write_tiny_model
 
 from pipeline.serving.verdict import FIELDS
@@ -123,3 +125,22 @@ def test_odd_names_do_not_crash(photos: Path, model: Path) -> None:
     assert os.fsdecode(odd) in [
         row["path"] for row in rows(blur(photos, "--model", model, "--format", "jsonl"))
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_progress_is_for_terminals(photos: Path, model: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    ran = subprocess.run(
+        command("scan", photos, "--model", model, "--format", "jsonl"),
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env=ENVIRONMENT,
+        check=False,
+    )
+    os.close(theirs)
+    seen = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert len(ran.stdout.splitlines()) == 6
+    assert "6/6" in seen and "photo" in seen  # how many, and at what rate

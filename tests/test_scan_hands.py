@@ -139,6 +139,19 @@ def test_forks_where_no_other_thread_runs(tmp_path: Path, model: Path) -> None:
     assert json.loads(ran.stdout) == [True, False, forked, hands.MANY, True], ran.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whether forking is safe")
+def test_the_progress_bar_starts_no_thread(tmp_path: Path) -> None:
+    lines = (
+        "from pipeline.cli.lean import run_lean; run_lean()",
+        "from pipeline.scan.run import _bar",
+        "from pipeline.scan.hands import alone",
+        "bar = _bar(100)",
+        "bar.update()",
+        "raise SystemExit(not alone())",
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=REPOSITORY, check=True)
+
+
 def test_few_photos_start_no_process(tmp_path: Path, model: Path, judge: BlurDetector) -> None:
     album(tmp_path, 6)
     answers = scan(find(named([str(tmp_path)])), judge, ScanOptions(workers=2), model)

@@ -61,6 +61,7 @@ def _bar(total: int) -> tqdm[Any]:
     """Rate and time left on stderr."""
     from tqdm import tqdm
 
+    tqdm.monitor_interval = 0  # beside its thread no process could be forked
     return tqdm(
         total=total,
         desc="scan",
