@@ -130,8 +130,10 @@ def test_odd_names_do_not_crash(photos: Path, model: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 def test_progress_is_for_terminals(photos: Path, model: Path) -> None:
     import pty
+    import termios
 
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
     ran = subprocess.run(
         command("scan", photos, "--model", model, "--format", "jsonl"),
         stdout=subprocess.PIPE,
