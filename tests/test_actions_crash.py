@@ -17,7 +17,9 @@ from action_trees import Tree, blurred, fill, look, names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.actions import ActionOptions, act, undo
+from pipeline.actions.act import act
+from pipeline.actions.options import ActionOptions
+from pipeline.actions.undo import undo
 
 CALLS = ("open", "replace", "unlink", "mkdir", "rmdir", "symlink", "fsync", "utime", "chmod")
 SIDECAR = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF

@@ -8,7 +8,9 @@ import pytest
 from action_trees import Tree, blurred, fill, look
 from click.testing import CliRunner
 
-from pipeline.actions import ActionOptions, act, undo
+from pipeline.actions.act import act
+from pipeline.actions.options import ActionOptions
+from pipeline.actions.undo import undo
 from pipeline.cli.main import blur
 from pipeline.config.errors import BlurError
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from action_trees import blurred, fill, look, names, sharp
 
-from pipeline.actions import ActionOptions, act, undo
+from pipeline.actions.act import act
+from pipeline.actions.options import ActionOptions
+from pipeline.actions.undo import undo
 from pipeline.config.errors import BlurError
 from pipeline.serving.verdict import Verdict
 

@@ -9,7 +9,9 @@ import pytest
 from action_trees import blurred, fill, look, names
 from xmp_samples import DARKTABLE, LIGHTROOM
 
-from pipeline.actions import ActionOptions, ActionReport, act, undo
+from pipeline.actions.act import act
+from pipeline.actions.options import ActionOptions, ActionReport
+from pipeline.actions.undo import undo
 from pipeline.actions.xml_tree import XmlError
 from pipeline.actions.xmp import DC, LR, OURS, PHOTOSHOP, RDF, XMP, Marks, keywords, mark
 

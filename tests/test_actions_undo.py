@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from action_trees import blurred, fill, look, names
 
-from pipeline.actions import ActionOptions, act, files, undo
+from pipeline.actions import files
+from pipeline.actions.act import act
+from pipeline.actions.options import ActionOptions
+from pipeline.actions.undo import undo
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pipeline.cli import options
 from pipeline.cli.lean import run_lean
 
 if TYPE_CHECKING:
-    from pipeline.actions import ActionOptions
+    from pipeline.actions.options import ActionOptions
     from pipeline.scan.run import Result
 
 UNREAD, USAGE, BLURRED, INTERRUPTED = 1, 2, 3, 130
@@ -27,7 +27,7 @@ def _say(line: str) -> None:
 
 def _act(result: Result, roots: Sequence[Path], action: ActionOptions) -> bool:
     """Move, copy, link or tag; whether something could not be done."""
-    from pipeline.actions import act
+    from pipeline.actions.act import act
 
     photos = [verdict for verdict in result.verdicts if "#t=" not in verdict.path]
     report = act(photos, roots, action)
@@ -53,7 +53,7 @@ def _check_backend(asked: dict[str, Any]) -> None:
 
 def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int:
     """Scan and act; the exit code."""
-    from pipeline.actions import ActionOptions
+    from pipeline.actions.options import ActionOptions
     from pipeline.scan.backends import engine
     from pipeline.scan.inputs import find, named
     from pipeline.scan.options import ScanOptions
@@ -74,7 +74,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
     names = list(named(inputs, sys.stdin.buffer))
     roots = [Path(name.path) for name in names if not name.problem]
     if acts:
-        from pipeline.actions import act
+        from pipeline.actions.act import act
 
         act([], roots, ActionOptions(action.move, action.copy, action.link, action.tag, True))
     files = list(find(names))

@@ -20,7 +20,7 @@ def undo(journal: Path) -> None:
     Nothing newer is overwritten or deleted: each such case is one line, and the exit code is 1.
     Run it again to try those once more.
     """
-    from pipeline.actions import undo as put_back
+    from pipeline.actions.undo import undo as put_back
 
     report = put_back(journal)
     for line in report.lines:
