@@ -102,17 +102,22 @@ def weight_difference(ours: Path, theirs: Path) -> float:
     return max(float(np.abs(first[n] - second[n]).max(initial=0)) for n in first)
 
 
+def _unlike(first: dict[str, Any], second: dict[str, Any]) -> tuple[str, ...]:
+    """Names under which the two hold different things, or only one holds any."""
+    return tuple(sorted(n for n in first.keys() | second.keys() if first.get(n) != second.get(n)))
+
+
 def _origin(ours: Path, theirs: Path) -> tuple[str, ...]:
     first, second = (
         json.loads((folder / MODEL).read_text(encoding="utf-8"))["provenance"]
         for folder in (ours, theirs)
     )
-    return tuple(sorted(n for n in first.keys() | second.keys() if first.get(n) != second.get(n)))
+    return _unlike(first, second)
 
 
 def _different_files(ours: Path, theirs: Path) -> tuple[str, ...]:
     first, second = ({p.name: p.read_bytes() for p in f.iterdir()} for f in (ours, theirs))
-    return tuple(sorted(n for n in first.keys() | second.keys() if first.get(n) != second.get(n)))
+    return _unlike(first, second)
 
 
 def compare(

@@ -89,16 +89,16 @@ def _feed(
     bar = _bar(total) if sys.stderr.isatty() else None
     try:
         for batch in answers:
-            with bar.external_write_mode(file=sys.stdout) if bar else nullcontext():
+            with nullcontext() if bar is None else bar.external_write_mode(file=sys.stdout):
                 for judged in batch:
                     use(judged)
-            if bar:
+            if bar is not None:
                 bar.update()
     except KeyboardInterrupt:
         return True
     finally:
         answers.close()
-        if bar:
+        if bar is not None:  # a bar of no photos is false
             bar.close()
     return False
 
