@@ -53,7 +53,7 @@ verify-release: $(STAMP)
 	$(BIN)/python -m pipeline.export.verify
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,18 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 Tree = Callable[..., Path]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_idle_processes() -> Iterator[None]:
+    """Joblib's processes end with the file that asked for them.
+
+    Idle ones hold TensorFlow, a gigabyte each, and one that grew by that is replaced midway.
+    """
+    yield
+    loky = sys.modules.get("joblib.externals.loky")
+    if loky is not None:
+        loky.get_reusable_executor(kill_workers=True, reuse=False).shutdown(kill_workers=True)
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import write_photo
@@ -22,7 +25,9 @@ from dask_cluster import Processes, processes
 
 from pipeline.config import BlurError
 from pipeline.scan import ScanOptions, find, named, scan
+from pipeline.scan.batches import Lost, Request, Work
 from pipeline.scan.cluster import connected
+from pipeline.scan.dispatch import ConnectionLostError, Pending
 from pipeline.scan.spread import scan_on
 from pipeline.serving.detector import BlurDetector
 from pipeline.serving.verdict import Verdict
@@ -159,6 +164,43 @@ def test_scheduler_that_goes_away_is_one_line(
         with pytest.raises(BlurError, match="scheduler is gone"):
             for batch in answers:
                 assert batch[0].verdict.error is None
+
+
+def test_what_is_sent_too_late_has_no_answer(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scheduler may go away between a look at the connection and its use."""
+    monkeypatch.setattr("pipeline.scan.cluster._CONNECT", 1)
+    (photo,) = photos_in(tmp_path / "photos", 1)
+    work = Work(str(model), BlurDetector(model, threshold=0.0).fingerprint)
+    with processes(1) as running, connected(running.address, model, work.fingerprint) as cluster:
+        running.scheduler.kill()
+        with pytest.raises(BlurError, match="scheduler is gone"):
+            for _ in range(300):
+                cluster.check()
+                time.sleep(0.1)
+        with cluster.watched(pytest.fail):
+            (answer,) = cluster.judge(work, [(Request(str(photo), "a"),)])
+    assert isinstance(answer, Lost) and "connection to the scheduler broke" in answer.reason
+
+
+def test_only_what_a_lost_connection_carried_is_given_up() -> None:
+    client = SimpleNamespace(status="running", scheduler_comm=object())
+    pending = Pending(client)
+    answered, lost, later = (Future[int]() for _ in range(3))
+    pending.add(answered)
+    pending.add(lost)
+    answered.set_result(1)
+    pending.give_up()
+    assert not lost.done()
+    client.scheduler_comm = object()
+    pending.add(later)
+    pending.give_up()
+    assert answered.result() == 1 and not later.done()
+    assert isinstance(lost.exception(), ConnectionLostError)
+    client.status = "closed"
+    pending.give_up()
+    assert isinstance(later.exception(), ConnectionLostError)
 
 
 def test_another_model_is_refused_before_anything_is_judged(

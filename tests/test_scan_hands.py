@@ -119,9 +119,8 @@ def run(workers):
     return [judged.verdict.probability for batch in answers for judged in batch]
 seen = run(3), run(1)  # a thread that ended may be seen a moment longer
 event = threading.Event()
-threading.Thread(target=event.wait).start()
+threading.Thread(target=event.wait, daemon=True).start()
 print(json.dumps([alone, hands.alone(), started, len(seen[0]), seen[0] == seen[1]]))
-event.set()
 """
 
 
@@ -134,9 +133,38 @@ def test_forks_where_no_other_thread_runs(tmp_path: Path, model: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
+        timeout=120,
     )
     forked = ["ForkProcess", "ForkProcess"]
     assert json.loads(ran.stdout) == [True, False, forked, hands.MANY, True], ran.stderr
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from pipeline.cli.lean import run_lean
+run_lean()
+from pipeline.scan.batches import Work, lend
+from pipeline.scan.hands import MANY, Hands
+from pipeline.serving.detector import BlurDetector
+judge = BlurDetector(sys.argv[1], threshold=0.0)
+work = Work(sys.argv[1], judge.fingerprint)
+lend(work, judge)
+hands = Hands(lambda paths: [], 3, work, many=True)
+print(*[process.process.pid for process in hands._processes], flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whether forking is safe")
+def test_who_is_killed_leaves_no_forked_process(model: Path) -> None:
+    words = [sys.executable, "-c", KILLED, str(model)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=REPOSITORY) as running:
+        assert running.stdout is not None
+        forked = running.stdout.readline().split()
+        running.kill()
+        rest, _ = running.communicate(timeout=20)  # until the last of them closes its copy
+    assert len(forked) == 2 and rest == b""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whether forking is safe")

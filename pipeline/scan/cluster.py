@@ -1,8 +1,4 @@
-"""The connection to a Dask cluster, and joblib's way to it.
-
-joblib's own backend waits for ever for a task that Dask gives up, as it does with one that killed
-several workers; ours hands out why there is no answer.
-"""
+"""The connection to a Dask cluster."""
 
 from __future__ import annotations
 
@@ -18,52 +14,16 @@ from typing import Any
 
 from pipeline.config.errors import BlurError
 from pipeline.scan.batches import Lost, Request, Work, judge_batch, problem_of
+from pipeline.scan.dispatch import Pending, backend_for, one_line
 from pipeline.scan.judging import Judged
 
-_CONNECT, _WORKER, _WATCH = 4, 20, 10  # seconds: for a scheduler, for a worker, between looks
+_CONNECT, _WORKER = 4, 20  # seconds: for a scheduler, for a worker
+_LOOK, _LOOKS = 0.5, 20  # seconds between looks at the connection; looks between those at workers
 
 NEEDS_DASK = "'--backend dask' needs the extra 'dask': pip install 'blur-fusion[dask]'"
 
 Answer = list[list[Judged]] | Lost
 Answers = Generator[Answer, None, None]
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-def _reason(error: BaseException) -> str:
-    """Why a batch has no answer."""
-    if type(error).__name__ == "KilledWorker":
-        return "every worker that tried to judge it died; is it damaged, or memory short?"
-    return f"the cluster gave no answer ({_line(error)})"
-
-
-def _backend(client: Any, cores: int) -> Any:
-    """A backend of joblib for a cluster of `cores`, where a lost task is an answer."""
-    from joblib._dask import DaskDistributedBackend
-
-    class Backend(DaskDistributedBackend):
-        def effective_n_jobs(self, n_jobs: int = 1) -> int:
-            return max(2, cores)  # where there is one, joblib would work here and not there
-
-        def submit(self, func: Any, callback: Callable[[Any], None] | None = None) -> Any:
-            future = super().submit(func, callback)
-
-            def lost(done: Any) -> None:
-                error = done.exception()
-                if error is not None and callback is not None:
-                    callback(error)
-
-            future.add_done_callback(lost)
-            return future
-
-        def retrieve_result_callback(self, out: Any) -> Any:
-            if isinstance(out, BaseException):
-                return [Lost(_reason(out))]
-            return super().retrieve_result_callback(out)
-
-    return Backend(client=client)
 
 
 class Cluster:
@@ -82,10 +42,11 @@ class Cluster:
         self.address, self.model = address, model
         self._client = client
         self._cores = 1
+        self._pending = Pending(client)
 
     def cores(self) -> int:
         """Threads of all workers; as last known where the scheduler does not answer."""
-        with suppress(OSError, RuntimeError, ValueError):
+        with suppress(OSError, RuntimeError, ValueError, AttributeError):  # the last: just closed
             self._cores = sum(self._client.ncores().values())
         return self._cores
 
@@ -109,7 +70,7 @@ class Cluster:
         """
         from joblib import Parallel, delayed
 
-        backend = _backend(self._client, self.cores())
+        backend = backend_for(self._client, self.cores(), self._pending)
         parallel = Parallel(
             n_jobs=-1, backend=backend, batch_size=1, pre_dispatch="all", return_as="generator"
         )
@@ -132,22 +93,29 @@ class Cluster:
             line = f"no worker took a task in {_WORKER} s; start some: 'dask worker {self.address}'"
             raise BlurError(f"{self.address}: {line}") from None
         except Exception as error:  # whatever a worker without blur, or with an old one, raises
-            raise BlurError(f"{self.address}: a worker cannot judge ({_line(error)})") from None
+            raise BlurError(f"{self.address}: a worker cannot judge ({one_line(error)})") from None
         for worker, problem in problems.items():
             if problem is not None:
-                line = _line(problem) if isinstance(problem, BaseException) else problem
+                line = one_line(problem) if isinstance(problem, BaseException) else problem
                 raise BlurError(f"worker {worker}: {line}")
 
     @contextmanager
     def watched(self, warn: Callable[[str], None]) -> Iterator[None]:
-        """Say so once where no worker is left, as a scan then waits for one."""
+        """Give up tasks whose connection broke; say so once where no worker is left.
+
+        A scan then waits for a worker.
+        """
         done = threading.Event()
 
         def watch() -> None:
-            while not done.wait(_WATCH):
-                if self._client.status == "running" and not self.cores():
-                    warn(f"{self.address}: no worker is left; waiting for one")
-                    return
+            looks, said = 0, False
+            while not done.wait(_LOOK):
+                self._pending.give_up()
+                looks += 1
+                if said or looks % _LOOKS or self._client.status != "running" or self.cores():
+                    continue
+                warn(f"{self.address}: no worker is left; waiting for one")
+                said = True
 
         thread = threading.Thread(target=watch, name="workers", daemon=True)
         thread.start()
@@ -188,7 +156,9 @@ def connected(address: str, model: Path | None, fingerprint: str) -> Iterator[Cl
             get_address_host_port(address)  # a client refuses one that is none only as it ends
             client = Client(address, timeout=_CONNECT, set_as_default=False, name="blur-scan")
         except Exception as error:  # OSError, ValueError, and what each protocol has of its own
-            line = f"{address}: no Dask scheduler answers there ({_line(error)}); see --scheduler"
+            line = (
+                f"{address}: no Dask scheduler answers there ({one_line(error)}); see --scheduler"
+            )
             raise BlurError(line) from None
         try:
             cluster = Cluster(client, address, None if model is None else os.path.abspath(model))
