@@ -16,7 +16,7 @@ from pipeline.data import Store, open_dataset, write_store
 from pipeline.data.split import assign_splits
 from pipeline.features import describe, describe_twice
 from pipeline.features.planes import SCALE
-from pipeline.features.polar import ANGLES, LEVELS, SHAPE, polar_spectrum
+from pipeline.features.polar import ANGLES, LEVELS, SHAPE, in_polar_form, polar_spectrum
 from pipeline.features.polar_store import MADE, blurred_planes, polar_store
 from pipeline.synthesis.point_spread import disk, straight_motion
 
@@ -53,9 +53,9 @@ def test_any_size_and_content_gives_finite_values(shape: tuple[int, int], kind: 
 def test_with_the_measures_at_once_it_is_the_same(shape: tuple[int, int], levels: int) -> None:
     params = FeatureParams(levels=levels, tiles=8, percentiles=(25, 75))
     image = np.random.default_rng(2).integers(0, 256, shape, dtype=np.uint8)
-    measures, spectrum = describe_twice(image, params)
+    measures, common = describe_twice(image, params)
     assert np.array_equal(measures, describe(image, params))
-    assert np.array_equal(spectrum, polar_spectrum(image))
+    assert np.array_equal(in_polar_form(common), polar_spectrum(image))
 
 
 def test_a_turned_picture_has_the_rows_moved_around() -> None:

@@ -63,6 +63,22 @@ def pictures(count: int) -> list[np.ndarray]:
     ]
 
 
+def test_an_ensemble_is_the_mean_of_its_members() -> None:
+    rng = np.random.default_rng(1)
+
+    def member(hidden: int) -> Member:
+        shapes = ((6, hidden), (hidden, 3), (3, 1))
+        layers = [(rng.normal(size=shape), rng.normal(size=shape[1])) for shape in shapes]
+        return Member(tuple(layers), float(rng.normal()))
+
+    members = (member(4), member(4), member(4))
+    inputs, base = rng.normal(size=(9, 6)).astype(np.float32), rng.normal(size=9)
+    alone = np.mean([one.logit(inputs, base) for one in members], axis=0)
+    assert Ensemble(members).logit(inputs, base) == pytest.approx(alone, rel=1e-12)
+    with pytest.raises(ValueError, match="2 members of 2 shapes"):
+        Ensemble((member(4), member(5)))
+
+
 def test_detector_judges_in_chunks(tmp_path: Path) -> None:
     params = tiny_params()
     model = made_model(params)

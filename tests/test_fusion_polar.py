@@ -52,6 +52,15 @@ def test_a_turn_changes_nothing() -> None:
     assert np.abs(network.logit(shuffled) - plain).max() > 0.01  # neighbours matter
 
 
+def test_an_ensemble_is_the_mean_of_its_members() -> None:
+    members, values = (member(1), member(2), member(4)), spectra(7)
+    alone = np.mean([one.logit(values) for one in members], axis=0)
+    assert PolarEnsemble(members).logit(values) == pytest.approx(alone, rel=1e-12)
+    wider = polar_member(np.random.default_rng(5), 0.5, (CHANNELS, 5, 6, 8, 1))
+    with pytest.raises(ValueError, match="2 members of 2 shapes"):
+        PolarEnsemble((member(1), wider))
+
+
 def test_nothing_gives_nothing() -> None:
     assert PolarEnsemble((member(1),)).logit(spectra(0)).shape == (0,)
 

@@ -24,6 +24,7 @@ from pipeline.images.averaging import area_average
 from pipeline.native import library
 from pipeline.native.library import SWITCH
 from pipeline.networks.cosines import FLOOR, GAIN, OFFSET, cosine_basis
+from pipeline.serving import laplacian
 from pipeline.serving.spectra import local_spectra
 
 PARAMS = load_params(REPOSITORY / "params.yaml").features
@@ -96,6 +97,22 @@ def test_large_area_averages_agree(compiled: ctypes.CDLL, monkeypatch: pytest.Mo
 def test_longest_side_is_said() -> None:
     with pytest.raises(BlurError, match="side"):
         area_average(np.zeros((70_000, 3), np.uint8), (1, 999))
+
+
+@pytest.mark.parametrize("shape", [(1, 9), (2, 2), (3, 7), (40, 3000), (577, 769)])
+@pytest.mark.parametrize("native", [True, False])
+def test_laplacian_variance_is_exact(
+    shape: tuple[int, int],
+    native: bool,
+    compiled: ctypes.CDLL,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(laplacian, "library", lambda: compiled if native else None)
+    for image in (pixels(shape), 255 * (pixels(shape) // 128), pixels((9, *shape))[5]):
+        edges = cv2.Laplacian(image, cv2.CV_16S).astype(np.int64)
+        energy = int((edges * edges).sum())
+        expected = energy / image.size - (int(edges.sum()) / image.size) ** 2
+        assert laplacian.laplacian_variance(image) == expected
 
 
 def planes() -> list[np.ndarray]:

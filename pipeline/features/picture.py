@@ -14,12 +14,11 @@ def direction_range(pyramid: Pyramid, number: int) -> Tiles:
     """Strongest less weakest log ratio of second to first differences, over the whole picture."""
     level = pyramid.levels[number]
     noise = pyramid.noise_variance(number)
-    ratios = [
-        (max(float(bend.mean()) - 6 * noise, 0) + 6 * level.rounding)
-        / (max(float(slope.mean()) - 2 * noise, 0) + 2 * level.rounding)
-        for bend, slope in zip(level.bends, level.slopes, strict=True)
-    ]
-    return np.asarray([np.log(max(ratios) / min(ratios))])
+    bends, slopes = level.bends.mean(axis=1), level.slopes.mean(axis=1)
+    ratios = (np.maximum(bends - 6 * noise, 0) + 6 * level.rounding) / (
+        np.maximum(slopes - 2 * noise, 0) + 2 * level.rounding
+    )
+    return np.asarray([np.log(ratios.max() / ratios.min())])
 
 
 def noise_level(pyramid: Pyramid, number: int) -> Tiles:

@@ -55,8 +55,13 @@ def _without_line() -> npt.NDArray[np.float64]:
 _CELLS, _LINE = _cells(), _without_line()
 
 
-def _polar(spectra: Sequence[Floats]) -> Floats:
-    """Common spectra (frequencies,) of `LEVELS` in polar form, shape SHAPE."""
+def in_polar_form(spectra: Sequence[Floats] | Floats) -> Floats:
+    """Common spectra (frequencies,) of `LEVELS` in polar form; see :func:`polar_spectrum`.
+
+    Returns
+    -------
+    ndarray of float32, shape SHAPE
+    """
     parts = []
     for shared in spectra:
         polar = (_CELLS @ shared).reshape(ANGLES, RADII).astype(np.float64)
@@ -74,7 +79,7 @@ def polar_planes(planes: Sequence[Plane], scratch: Scratch) -> Floats:
     scratch : Scratch
         Memory to use.
     """
-    return _polar(
+    return in_polar_form(
         [
             common_spectrum(plane, ROUNDING / 4**level, scratch)
             for level, plane in zip(LEVELS, planes, strict=True)
@@ -82,9 +87,15 @@ def polar_planes(planes: Sequence[Plane], scratch: Scratch) -> Floats:
     )
 
 
-def polar_pyramid(pyramid: Pyramid) -> Floats:
-    """:func:`polar_spectrum` of a picture whose pyramid is at hand, with at least `LEVELS`."""
-    return _polar([pyramid.levels[level].common_spectrum for level in LEVELS])
+def common_spectra(pyramid: Pyramid) -> Floats:
+    """Those of `LEVELS`, shape (len(LEVELS), frequencies), of a pyramid that has them."""
+    return np.stack([pyramid.levels[level].common_spectrum for level in LEVELS])
+
+
+def polar_pyramid(image: npt.NDArray[np.uint8]) -> Pyramid:
+    """A pyramid of the middle of a working image for :func:`common_spectra` alone."""
+    cv2.setNumThreads(1)
+    return Pyramid(middle(image), LEVELS[-1], 1, thread_scratch())
 
 
 def polar_spectrum(image: npt.NDArray[np.uint8]) -> Floats:
@@ -100,5 +111,4 @@ def polar_spectrum(image: npt.NDArray[np.uint8]) -> Floats:
         Natural logarithms of power; the line over log radius that all directions share is taken
         from each level. Turning the picture moves the rows around.
     """
-    cv2.setNumThreads(1)
-    return polar_pyramid(Pyramid(middle(image), LEVELS[-1], 1, thread_scratch()))
+    return in_polar_form(common_spectra(polar_pyramid(image)))

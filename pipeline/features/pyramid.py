@@ -79,17 +79,17 @@ class Level:
         """Energies of the central differences along 0 and 90 degrees, (2, tiles)."""
         return self._straight[:2]
 
-    @property
+    @cached_property
     def slopes(self) -> Tiles:
         """Energies of the central differences along 0, 90, 45 and 135 degrees, (4, tiles)."""
         return np.concatenate([self._straight[:2], self._diagonal[:2]])
 
-    @property
+    @cached_property
     def bends(self) -> Tiles:
         """Energies of the second differences along 0, 90, 45 and 135 degrees, (4, tiles)."""
         return np.concatenate([self._straight[2:4], self._diagonal[2:]])
 
-    @property
+    @cached_property
     def gradient(self) -> Tiles:
         """Energy of the gradient: horizontal plus vertical."""
         return np.asarray(self._straight[0] + self._straight[1])

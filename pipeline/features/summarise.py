@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pipeline.config.errors import require
 from pipeline.config.sections import FeatureParams
 from pipeline.features.planes import thread_scratch
-from pipeline.features.polar import LEVELS, polar_pyramid, polar_spectrum
+from pipeline.features.polar import LEVELS, common_spectra, polar_pyramid
 from pipeline.features.pyramid import Pyramid
 from pipeline.features.table import MEASURES, Measure
 from pipeline.features.tiles import Tiles
@@ -98,14 +98,20 @@ def describe(image: npt.NDArray[np.uint8], params: FeatureParams) -> npt.NDArray
 def describe_twice(
     image: npt.NDArray[np.uint8], params: FeatureParams
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """:func:`describe` and :func:`pipeline.features.polar.polar_spectrum`, which share their work.
+    """:func:`describe`, and the common spectra behind the polar one, which share its work.
 
     Both at once take a tenth more than the first alone.
+
+    Returns
+    -------
+    measures : ndarray of float32, shape (len(feature_names(params)),)
+    common : ndarray of float32, shape (levels, frequencies)
+        See `pipeline.features.polar.common_spectra`.
     """
     pyramid = _pyramid(image, params)
     measures = _summary(pyramid, params)
     enough = len(pyramid.levels) > LEVELS[-1]
-    return measures, polar_pyramid(pyramid) if enough else polar_spectrum(image)
+    return measures, common_spectra(pyramid if enough else polar_pyramid(image))
 
 
 def _pyramid(image: npt.NDArray[np.uint8], params: FeatureParams) -> Pyramid:

@@ -14,7 +14,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.fusion.ensemble import Layers, Weights, doubles, from_weights, tower
+from pipeline.fusion.ensemble import (
+    Layers,
+    Weights,
+    doubles,
+    from_weights,
+    require_alike,
+    side_by_side,
+    tower,
+)
 
 REACH = 2  # neighbours on either side that a circular layer sees
 CIRCULAR, DENSE = "circular", "dense"
@@ -23,10 +31,18 @@ Floats = npt.NDArray[np.float64]
 
 
 def neighbours(values: Floats) -> Floats:
-    """Each angle's values beside those of its neighbours: (n, a, c) to (n, a, c (1 + 2 REACH))."""
-    angles, steps = np.arange(values.shape[1])[:, None], np.arange(-REACH, REACH + 1)
-    turned = values[:, (angles + steps) % values.shape[1]]  # (n, a, 1 + 2 REACH, c)
-    return turned.reshape(*values.shape[:2], turned.shape[2] * turned.shape[3])
+    """Each angle's values beside its neighbours': (..., a, c) to (..., a, c (1 + 2 REACH))."""
+    angles, steps = np.arange(values.shape[-2])[:, None], np.arange(-REACH, REACH + 1)
+    turned = values[..., (angles + steps) % values.shape[-2], :]  # (..., a, 1 + 2 REACH, c)
+    return turned.reshape(*values.shape[:-1], turned.shape[-2] * turned.shape[-1])
+
+
+def _logit(values: Floats, circular: Layers, dense: Layers) -> Floats:
+    """Logit (n,) of spectra (n, a, c); of several networks at once (m, n), see `tower`."""
+    for kernel, bias in circular:
+        values = np.maximum(neighbours(values) @ kernel + bias, 0)
+    pooled = np.concatenate([values.mean(axis=-2), values.max(axis=-2)], axis=-1)
+    return tower(dense, pooled)
 
 
 @dataclass(frozen=True)
@@ -48,23 +64,35 @@ class PolarMember:
 
     def logit(self, spectra: npt.NDArray[np.floating]) -> Floats:
         """Logit, shape (n,), of polar spectra (n, a, c)."""
-        values = np.asarray(spectra, np.float64)
-        circular, dense = self._doubles
-        for kernel, bias in circular:
-            values = np.maximum(neighbours(values) @ kernel + bias, 0)
-        values = np.concatenate([values.mean(axis=1), values.max(axis=1)], axis=1)
-        return tower(dense, values)
+        return _logit(np.asarray(spectra, np.float64), *self._doubles)
 
 
 @dataclass(frozen=True)
 class PolarEnsemble:
-    """Members whose logits are averaged."""
+    """Members of the same layers, whose logits are averaged.
+
+    Raises
+    ------
+    ValueError
+        Their layers have different shapes.
+    """
 
     members: tuple[PolarMember, ...]
 
+    def __post_init__(self) -> None:
+        require_alike([(*member.circular, *member.dense) for member in self.members])
+
+    @cached_property
+    def _together(self) -> tuple[Layers, Layers]:
+        circular = side_by_side([member.circular for member in self.members])
+        # One more axis, as their values are those of every angle.
+        circles = tuple((kernel[:, None], bias[:, None]) for kernel, bias in circular)
+        return circles, side_by_side([member.dense for member in self.members])
+
     def logit(self, spectra: npt.NDArray[np.floating]) -> Floats:
         """Mean logit, shape (n,): motion is positive, defocus negative."""
-        return np.asarray(np.mean([member.logit(spectra) for member in self.members], axis=0))
+        values = np.asarray(spectra, np.float64)[None]
+        return np.asarray(_logit(values, *self._together).mean(axis=0))
 
     def save(self, path: Path) -> None:
         """Write all weights to `path` (.npz)."""

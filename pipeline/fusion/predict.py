@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pipeline.config import Params, require
 from pipeline.config.sections import FeatureParams
 from pipeline.features import describe, describe_twice, feature_names
+from pipeline.features.polar import in_polar_form
 from pipeline.fusion.model import JUDGES, Model
 
 CHUNK = 32  # images in memory at a time
@@ -137,8 +138,8 @@ class Detector:
         pairs = zip(logits, measured, strict=True)
         return [self.scores(one, measures, spectra) for one, (measures, spectra) in pairs]
 
-    def _measures(self, chunk: list[Pixels]) -> tuple[Floats, Floats | None]:
-        """Focus measures (n, F) of some images, and polar spectra where the model hears them."""
+    def _measures(self, chunk: list[Pixels]) -> tuple[Floats, npt.NDArray[np.float32] | None]:
+        """Focus measures (n, F) of some images, and common spectra where the model hears them."""
         images = [np.asarray(image) for image in chunk]
         if self.model.stack.polar is None:
             return np.stack([describe(image, self.params) for image in images]), None
@@ -151,11 +152,12 @@ class Detector:
         self,
         logits: npt.NDArray[np.floating],
         measures: npt.NDArray[np.floating],
-        spectra: npt.NDArray[np.floating] | None = None,
+        spectra: npt.NDArray[np.float32] | None = None,
     ) -> Scores:
-        """Scores from CNN logits (n, 4), focus measures (n, F) and polar spectra at hand.
+        """Scores from CNN logits (n, 4), focus measures (n, F) and common spectra at hand.
 
-        Spectra (n, *SHAPE) are for the kind of those that turn out blurred; see `Stack.motion`.
+        Spectra (n, levels, frequencies) are for the kind of those that turn out blurred; see
+        `pipeline.features.polar.common_spectra`.
         """
         raw = self.model.stack.logits(logits, measures)
         probability = {
@@ -164,10 +166,11 @@ class Detector:
         blurred = probability["fused"] >= self.model.thresholds["fused"]
         kinds = np.where(blurred, "blurred", "sharp").astype(object)
         rows = np.flatnonzero(blurred)
-        seen = None if spectra is None else spectra[rows]
-        motion = self.model.stack.motion(logits[rows], measures[rows], seen)
-        if motion is not None:
-            kinds[rows] = np.where(motion > 0, "motion", "defocus")
+        if len(rows):
+            seen = None if spectra is None else np.stack([in_polar_form(spectra[k]) for k in rows])
+            motion = self.model.stack.motion(logits[rows], measures[rows], seen)
+            if motion is not None:
+                kinds[rows] = np.where(motion > 0, "motion", "defocus")
         return Scores(
             cnn=probability["cnn"],
             features=probability["features"],

@@ -6,18 +6,17 @@
 #include <string.h>
 
 /* One axis. Result `number` is the sum of `taps` pixels from `first[number]` on, each times its
-   overlap with the result in units of which a pixel has `after` and a result `before`. */
+   overlap with the result: a pixel has as many units as there are results, and the reverse. */
 typedef struct {
-    int32_t before, after, taps;
+    int32_t taps;
     int32_t *first;
-    uint32_t *weights; /* (taps, after) */
+    uint32_t *weights; /* (taps, results) */
 } Axis;
 
 static int64_t larger(int64_t left, int64_t right) { return left > right ? left : right; }
 
 static int plan(Axis *axis, int32_t before, int32_t after)
 {
-    axis->before = before, axis->after = after;
     axis->taps = (before + after - 1) / after + 1;
     axis->first = malloc(sizeof *axis->first * (size_t)after);
     axis->weights = malloc(sizeof *axis->weights * (size_t)axis->taps * (size_t)after);
@@ -52,7 +51,7 @@ WIDE static void add_tap(uint64_t *restrict totals, const uint32_t *restrict sum
         totals[x] += (uint64_t)weights[x] * sums[first[x] * channels];
 }
 
-/* A double holds the totals exactly, so halves are rounded up wherever this runs. */
+/* A double holds the totals exactly; times 1 / area they round alike everywhere, and in numpy. */
 WIDE static void round_off(uint8_t *restrict found, const uint64_t *restrict totals, double share,
                            int32_t count, int32_t channels)
 {

@@ -14,6 +14,7 @@ _POINTER, _STRIDE, _INT = ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int32
 _IMAGE, _FLOAT = [_POINTER, _INT, _INT], ctypes.c_float
 _FUNCTIONS = {
     "blur_area_average": [_POINTER, _STRIDE, *[_INT] * 5, _POINTER],
+    "blur_laplacian": [_POINTER, _STRIDE, _INT, _INT, _POINTER],
     "blur_local_spectrum": [*_IMAGE, _POINTER, _POINTER, _INT, _FLOAT, _FLOAT, _POINTER],
     "blur_powers": [*_IMAGE, _POINTER, _POINTER, _INT, _POINTER],
     "blur_windowed": [_POINTER, _STRIDE, _POINTER, _INT, _INT, _POINTER, _POINTER],
