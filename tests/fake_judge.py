@@ -20,6 +20,7 @@ class FakeJudge:
     """Counts what it judges; threshold 0, so that every kind is a likely one."""
 
     long_side = 96
+    threshold = 0.0
     fingerprint = "fake 1"
 
     def __init__(self, seconds: float = 0.0) -> None:

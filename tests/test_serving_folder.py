@@ -162,7 +162,7 @@ def test_damaged_json_is_refused(tmp_path: Path, text: str) -> None:
     ("changes", "said"),
     [
         ({"format": 1}, "format and system are (1, 'fusion')"),
-        ({"system": "other"}, "(3, 'other')"),
+        ({"system": "other"}, "(4, 'other')"),
         ({"features__names": ["a"]}, "features.names"),
         ({"features__params": {"levels": 3}}, "damaged"),
         ({"features__params__percentiles": [500.0]}, "percentiles"),
@@ -187,9 +187,11 @@ def test_impossible_values_are_refused(tmp_path: Path, changes: dict[str, Any], 
     [
         lambda stack: stack["both"].clear(),
         lambda stack: stack["both"][0]["layers"].pop(),
-        lambda stack: stack["features"][0]["layers"][0]["bias"].pop(),
+        lambda stack: stack["features"][0]["layers"][0]["bias"]["shape"].append(2),
+        lambda stack: stack["features"][0]["layers"][0]["bias"].update(float32="AAA"),
         lambda stack: stack["features"][0].pop("gain"),
-        lambda stack: stack["both"][0]["layers"][1]["kernel"][0].__setitem__(0, float("nan")),
+        lambda stack: stack["both"][0].update(gain=float("nan")),
+        lambda stack: stack["both"][0]["layers"][-1]["bias"].update(float32="AADAfw=="),  # nan
         lambda stack: stack["standardise"]["scale"].__setitem__(0, 0.0),
         lambda stack: stack["standardise"]["centre"].pop(),
         lambda stack: stack["standardise"].__setitem__("clip", -1),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli import options
-from pipeline.cli.lean import run_lean
+from pipeline.cli.lean import run_lean, settle
 
 if TYPE_CHECKING:
     from pipeline.actions.options import ActionOptions
@@ -69,7 +69,9 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
     _check_backend(asked)
     limits = {name: asked[name] for name in ("threshold", "max_false_alarms")}
     detector = BlurDetector(asked["model"], **limits)
-    judge = detector.at(0.0)  # kinds of sharp photos too, to be kept
+    # Kinds of sharp photos too where these are kept, or a slider may call them blurred.
+    keeps = asked["cache"] or asked["report"] or asked["scheduler"]
+    judge = detector.at(0.0) if keeps else detector
 
     names = list(named(inputs, sys.stdin.buffer))
     roots = [Path(name.path) for name in names if not name.problem]
@@ -86,6 +88,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
     fields, result.tally.exposed = (WITH_EXPOSURE, {}) if asked["exposure"] else (FIELDS, None)
     output = Output(asked["style"], asked["output"], asked["force"], fields)
     with engine(asked["scheduler"], asked["model"], judge.fingerprint) as judges:
+        settle()
         run(files, judge, settings, wanted, output, result, judges)
     table = asked["style"] == "table" and asked["output"] is None
     click.echo(result.tally.line(), err=not table)
@@ -190,4 +193,5 @@ def scan(context: click.Context, /, inputs: tuple[str, ...], **asked: Any) -> No
     except KeyboardInterrupt:
         _interrupted(asked["cache"])
         code = INTERRUPTED
+    settle()
     context.exit(code)

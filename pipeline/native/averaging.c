@@ -13,6 +13,8 @@ typedef struct {
     uint32_t *weights; /* (taps, results) */
 } Axis;
 
+enum { ROWS = 8 }; /* results' rows at a time */
+
 static int64_t larger(int64_t left, int64_t right) { return left > right ? left : right; }
 
 static int plan(Axis *axis, int32_t before, int32_t after)
@@ -43,20 +45,31 @@ WIDE static void add_row(uint32_t *restrict sums, const uint8_t *restrict row, u
         sums[x] += weight * row[x];
 }
 
-WIDE static void add_tap(uint64_t *restrict totals, const uint32_t *restrict sums,
-                         const int32_t *restrict first, const uint32_t *restrict weights,
-                         int32_t count, int32_t channels)
+/* Rows `count` long, ROWS of them, to columns: what follows then does one thing to all rows. */
+WIDE static void to_columns(uint32_t *restrict columns, const uint32_t *restrict rows,
+                            size_t count)
 {
-    for (int32_t x = 0; x < count; x++)
-        totals[x] += (uint64_t)weights[x] * sums[first[x] * channels];
+    for (size_t x = 0; x < count; x++)
+        for (size_t row = 0; row < ROWS; row++)
+            columns[x * ROWS + row] = rows[row * count + x];
 }
 
-/* A double holds the totals exactly; times 1 / area they round alike everywhere, and in numpy. */
-WIDE static void round_off(uint8_t *restrict found, const uint64_t *restrict totals, double share,
-                           int32_t count, int32_t channels)
+/* The results `found` (count, ROWS) of one channel. A double holds the totals exactly; times 1 /
+   area they round alike everywhere, and in numpy. */
+WIDE static void add_columns(uint8_t *restrict found, const uint32_t *restrict columns,
+                             const Axis *axis, int32_t count, ptrdiff_t channels, double share)
 {
-    for (int32_t x = 0; x < count; x++)
-        found[x * channels] = (uint8_t)(int32_t)((double)(int64_t)totals[x] * share + 0.5);
+    for (int32_t x = 0; x < count; x++) {
+        const uint32_t *from = columns + axis->first[x] * channels * ROWS;
+        uint64_t totals[ROWS] = {0};
+        for (int32_t tap = 0; tap < axis->taps; tap++, from += channels * ROWS) {
+            uint64_t weight = axis->weights[tap * count + x];
+            for (int row = 0; row < ROWS; row++)
+                totals[row] += weight * from[row];
+        }
+        for (int row = 0; row < ROWS; row++)
+            found[x * ROWS + row] = (uint8_t)(int32_t)((double)(int64_t)totals[row] * share + 0.5);
+    }
 }
 
 /* Shrink `image` (height, width, channels), its rows `stride` bytes apart, to `found` (tall, wide,
@@ -69,26 +82,31 @@ EXPORTED int blur_area_average(const uint8_t *image, ptrdiff_t stride, int32_t h
     int failed = plan(&down, height, tall) | plan(&across, width, wide);
     size_t count = (size_t)width * (size_t)channels;
     size_t room = count + (size_t)across.taps * (size_t)channels; /* the last taps weigh nothing */
-    uint32_t *sums = calloc(room, sizeof *sums);
-    uint64_t *totals = malloc(sizeof *totals * (size_t)wide);
+    uint32_t *rows = malloc(sizeof *rows * ROWS * count);
+    uint32_t *columns = calloc(ROWS * room, sizeof *columns);
+    uint8_t *averages = malloc(ROWS * (size_t)wide);
     double share = 1 / ((double)height * (double)width);
-    failed = failed || sums == NULL || totals == NULL;
-    for (int32_t y = 0; y < tall && !failed; y++) {
-        memset(sums, 0, sizeof *sums * count);
-        for (int32_t tap = 0; tap < down.taps; tap++) {
-            uint32_t weight = down.weights[tap * tall + y];
-            if (weight > 0)
-                add_row(sums, image + (down.first[y] + tap) * stride, weight, count);
-        }
+    failed = failed || rows == NULL || columns == NULL || averages == NULL;
+    for (int32_t top = 0; top < tall && !failed; top += ROWS) {
+        int32_t taken = tall - top < ROWS ? tall - top : ROWS;
+        memset(rows, 0, sizeof *rows * ROWS * count);
+        for (int32_t row = 0; row < taken; row++)
+            for (int32_t tap = 0; tap < down.taps; tap++) {
+                uint32_t weight = down.weights[tap * tall + top + row];
+                if (weight > 0)
+                    add_row(rows + (size_t)row * count,
+                            image + (down.first[top + row] + tap) * stride, weight, count);
+            }
+        to_columns(columns, rows, count);
         for (int32_t channel = 0; channel < channels; channel++) {
-            memset(totals, 0, sizeof *totals * (size_t)wide);
-            for (int32_t tap = 0; tap < across.taps; tap++)
-                add_tap(totals, sums + tap * channels + channel, across.first,
-                        across.weights + tap * wide, wide, channels);
-            round_off(found + (ptrdiff_t)y * wide * channels + channel, totals, share, wide,
-                      channels);
+            add_columns(averages, columns + channel * ROWS, &across, wide, channels, share);
+            for (int32_t row = 0; row < taken; row++) {
+                uint8_t *into = found + (ptrdiff_t)(top + row) * wide * channels + channel;
+                for (int32_t x = 0; x < wide; x++)
+                    into[x * channels] = averages[x * ROWS + row];
+            }
         }
     }
-    forget(&down), forget(&across), free(sums), free(totals);
+    forget(&down), forget(&across), free(rows), free(columns), free(averages);
     return failed;
 }

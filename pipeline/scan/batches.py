@@ -26,17 +26,20 @@ class Work:
         Path of a model folder, absolute where workers are other machines, which must see it too;
         None is the model of their blur.
     fingerprint : str
-        Of the detector with threshold 0; a worker whose detector has another one does nothing.
+        Of the detector; a worker whose detector has another one does nothing.
     thumbnails : bool
         Whether answers carry a small JPEG.
     every : int
         Of a video, each how manieth frame is looked at.
+    threshold : float
+        Of the detector; 0 tells the likely kind of every photo.
     """
 
     model: str | None
     fingerprint: str
     thumbnails: bool = False
     every: int = 5
+    threshold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def detector_for(work: Work) -> Judge:
     with _LOADING:
         if key not in _LOADED:
             cv2.setNumThreads(1)  # the cluster has a task for each thread
-            detector = BlurDetector(work.model, threshold=0.0)
+            detector = BlurDetector(work.model, threshold=work.threshold)
             same = detector.fingerprint == work.fingerprint
             require(same, "has another model or version of blur; install the same one there")
             _LOADED[key] = detector

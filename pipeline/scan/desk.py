@@ -15,7 +15,7 @@ from pipeline.scan.options import ScanOptions
 from pipeline.serving.verdict import Verdict
 
 BATCH = 12  # photos that one thread judges at a time, once many are judged
-_GROWS = 6  # by one for so many answers, for the first shall come at once
+_GROWS = 2  # by one for so many answers, for the first shall come at once
 
 
 @dataclass(eq=False, slots=True)

@@ -45,7 +45,8 @@ def scan(
     files : iterable of Found
         Taken as they are needed.
     judge : Judge
-        With threshold 0, where :func:`pipeline.scan.judging.settled` decides later.
+        With threshold 0 where verdicts are kept, in a cache or a report, or else with any.
+        :func:`pipeline.scan.judging.settled` decides later.
     options : ScanOptions, optional
     model : Path, optional
         Folder of the judge's model, which lets processes help.
@@ -64,8 +65,10 @@ def scan(
         def here(paths: Sequence[str]) -> list[Judged]:
             return judge_files(judge, paths, options.thumbnails)
 
-        work = Work(str(model), judge.fingerprint, options.thumbnails) if model else None
-        if work is not None:
+        work = None
+        if model is not None:
+            given = options.thumbnails, options.every, judge.threshold
+            work = Work(str(model), judge.fingerprint, *given)
             lend(work, judge)
         # First of all, so that what is forked shares no open file.
         total = len(files) if isinstance(files, Sized) else None

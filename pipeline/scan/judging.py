@@ -21,6 +21,10 @@ class Judge(Protocol):
         """Of working images, in pixels."""
 
     @property
+    def threshold(self) -> float:
+        """Probability from which it calls a photo blurred, and tells the kind of blur."""
+
+    @property
     def fingerprint(self) -> str:
         """Changes with whatever may change a verdict."""
 
@@ -42,7 +46,7 @@ def settled(verdict: Verdict, threshold: float) -> Verdict:
     Parameters
     ----------
     verdict : Verdict
-        Of a detector with threshold 0, so that its `kind` is the likely kind of blur.
+        Of a detector with this threshold, or a lower one: its `kind` is the likely kind of blur.
     threshold : float
         Blurred where the probability reaches it.
     """

@@ -23,7 +23,7 @@ from pipeline.fusion.model import JUDGES, Model
 from pipeline.serving.rates import RateTable
 from pipeline.serving.stack import stack_from_json, stack_json
 
-FORMAT = 3
+FORMAT = 4
 SYSTEM = "fusion"
 NETWORK, REST, STACK, MODEL = "cnn.onnx", "cnn_rest.onnx", "stack.json", "model.json"
 ANEW = "export it anew with 'blur export'"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -17,17 +19,17 @@ from pipeline.fusion.scaling import Standardiser
 
 Weights = npt.NDArray[np.float32]
 
+_OCTETS = np.dtype("<f4")  # of single precision, the lowest octet first
 
-def _numbers(values: Weights) -> Any:
-    """Nested lists of the shortest decimals that read back as the same float32."""
-    if values.ndim:
-        return [_numbers(row) for row in values]
-    short = float(str(np.float32(values)))
-    return short if np.float32(short) == values else float(values)
+
+def _packed(values: Weights) -> dict[str, Any]:
+    """Shape and octets in base64: read in a tenth of the time that decimals take."""
+    octets = np.asarray(values, _OCTETS).tobytes()
+    return {"shape": list(values.shape), "float32": base64.b64encode(octets).decode("ascii")}
 
 
 def _layer_lines(layers: Layers) -> list[dict[str, Any]]:
-    return [{"kernel": _numbers(kernel), "bias": _numbers(bias)} for kernel, bias in layers]
+    return [{"kernel": _packed(kernel), "bias": _packed(bias)} for kernel, bias in layers]
 
 
 def _ensemble_lines(ensemble: Ensemble) -> list[dict[str, Any]]:
@@ -61,8 +63,9 @@ def stack_json(stack: Stack) -> str:
     return json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
 
 
-def _weights(values: Any, dimensions: int) -> Weights:
-    weights = np.asarray(values, np.float32)
+def _weights(packed: dict[str, Any], dimensions: int) -> Weights:
+    octets = base64.b64decode(packed["float32"], validate=True)
+    weights = np.frombuffer(octets, _OCTETS).reshape(packed["shape"]).astype(np.float32)
     if weights.ndim != dimensions or not np.isfinite(weights).all():
         raise ValueError(f"weights of shape {weights.shape}, or not finite")
     return weights
@@ -92,12 +95,16 @@ def _one_logit(lines: list[Any], units: int) -> Layers:
     return layers
 
 
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not isfinite(number):
+        raise ValueError(f"{value} is not finite")
+    return number
+
+
 def _ensemble(lines: list[Any], width: int) -> Ensemble:
     """Members from `width` inputs to one logit."""
-    members = [
-        Member(_one_logit(line["layers"], width), float(_weights(line["gain"], 0)))
-        for line in lines
-    ]
+    members = [Member(_one_logit(line["layers"], width), _finite(line["gain"])) for line in lines]
     if not members:
         raise ValueError("no members")
     return Ensemble(tuple(members))
