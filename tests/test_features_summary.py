@@ -38,3 +38,17 @@ def test_weighted_percentiles() -> None:
     assert heavy[2] == pytest.approx(9.0, abs=0.1) and heavy[3] == 9.0
     assert (tile_weights(np.zeros(4)) == 1).all()
     assert (tile_weights(np.array([10.0, 1.0, 5.0])) == [10, 0, 5]).all()
+
+
+@pytest.mark.parametrize("tiles", [1, 2, 5, 48])
+def test_percentiles_of_all_rows_are_those_of_each(tiles: int) -> None:
+    rng = np.random.default_rng(tiles)
+    values, weights = rng.normal(size=(7, tiles)), rng.uniform(0.01, 1, tiles)
+    levels = np.array([0.0, 10.0, 50.0, 99.9, 100.0])
+    order = np.argsort(values, axis=1)
+    expected = []
+    for row, places in zip(values, order, strict=True):
+        ranked = weights[places]
+        middles = (np.cumsum(ranked) - ranked / 2) * (100 / weights.sum())
+        expected.append(np.interp(levels, middles, row[places]))
+    assert (weighted_percentiles(values, weights, levels) == np.array(expected)).all()

@@ -12,7 +12,8 @@ from fake_judge import FakeJudge, album
 
 from pipeline.config import BlurError
 from pipeline.scan import ScanOptions, find, named, scan
-from pipeline.scan.cache import Cache, identity
+from pipeline.scan.cache import Cache
+from pipeline.scan.identity import identity
 from pipeline.serving.verdict import Verdict
 
 

@@ -17,7 +17,8 @@ from scan_command import blur, rows
 from test_scan_video import clip  # noqa: F401  (a fixture)
 from tiny_model import write_tiny_model
 
-from pipeline.scan.cache import Cache, identity
+from pipeline.scan.cache import Cache
+from pipeline.scan.identity import identity
 from pipeline.serving.detector import BlurDetector
 from pipeline.serving.exposure import EXPOSURES, exposure
 from pipeline.serving.verdict import FIELDS, WITH_EXPOSURE, Verdict

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.actions.plan import Kind
 from pipeline.config.errors import require
+
+if TYPE_CHECKING:
+    from pipeline.actions.plan import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,19 +162,17 @@ def edge_width(pyramid: Pyramid, number: int) -> Tiles:
     The ratio of an edge's gradient before and after a known blur tells the edge's own.
     """
     level = pyramid.levels[number]
-    widths = [_edge_widths(level, step) for step in (HORIZONTAL, VERTICAL)]
-    return np.asarray(np.maximum(*widths))
-
-
-def _edge_widths(level: Level, step: tuple[int, int]) -> Tiles:
-    floor = 2 * np.sqrt(level.rounding)
-    rows, columns = level.tiling.steepest(level.reblurred, step)
-    ahead = rows + MARGIN + step[0], columns + MARGIN + step[1]
-    behind = rows + MARGIN - step[0], columns + MARGIN - step[1]
+    stride = level.plane.shape[1]
+    steps = HORIZONTAL, VERTICAL
+    found = np.array([level.tiling.steepest(level.reblurred, step) for step in steps])
+    places = (found[:, 0] + MARGIN) * stride + found[:, 1] + MARGIN  # (2, tiles)
+    reach = np.array([[down * stride + right] for down, right in steps])
     before, after = (
-        np.abs(plane[ahead].astype(np.float64) - plane[behind])
+        np.abs(plane.take(places + reach).astype(np.float64) - plane.take(places - reach))
         for plane in (level.plane, level.reblurred)
     )
+    floor = 2 * np.sqrt(level.rounding)
     gain = np.square(before / (after + floor * SCALE)) - 1
     gain = np.maximum(gain, 0.01)  # an edge wider than ten pixels is no edge
-    return np.asarray(np.log(REBLUR_SIGMA / np.sqrt(gain)))
+    widths = np.log(REBLUR_SIGMA / np.sqrt(gain))
+    return np.asarray(np.maximum(*widths))

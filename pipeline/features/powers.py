@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.features.planes import SCALE, Plane, Scratch
-from pipeline.native import library
+from pipeline.native import address, library
 
 SIDE = 64  # pixels of a tile
 
@@ -103,8 +103,8 @@ def tile_powers(plane: Plane, scratch: Scratch) -> Floats:
         _windowed(plane, corners, shared)
     else:
         compiled.blur_windowed(
-            *(plane.ctypes.data, plane.shape[1], corners.ctypes.data, len(corners), SIDE),
-            *(_WINDOW.ctypes.data, shared.ctypes.data),
+            *(address(plane), plane.shape[1], address(corners), len(corners), SIDE),
+            *(address(_WINDOW), address(shared)),
         )
     for start in range(0, len(shared), SIDE):
         cv2.dft(shared[start : start + SIDE], dst=shared[start : start + SIDE])
@@ -112,7 +112,7 @@ def tile_powers(plane: Plane, scratch: Scratch) -> Floats:
         _take_apart(shared, powers, scratch)
     else:
         compiled.blur_powers(
-            *(shared.ctypes.data, pairs, SIDE * SIDE),
-            *(_PLACE.ctypes.data, _OPPOSITE.ctypes.data, len(_PLACE), powers.ctypes.data),
+            *(address(shared), pairs, SIDE * SIDE),
+            *(address(_PLACE), address(_OPPOSITE), len(_PLACE), address(powers)),
         )
     return powers[: len(corners)]

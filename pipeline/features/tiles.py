@@ -70,11 +70,11 @@ class Kind:
         extents = zip(shape, self.less, self.step, strict=True)
         return layout(grid, *((extent - less) // step for extent, less, step in extents))
 
-    def in_grey_levels(self, sums: npt.NDArray[np.integer] | Tiles, areas: Tiles) -> Tiles:
-        """Means (peaks as they are), (count, tiles), of sums in units of `SCALE`."""
+    def units(self, areas: Tiles) -> Tiles | float:
+        """What sums over tiles of so many pixels, or peaks, are divided by for grey levels."""
         if self.statistic == PEAKS:
-            return np.asarray(sums / SCALE)
-        return np.asarray(sums / (areas * (SCALE**2 if self.statistic == SQUARES else SCALE)))
+            return float(SCALE)
+        return areas * (SCALE**2 if self.statistic == SQUARES else SCALE)
 
 
 STRAIGHT = Kind(0, 5)  # central differences across and down, second ones, their sum (Laplacian)

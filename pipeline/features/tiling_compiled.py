@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.features.planes import MARGIN, Plane
 from pipeline.features.tiles import KINDS, Grid, Indices, Kind, Layout, Tiles, layout
+from pipeline.native import address
 
 
 @dataclass(frozen=True)
@@ -18,18 +19,20 @@ class _Prepared:
 
     place: Layout
     edges: tuple[int, int, int, int]  # rows and their number, columns and their number
+    units: Tiles | float = 1.0  # of the kind's sums, in grey levels
 
     @classmethod
-    def of(cls, place: Layout, grid: Grid) -> _Prepared:
-        rows, columns = place.rows.ctypes.data, place.columns.ctypes.data
-        return cls(place, (rows, grid.rows, columns, grid.columns))
+    def of(cls, place: Layout, grid: Grid, units: Tiles | float = 1.0) -> _Prepared:
+        edges = address(place.rows), grid.rows, address(place.columns), grid.columns
+        return cls(place, edges, units)
 
 
 @lru_cache(maxsize=256)
 def _for_sums(kind: int, rows: int, columns: int, height: int, width: int) -> _Prepared:
     """Hashing numbers takes less time than hashing what they stand for."""
     grid = Grid(rows, columns)
-    return _Prepared.of(KINDS[kind].layout(grid, (height, width)), grid)
+    place = KINDS[kind].layout(grid, (height, width))
+    return _Prepared.of(place, grid, KINDS[kind].units(place.areas))
 
 
 @lru_cache(maxsize=64)
@@ -50,11 +53,11 @@ class CompiledTiling:
         ready = _for_sums(kind.number, self.grid.rows, self.grid.columns, *plane.shape)
         found = np.empty((kind.count, len(ready.place.areas)), np.uint64)
         failed = self.compiled.blur_tile_sums(
-            kind.number, plane.ctypes.data, plane.shape[1], *ready.edges, found.ctypes.data
+            kind.number, address(plane), plane.shape[1], *ready.edges, address(found)
         )
         if failed:
             raise MemoryError
-        return kind.in_grey_levels(found, ready.place.areas)
+        return np.asarray(found / ready.units)
 
     def steepest(self, plane: Plane, step: tuple[int, int]) -> tuple[Indices, Indices]:
         """Row and column in each tile."""
@@ -62,7 +65,7 @@ class CompiledTiling:
         found = np.empty((2, len(ready.place.areas)), np.int32)
         reach = step[0] * plane.shape[1] + step[1]
         failed = self.compiled.blur_steepest(
-            plane.ctypes.data, plane.shape[1], reach, *ready.edges, found.ctypes.data
+            address(plane), plane.shape[1], reach, *ready.edges, address(found)
         )
         if failed:
             raise MemoryError

@@ -126,7 +126,8 @@ class OpenCvTiling:
                 for difference in _PLANES[kind](plane, self.scratch)
             ]
         )
-        return kind.in_grey_levels(np.rint(found), place.areas)  # OpenCV squares a root of squares
+        # OpenCV squares a root of squares.
+        return np.asarray(np.rint(found) / kind.units(place.areas))
 
     def steepest(self, plane: Plane, step: tuple[int, int]) -> tuple[Indices, Indices]:
         """Row and column in each tile."""

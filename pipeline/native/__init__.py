@@ -4,6 +4,6 @@ Without a compiler nothing is missing but speed: every caller has a way of its o
 are the same, bit for bit.
 """
 
-from pipeline.native.library import library
+from pipeline.native.library import address, library
 
-__all__ = ["library"]
+__all__ = ["address", "library"]

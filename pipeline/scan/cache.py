@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.errors import BlurError
+from pipeline.scan.identity import Identity
 from pipeline.serving.verdict import WITH_EXPOSURE, Verdict
 
 _MARK = 0x426C7572  # "Blur", PRAGMA application_id: other programs' databases are left alone
@@ -22,24 +21,6 @@ CREATE TABLE IF NOT EXISTS verdicts (
     verdict TEXT NOT NULL, PRIMARY KEY (path, model)
 ) WITHOUT ROWID
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """A file as it was when it was looked at."""
-
-    path: bytes
-    size: int
-    mtime_ns: int
-
-
-def identity(path: str) -> Identity | None:
-    """Resolved path, size in bytes and time of change; None where there is no such file."""
-    try:
-        about = os.stat(path)
-        return Identity(os.fsencode(os.path.realpath(path)), about.st_size, about.st_mtime_ns)
-    except OSError:
-        return None
 
 
 class Cache:

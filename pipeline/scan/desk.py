@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.scan.hands import Hands
+from pipeline.scan.identity import Identity
 from pipeline.scan.inputs import Found
 from pipeline.scan.judging import Judge, Judged
-from pipeline.scan.memory import Identity, Memory
+from pipeline.scan.memory import Memory
 from pipeline.scan.options import ScanOptions
 from pipeline.serving.verdict import Verdict
 

@@ -80,11 +80,11 @@ class Hands:
 
     def judge(self, paths: Sequence[str]) -> list[Judged]:
         """Judge photos with whatever is free; called by several threads."""
-        hand = self._free.get()
+        hand = self._next(self._free.get())
         try:
             return self._here(paths) if hand is None else hand.judge(paths)
         finally:
-            self._free.put(self._next(hand))
+            self._free.put(hand)
 
     def close(self) -> None:
         """End all processes, once no thread calls :meth:`judge` any more."""

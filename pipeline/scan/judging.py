@@ -53,6 +53,8 @@ def settled(verdict: Verdict, threshold: float) -> Verdict:
     if verdict.probability is None:
         return verdict
     blurred = verdict.probability >= threshold
+    if blurred == verdict.blurred:
+        return verdict
     return dataclasses.replace(verdict, blurred=blurred, kind=verdict.kind if blurred else "sharp")
 
 

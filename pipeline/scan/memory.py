@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.config.errors import BlurError
-from pipeline.scan.cache import Cache, Identity, identity
+from pipeline.scan.identity import Identity, identity
 from pipeline.serving.verdict import Verdict
 
-__all__ = ["Identity", "Memory"]
+if TYPE_CHECKING:
+    from pipeline.scan.cache import Cache
 
 
 class Memory:
@@ -34,6 +36,8 @@ class Memory:
         self._warn = warn
         self._cache: Cache | None = None
         if path is not None:
+            from pipeline.scan.cache import Cache  # with SQLite, which most scans do without
+
             try:
                 self._cache = Cache(path, model)
                 stack.callback(self._close, self._cache)

@@ -11,9 +11,10 @@ from itertools import islice
 
 from pipeline.scan.batches import Lost, Request, Work
 from pipeline.scan.cluster import Answer, Answers, Cluster
+from pipeline.scan.identity import Identity
 from pipeline.scan.inputs import Found
 from pipeline.scan.judging import Judge, Judged
-from pipeline.scan.memory import Identity, Memory
+from pipeline.scan.memory import Memory
 from pipeline.scan.options import ScanOptions
 from pipeline.serving.verdict import Verdict
 

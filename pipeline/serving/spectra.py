@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.native import address
 from pipeline.networks.cosines import FLOOR, GAIN, OFFSET, SIDE, STRIDE, lowest_patterns, waves
 
 Floats = npt.NDArray[np.float32]
@@ -35,9 +36,9 @@ def _spectrum(compiled: ctypes.CDLL, image: Floats, count: int) -> Floats:
     height, width = image.shape
     found = np.empty((1, count, -(-height // STRIDE), -(-width // STRIDE)), np.float32)
     failed = compiled.blur_local_spectrum(
-        *(image.ctypes.data, height, width),
-        *(basis.ctypes.data, patterns.ctypes.data, count),
-        *(FLOOR, OFFSET / GAIN, found.ctypes.data),
+        *(address(image), height, width),
+        *(address(basis), address(patterns), count),
+        *(FLOOR, OFFSET / GAIN, address(found)),
     )
     if failed:
         raise MemoryError
