@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -14,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import write_photo
 from fake_judge import album
-from scan_command import blur, rows
+from scan_command import ENVIRONMENT, blur, command, rows
 from test_scan_video import clip  # noqa: F401  (a fixture)
 from tiny_model import write_tiny_model
 
@@ -164,6 +166,25 @@ def test_scheduler_that_goes_away_is_one_line(
         with pytest.raises(BlurError, match="scheduler is gone"):
             for batch in answers:
                 assert batch[0].verdict.error is None
+
+
+def test_command_says_in_one_line_that_the_scheduler_is_gone(tmp_path: Path, model: Path) -> None:
+    (photo,) = photos_in(tmp_path / "photos", 1)
+    for k in range(1, 400):
+        os.link(photo, photo.with_name(f"{k:03d}.jpg"))
+    with processes(1) as running:
+        dask = ("--backend", "dask", "--scheduler", running.address)
+        whole = command("scan", photo.parent, "--model", model, "--format", "jsonl", *dask)
+        with subprocess.Popen(
+            whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+        ) as scan_of_many:
+            assert scan_of_many.stdout is not None
+            assert json.loads(scan_of_many.stdout.readline())["error"] is None
+            running.scheduler.kill()
+            rest, said = scan_of_many.communicate(timeout=60)
+    assert scan_of_many.returncode == 1 and rest.count(b"\n") < 399
+    (line,) = said.decode().splitlines()
+    assert line == f"error: {running.address}: the scheduler is gone; --cache keeps what was judged"
 
 
 def test_what_is_sent_too_late_has_no_answer(

@@ -20,6 +20,8 @@ from pipeline.scan.judging import Judged
 _CONNECT, _WORKER = 4, 20  # seconds: for a scheduler, for a worker
 _LOOK, _LOOKS = 0.5, 20  # seconds between looks at the connection; looks between those at workers
 
+_TALKERS = ("distributed", "distributed.client", "tornado.application")  # each of its own level
+
 NEEDS_DASK = "'--backend dask' needs the extra 'dask': pip install 'blur-fusion[dask]'"
 
 Answer = list[list[Judged]] | Lost
@@ -149,7 +151,8 @@ def connected(address: str, model: Path | None, fingerprint: str) -> Iterator[Cl
         from distributed.comm.addressing import get_address_host_port
     except ImportError:
         raise BlurError(NEEDS_DASK) from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)  # said in one line instead
+    for name in _TALKERS:  # what goes wrong is said in one line instead
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of versions that differ, and of tasks left at Ctrl-C
         try:
