@@ -71,11 +71,17 @@ def _params(stage: dict[str, Any]) -> list[str]:
 
 
 def test_packaged_model_is_of_the_locked_run(
-    packaged: dict[str, Any], lock: dict[str, Any]
+    packaged: dict[str, Any], lock: dict[str, Any], tmp_path: Path
 ) -> None:
     assert set(packaged["code"]) == set(STAGES)
     assert packaged["code"] == code_digests(lock, list(STAGES))
-    assert packaged["outputs"] == output_digests(lock, list(STAGES))
+    locks = [lock]
+    # Who ran `make repro` on another processor, or another Python, has other bytes.
+    show = ["git", "show", "HEAD:dvc.lock"]
+    if (committed := subprocess.run(show, cwd=REPOSITORY, capture_output=True)).returncode == 0:
+        (tmp_path / "dvc.lock").write_bytes(committed.stdout)
+        locks.append(read_lock(tmp_path / "dvc.lock"))
+    assert packaged["outputs"] in [output_digests(one, list(STAGES)) for one in locks]
 
 
 def test_packaged_model_is_of_this_code(packaged: dict[str, Any]) -> None:
