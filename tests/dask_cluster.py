@@ -1,4 +1,4 @@
-"""A Dask scheduler and workers, each a process of its own, on this machine."""
+"""A Dask scheduler and workers, each a process of its own, on this machine; photos for them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from conftest import REPOSITORY
+from conftest import REPOSITORY, write_photo
 
+_SIZE = (400, 600)  # large enough that a worker is at work when it is killed
 _TOOL = "import sys; from distributed.cli.dask_{0} import main; sys.exit(main())"
 # A result whose worker died just then is waited for no longer than this.
 _QUICK = {"PYTHONPATH": str(REPOSITORY), "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"}
+
+
+def photos_in(folder: Path, number: int) -> list[Path]:
+    paths = [folder / f"{k:02d}.jpg" for k in range(number)]
+    return [write_photo(path, k, k % 3 == 0, _SIZE) for k, path in enumerate(paths)]
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +12,6 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 from fake_judge import album
 from tiny_model import write_tiny_model
 
@@ -99,85 +95,6 @@ def test_processes_answer_as_threads_do(
     assert helped == alone
     assert asked and len(set(asked)) == len(asked)
     assert processes() == []
-
-
-FORKED = """
-import json, sys, threading
-from pathlib import Path
-from pipeline.cli.lean import run_lean
-run_lean()
-from pipeline.scan import ScanOptions, find, hands, named, scan
-from pipeline.serving.detector import BlurDetector
-folder, model = sys.argv[1:]
-judge = BlurDetector(model, threshold=0.0)
-started, alone = [], hands.alone()
-start = hands.Process._start
-hands.Process._start = lambda self: (start(self), started.append(type(self.process).__name__))
-files = list(find(named([folder])))
-def run(workers):
-    answers = scan(files, judge, ScanOptions(workers=workers), Path(model))
-    return [judged.verdict.probability for batch in answers for judged in batch]
-seen = run(3), run(1)  # a thread that ended may be seen a moment longer
-event = threading.Event()
-threading.Thread(target=event.wait, daemon=True).start()
-print(json.dumps([alone, hands.alone(), started, len(seen[0]), seen[0] == seen[1]]))
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whether forking is safe")
-def test_forks_where_no_other_thread_runs(tmp_path: Path, model: Path) -> None:
-    album(tmp_path, hands.MANY)
-    ran = subprocess.run(
-        [sys.executable, "-c", FORKED, str(tmp_path), str(model)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    forked = ["ForkProcess", "ForkProcess"]
-    assert json.loads(ran.stdout) == [True, False, forked, hands.MANY, True], ran.stderr
-
-
-KILLED = """
-import sys, time
-from pathlib import Path
-from pipeline.cli.lean import run_lean
-run_lean()
-from pipeline.scan.batches import Work, lend
-from pipeline.scan.hands import MANY, Hands
-from pipeline.serving.detector import BlurDetector
-judge = BlurDetector(sys.argv[1], threshold=0.0)
-work = Work(sys.argv[1], judge.fingerprint)
-lend(work, judge)
-hands = Hands(lambda paths: [], 3, work, many=True)
-print(*[process.process.pid for process in hands._processes], flush=True)
-time.sleep(60)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whether forking is safe")
-def test_who_is_killed_leaves_no_forked_process(model: Path) -> None:
-    words = [sys.executable, "-c", KILLED, str(model)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=REPOSITORY) as running:
-        assert running.stdout is not None
-        forked = running.stdout.readline().split()
-        running.kill()
-        rest, _ = running.communicate(timeout=20)  # until the last of them closes its copy
-    assert len(forked) == 2 and rest == b""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whether forking is safe")
-def test_the_progress_bar_starts_no_thread(tmp_path: Path) -> None:
-    lines = (
-        "from pipeline.cli.lean import run_lean; run_lean()",
-        "from pipeline.scan.run import _bar",
-        "from pipeline.scan.hands import alone",
-        "bar = _bar(100)",
-        "bar.update()",
-        "raise SystemExit(not alone())",
-    )
-    subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=REPOSITORY, check=True)
 
 
 def test_few_photos_start_no_process(tmp_path: Path, model: Path, judge: BlurDetector) -> None:
