@@ -124,7 +124,7 @@ def test_files_are_taken_as_needed(tmp_path: Path) -> None:
     for _ in range(5):
         next(answers)
     answers.close()
-    assert taken <= 5 + 4 * 2 * 3  # batches that grew to 3
+    assert taken <= 5 + 4 * 2
 
 
 def test_opencv_threads_are_put_back(tmp_path: Path) -> None:

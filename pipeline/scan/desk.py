@@ -16,7 +16,9 @@ from pipeline.scan.options import ScanOptions
 from pipeline.serving.verdict import Verdict
 
 BATCH = 12  # photos that one thread judges at a time, once many are judged
-_GROWS = 2  # by one for so many answers, for the first shall come at once
+# By one for so many answers, for the first shall come at once; where files are taken as they come
+# they grow slowly, for each is taken before it is needed.
+_GROWS, _GROWS_BLINDLY = 2, 6
 
 
 @dataclass(eq=False, slots=True)
@@ -87,9 +89,9 @@ class Desk:
     @property
     def together(self) -> int:
         """Photos of a batch: the last ones are shared out among the threads."""
-        size = min(BATCH, 1 + self.answered // _GROWS)
         if self.total is None:
-            return size
+            return min(BATCH, 1 + self.answered // _GROWS_BLINDLY)
+        size = min(BATCH, 1 + self.answered // _GROWS)
         return max(1, min(size, (self.total - self.taken) // (2 * self.options.threads())))
 
     def take(self, found: Found) -> Waiting:

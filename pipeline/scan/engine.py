@@ -67,8 +67,9 @@ def scan(
 
         work = None
         if model is not None:
-            given = options.thumbnails, options.every, judge.threshold
-            work = Work(str(model), judge.fingerprint, *given)
+            work = Work(
+                str(model), judge.fingerprint, options.thumbnails, threshold=judge.threshold
+            )
             lend(work, judge)
         # First of all, so that what is forked shares no open file.
         total = len(files) if isinstance(files, Sized) else None

@@ -71,16 +71,12 @@ class Hands:
             if process.ready():
                 self._ready.put(process)
 
-    def _next(self, hand: Process | None) -> Process | None:
-        """What goes on after `hand`: a process that is ready now, instead of this one."""
-        if hand is None:
-            with suppress(Empty):
-                return self._ready.get_nowait()
-        return hand
-
     def judge(self, paths: Sequence[str]) -> list[Judged]:
         """Judge photos with whatever is free; called by several threads."""
-        hand = self._next(self._free.get())
+        hand = self._free.get()
+        if hand is None:  # a process that is ready by now takes this one's place
+            with suppress(Empty):
+                hand = self._ready.get_nowait()
         try:
             return self._here(paths) if hand is None else hand.judge(paths)
         finally:

@@ -105,8 +105,6 @@ def _finite(value: Any) -> float:
 def _ensemble(lines: list[Any], width: int) -> Ensemble:
     """Members from `width` inputs to one logit."""
     members = [Member(_one_logit(line["layers"], width), _finite(line["gain"])) for line in lines]
-    if not members:
-        raise ValueError("no members")
     return Ensemble(tuple(members))
 
 
@@ -116,8 +114,6 @@ def _polar(lines: list[Any]) -> PolarEnsemble:
     for line in lines:
         circular, units = _layers(line[CIRCULAR], SHAPE[1], 2 * REACH + 1)
         members.append(PolarMember(circular, _one_logit(line[DENSE], 2 * units)))
-    if not members:
-        raise ValueError("no members")
     return PolarEnsemble(tuple(members))
 
 
