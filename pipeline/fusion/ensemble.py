@@ -80,17 +80,11 @@ class Member:
     layers: Layers
     gain: float
 
-    @cached_property
-    def _doubles(self) -> Layers:
-        """Layers in double precision; numpy would convert them for every image."""
-        return doubles(self.layers)
-
     def logit(
         self, inputs: npt.NDArray[np.floating], base: npt.NDArray[np.floating]
     ) -> npt.NDArray[np.float64]:
         """Logit, shape (n,), of `inputs` (n, d) and `base` (n,)."""
-        logit = tower(self._doubles, np.asarray(inputs, np.float64))
-        return np.asarray(logit + self.gain * np.asarray(base, np.float64))
+        return Ensemble((self,)).logit(np.asarray(inputs), base)
 
 
 @dataclass(frozen=True)
@@ -116,7 +110,9 @@ class Ensemble:
     def _gains(self) -> npt.NDArray[np.float64]:
         return np.array([[member.gain] for member in self.members])
 
-    def logit(self, inputs: Weights, base: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    def logit(
+        self, inputs: npt.NDArray[np.floating], base: npt.NDArray[np.floating]
+    ) -> npt.NDArray[np.float64]:
         """Mean logit, shape (n,)."""
         logits = tower(self._together, inputs.astype(np.float64))
         logits = logits + self._gains * np.asarray(base, np.float64)

@@ -17,7 +17,6 @@ import numpy.typing as npt
 from pipeline.fusion.ensemble import (
     Layers,
     Weights,
-    doubles,
     from_weights,
     require_alike,
     side_by_side,
@@ -37,14 +36,6 @@ def neighbours(values: Floats) -> Floats:
     return turned.reshape(*values.shape[:-1], turned.shape[-2] * turned.shape[-1])
 
 
-def _logit(values: Floats, circular: Layers, dense: Layers) -> Floats:
-    """Logit (n,) of spectra (n, a, c); of several networks at once (m, n), see `tower`."""
-    for kernel, bias in circular:
-        values = np.maximum(neighbours(values) @ kernel + bias, 0)
-    pooled = np.concatenate([values.mean(axis=-2), values.max(axis=-2)], axis=-1)
-    return tower(dense, pooled)
-
-
 @dataclass(frozen=True)
 class PolarMember:
     """Circular layers, pooling, dense layers; ReLU after all but the last.
@@ -58,13 +49,9 @@ class PolarMember:
     circular: Layers
     dense: Layers
 
-    @cached_property
-    def _doubles(self) -> tuple[Layers, Layers]:
-        return doubles(self.circular), doubles(self.dense)
-
     def logit(self, spectra: npt.NDArray[np.floating]) -> Floats:
         """Logit, shape (n,), of polar spectra (n, a, c)."""
-        return _logit(np.asarray(spectra, np.float64), *self._doubles)
+        return PolarEnsemble((self,)).logit(spectra)
 
 
 @dataclass(frozen=True)
@@ -92,7 +79,11 @@ class PolarEnsemble:
     def logit(self, spectra: npt.NDArray[np.floating]) -> Floats:
         """Mean logit, shape (n,): motion is positive, defocus negative."""
         values = np.asarray(spectra, np.float64)[None]
-        return np.asarray(_logit(values, *self._together).mean(axis=0))
+        circular, dense = self._together
+        for kernel, bias in circular:
+            values = np.maximum(neighbours(values) @ kernel + bias, 0)
+        pooled = np.concatenate([values.mean(axis=-2), values.max(axis=-2)], axis=-1)
+        return np.asarray(tower(dense, pooled).mean(axis=0))
 
     def save(self, path: Path) -> None:
         """Write all weights to `path` (.npz)."""
