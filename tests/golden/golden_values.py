@@ -1,0 +1,383 @@
+"""What the library answers to fixed inputs.
+
+All knowledge of the library's names is here: a refactoring changes these calls, never golden.json.
+Where results, or the shipped model, were meant to change, record these groups anew:
+`python tests/golden/golden_values.py shipped`; without a name, all of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+
+from pipeline.config import Params, load_params
+from pipeline.config.sections import (
+    CnnParams,
+    ComputeParams,
+    FeatureParams,
+    FuseParams,
+    SplitParams,
+    ThresholdParams,
+)
+
+FILE = Path(__file__).with_name("golden.json")
+REPOSITORY = Path(__file__).resolve().parents[2]
+LONG_SIDE = 768
+SEED = 11
+FEATURES = FeatureParams(levels=3, tiles=8, percentiles=(25, 50, 75, 95))
+# All that the training code does is asked for, though on a tiny scale.
+CNN = CnnParams(
+    patterns=16,
+    filters=(8, 12),
+    dropout=0.1,
+    epochs=2,
+    steps_per_epoch=10,
+    crop_side=64,
+    crops=8,
+    wide_crop_side=96,
+    wide_crops=4,
+    wide_every=3,
+    learning_rate=0.005,
+    weight_decay=0.01,
+    label_smoothing=0.02,
+    kind_weight=0.3,
+    augment=True,
+    overlays=0.4,
+    ranked=4,
+    rank_weight=1.0,
+    check_images=60,
+)
+FUSE = FuseParams(
+    hidden=(16, 8),
+    dropout=0.25,
+    base_dropout=0.2,
+    epochs=5,
+    batch=32,
+    learning_rate=0.02,
+    weight_decay=0.001,
+    members=2,
+    clip=3.0,
+    ranked=20,
+    rank_weight=0.5,
+    copy_weight=1.0,
+    agreement_weight=0.3,
+    kind_members=1,
+    polar_members=1,
+    polar_steps=1,
+)
+
+Pixels = np.ndarray
+Values = dict[str, Any]  # a text, a list of numbers, or numbers by name
+
+
+def _params() -> Params:
+    return dataclasses.replace(
+        load_params(REPOSITORY / "params.yaml"),
+        seed=SEED,
+        compute=ComputeParams(threads=1, workers=1),
+        cnn=CNN,
+        fuse=FUSE,
+        threshold=ThresholdParams(max_false_alarm_rate=0.05),
+    )
+
+
+def _grid(height: int, width: int) -> tuple[Pixels, Pixels]:
+    y, x = np.indices((height, width), dtype=np.int64)
+    return y, x
+
+
+def _mixed(y: Pixels, x: Pixels) -> Pixels:
+    """Numbers 0..255 without any order, by integer arithmetic."""
+    value = (x * 73856093 ^ y * 19349663) & 0xFFFFFF
+    return (value * (value + 12345) >> 9) & 255
+
+
+def _smoothed(image: Pixels, down: int, across: int) -> Pixels:
+    """Box means of int64, rounded down; the picture wraps around."""
+    for axis, count in ((0, down), (1, across)):
+        image = sum(np.roll(image, shift, axis) for shift in range(count)) // count
+    return image
+
+
+def _patches(height: int, width: int, side: int) -> Pixels:
+    """Rectangles of any grey, with texture in every third one."""
+    y, x = _grid(height, width)
+    ground = _mixed(y // side + 3, (x + y // 4) // (side + 5) + 7)
+    return np.where(ground % 3 == 0, (3 * ground + _mixed(y, x)) // 4, ground)
+
+
+def pictures() -> dict[str, Pixels]:
+    """Several sizes, shapes and depths; sharp, blurred, smooth and noisy."""
+    y, x = _grid(480, 640)
+    colours = [_patches(1000, 620, side) for side in (23, 31, 47)]
+    blurred = [_smoothed(_patches(340, 1100, side), 5, 5) for side in (19, 19, 53)]
+    return {
+        "detailed": _patches(600, 800, 29).astype(np.uint8),
+        "smooth": np.abs((x + 2 * y) // 3 % 510 - 255).astype(np.uint8),
+        "moved": _smoothed(_patches(480, 640, 17), 1, 6).astype(np.uint8),
+        "slight": _smoothed(_patches(700, 700, 37), 2, 2).astype(np.uint8),
+        "tall": np.stack(colours, axis=2).astype(np.uint8),
+        "wide": np.stack(blurred, axis=2).astype(np.uint8),
+        "small": _patches(40, 56, 9).astype(np.uint8),
+        "deep": (_smoothed(_patches(360, 420, 21), 3, 3) * 40 + 9000).astype(np.uint16),
+    }
+
+
+def _working() -> dict[str, Pixels]:
+    from pipeline.images import working_image
+
+    return {name: working_image(image, LONG_SIDE) for name, image in pictures().items()}
+
+
+def working() -> Values:
+    """Digests of working images, grey and in colour."""
+    from pipeline.images import working_image
+
+    found = _working() | {
+        f"{name}, colour": working_image(image, LONG_SIDE, colour=True)
+        for name, image in pictures().items()
+    }
+    return {
+        name: f"{image.shape} {hashlib.sha256(image.tobytes()).hexdigest()}"
+        for name, image in found.items()
+    }
+
+
+def features() -> Values:
+    from pipeline.features import describe, feature_names
+
+    names = feature_names(FEATURES)
+    return {
+        name: dict(zip(names, describe(image, FEATURES).tolist(), strict=True))
+        for name, image in _working().items()
+    }
+
+
+def shipped() -> Values:
+    """Logits and probabilities of the shipped model, by compiled code and by ONNX alone."""
+    from pipeline.fusion.predict import Detector
+    from pipeline.serving.detector import SHIPPED, BlurDetector
+    from pipeline.serving.folder import read_folder
+    from pipeline.serving.network import OnnxNetwork
+
+    images = list(_working().values())
+    contents, _ = read_folder(SHIPPED)
+    network = OnnxNetwork(contents.network, "golden", rest=contents.rest)
+    scores = Detector(network, contents.model, contents.features).predict(images)
+    judged = BlurDetector().predict(pictures().values())
+    return {
+        "cnn logits": network.logits(images).ravel().tolist(),
+        "cnn logits, all in ONNX": OnnxNetwork(contents.network, "golden")
+        .logits(images)
+        .ravel()
+        .tolist(),
+        "probability by cnn": dict(zip(pictures(), scores.cnn.tolist(), strict=True)),
+        "probability by features": dict(zip(pictures(), scores.features.tolist(), strict=True)),
+        "probability": {name: v.probability for name, v in zip(pictures(), judged, strict=True)},
+        "threshold": [BlurDetector().threshold],
+    }
+
+
+def _blocks(image: Pixels) -> list[float]:
+    """Means of blocks of 16x16 pixels; what is left over at the ends is not looked at."""
+    tall, wide = (extent // 16 for extent in image.shape[:2])
+    cut = image[: 16 * tall, : 16 * wide].astype(np.float64).reshape(tall, 16, wide, 16, -1)
+    return cut.mean(axis=(1, 3, 4)).ravel().tolist()
+
+
+def scenes() -> Values:
+    """Six rendered scenes of other families, in focus and with shallow focus."""
+    from pipeline.synthesis.scenes import render_scene
+
+    found: Values = {}
+    number = 0
+    while len(found) < 6:
+        family, scene = render_scene((128, 176), np.random.default_rng([SEED, number]))
+        light = scene.focused if scene.shallow is None else scene.shallow
+        found.setdefault(family, _blocks(np.minimum(light, 4.0)))
+        number += 1
+    return found
+
+
+def shots() -> Values:
+    """What the camera makes of some scenes, and one of CERTH's filters' pictures."""
+    from pipeline.synthesis.shots import ScenePlan, take_shots
+
+    sorts = ("sharp", "natural", "artificial", "natural")
+    found: Values = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(4):
+            files = tuple((f"{number}_{k}_{sort}.jpg", sort) for k, sort in enumerate(sorts))
+            plan = ScenePlan(number, f"scene{number}", "", files)
+            for shot in take_shots(Path(folder), plan, (192, 256), SEED):
+                image = cv2.imread(f"{folder}/{shot.path}")
+                found[shot.path] = _blocks(image / 255)
+    return found
+
+
+def _read(rows: list[Pixels]) -> Any:
+    """All of a store that rows are blurred, perturbed or trained from."""
+    return SimpleNamespace(image=lambda row: rows[row], splits=["train"] * len(rows))
+
+
+def _material() -> list[Pixels]:
+    """Twelve grey pictures: sharp, out of focus, moved, in turn."""
+    blurs = ((1, 1), (5, 5), (1, 1), (1, 9))
+    return [
+        _smoothed(_patches(112 + 8 * k, 150, 11 + k), *blurs[k % 4]).astype(np.uint8)
+        for k in range(12)
+    ]
+
+
+def learning_material() -> Values:
+    """Copies and series that the stack learns from, which rows they are of, and the split."""
+    from pipeline.data.dataset import DataSet, LabelledImage
+    from pipeline.data.perturbed import perturbed_copies
+    from pipeline.data.ranked import ranked_rows, ranked_series
+    from pipeline.data.split import assign_splits
+
+    store = _read(_material())
+    images = [
+        LabelledImage(Path(f"{k}"), f"{k}", k % 2, "", "all", f"{k // 3}", "") for k in range(240)
+    ]
+    split = SplitParams(validation_fraction=0.2, test_fraction=0.2, folds=3)
+    rows = assign_splits(DataSet("all", Path("."), tuple(images)), split, SEED)
+    copies = enumerate(perturbed_copies(store, range(12), SEED))
+    series = enumerate(ranked_series(store, range(6), SEED))
+    return {
+        "split": " ".join(f"{row.split[0]}{row.fold}" for row in rows),
+        "ranked rows": " ".join(map(str, ranked_rows(store, 7, SEED))),
+        **{f"copy {k}": _blocks(image / 255) for k, image in copies},
+        **{f"series {k}": _blocks(image / 255) for k, image in series},
+    }
+
+
+def cnn() -> Values:
+    """A tiny network after twenty steps."""
+    from pipeline.networks.determinism import make_deterministic
+    from pipeline.networks.fit import Material, fit_network
+    from pipeline.networks.predict import whole_image_logits
+
+    make_deterministic(SEED, 1)
+    store = _read(_material())
+    kinds = ("sharp", "defocus", "sharp", "motion", "", "") * 2
+    labels = np.array([0, 1, 0, 1] * 3)
+    train, validation = np.arange(9), np.arange(9, 12)
+    material = Material(store.image, labels, kinds, train, validation)
+    model, history = fit_network("golden", material, CNN, SEED)
+    seen = [image for name, image in _working().items() if name in ("small", "moved")]
+    return {
+        "logits": whole_image_logits(model, seen).ravel().tolist(),
+        "loss": [line.loss for line in history],
+        "validation loss": [line.validation_loss for line in history],
+    }
+
+
+def stack() -> Values:
+    """The stack after five epochs on a made-up table, and its calibration."""
+    from pipeline.fusion.table import Table
+    from pipeline.fusion.train import calibrate, fit_stack
+
+    rng, count, width = np.random.default_rng(SEED), 220, 6
+    labels = rng.integers(0, 2, count)
+    train = np.arange(count) < 160
+    sign = np.float32(2 * labels - 1)[:, None]
+
+    def noise(*shape: int) -> Pixels:
+        return rng.standard_normal(shape, dtype=np.float32)
+
+    growth = np.arange(3, dtype=np.float32)[None, :, None]
+    logits, measures = sign + noise(count, 4), sign + 2 * noise(count, width)
+    table = Table(
+        index=np.arange(count),
+        labels=labels,
+        train=train,
+        logits=logits,
+        measures=measures,
+        names=tuple(f"m{k}" for k in range(width)),
+        kinds=np.array([""] * count),
+        ranked_logits=noise(20, 3, 4) + growth,
+        ranked_measures=noise(20, 3, width) + growth,
+        ranked_kinds=np.array([""] * 20),
+        copied_logits=logits[train] + noise(160, 4) / 2,
+        copied_measures=measures[train] + noise(160, width) / 2,
+    )
+    params = _params()
+    trained, history = fit_stack(table, params)
+    found = trained.logits(logits[-10:], measures[-10:])
+    model, _ = calibrate(trained, table, params)
+    return {
+        **{f"logits of {judge}": values.tolist() for judge, values in found.items()},
+        "losses": [line["loss"] for line in history],
+        "thresholds": model.thresholds,
+        "temperatures": {judge: one.temperature for judge, one in model.calibrations.items()},
+        "biases": {judge: one.bias for judge, one in model.calibrations.items()},
+    }
+
+
+def calibration() -> Values:
+    """Temperature, bias and threshold of made-up logits."""
+    from pipeline.fusion.calibration import fit_calibration
+    from pipeline.fusion.threshold import choose_threshold
+
+    place = np.arange(150)
+    labels = (place * 7 % 10 < 5).astype(np.int64)
+    logits = (_mixed(place, place * 3) - 128) / 32 + 3 * labels - 0.5
+    found = fit_calibration(labels, logits)
+    probability = found.probability(logits)
+    return {
+        "temperature": [found.temperature],
+        "bias": [found.bias],
+        "thresholds": [choose_threshold(labels, probability, rate) for rate in (0.0, 0.05, 0.2)],
+    }
+
+
+# What is compared, and within what: relative to 1 plus the number's size.
+GROUPS: dict[str, tuple[Callable[[], Values], float]] = {
+    "working": (working, 0.0),
+    "features": (features, 1e-5),
+    "shipped": (shipped, 1e-4),
+    "scenes": (scenes, 1e-4),
+    "shots": (shots, 1e-4),
+    "learning_material": (learning_material, 1e-4),
+    "cnn": (cnn, 1e-4),
+    "stack": (stack, 1e-4),
+    "calibration": (calibration, 1e-6),
+}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return float(f"{value:.8g}") if isinstance(value, float) else value
+
+
+def _record(groups: list[str]) -> None:
+    values = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
+    values |= {group: _rounded(GROUPS[group][0]()) for group in groups}
+    parts = []
+    for group in GROUPS:  # a line for each name
+        rows = [
+            f"  {json.dumps(n)}: {json.dumps(v, allow_nan=False)}" for n, v in values[group].items()
+        ]
+        parts.append(f' "{group}": {{\n' + ",\n".join(rows) + "\n }")
+    FILE.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ[variable] = "1"  # as in tests/conftest.py
+    _record(sys.argv[1:] or list(GROUPS))
