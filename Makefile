@@ -1,5 +1,5 @@
 # Each target makes .venv by itself; PYTHON=/path/to/python picks the interpreter.
-.PHONY: repro mine compare release verify-release test lint clean lock venv
+.PHONY: repro mine compare release verify-release relock test lint clean lock venv
 .DELETE_ON_ERROR:
 
 CANDIDATES = python3 python3.11 python3.12 python3.13 python
@@ -51,6 +51,10 @@ release: $(STAMP)
 # Trains once more in a copy of the tracked tree, without any cache, and compares.
 verify-release: $(STAMP)
 	$(BIN)/python -m pipeline.export.verify
+
+# After a refactoring that changes no result: the code's new digests, without training.
+relock: $(STAMP)
+	$(BIN)/python -m pipeline.export.relock
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0

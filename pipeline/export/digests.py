@@ -39,3 +39,11 @@ def dvc_digest(path: Path) -> str:
         for name in sorted(file.relative_to(path).as_posix() for file in _files(path))
     ]
     return hashlib.md5(json.dumps(lines, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
+def dvc_entry(path: Path) -> dict[str, str | int]:
+    """What dvc.lock says of a file or folder below its path, in DVC's order."""
+    entry: dict[str, str | int] = {"hash": "md5", "md5": dvc_digest(path)}
+    files = [path] if path.is_file() else _files(path)
+    entry["size"] = sum(file.stat().st_size for file in files)
+    return entry if path.is_file() else entry | {"nfiles": len(files)}

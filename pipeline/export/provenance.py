@@ -57,14 +57,15 @@ def stage_params(lock: dict[str, Any], stages: list[str]) -> dict[str, Any]:
     return found
 
 
+def is_code(path: str) -> bool:
+    """Whether a dependency is code rather than data."""
+    return path.split("/")[0] in _CODE
+
+
 def code_digests(lock: dict[str, Any], stages: list[str]) -> dict[str, dict[str, str]]:
     """MD5 of the code that each of `stages` was run with, by stage and path."""
     return {
-        name: {
-            dep["path"]: dep["md5"]
-            for dep in lock[name]["deps"]
-            if dep["path"].split("/")[0] in _CODE
-        }
+        name: {dep["path"]: dep["md5"] for dep in lock[name]["deps"] if is_code(dep["path"])}
         for name in stages
     }
 
