@@ -19,8 +19,8 @@ export MALLOC_MMAP_THRESHOLD_ = 1000000000
 
 repro: $(STAMP)
 	$(BIN)/dvc repro
-	$(BIN)/python -m pipeline.training_report
-	$(BIN)/python -m pipeline.evaluation.show
+	$(BIN)/python -m blur_fusion.evaluation.page
+	$(BIN)/python -m blur_fusion.evaluation.table
 
 # One's own photos. Copies, because DVC does not look behind links inside a data set.
 mine: $(STAMP)
@@ -32,8 +32,8 @@ mine: $(STAMP)
 	cp -R "$(SHARP)/." data/mine/sharp
 	cp -R "$(BLURRED)/." data/mine/blurred
 	$(BIN)/dvc exp run -S dataset.name=mine evaluate  # named, so that no sample is rendered
-	$(BIN)/python -m pipeline.training_report
-	$(BIN)/python -m pipeline.evaluation.show
+	$(BIN)/python -m blur_fusion.evaluation.page
+	$(BIN)/python -m blur_fusion.evaluation.table
 
 # Every preset once on our split, then the table; what is trained already is not trained again.
 # A preset that cannot be trained (weights that cannot be downloaded) is a line below the table.
@@ -41,20 +41,20 @@ KWENTAR ?= $(wildcard data/kwentar ../shared/data/kwentar)
 compare: $(STAMP)
 	$(BIN)/dvc repro
 	-$(BIN)/dvc repro --keep-going presets/dvc.yaml
-	$(BIN)/python -m pipeline.comparison.run $(firstword $(KWENTAR))
+	$(BIN)/python -m blur_fusion.presets.comparison $(firstword $(KWENTAR))
 
 # The packaged model is what the stages train at the default params, nothing else.
 release: $(STAMP)
 	$(BIN)/dvc repro
-	$(BIN)/blur export pipeline/serving/model --force
+	$(BIN)/blur export pipeline/blur_fusion/model/shipped --force
 
 # Trains once more in a copy of the tracked tree, without any cache, and compares.
 verify-release: $(STAMP)
-	$(BIN)/python -m pipeline.export.verify
+	$(BIN)/python -m blur_fusion.model.verify
 
 # After a refactoring that changes no result: the code's new digests, without training.
 relock: $(STAMP)
-	$(BIN)/python -m pipeline.export.relock
+	$(BIN)/python -m blur_fusion.model.relock
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0
@@ -67,7 +67,7 @@ lint: $(STAMP)
 venv: $(STAMP)
 
 # The stamp is written last: an install that broke off is begun again.
-$(STAMP): requirements.lock pyproject.toml $(wildcard pipeline/native/*.[ch])
+$(STAMP): requirements.lock pyproject.toml $(wildcard pipeline/blur_fusion/native/*.[ch])
 	@python="$(PYTHON)"; \
 	if [ -z "$$python" ]; then \
 		for name in $(CANDIDATES); do \
@@ -93,5 +93,7 @@ lock: $(STAMP)
 
 # What make itself made; data sets, artefacts and the cache of DVC stay.
 clean:
-	rm -rf $(VENV) build dist dvc_plots *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find pipeline stages tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) build dist dvc_plots *.egg-info pipeline/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find pipeline stages benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find pipeline -name '*.so' -delete
+	find pipeline stages tests -type d -empty -delete

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from pipeline.config import load_params
-from pipeline.config.running import run
+from blur_fusion.errors import run
+from blur_fusion.params import load_params
 
 
 def main() -> None:
     """Read artifacts/load, write artifacts/cnn."""
-    from pipeline.networks.crossfit import cross_fit
+    from blur_fusion.cnn.crossfit import cross_fit
 
     print(cross_fit(Path("artifacts/load"), Path("artifacts/cnn"), load_params()))
 

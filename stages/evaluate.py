@@ -1,21 +1,21 @@
-"""Stage evaluate: the test images, judged once; see `pipeline.evaluation.run`."""
+"""Stage evaluate: the test images, judged once; see `blur_fusion.evaluation.run`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.config import load_params
-from pipeline.config.running import run
+from blur_fusion.errors import run
+from blur_fusion.params import load_params
 
 ARTIFACTS = Path("artifacts")
 
 
 def main() -> None:
     """Write `artifacts/evaluate`, and the speed where nothing depends on it."""
-    from pipeline.data.store import Store
-    from pipeline.evaluation.report import as_json
-    from pipeline.evaluation.run import evaluate, write_evaluation
-    from pipeline.fusion.predict import Detector
+    from blur_fusion.data.store import Store
+    from blur_fusion.evaluation.report import as_json
+    from blur_fusion.evaluation.run import evaluate, write_evaluation
+    from blur_fusion.model.scores import Detector
 
     params = load_params()
     store = Store.open(ARTIFACTS / "load")

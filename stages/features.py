@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.config import load_params
-from pipeline.config.running import run
+from blur_fusion.errors import run
+from blur_fusion.params import load_params
 
 ARTIFACTS = Path("artifacts")
 
 
 def main() -> None:
     """Read artifacts/load, write artifacts/features."""
-    from pipeline.data.store import Store
-    from pipeline.features import feature_names
-    from pipeline.features.measure_store import measure_store
-    from pipeline.features.polar_store import polar_store
+    from blur_fusion.data.store import Store
+    from blur_fusion.features.store import measure_store, polar_store
+    from blur_fusion.features.summary import feature_names
 
     params = load_params()
     store = Store.open(ARTIFACTS / "load")

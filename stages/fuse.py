@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.config import load_params
-from pipeline.config.running import run
+from blur_fusion.errors import run
+from blur_fusion.params import load_params
 
 ARTIFACTS = Path("artifacts")
 
 
 def main() -> None:
     """Read artifacts/load, cnn and features; write artifacts/fuse."""
-    from pipeline.data.store import Store
-    from pipeline.fusion.polar_rows import read_polar
-    from pipeline.fusion.table import read_table
-    from pipeline.fusion.train import fuse
+    from blur_fusion.data.store import Store
+    from blur_fusion.fusion.train import fuse, read_polar, read_table
 
     params = load_params()
     store = Store.open(ARTIFACTS / "load")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.config import load_params
-from pipeline.config.running import run
+from blur_fusion.errors import run
+from blur_fusion.params import load_params
 
 FOLDER = Path("artifacts/load")
 
 
 def main() -> None:
     """Read `params.yaml` and the data set it names; write `artifacts/load`."""
-    from pipeline.data import Store, open_dataset, write_store
-    from pipeline.data.split import assign_splits
+    from blur_fusion.data.layouts import open_dataset
+    from blur_fusion.data.split import assign_splits
+    from blur_fusion.data.store import Store, write_store
 
     params = load_params()
     chosen = params.dataset

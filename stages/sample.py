@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from pipeline.config import load_params
-from pipeline.config.running import run
+from blur_fusion.errors import run
+from blur_fusion.params import load_params
 
 
 def main() -> None:
     """Render what `sample` in params.yaml asks for."""
-    from pipeline.synthesis.tree import write_sample
+    from blur_fusion.sample.tree import write_sample
 
     params = load_params()
     root = Path("data/sample")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.cli.main import held_out_command
+from blur_fusion.cli.main import held_out_command
 
 if __name__ == "__main__":
     held_out_command(prog_name="python -m stages.test")

@@ -6,15 +6,14 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-import openpyxl
 import pytest
+
 from browser import browser, new_page, page  # noqa: F401  (fixtures)
+from trees import REPOSITORY, Tree, write_photo, write_sheet
 
 # A shell that starts tests in the background has them ignore Ctrl-C, and so the programs they run.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -24,9 +23,6 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # Else whoever uses TensorFlow first in a process fixes its threads, and with them the last bits.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-
-REPOSITORY = Path(__file__).resolve().parents[1]
-Tree = Callable[..., Path]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,36 +44,6 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real photos are absent: no ../shared/data, BLUR_SHARED_DATA is not set")
     return folder
-
-
-def write_photo(
-    path: Path, seed: int, blurred: bool = False, size: tuple[int, int] = (64, 96)
-) -> Path:
-    """Write a picture of random rectangles, fixed by `seed`; Gaussian-blurred or not."""
-    generator = np.random.default_rng(seed)
-    height, width = size
-    image = np.full((height, width, 3), 120, np.uint8)
-    for _ in range(30):
-        x, y = int(generator.integers(width)), int(generator.integers(height))
-        colour = [int(value) for value in generator.integers(0, 256, 3)]
-        cv2.rectangle(image, (x, y), (x + width // 6, y + height // 6), colour, -1)
-    if blurred:
-        image = cv2.GaussianBlur(image, (0, 0), 3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ending = path.suffix if path.suffix.lower() in (".png", ".bmp") else ".jpg"
-    cv2.imencode(ending, image)[1].tofile(path)
-    return path
-
-
-def write_sheet(path: Path, rows: Iterable[tuple[Any, Any]]) -> Path:
-    """Write `rows`, the header among them, as an xlsx sheet."""
-    book = openpyxl.Workbook()
-    for row in rows:
-        book.active.append(row)
-    book.create_sheet("Sheet2")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    book.save(path)
-    return path
 
 
 def _write_certh(root: Path, scenes: int = 12) -> Path:
@@ -142,9 +108,8 @@ def preset_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def preset_source(preset_photos: Path) -> Any:
     """Those photos as a preset reads them, split by scene."""
+    from blur_fusion.presets.layouts import open_source
+    from blur_fusion.presets.params import load_preset
     from preset_project import PRESETS, tiny_params
-
-    from pipeline.presets.layouts import open_source
-    from pipeline.presets.params import load_preset
 
     return open_source(preset_photos, load_preset("two-conv", PRESETS).layout, tiny_params())

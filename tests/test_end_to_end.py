@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Tree
-from tiny_project import STAGES, clone, contents, ran, repro, run, state, switch
 
-from pipeline.evaluation.metrics import METRICS
+from blur_fusion.evaluation.metrics import METRICS
+from tiny_project import STAGES, clone, contents, ran, repro, run, state, switch
+from trees import Tree
 
 MODELS = ("constant", "laplacian", "cnn", "features", "fused")
 
@@ -56,7 +56,7 @@ def test_metrics_are_whole(report: dict[str, Any]) -> None:
 
 
 def test_table_names_data_set_and_digest(first: tuple[Path, str], report: dict[str, Any]) -> None:
-    lines = run(first[0], "-m", "pipeline.evaluation.show").stdout.splitlines()
+    lines = run(first[0], "-m", "blur_fusion.evaluation.table").stdout.splitlines()
     digest = json.loads((first[0] / "artifacts/load/dataset.json").read_text("utf-8"))["digest"]
     assert lines[0].startswith(f"data set sample {digest[:12]}: ")
     assert report["dataset"]["digest"] == digest
@@ -72,7 +72,7 @@ def test_dvc_shows_metrics_side_by_side(first: tuple[Path, str], report: dict[st
 
 
 def test_test_rows_stay_unseen_until_the_end(first: tuple[Path, str]) -> None:
-    from pipeline.data import Store
+    from blur_fusion.data.store import Store
 
     artifacts = first[0] / "artifacts"
     test = set(np.flatnonzero(Store.open(artifacts / "load").splits == "test").tolist())
@@ -130,7 +130,7 @@ def test_a_users_data_set_is_never_touched(
     kept = contents(folder / "artifacts/evaluate")
     switch(folder, "certh")
     assert ran(repro(folder)) == list(STAGES[1:])
-    line = run(folder, "-m", "pipeline.evaluation.show").stdout.splitlines()[0]
+    line = run(folder, "-m", "blur_fusion.evaluation.table").stdout.splitlines()[0]
     assert line.startswith("data set certh ")
     assert state(own) == before
     switch(folder, "sample")

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.extras import TRAIN_MODULES
+from blur_fusion.errors import TRAIN_MODULES
+from trees import REPOSITORY, SOURCES
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = REPOSITORY
 _WITHOUT = """
 import sys
 for name in {missing}:
     sys.modules[name] = None
-from pipeline.config.running import run
+from blur_fusion.errors import run
 from stages.{stage} import main
 run(main)
 """
@@ -28,7 +29,7 @@ def test_a_stage_names_the_missing_extra(stage: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _WITHOUT.format(stage=stage, missing=missing)],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        env={**os.environ, "PYTHONPATH": SOURCES},
         capture_output=True,
         text=True,
         timeout=60,

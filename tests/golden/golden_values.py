@@ -21,14 +21,15 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pipeline.config import Params, load_params
-from pipeline.config.sections import (
+from blur_fusion.params import (
     CnnParams,
     ComputeParams,
     FeatureParams,
     FuseParams,
+    Params,
     SplitParams,
     ThresholdParams,
+    load_params,
 )
 
 FILE = Path(__file__).with_name("golden.json")
@@ -135,14 +136,14 @@ def pictures() -> dict[str, Pixels]:
 
 
 def _working() -> dict[str, Pixels]:
-    from pipeline.images import working_image
+    from blur_fusion.images.working import working_image
 
     return {name: working_image(image, LONG_SIDE) for name, image in pictures().items()}
 
 
 def working() -> Values:
     """Digests of working images, grey and in colour."""
-    from pipeline.images import working_image
+    from blur_fusion.images.working import working_image
 
     found = _working() | {
         f"{name}, colour": working_image(image, LONG_SIDE, colour=True)
@@ -155,7 +156,7 @@ def working() -> Values:
 
 
 def features() -> Values:
-    from pipeline.features import describe, feature_names
+    from blur_fusion.features.summary import describe, feature_names
 
     names = feature_names(FEATURES)
     return {
@@ -166,10 +167,10 @@ def features() -> Values:
 
 def shipped() -> Values:
     """Logits and probabilities of the shipped model, by compiled code and by ONNX alone."""
-    from pipeline.fusion.predict import Detector
-    from pipeline.serving.detector import SHIPPED, BlurDetector
-    from pipeline.serving.folder import read_folder
-    from pipeline.serving.network import OnnxNetwork
+    from blur_fusion.model.detector import SHIPPED, BlurDetector
+    from blur_fusion.model.folder import read_folder
+    from blur_fusion.model.network import OnnxNetwork
+    from blur_fusion.model.scores import Detector
 
     images = list(_working().values())
     contents, _ = read_folder(SHIPPED)
@@ -198,7 +199,7 @@ def _blocks(image: Pixels) -> list[float]:
 
 def scenes() -> Values:
     """Six rendered scenes of other families, in focus and with shallow focus."""
-    from pipeline.synthesis.scenes import render_scene
+    from blur_fusion.sample.scenes import render_scene
 
     found: Values = {}
     number = 0
@@ -212,7 +213,7 @@ def scenes() -> Values:
 
 def shots() -> Values:
     """What the camera makes of some scenes, and one of CERTH's filters' pictures."""
-    from pipeline.synthesis.shots import ScenePlan, take_shots
+    from blur_fusion.sample.shots import ScenePlan, take_shots
 
     sorts = ("sharp", "natural", "artificial", "natural")
     found: Values = {}
@@ -242,10 +243,9 @@ def _material() -> list[Pixels]:
 
 def learning_material() -> Values:
     """Copies and series that the stack learns from, which rows they are of, and the split."""
-    from pipeline.data.dataset import DataSet, LabelledImage
-    from pipeline.data.perturbed import perturbed_copies
-    from pipeline.data.ranked import ranked_rows, ranked_series
-    from pipeline.data.split import assign_splits
+    from blur_fusion.data.augment import perturbed_copies, ranked_rows, ranked_series
+    from blur_fusion.data.dataset import DataSet, LabelledImage
+    from blur_fusion.data.split import assign_splits
 
     store = _read(_material())
     images = [
@@ -265,9 +265,7 @@ def learning_material() -> Values:
 
 def cnn() -> Values:
     """A tiny network after twenty steps."""
-    from pipeline.networks.determinism import make_deterministic
-    from pipeline.networks.fit import Material, fit_network
-    from pipeline.networks.predict import whole_image_logits
+    from blur_fusion.cnn.fit import Material, fit_network, make_deterministic, whole_image_logits
 
     make_deterministic(SEED, 1)
     store = _read(_material())
@@ -286,8 +284,7 @@ def cnn() -> Values:
 
 def stack() -> Values:
     """The stack after five epochs on a made-up table, and its calibration."""
-    from pipeline.fusion.table import Table
-    from pipeline.fusion.train import calibrate, fit_stack
+    from blur_fusion.fusion.train import Table, calibrate, fit_stack
 
     rng, count, width = np.random.default_rng(SEED), 220, 6
     labels = rng.integers(0, 2, count)
@@ -328,8 +325,7 @@ def stack() -> Values:
 
 def calibration() -> Values:
     """Temperature, bias and threshold of made-up logits."""
-    from pipeline.fusion.calibration import fit_calibration
-    from pipeline.fusion.threshold import choose_threshold
+    from blur_fusion.fusion.calibration import choose_threshold, fit_calibration
 
     place = np.arange(150)
     labels = (place * 7 % 10 < 5).astype(np.int64)

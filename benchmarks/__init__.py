@@ -1,0 +1,1 @@
+"""Measurements beside the pipeline, run in the repository; not installed."""

@@ -1,0 +1,303 @@
+"""`python -m benchmarks.localisation`: are explanations right where truth is known?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import spearmanr  # type: ignore[import-untyped]
+
+from blur_fusion.errors import run
+from blur_fusion.images.working import middle, working_image
+from blur_fusion.progress import progress_bar
+from blur_fusion.sample.blur import Kernel, disk, gaussian, straight_motion
+from blur_fusion.sample.camera import develop, draw_camera, expose
+from blur_fusion.sample.photographs import EVALUATION_PHOTOGRAPHS, TRAINING_PHOTOGRAPHS, photograph
+from blur_fusion.sample.scenes import FAMILIES, subject_mask
+from blur_fusion.sample.shots import DARK
+from blur_fusion.sample.textures import Field
+
+LONG_SIDE = 768
+SIZE = (768, 1024)  # rendered at, then shrunk to LONG_SIDE as photos are
+PHOTOGRAPH = "photograph"
+# Something is to be seen in most places; the other families are mostly sky, night, snow or fog.
+FILLED = ("leaves", "fine_texture", "text", "buildings", PHOTOGRAPH)
+EMPTY = tuple(name for name in FAMILIES if name not in FILLED)
+DEFOCUS, MOTION = "defocus", "motion"
+COMPOSITE_RADII, COMPOSITE_LENGTHS = (3.0, 20.0), (10.0, 40.0)
+RADII, LENGTHS = (1.6, 22.0), (6.0, 48.0)  # as the generator's natural blurs, but for the tails
+_SEEN = 0.02  # weight below which a blurred layer has nothing to show
+_PHOTOGRAPHS = (*TRAINING_PHOTOGRAPHS, *EVALUATION_PHOTOGRAPHS)
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Composite:
+    """A working image, and for each of its pixels the share (0..1) that is blurred."""
+
+    working: Pixels
+    blurred: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class EvenlyBlurred:
+    """A working image blurred alike all over.
+
+    Attributes
+    ----------
+    working : ndarray of uint8, shape (h, w)
+    extent : float
+        Radius of the disk or length of the motion, working pixels.
+    angle : float
+        Of the motion, degrees counterclockwise from the horizontal.
+    """
+
+    working: Pixels
+    extent: float
+    angle: float
+
+
+def _between(bounds: tuple[float, float], rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]))))
+
+
+def _scene(family: str, size: tuple[int, int], rng: np.random.Generator) -> Field:
+    if family == PHOTOGRAPH:
+        return photograph(str(rng.choice(_PHOTOGRAPHS)), size, rng)
+    return FAMILIES[family][0](size, rng)
+
+
+def _spread(light: Field, kernel: Kernel) -> Field:
+    return np.asarray(cv2.filter2D(light, -1, kernel, borderType=cv2.BORDER_REFLECT), np.float32)
+
+
+def _layer(light: Field, mask: Field, kernel: Kernel) -> Field:
+    """Blur only what `mask` shows, so that the rest does not bleed into it."""
+    weight = _spread(mask, kernel)
+    layer = _spread(np.asarray(light * mask, np.float32), kernel) / np.maximum(weight, _SEEN)
+    return np.asarray(np.where(weight > _SEEN, layer, light), dtype=np.float32)
+
+
+def _shot(light: Field, family: str, rng: np.random.Generator) -> Pixels:
+    """Camera and JPEG: the working image, grey."""
+    dark = family in DARK
+    camera = draw_camera(dark, max(1.0, max(light.shape) / LONG_SIDE), rng)
+    luma = develop(expose(light, camera, dark), camera, rng)
+    data = cv2.imencode(".jpg", luma, [cv2.IMWRITE_JPEG_QUALITY, camera.quality])[1]
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
+    return working_image(decoded, LONG_SIDE)
+
+
+def composite(family: str, subject_blurred: bool, seed: tuple[int, ...]) -> Composite:
+    """A sharp subject before blurred surroundings, or the reverse.
+
+    Parameters
+    ----------
+    family : str
+        Of `FILLED` or `EMPTY`.
+    subject_blurred : bool
+    seed : tuple of int
+    """
+    rng = np.random.default_rng(seed)
+    light = _scene(family, SIZE, rng)
+    subject = subject_mask(SIZE, rng) > 0.5
+    while not 0.05 < subject.mean() < 0.8:
+        subject = subject_mask(SIZE, rng) > 0.5
+    blurred = np.asarray(subject if subject_blurred else ~subject, dtype=np.float32)
+    if rng.random() < 0.7:
+        kernel = disk(_between(COMPOSITE_RADII, rng))
+    else:
+        kernel = straight_motion(_between(COMPOSITE_LENGTHS, rng), rng.uniform(0, np.pi))
+    sharp = _spread(light, gaussian(0.4))
+    mixed = np.where(blurred > 0.5, _layer(light, blurred, kernel), sharp).astype(np.float32)
+    working = _shot(mixed, family, rng)
+    size = (working.shape[1], working.shape[0])
+    mask = cv2.resize(blurred, size, interpolation=cv2.INTER_AREA)
+    return Composite(working, np.asarray(mask, dtype=np.float32))
+
+
+def evenly_blurred(family: str, kind: str, seed: tuple[int, ...]) -> EvenlyBlurred:
+    """A scene out of focus by a disk, or moved in a straight line; `kind` is DEFOCUS or MOTION."""
+    rng = np.random.default_rng(seed)
+    light = _scene(family, (SIZE[0] * 3 // 4, SIZE[1] * 3 // 4), rng)
+    angle = float(rng.uniform(0, np.pi)) if kind == MOTION else 0.0
+    extent = _between(LENGTHS if kind == MOTION else RADII, rng)
+    kernel = straight_motion(extent, angle) if kind == MOTION else disk(extent)
+    working = _shot(_spread(_spread(light, kernel), gaussian(0.35)), family, rng)
+    return EvenlyBlurred(working, extent, float(-np.degrees(angle) % 180))
+
+
+SEED = 4100  # apart from the seeds on which the map was made
+_MARGIN = 0.02  # pixels of the mask's soft rim are neither
+
+Mapper = Callable[[Pixels], npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Angles:
+    """Errors of direction in degrees where one is stated, and of how many photos it is."""
+
+    errors: npt.NDArray[np.float64]
+    photos: int
+
+
+@dataclass(frozen=True)
+class Extents:
+    """True and stated extents in pixels where one is stated, and of how many photos it is."""
+
+    true: npt.NDArray[np.float64]
+    stated: npt.NDArray[np.float64]
+    photos: int
+
+    @property
+    def spearman(self) -> float:
+        """Rank correlation of stated with true extents."""
+        return float(spearmanr(self.true, self.stated)[0])
+
+    @property
+    def relative_error(self) -> float:
+        """Median of |stated / true - 1|."""
+        return float(np.median(np.abs(self.stated / self.true - 1)))
+
+
+def pixel_auc(blurred: npt.NDArray[np.float32], values: npt.NDArray[np.float32]) -> float:
+    """Share of pairs of a blurred and a sharp pixel in the right order; ties count half.
+
+    Parameters
+    ----------
+    blurred : ndarray of float32, shape (h, w)
+        The truth, 0..1; pixels between are left out.
+    values : ndarray of float32, shape (h, w)
+        NaN where nothing is said: left out too.
+    """
+    inside = ((blurred < _MARGIN) | (blurred > 1 - _MARGIN)) & np.isfinite(values)
+    positive = blurred[inside] > 0.5
+    ordered, place, count = np.unique(values[inside], return_inverse=True, return_counts=True)
+    ranks = np.cumsum(count) - (count - 1) / 2
+    n, total = int(positive.sum()), len(positive)
+    return float((ranks[place[positive]].sum() - n * (n + 1) / 2) / (n * (total - n)))
+
+
+def pixel_aucs(
+    mappers: dict[str, Mapper],
+    families: Sequence[str],
+    count: int,
+    subject_blurred: bool,
+    seed: int = SEED,
+) -> dict[str, list[float]]:
+    """Pixel AUC of each mapper on `count` composites, families in turn."""
+    found: dict[str, list[float]] = {name: [] for name in mappers}
+    for number in range(count):
+        family = families[number % len(families)]
+        shot = composite(family, subject_blurred, (seed, int(subject_blurred), number))
+        for name, mapper in mappers.items():
+            found[name].append(pixel_auc(shot.blurred, mapper(shot.working)))
+    return found
+
+
+def directions(families: Sequence[str], count: int, seed: int = SEED) -> tuple[Angles, Extents]:
+    """Directions and lengths of straight motion."""
+    from blur_fusion.explain.extent import measure_motion
+
+    errors, true, stated = [], [], []
+    for number in range(count):
+        shot = evenly_blurred(families[number % len(families)], MOTION, (seed, 2, number))
+        motion = measure_motion(shot.working)
+        if motion.angle is not None:
+            apart = abs(motion.angle - shot.angle) % 180
+            errors.append(min(apart, 180 - apart))
+        if motion.length is not None:
+            true.append(shot.extent)
+            stated.append(motion.length)
+    return Angles(np.array(errors), count), Extents(np.array(true), np.array(stated), count)
+
+
+def radii(families: Sequence[str], count: int, seed: int = SEED) -> Extents:
+    """Radii of defocus."""
+    from blur_fusion.explain.extent import measure_defocus
+
+    true, stated = [], []
+    for number in range(count):
+        shot = evenly_blurred(families[number % len(families)], DEFOCUS, (seed, 3, number))
+        radius = measure_defocus(shot.working).radius
+        if radius is not None:
+            true.append(shot.extent)
+            stated.append(radius)
+    return Extents(np.array(true), np.array(stated), count)
+
+
+def mappers_of(model: Path | None, grad_cam: bool) -> dict[str, Mapper]:
+    """The blur map and, where asked for, Grad-CAM, both of the same network."""
+    from blur_fusion.explain.explainer import Explainer
+
+    explainer = Explainer(model)
+    mappers: dict[str, Mapper] = {"blur map": lambda image: explainer.blur_map(image).logit}
+
+    def judged_part(image: Pixels) -> npt.NDArray[np.float32]:
+        """Grad-CAM where the network looks: not at the outer edge."""
+        height, width = middle(image).shape
+        top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+        said = np.full(image.shape, np.nan, np.float32)
+        place = slice(top, top + height), slice(left, left + width)
+        said[place] = explainer.grad_cam(image)[place]
+        return said
+
+    if grad_cam:
+        mappers["Grad-CAM"] = judged_part
+    return mappers
+
+
+def _extent_line(name: str, found: Extents) -> str:
+    line = f"  {name}: stated for {len(found.true)} of {found.photos}"
+    if len(found.true) < 3:
+        return line
+    return line + f", Spearman {found.spearman:.3f}, median error {found.relative_error:.0%}"
+
+
+def _angle_line(found: Angles) -> str:
+    line = f"  direction of motion: stated for {len(found.errors)} of {found.photos}"
+    if not len(found.errors):
+        return line
+    high = np.percentile(found.errors, 90)
+    return line + f", median error {np.median(found.errors):.1f} degrees, 90 % below {high:.1f}"
+
+
+@click.command()
+@click.option("--model", type=click.Path(path_type=Path), help="Model folder.  [default: shipped]")
+@click.option("--count", default=60, show_default=True, help="Pictures of each sort.")
+@click.option("--grad-cam/--no-grad-cam", default=True, help="Measure Grad-CAM too (TensorFlow).")
+def localisation_command(model: Path | None, count: int, grad_cam: bool) -> None:
+    """Measure the blur map, Grad-CAM, and the stated directions and extents on rendered photos.
+
+    Composites are one scene, its subject sharp and the rest blurred or the reverse, by a disk or a
+    straight motion, through the generator's camera. Pixel AUC is taken photo by photo.
+    """
+    mappers = mappers_of(model, grad_cam)
+    for title, families in (("scenes full of detail", FILLED), ("sky, night, snow, fog", EMPTY)):
+        click.echo(f"{title} ({', '.join(families)}):")
+        with progress_bar(4, title.split(",")[0], "figure") as bar:
+            for reverse, name in ((False, "sharp subject"), (True, "blurred subject")):
+                aucs: dict[str, Any] = pixel_aucs(mappers, families, count, reverse)
+                for mapper, values in aucs.items():
+                    click.echo(
+                        f"  {name}, pixel AUC of the {mapper}: mean {np.mean(values):.3f}, "
+                        f"median {np.median(values):.3f}, lowest {min(values):.3f}"
+                    )
+                bar.update()
+            angles, lengths = directions(families, count)
+            click.echo(_angle_line(angles))
+            click.echo(_extent_line("length of motion", lengths))
+            bar.update()
+            click.echo(_extent_line("radius of defocus", radii(families, count)))
+            bar.update()
+
+
+if __name__ == "__main__":
+    run(localisation_command)

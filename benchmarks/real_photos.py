@@ -1,0 +1,520 @@
+"""`python -m benchmarks.real_photos SHARED_DATA`: the trained model on real photos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+import numpy as np
+from scipy.stats import spearmanr  # type: ignore[import-untyped]
+
+from blur_fusion.cli.options import params_option, workers_option
+from blur_fusion.data.certh import (
+    EVALUATION,
+    TRAINING,
+    digital_scene,
+    filter_kind,
+    read_sheet,
+    sheet_key,
+)
+from blur_fusion.data.dataset import LabelledImage, image_files
+from blur_fusion.data.layouts import INNER, read_folders, read_labels
+from blur_fusion.errors import BlurError, require, run
+from blur_fusion.evaluation.comparisons import KINDS, measure_kinds
+from blur_fusion.evaluation.intervals import cell, scene_codes, scene_weights, weighted_auc
+from blur_fusion.evaluation.metrics import Floats, Ints, counts
+from blur_fusion.fusion.stack import JUDGES
+from blur_fusion.model.scores import Scores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from blur_fusion.model.scores import Pixels, Scores
+    from blur_fusion.params import Params
+
+
+CERTH = f"certh/{INNER}"
+DIGITAL = f"{CERTH}/EvaluationSet/{EVALUATION['digital']}"
+NATURAL = f"{CERTH}/EvaluationSet/{EVALUATION['natural']}"
+ORIGINAL = "Original_"
+STACKS = ("smear", "chart")
+# What the pooled figures count. CERTH's other folders hold few images, most of them of the same
+# ten filtered scenes; they are judged beside.
+POOLED = ("photos", "kodak", "kwentar", "certh_digital")
+BESIDE = "certh_other"
+
+
+@dataclass(frozen=True)
+class FocusStep:
+    """A picture of a focus stack; 0 is in focus, a larger absolute number further out."""
+
+    path: Path
+    step: int
+
+
+@dataclass(frozen=True)
+class SharedPhotos:
+    """What lies below one shared-data folder.
+
+    Attributes
+    ----------
+    photos : tuple of LabelledImage
+        `subset` is the set; a scene's key is (set, scene).
+    stacks : dict of tuple of FocusStep
+        By name, in order of the absolute step.
+    missing : tuple of str
+        Sets and stacks that are not there.
+    """
+
+    photos: tuple[LabelledImage, ...]
+    stacks: dict[str, tuple[FocusStep, ...]]
+    missing: tuple[str, ...]
+
+
+def _image(root: Path, path: Path, label: int, kind: str, subset: str, scene: str) -> LabelledImage:
+    return LabelledImage(path, path.relative_to(root).as_posix(), label, kind, subset, scene, "")
+
+
+def _kodak(root: Path) -> list[LabelledImage]:
+    paths = image_files(root / "kodak")
+    return [_image(root, path, 0, "sharp", "kodak", path.name) for path in paths]
+
+
+def _filtered(root: Path, folder: str, subset: str) -> list[LabelledImage]:
+    """Originals, which are sharp, and what CERTH's filters made of them."""
+    found = []
+    for path in image_files(root / folder):
+        label = int(not path.name.startswith(ORIGINAL))
+        kind = filter_kind(path.stem) if label else "sharp"
+        found.append(_image(root, path, label, kind, subset, digital_scene(path)))
+    return found
+
+
+def _certh_other(root: Path) -> list[LabelledImage]:
+    """The images that fill the training folders, and the natural half's own."""
+    found = []
+    for folder, label in TRAINING.items():
+        for path in image_files(root / CERTH / "TrainingSet" / folder):
+            kind = filter_kind(path.stem) if label else "sharp"
+            found.append(_image(root, path, label, kind, BESIDE, digital_scene(path)))
+    labels = read_sheet((root / NATURAL).with_suffix(".xlsx"))
+    for path in image_files(root / NATURAL):
+        key = sheet_key(path.name)
+        require(key in labels, f"{path}: has no row in the label sheet; add one")
+        kind = "" if labels[key] else "sharp"
+        found.append(_image(root, path, labels[key], kind, BESIDE, f"natural {path.name}"))
+    return found
+
+
+_READERS: dict[str, tuple[str, Callable[[Path], list[LabelledImage]]]] = {
+    "photos": ("photos", lambda root: read_labels(root / "photos", "photos", [])),
+    "kodak": ("kodak", _kodak),
+    "kwentar": ("kwentar", lambda r: read_folders(r / "kwentar", "kwentar", "sharp", "blurred")),
+    "certh_digital": (DIGITAL, lambda root: _filtered(root, DIGITAL, "certh_digital")),
+    "certh_other": (f"{CERTH}/TrainingSet", _certh_other),
+}
+
+
+def _stack(folder: Path) -> tuple[FocusStep, ...]:
+    steps = []
+    for path in image_files(folder):
+        try:
+            steps.append(FocusStep(path, int(path.stem)))
+        except ValueError:
+            raise BlurError(f"{path}: name is no whole number; a stack's says the step") from None
+    return tuple(sorted(steps, key=lambda one: (abs(one.step), one.step)))
+
+
+def find_photos(root: Path) -> SharedPhotos:
+    """List what lies below `root`, laid out as its README says; sets may be missing.
+
+    Ambiguous photos are left out. Step 0 of a focus stack is sharp, but where blur begins is not
+    labelled: stacks tell order, and count in no other figure.
+
+    Raises
+    ------
+    BlurError
+        There is no set at all, or one is laid out otherwise.
+    """
+    photos: list[LabelledImage] = []
+    missing = []
+    for name, (folder, read) in _READERS.items():
+        if (root / folder).is_dir():
+            photos += read(root)
+        else:
+            missing.append(name)
+    stacks = {name: root / "focus_stacks" / name for name in STACKS}
+    missing += [name for name, folder in stacks.items() if not folder.is_dir()]
+    require(bool(photos), f"{root}: holds none of the sets {', '.join(_READERS)}")
+    found = {name: _stack(folder) for name, folder in stacks.items() if folder.is_dir()}
+    return SharedPhotos(tuple(photos), found, tuple(missing))
+
+
+FALSE_ALARMS = 0.01
+OF_KNOWN_KIND = ("kwentar", "certh_digital")
+
+
+def weighted_recall(labels: Ints, scores: Floats, weights: Floats, rate: float) -> Floats:
+    """Recall where at most a share `rate` of the sharp images is flagged, for many weightings.
+
+    The lowest threshold that flags at most `floor(rate * sharp)` sharp images lies just above the
+    score of the next one; sharp images of equal score are flagged together or not at all.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+    scores : ndarray of float, shape (n,)
+    weights : ndarray of float, shape (r, n)
+        How often each image counts.
+    rate : float
+
+    Returns
+    -------
+    ndarray of float, shape (r,)
+        NaN where a weighting holds one class only.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked, truth, values = weights[:, order], labels[order] == 1, scores[order]
+    sharp = np.where(truth, 0.0, ranked)
+    allowed = np.floor(rate * sharp.sum(axis=1) + 1e-9)
+    beyond = np.cumsum(sharp, axis=1) > allowed[:, None]
+    first = np.argmax(beyond, axis=1)  # the sharp image whose score is the threshold
+    flagged = values[None, :] > values[first][:, None]
+    found = np.where(flagged & truth[None, :], ranked, 0.0).sum(axis=1)
+    blurred = ranked[:, truth].sum(axis=1)
+    defined = (blurred > 0) & beyond.any(axis=1)
+    return np.where(defined, found / np.maximum(blurred, 1), np.nan)
+
+
+def ranking_scores(scores: Scores) -> dict[str, Floats]:
+    """Scores by which each judge ranks photos; the fused one's logit is finer near 0 and 1."""
+    return {"cnn": scores.cnn, "features": scores.features, "fused": scores.logit}
+
+
+def pooled(
+    photos: Sequence[LabelledImage], ranking: dict[str, Floats], resamples: int, seed: int
+) -> dict[str, Any]:
+    """AUC and recall at `FALSE_ALARMS` of each judge, with intervals resampled by scene.
+
+    Parameters
+    ----------
+    photos : sequence of LabelledImage, length n
+    ranking : dict of ndarray of float, shape (n,)
+    resamples, seed : int
+
+    Returns
+    -------
+    dict
+        `photos`, `blurred`, `scenes`, `may_be_flagged`, and for each judge `auc` and `recall`
+        (value, low, high).
+
+    Raises
+    ------
+    BlurError
+        The photos hold one class only.
+    """
+    labels = np.array([photo.label for photo in photos], dtype=np.int64)
+    require(set(labels.tolist()) == {0, 1}, "real photos: sharp and blurred ones are needed")
+    codes = scene_codes([photo.key for photo in photos])
+    blocks = list(scene_weights(codes, resamples, seed))
+    once = np.ones((1, len(labels)))
+    found: dict[str, Any] = {
+        "photos": len(labels),
+        "blurred": int(labels.sum()),
+        "scenes": len(set(codes.tolist())),
+        "may_be_flagged": int(np.floor(FALSE_ALARMS * (labels == 0).sum() + 1e-9)),
+    }
+    for judge, values in ranking.items():
+        areas = [weighted_auc(labels, values, block) for block in blocks]
+        recalls = [weighted_recall(labels, values, block, FALSE_ALARMS) for block in blocks]
+        area = float(weighted_auc(labels, values, once)[0])
+        recall = float(weighted_recall(labels, values, once, FALSE_ALARMS)[0])
+        found[judge] = {
+            "auc": cell(area, np.concatenate(areas)),
+            "recall": cell(recall, np.concatenate(recalls)),
+        }
+    return found
+
+
+def by_set(photos: Sequence[LabelledImage], scores: Scores) -> dict[str, dict[str, Any]]:
+    """Blurred and found, sharp and flagged of each judge at its own threshold, set by set."""
+    labels = np.array([photo.label for photo in photos], dtype=np.int64)
+    sets = np.array([photo.subset for photo in photos])
+    verdicts = {j: getattr(scores, j) >= scores.thresholds[j] for j in JUDGES}
+    return {
+        str(name): {j: counts(labels[sets == name], verdicts[j][sets == name]) for j in JUDGES}
+        for name in dict.fromkeys(sets.tolist())
+    }
+
+
+def by_kind(
+    photos: Sequence[LabelledImage], scores: Scores, resamples: int, seed: int
+) -> dict[str, Any]:
+    """Kinds named by the fused judge on the sets of known kind: see `measure_kinds`."""
+    found = {}
+    for name in OF_KNOWN_KIND:
+        rows = [place for place, photo in enumerate(photos) if photo.subset == name]
+        if rows:
+            codes = scene_codes([photos[row].key for row in rows])
+            known, named = [photos[row].kind for row in rows], [scores.kind[row] for row in rows]
+            found[name] = measure_kinds(known, named, codes, resamples, seed)
+    return found
+
+
+def along_stack(steps: Sequence[int], logits: Floats) -> dict[str, Any]:
+    """How the fused logit follows the defocus of one scene.
+
+    Parameters
+    ----------
+    steps : sequence of int, length n
+    logits : ndarray of float, shape (n,)
+
+    Returns
+    -------
+    dict
+        `images`; `spearman`, the rank correlation with the absolute step (None where undefined);
+        `in_order`, whether each larger absolute step has larger logits than all smaller ones;
+        `steps` and `logits` themselves.
+    """
+    out = np.abs(np.array(steps))
+    varied = len(set(out.tolist())) > 1 and len(set(logits.tolist())) > 1
+    correlation = float(spearmanr(out, logits).statistic) if varied else None
+    levels = np.unique(out)
+    pairs = zip(levels, levels[1:], strict=False)
+    grows = all(logits[out == near].max() < logits[out == far].min() for near, far in pairs)
+    return {
+        "images": len(out),
+        "spearman": correlation,
+        "in_order": grows,
+        "steps": [int(step) for step in steps],
+        "logits": [float(logit) for logit in logits],
+    }
+
+
+def wrongly_judged(photos: Sequence[LabelledImage], scores: Scores) -> list[dict[str, Any]]:
+    """Photos that the fused judge gets wrong at its own threshold, with all probabilities."""
+    verdicts = scores.fused >= scores.thresholds["fused"]
+    return [
+        {
+            "set": photo.subset,
+            "name": photo.name,
+            "label": photo.label,
+            **{judge: float(getattr(scores, judge)[place]) for judge in JUDGES},
+        }
+        for place, photo in enumerate(photos)
+        if bool(verdicts[place]) != bool(photo.label)
+    ]
+
+
+_FIRST, _WIDTH = 16, 26
+
+
+def with_interval(cell: dict[str, float | None], digits: int = 4) -> str:
+    """For example "0.9932 [0.9801, 0.9999]"; "n/a" where undefined."""
+    value, low, high = cell["value"], cell["low"], cell["high"]
+    if value is None:
+        return "n/a"
+    if low is None or high is None:
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _line(first: str, cells: list[str], width: int = _WIDTH) -> str:
+    return (f"{first:<{_FIRST}}" + "".join(f"{cell:>{width}}" for cell in cells)).rstrip()
+
+
+def _pooled_lines(title: str, found: dict[str, Any]) -> list[str]:
+    sharp = found["photos"] - found["blurred"]
+    return [
+        f"{title}: {found['photos']} photos of {found['scenes']} scenes, {found['blurred']} "
+        f"blurred; 1 % false alarms: at most {found['may_be_flagged']} of {sharp} sharp",
+        _line("", ["AUC [95 %]", "recall at 1 % [95 %]"]),
+        *(
+            _line(judge, [with_interval(found[judge][figure]) for figure in ("auc", "recall")])
+            for judge in JUDGES
+        ),
+        "",
+    ]
+
+
+def _set_lines(sets: dict[str, Any]) -> list[str]:
+    lines = [
+        "found of the blurred, flagged of the sharp, each judge at its own threshold",
+        _line("", list(JUDGES), 22),
+    ]
+    for name, judged in sets.items():
+        cells = [
+            f"{c['found']}/{c['blurred']}, {c['flagged']}/{c['sharp']}"
+            for c in (judged[judge] for judge in JUDGES)
+        ]
+        lines.append(_line(name, cells, 22))
+    return [*lines, ""]
+
+
+def _kind_lines(kinds: dict[str, Any]) -> list[str]:
+    lines = []
+    for name, found in kinds.items():
+        right = with_interval(found["accuracy"], 3)
+        lines.append(f"kinds on {name}: right in {right} of {found['images']}; true by named")
+        lines.append(_line("", list(KINDS), 9))
+        for kind in KINDS:
+            cells = [str(found["confusion"][kind][other]) for other in KINDS]
+            lines.append(_line(f"  {kind}", cells, 9))
+        lines.append("")
+    return lines
+
+
+def _stack_lines(stacks: dict[str, Any]) -> list[str]:
+    lines = []
+    for name, found in stacks.items():
+        value = found["spearman"]
+        correlation = "n/a" if value is None else f"{value:.4f}"
+        order = "in order" if found["in_order"] else "not in order"
+        lines.append(
+            f"{name}: {found['images']} pictures, fused logit against absolute step: "
+            f"Spearman {correlation}, {order}"
+        )
+        pairs = zip(found["steps"], found["logits"], strict=True)
+        lines.append("  " + "  ".join(f"{step}: {logit:.2f}" for step, logit in pairs))
+    return [*lines, ""] if lines else []
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """Everything that `judge_photos` gives, as lines of text."""
+    lines = _pooled_lines("pooled", found["pooled"])
+    if found["pooled_with_certh_other"]:
+        lines += _pooled_lines("with certh_other", found["pooled_with_certh_other"])
+    lines += _set_lines(found["sets"])
+    lines += _kind_lines(found["kinds"])
+    lines += _stack_lines(found["stacks"])
+    if found["missing"]:
+        lines += [f"note: not there: {', '.join(found['missing'])}", ""]
+    wrong, threshold = found["wrong"], found["thresholds"]["fused"]
+    lines.append(
+        f"judged wrongly by fused: {len(wrong)} (probability of blur by cnn, features, fused; "
+        f"blurred from {threshold:.3f})"
+    )
+    for photo in wrong:
+        three = "  ".join(f"{photo[judge]:.3f}" for judge in JUDGES)
+        truth = "blurred" if photo["label"] else "sharp"
+        lines.append(f"  {three}  {truth:<8} {photo['set']}: {photo['name']}")
+    return "\n".join(lines)
+
+
+json_file_option = click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the figures to this file too.",
+)
+
+
+class Judge(Protocol):
+    """What is needed of `blur_fusion.model.scores.Detector`."""
+
+    def predict(
+        self, images: Iterable[Pixels], progress: Callable[[int], object] | None = None
+    ) -> Scores:
+        """Scores of working images."""
+
+
+def _part(scores: Scores, rows: slice) -> Scores:
+    return replace(
+        scores,
+        cnn=scores.cnn[rows],
+        features=scores.features[rows],
+        fused=scores.fused[rows],
+        logit=scores.logit[rows],
+        kind=scores.kind[rows],
+    )
+
+
+def judge_photos(root: Path, detector: Judge, params: Params, workers: int = 0) -> dict[str, Any]:
+    """Judge everything that `find_photos` lists below `root`.
+
+    Returns
+    -------
+    dict
+        `pooled` and `pooled_with_certh_other` (None where that set is missing): see
+        :func:`benchmarks.real_photos.pooled`; `sets`, `kinds`, `stacks`, `wrong`,
+        `missing`, `thresholds`.
+
+    Raises
+    ------
+    BlurError
+        No set is there, one class is, or a photo cannot be read: a figure on fewer photos would
+        pass for one on all.
+    """
+    from blur_fusion.images.working import working_image
+    from blur_fusion.parallel import ordered_map, shown
+
+    found = find_photos(root)
+    photos = sorted(found.photos, key=lambda photo: photo.subset not in POOLED)  # others last
+    steps = [step for stack in found.stacks.values() for step in stack]
+    paths = [*(photo.path for photo in photos), *(step.path for step in steps)]
+
+    def images() -> Iterator[Pixels]:
+        side = params.image.long_side
+        read = ordered_map(lambda path: working_image(path, side), paths, workers)
+        yield from shown(read, len(paths), "real photos")
+
+    scores = detector.predict(images())
+    labelled, start = _part(scores, slice(len(photos))), len(photos)
+    stacks = {}
+    for name, stack in found.stacks.items():
+        logits = scores.logit[start : start + len(stack)]
+        stacks[name] = along_stack([step.step for step in stack], logits)
+        start += len(stack)
+    resamples, seed = params.evaluate.resamples, params.seed
+    ranking = ranking_scores(labelled)
+    count = sum(photo.subset in POOLED for photo in photos)
+    first = {judge: values[:count] for judge, values in ranking.items()}
+    beside = BESIDE not in found.missing
+    return {
+        "pooled": pooled(photos[:count], first, resamples, seed),
+        "pooled_with_certh_other": pooled(photos, ranking, resamples, seed) if beside else None,
+        "sets": by_set(photos, labelled),
+        "kinds": by_kind(photos, labelled, resamples, seed),
+        "stacks": stacks,
+        "wrong": wrongly_judged(photos, labelled),
+        "missing": list(found.missing),
+        "thresholds": dict(scores.thresholds),
+    }
+
+
+@click.command()
+@click.argument("shared_data", type=click.Path(path_type=Path))
+@click.option(
+    "--models",
+    type=click.Path(path_type=Path),
+    default=Path("artifacts"),
+    show_default=True,
+    help="Folder that holds the trained model's cnn and fuse.",
+)
+@params_option
+@workers_option
+@json_file_option
+def real_photos_command(
+    shared_data: Path, models: Path, params_file: Path, workers: int, json_file: Path | None
+) -> None:
+    """Judge the real photos below SHARED_DATA with the trained model, its threshold as it stands.
+
+    Prints pooled AUC and recall at 1 % false alarms with 95 % intervals, verdicts by set, kinds of
+    blur, the order of focus stacks, and every photo judged wrongly. Nothing is fitted to them.
+    """
+    from blur_fusion.evaluation.heldout import load_detector
+    from blur_fusion.evaluation.report import as_json
+    from blur_fusion.params import load_params
+
+    params = load_params(params_file)
+    found = judge_photos(shared_data, load_detector(models, params), params, workers)
+    if json_file is not None:
+        json_file.write_text(as_json(found), encoding="utf-8")
+    click.echo(as_text(found))
+
+
+if __name__ == "__main__":
+    run(real_photos_command)

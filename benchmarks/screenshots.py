@@ -1,0 +1,116 @@
+"""`python -m benchmarks.screenshots`: the pictures of app and report for README.
+
+The photo is one that scikit-image bundles, moved on purpose. Needs Chromium and Playwright (extra
+`dev`), and for the report artifacts/evaluate/report.html.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from blur_fusion.errors import BlurError, require, run
+
+PHOTOGRAPH, LENGTH, ANGLE = "chelsea.png", 17.0, -0.5  # pixels, radians
+LIMIT = 200_000  # bytes of a picture
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_COLOURS = (256, 128, 64, 32)
+_WAIT = 120_000  # milliseconds; TensorFlow takes seconds to begin
+
+
+def _photo(folder: Path) -> Path:
+    """The photograph, moved in a straight line."""
+    import cv2
+    import skimage.data
+
+    from blur_fusion.sample.blur import straight_motion
+
+    picture = cv2.imread(str(Path(str(skimage.data.__file__)).parent / PHOTOGRAPH))
+    if picture is None:
+        raise BlurError(f"{PHOTOGRAPH}: not among the photographs of scikit-image")
+    path = folder / "cat.jpg"
+    cv2.imwrite(str(path), cv2.filter2D(picture, -1, straight_motion(LENGTH, ANGLE)))
+    return path
+
+
+def _save(shot: bytes, path: Path) -> None:
+    """As a PNG below `LIMIT`, with as many colours as fit."""
+    import io
+
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(shot)).convert("RGB")
+    for colours in _COLOURS:
+        buffer = io.BytesIO()
+        picture.quantize(colours, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+        if buffer.tell() < LIMIT:
+            path.write_bytes(buffer.getvalue())
+            click.echo(f"{path}: {buffer.tell() // 1000} kB")
+            return
+    raise BlurError(f"{path}: does not fit {LIMIT // 1000} kB")
+
+
+def _app(page: Any, photo: Path, model: Path | None) -> bytes:
+    words = [sys.executable, "-u", "-m", "blur_fusion.cli.main", "app", "--port", "0"]
+    words += ["--model", str(model)] if model else []
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            found = re.search(r"http\S+", process.stdout.readline())
+            if found is None:
+                raise BlurError("blur app did not start")
+            page.goto(found[0])
+            page.set_input_files("#photos input[type=file]", str(photo), timeout=_WAIT)
+            page.wait_for_selector("#seen figure", timeout=_WAIT)
+            page.click("#seen summary")
+            page.wait_for_timeout(1000)
+            shot: bytes = page.screenshot(full_page=True)
+        finally:
+            process.send_signal(signal.SIGINT)
+    return shot
+
+
+def _report(page: Any, report: Path) -> bytes:
+    page.goto(report.absolute().as_uri())
+    height = page.evaluate("document.querySelectorAll('h2')[3].getBoundingClientRect().top")
+    clip = {"x": 0, "y": 0, "width": page.viewport_size["width"], "height": height}
+    shot: bytes = page.screenshot(full_page=True, clip=clip)
+    return shot
+
+
+@click.command()
+@click.option("--docs", type=click.Path(path_type=Path), default=Path("docs"), show_default=True)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    default=Path("artifacts/evaluate/report.html"),
+    show_default=True,
+    help="Page that the training report wrote.",
+)
+@click.option("--model", type=click.Path(path_type=Path), help="Model folder.  [default: shipped]")
+def screenshots_command(docs: Path, report: Path, model: Path | None) -> None:
+    """Write app.png and report.png."""
+    from playwright.sync_api import sync_playwright
+
+    browser = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
+    require(browser is not None, "no Chromium on PATH")
+    require(report.is_file(), f"{report}: no such file; run 'make repro' first")
+    docs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        page = chromium.new_page(viewport={"width": 1160, "height": 800})
+        _save(_report(page, report), docs / "report.png")
+        _save(_app(page, _photo(Path(folder)), model), docs / "app.png")
+        chromium.close()
+
+
+if __name__ == "__main__":
+    run(screenshots_command)

@@ -1,1 +1,0 @@
-"""From a published archive to a data set's folder: download, unpack, count."""

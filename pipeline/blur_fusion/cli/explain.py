@@ -1,0 +1,166 @@
+"""`blur explain` and `blur app`: why a photo is called blurred, and judging in the browser."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from blur_fusion.cli import options
+
+if TYPE_CHECKING:
+    from blur_fusion.model.prediction import Verdict
+
+
+_PATH = click.Path(path_type=Path)
+_MODEL = "Folder written by 'blur export', or by 'blur preset'.  [default: shipped]"
+
+
+@click.command()
+@click.argument("photo", nargs=-1, required=True, type=click.Path(), metavar="PHOTO...")
+@click.option("--model", type=_PATH, help=_MODEL)
+@click.option(
+    "--output",
+    type=_PATH,
+    help="Folder for a file of each photo, or one file .html, or .png for one photo.  "
+    "[default: this folder]",
+)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(("png", "html")),
+    help="Of the files in a folder.  [default: png]",
+)
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option(
+    "--grad-cam/--no-grad-cam",
+    default=None,
+    help="Show where the network looked, which needs TensorFlow and takes seconds.  "
+    "[default: where it is installed]",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Probability from which a photo is blurred, instead of the model's own.",
+)
+@options.one_line_errors
+def explain(
+    photo: tuple[str, ...],
+    model: Path | None,
+    output: Path | None,
+    style: str | None,
+    force: bool,
+    grad_cam: bool | None,
+    threshold: float | None,
+) -> None:
+    """Show why each PHOTO is called blurred or not.
+
+    The photo stands beside its blur map and, with TensorFlow, Grad-CAM of the network; below them
+    kind, direction and extent of the blur, and the measures that spoke most for and against. A
+    photo a.jpg is explained in a-explained.png; nothing is overwritten. The exit code is 1 where a
+    photo could not be read.
+    """
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    from blur_fusion.errors import BlurError
+    from blur_fusion.explain.explainer import open_explainer
+    from blur_fusion.explain.explanation import grad_cam_missing
+    from blur_fusion.explain.page import Target, write_explanations
+    from blur_fusion.scan.output import shown
+
+    missing = grad_cam_missing()
+    if grad_cam and missing:
+        raise BlurError(missing)
+    heat = missing is None if grad_cam is None else grad_cam
+    target = Target.of(output, style, len(photo), force)
+    unread = []
+
+    def said(verdict: Verdict, path: Path | None) -> None:
+        name = shown(verdict.path)
+        if verdict.error is not None or verdict.probability is None:
+            unread.append(name)
+            click.echo(f"warning: {name}: {shown(verdict.error or '')}", err=True)
+            return
+        word = f"blurred ({verdict.kind})" if verdict.blurred else "not blurred"
+        click.echo(f"{name}: {word}, probability {verdict.probability:.3f}: {path}")
+
+    explainer = open_explainer(model, threshold=threshold)
+    write_explanations(explainer, list(photo), target, heat, said)
+    if unread:
+        raise click.exceptions.Exit(1)
+
+
+@click.command("app")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Folder written by 'blur export', or by 'blur preset'.  [default: shipped]",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; other machines reach the app only where this is not loopback.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=7860,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option("--share", is_flag=True, help="Make a public link through Gradio's servers.")
+@click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
+@click.option(
+    "--grad-cam/--no-grad-cam",
+    default=None,
+    help="Show where the network looked, which needs TensorFlow.  [default: where installed]",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Where the slider stands at first, instead of the model's own threshold.",
+)
+@click.option(
+    "--max-upload",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    metavar="MB",
+    help="Largest file that is taken.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=120,
+    show_default=True,
+    metavar="MILLIONS",
+    help="Largest photo that is decoded.",
+)
+@options.one_line_errors
+def app(
+    model: Path | None,
+    host: str,
+    port: int,
+    share: bool,
+    browser: bool,
+    grad_cam: bool | None,
+    threshold: float | None,
+    max_upload: int,
+    max_pixels: int,
+) -> None:
+    """Judge photos in the browser, until Ctrl-C.
+
+    Drop photos or take one: verdict, confidence and kind, the photo beside Grad-CAM or its blur
+    map, a threshold to move, a table and its CSV. Served to this machine alone, nothing is sent
+    elsewhere, and uploads are deleted once they are judged. Needs the extra 'app'.
+    """
+    from blur_fusion.app.album import MEGA, Limits
+    from blur_fusion.app.serve import Settings, serve
+
+    limits = Limits(max_upload * MEGA, max_pixels * MEGA)
+    settings = Settings(model, host, port, share, grad_cam, threshold, browser, limits)
+    serve(settings, lambda address: click.echo(f"serving at {address} (Ctrl-C ends it)"))

@@ -1,0 +1,193 @@
+"""`blur`: parses and prints; the library works. Heavy imports stay inside the commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from blur_fusion import __version__
+from blur_fusion.cli import options
+from blur_fusion.cli.explain import app, explain
+from blur_fusion.cli.preset import make, preset
+from blur_fusion.cli.scan import scan
+from blur_fusion.data.sources import CERTH_TARGET, CERTH_URL, KWENTAR_LINE
+
+
+@click.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@options.model_dir_option
+@options.params_option
+@click.option("--force", is_flag=True, help="Replace the model that TARGET holds.")
+@options.needs_train("blur export")
+@options.one_line_errors
+def export(target: Path, model_dir: Path, params_file: Path, force: bool) -> None:
+    """Write the trained model to the folder TARGET, as ONNX and JSON.
+
+    `blur scan --model TARGET` and `BlurDetector("TARGET")` use it, where neither TensorFlow nor
+    scikit-learn is needed. TARGET must be new or empty; --force replaces a model, and nothing
+    else. The folder says what the model was made from.
+    """
+    from blur_fusion.model.export import export_model
+
+    for line in export_model(target, model_dir, params_file, force):
+        click.echo(f"warning: {line}", err=True)
+    size = sum(path.stat().st_size for path in target.iterdir())
+    click.echo(f"{target}: model written, {size / 1e6:.2f} MB")
+
+
+@click.group()
+def fetch() -> None:
+    """Bring a published data set to its folder under data."""
+
+
+@fetch.command()
+@click.option("--url", default=CERTH_URL, show_default=True, help="The official zip.")
+@click.option(
+    "--target",
+    type=click.Path(path_type=Path),
+    default=Path(CERTH_TARGET),
+    show_default=True,
+    help="Folder to make; the zip is kept beside it. It must not exist.",
+)
+@click.option(
+    "--zip",
+    "archive",
+    type=click.Path(path_type=Path),
+    help="Unpack this zip, downloaded by hand, instead.",
+)
+@options.needs_train("blur data fetch")
+@options.one_line_errors
+def certh(url: str, target: Path, archive: Path | None) -> None:
+    """Download and unpack the CERTH Image Blur Dataset.
+
+    About 3.7 GB, for research. A download that broke off goes on where it was. A zip that lies
+    beside the target already (data/certh.zip) is taken as it is. Images are counted: each folder
+    that differs from the published numbers is a warning, and the exit code is 1.
+    """
+    from blur_fusion.data.fetch import fetch_certh
+
+    done = fetch_certh(target, url, archive)
+    for line in done.mismatches:
+        click.echo(f"warning: {line}", err=True)
+    verdict = "not the published numbers" if done.mismatches else "as published"
+    click.echo(f"{done.target}: {done.images} images, {verdict}; {done.archive} may be deleted now")
+    if done.mismatches:
+        raise click.exceptions.Exit(1)
+
+
+@fetch.command()
+def kwentar() -> None:
+    """Say where Kaggle keeps kwentar's blur data set, and where to put it.
+
+    Nothing is downloaded: Kaggle wants an account. The exit code is 0.
+    """
+    click.echo(KWENTAR_LINE)
+
+
+@click.command()
+@click.argument("journal", type=click.Path(path_type=Path))
+@options.one_line_errors
+def undo(journal: Path) -> None:
+    """Put back everything that the JOURNAL of a run tells of.
+
+    'blur scan' names the journal when it has moved, copied, linked or tagged photos. Moved photos
+    return, copies and links are deleted, sidecars get their former content; after a crash too.
+    Nothing newer is overwritten or deleted: each such case is one line, and the exit code is 1.
+    Run it again to try those once more.
+    """
+    from blur_fusion.actions.undo import undo as put_back
+
+    report = put_back(journal)
+    for line in report.lines:
+        click.echo(f"warning: {line}", err=True)
+    click.echo(report.summary)
+    if report.failed:
+        raise click.exceptions.Exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="blur")
+def blur() -> None:
+    """Tell blurred photos from sharp ones."""
+
+
+@blur.command("test")
+@options.path_argument
+@options.json_option
+@options.model_dir_option
+@options.params_option
+@options.layout_option
+@options.workers_option
+@options.needs_train("blur test")
+@options.one_line_errors
+def held_out_command(
+    path: Path, as_json: bool, model_dir: Path, params_file: Path, layout: str, workers: int
+) -> None:
+    """Test the models on the held-out data set at PATH.
+
+    Prints metrics with 95 % intervals, overall and by subset, beside a constant answer and the
+    Laplacian baseline, and the images judged wrongly. The exit code is 1 where an image cannot be
+    read.
+    """
+    from blur_fusion.data.layouts import open_dataset
+    from blur_fusion.evaluation import heldout, report
+    from blur_fusion.params import load_params
+
+    params = load_params(params_file)
+    names = params.dataset.sharp_folder, params.dataset.blurred_folder
+    result = heldout.judge_held_out(open_dataset(path, layout, *names), params, model_dir, workers)
+    for message in result["unreadable"]:
+        click.echo(f"warning: {message}", err=True)
+    click.echo(report.as_json(result) if as_json else heldout.as_text(result), nl=not as_json)
+    if result["unreadable"]:
+        raise click.exceptions.Exit(1)
+
+
+@blur.group()
+def data() -> None:
+    """Look into data sets, and fetch them."""
+
+
+data.add_command(fetch)
+data.add_command(make)
+blur.add_command(export)
+
+
+@data.command()
+@options.path_argument
+@options.json_option
+@options.params_option
+@options.layout_option
+@options.needs_train("blur data")
+@options.one_line_errors
+def check(path: Path, as_json: bool, params_file: Path, layout: str) -> None:
+    """Say what the data set at PATH holds.
+
+    Images by subset and label, scenes, and notes on what is left out. Nothing is changed.
+    """
+    from blur_fusion.data.layouts import open_dataset
+    from blur_fusion.evaluation import heldout as contents
+    from blur_fusion.evaluation import report
+    from blur_fusion.params import load_params
+
+    params = load_params(params_file).dataset
+    dataset = open_dataset(path, layout, params.sharp_folder, params.blurred_folder)
+    found = contents.describe(dataset, layout)
+    click.echo(report.as_json(found) if as_json else contents.contents_text(found), nl=not as_json)
+
+
+blur.add_command(undo)
+blur.add_command(scan)
+blur.add_command(preset)
+blur.add_command(explain)
+blur.add_command(app)
+
+
+def main() -> None:
+    """Entry point of the console script `blur`."""
+    blur()
+
+
+if __name__ == "__main__":
+    main()

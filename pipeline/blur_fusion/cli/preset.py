@@ -1,0 +1,97 @@
+"""`blur preset` and `blur data make`: systems that people start from, and data in their layouts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from blur_fusion.cli import options
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--data", type=_PATH, help="Train on this folder instead of what 'load' stored.")
+@click.option("--test", "tested", type=_PATH, help="Only judge this folder, with what is trained.")
+@click.option("--out", type=_PATH, help="Folder of the result.  [default: artifacts/presets/NAME]")
+@click.option("--weights", default="", help="Of the backbone: a file, 'imagenet' or 'random'.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the preset's.")
+@click.option("--images", type=click.IntRange(min=1), help="Most images to train on.")
+@options.params_option
+@options.needs_train("blur preset")
+@options.one_line_errors
+def preset(
+    name: str,
+    data: Path | None,
+    tested: Path | None,
+    out: Path | None,
+    weights: str,
+    epochs: int | None,
+    images: int | None,
+    params_file: Path,
+) -> None:
+    """Train the preset NAME, once, on our split, and evaluate it on the test photos.
+
+    Presets are the systems of tutorials and repositories, in presets/NAME.yaml. Written are
+    weights, predictions, figures with 95 % intervals, and drawings: what it sees, how it learned,
+    what it says, where it is wrong. With --test PATH nothing is trained.
+    """
+    from blur_fusion.params import load_params
+    from blur_fusion.presets.run import judged_lines, train_preset
+
+    params = load_params(params_file)
+    if tested is not None:
+        click.echo(judged_lines(name, tested, out, params))
+        return
+    click.echo(train_preset(name, data, out, params, weights, epochs, images))
+
+
+@click.group()
+def make() -> None:
+    """Make a data set in the layout that a preset is for."""
+
+
+@make.command("three-class")
+@click.argument("source")
+@click.argument("target", type=_PATH)
+@click.option(
+    "--images", type=click.IntRange(min=1), default=500, show_default=True, help="Of each class."
+)
+@click.option("--sharpen", is_flag=True, help="Sharpen the class 'sharp' instead of copying.")
+@options.params_option
+@options.needs_train("blur data make")
+@options.one_line_errors
+def three_class(source: str, target: Path, images: int, sharpen: bool, params_file: Path) -> None:
+    """Make folders blurry, original and sharp of 32x32 JPEGs in the new folder TARGET.
+
+    SOURCE is a folder of sharp photos, or 'cifar10' to have Keras download that. "sharp" is an
+    identical copy of "original", so that no judge names more than two thirds rightly; --sharpen
+    makes it a class of its own.
+    """
+    from blur_fusion.params import load_params
+    from blur_fusion.presets.made import make_three_class
+
+    count = make_three_class(source, target, images, sharpen, load_params(params_file).seed)
+    third = "sharpened" if sharpen else "the same as original"
+    click.echo(f"{target}: {count} images in each of 3 folders; sharp is {third}")
+
+
+@make.command("label-csv")
+@click.argument("source", type=_PATH)
+@click.argument("target", type=_PATH)
+@options.params_option
+@options.needs_train("blur data make")
+@options.one_line_errors
+def label_csv(source: Path, target: Path, params_file: Path) -> None:
+    """Make images beside a metadata.csv (0 = blur, 1 = focus) in the new folder TARGET.
+
+    SOURCE is a labelled data set of any known layout. Its photos are shrunk to 1024 pixels; each
+    sharp one gets a Gaussian-blurred copy, which shares its scene.
+    """
+    from blur_fusion.params import load_params
+    from blur_fusion.presets.made import make_label_csv
+
+    blur, focus = make_label_csv(source, target, load_params(params_file))
+    click.echo(f"{target}: {blur} images of blur (0), {focus} in focus (1)")

@@ -1,0 +1,197 @@
+"""`blur scan`: judge photos, write what was found, act on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from blur_fusion.cli import options
+from blur_fusion.startup import run_lean, settle
+
+if TYPE_CHECKING:
+    from blur_fusion.actions.plan import ActionOptions
+    from blur_fusion.scan.run import Result
+
+
+UNREAD, USAGE, BLURRED, INTERRUPTED = 1, 2, 3, 130
+
+_PATH = click.Path(path_type=Path)
+
+
+def _say(line: str) -> None:
+    click.echo(f"warning: {line}", err=True)
+
+
+def _act(result: Result, roots: Sequence[Path], action: ActionOptions) -> bool:
+    """Move, copy, link or tag; whether something could not be done."""
+    from blur_fusion.actions.act import act
+
+    photos = [verdict for verdict in result.verdicts if "#t=" not in verdict.path]
+    report = act(photos, roots, action)
+    for line in report.plan:
+        click.echo(line)
+    for line in report.lines:
+        _say(line)
+    click.echo(report.summary, err=True)
+    result.interrupted = report.interrupted
+    return report.failed
+
+
+def _check_backend(asked: dict[str, Any]) -> None:
+    """Options that say nothing beside one another are a mistake."""
+    on_cluster = asked["backend"] == "dask"
+    if on_cluster and not asked["scheduler"]:
+        raise click.UsageError("--backend dask needs --scheduler ADDRESS")
+    if asked["scheduler"] and not on_cluster:
+        raise click.UsageError("--scheduler goes with --backend dask")
+    if asked["workers"] and on_cluster:
+        raise click.UsageError("--workers does not go with --backend dask, which has its own")
+
+
+def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int:
+    """Scan and act; the exit code."""
+    from blur_fusion.actions.plan import ActionOptions
+    from blur_fusion.model.detector import BlurDetector
+    from blur_fusion.model.prediction import FIELDS, WITH_EXPOSURE
+    from blur_fusion.scan.inputs import find, named
+    from blur_fusion.scan.judging import ScanOptions
+    from blur_fusion.scan.output import Output
+    from blur_fusion.scan.run import Wanted, engine, run
+
+    action = ActionOptions(*(asked[name] for name in ("move", "copy", "link", "tag", "dry_run")))
+    acts = action.transfer() is not None or action.tag
+    if action.dry_run and not acts:
+        raise click.UsageError("--dry-run goes with --move, --copy, --link or --tag")
+    _check_backend(asked)
+    limits = {name: asked[name] for name in ("threshold", "max_false_alarms")}
+    detector = BlurDetector(asked["model"], **limits)
+    # Kinds of sharp photos too where these are kept, or a slider may call them blurred.
+    keeps = asked["cache"] or asked["report"] or asked["scheduler"]
+    judge = detector.at(0.0) if keeps else detector
+
+    names = list(named(inputs, sys.stdin.buffer))
+    roots = [Path(name.path) for name in names if not name.problem]
+    if acts:
+        from blur_fusion.actions.act import act
+
+        act([], roots, ActionOptions(action.move, action.copy, action.link, action.tag, True))
+    files = list(find(names))
+    frames = None if action.dry_run else action.copy
+    settings = ScanOptions(
+        asked["workers"], asked["cache"], asked["report"] is not None, asked["every"], frames, _say
+    )
+    wanted = Wanted(detector.threshold, asked["sort"], asked["report"], asked["force"], acts)
+    fields, result.tally.exposed = (WITH_EXPOSURE, {}) if asked["exposure"] else (FIELDS, None)
+    output = Output(asked["style"], asked["output"], asked["force"], fields)
+    with engine(asked["scheduler"], asked["model"], judge.fingerprint) as judges:
+        settle()
+        run(files, judge, settings, wanted, output, result, judges)
+    table = asked["style"] == "table" and asked["output"] is None
+    click.echo(result.tally.line(), err=not table)
+    failed = False
+    if acts and not result.interrupted:
+        failed = _act(result, roots, action)
+    if result.interrupted:
+        _interrupted(asked["cache"])
+        return INTERRUPTED
+    if asked["fail_on_blurred"] and result.tally.blurred:
+        return BLURRED
+    return UNREAD if result.tally.unread or failed else 0
+
+
+def _interrupted(cache: Path | None) -> None:
+    kept = f"; what was judged is in {cache}" if cache else ""
+    click.echo(f"interrupted{kept}", err=True)
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUTS...")
+@click.option("--model", type=_PATH, help="Folder written by 'blur export'.  [default: shipped]")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(("table", "csv", "json", "jsonl")),
+    default="table",
+    show_default=True,
+    help="How verdicts are written.",
+)
+@click.option("--output", type=_PATH, help="Write verdicts to this new file.")
+@click.option("--force", is_flag=True, help="Replace the files of --output and --report.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Probability from which a photo is blurred, instead of the model's own.",
+)
+@click.option(
+    "--max-false-alarms",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Instead of a threshold: share of sharp photos that may be called blurred.",
+)
+@click.option(
+    "--sort",
+    type=click.Choice(
+        ("given", "path", "blurred", "probability", "kind", "logit", "laplacian_variance")
+        + ("width", "height")
+    ),
+    default="given",
+    show_default=True,
+    help="Order of the verdicts; by probability, the most blurred come first.",
+)
+@click.option(
+    "--exposure", is_flag=True, help="Say too which photos are dark, overexposed, low-contrast."
+)
+@click.option("--fail-on-blurred", is_flag=True, help="Exit with 3 where a photo is blurred.")
+@click.option("--cache", type=_PATH, help="Remember verdicts in this file, and go on from there.")
+@options.workers_option
+@options.backend_option
+@options.scheduler_option
+@click.option("--move", type=_PATH, metavar="DIR", help="Move blurred photos below DIR.")
+@click.option(
+    "--copy",
+    type=_PATH,
+    metavar="DIR",
+    help="Copy blurred photos below DIR, and the kept frames of videos.",
+)
+@click.option("--link", type=_PATH, metavar="DIR", help="Link to blurred photos below DIR.")
+@click.option("--tag", is_flag=True, help="Tag blurred photos in XMP sidecars.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be moved, copied or tagged.")
+@click.option("--report", type=_PATH, help="Write a page of thumbnails for review, .html.")
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Of videos, look at each N-th frame; the sharpest of each second is judged.",
+)
+@click.pass_context
+def scan(context: click.Context, /, inputs: tuple[str, ...], **asked: Any) -> None:
+    """Say which photos are blurred, how surely and of what kind.
+
+    INPUTS are files, folders with all below them, patterns in quotes, or - for a list of files on
+    standard input, one a line or ended by NUL. Photos are only read unless --move, --copy, --link
+    or --tag says otherwise; 'blur undo' puts those back.
+
+    Exit codes: 0 all were read; 1 some could not be read or acted on, the rest is done; 2 wrong
+    usage, nothing was judged; 3 blurred ones were found, with --fail-on-blurred, also where others
+    could not be read; 130 interrupted by Ctrl-C.
+    """
+    run_lean()
+    from blur_fusion.errors import BlurError
+    from blur_fusion.scan.run import Result
+
+    result = Result()
+    try:
+        code = _scan(inputs, asked, result)
+    except BlurError as error:
+        click.echo(f"error: {error}", err=True)
+        code = UNREAD if result.begun else USAGE
+    except KeyboardInterrupt:
+        _interrupted(asked["cache"])
+        code = INTERRUPTED
+    settle()
+    context.exit(code)

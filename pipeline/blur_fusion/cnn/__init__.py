@@ -1,0 +1,1 @@
+"""The convolutional network: built, fitted in folds, and exported."""

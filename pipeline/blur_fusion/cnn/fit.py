@@ -1,0 +1,235 @@
+"""Fit one network: steps on crops, watched on whole working images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from sklearn.metrics import log_loss, roc_auc_score
+
+from blur_fusion.cnn.crops import SMALLEST, Pixels, augment, pad_to, ranked_pair, telling_crop
+from blur_fusion.cnn.network import KINDS, LOGITS, build_network
+from blur_fusion.data.overlays import overlay
+from blur_fusion.errors import BlurError
+from blur_fusion.images.working import middle
+from blur_fusion.params import CnnParams
+from blur_fusion.progress import progress_bar
+
+
+def make_deterministic(seed: int, threads: int) -> None:
+    """Seed Keras and TensorFlow and fix the thread count, so that two runs give the same bytes."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    cv2.setNumThreads(1)
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError:  # TensorFlow has run already in this process: the count stands
+        pass
+
+
+def _compiled(model: keras.Model) -> Callable[[Any], Any]:
+    """`model` without training, traced once for all sizes of image."""
+    signature = [tf.TensorSpec((None, None, None, 1), tf.float32)]
+    return tf.function(lambda batch: model(batch, training=False), input_signature=signature)
+
+
+def whole_image_logits(model: keras.Model, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
+    """Logits (n, 4) float32 of the middles of grey uint8 images of any size, one at a time."""
+    return _logits(_compiled(model), images)
+
+
+def _logits(call: Callable[[Any], Any], images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
+    rows = []
+    for image in images:
+        batch = pad_to(middle(image), SMALLEST)[None, :, :, None].astype(np.float32)
+        rows.append(call(tf.constant(batch)).numpy()[0])
+    return np.asarray(rows, np.float32).reshape(-1, len(LOGITS))
+
+
+class Network:
+    """A trained network, loaded from the weights that the `cnn` stage wrote."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self._call = _compiled(model)
+
+    @classmethod
+    def load(cls, folder: Path | str, params: CnnParams) -> Network:
+        """Read `final.weights.h5` below `folder`.
+
+        Raises
+        ------
+        BlurError
+            There are no weights, or they belong to another network.
+        """
+        path = Path(folder) / "final.weights.h5"
+        model = build_network(params)
+        try:
+            model.load_weights(path)
+        except FileNotFoundError:
+            raise BlurError(f"{path}: no weights; run 'make repro' first") from None
+        except (ValueError, OSError) as error:
+            line = str(error).splitlines()[0]
+            raise BlurError(f"{path}: do not fit cnn.filters in params.yaml ({line})") from None
+        return cls(model)
+
+    def logits(self, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
+        """Logits (n, 4) in the order of `LOGITS`; see `whole_image_logits`."""
+        return _logits(self._call, images)
+
+
+Floats = npt.NDArray[np.float32]
+RANK_MARGIN = 1.0  # by so much the logit of the more blurred of a pair should be the larger one
+
+
+@dataclass(frozen=True)
+class Material:
+    """Labelled images of one fit; `image(i)` gives row i of the store."""
+
+    image: Callable[[int], Pixels]
+    labels: npt.NDArray[np.int64]
+    kinds: tuple[str, ...]
+    train: npt.NDArray[np.int64]
+    validation: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the history."""
+
+    fit: str
+    epoch: int
+    loss: float
+    validation_loss: float
+    validation_auc: float
+
+
+def _targets(material: Material, rows: npt.NDArray[np.int64]) -> Floats:
+    """Columns: label, one for each kind, and whether the kind is known."""
+    target = np.zeros((len(rows), 2 + len(KINDS)), np.float32)
+    target[:, 0] = material.labels[rows]
+    for line, row in enumerate(rows):
+        kind = material.kinds[row]
+        if kind in KINDS:
+            target[line, 1 + KINDS.index(kind)] = 1
+            target[line, -1] = 1
+    return target
+
+
+def _batch(
+    material: Material, params: CnnParams, step: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Crops of random training images and the targets of all but the last ones.
+
+    Returns
+    -------
+    crops : ndarray of float32, shape (n + r, side, side, 1)
+        The last r are the first r, blurred further.
+    targets : ndarray of float32, shape (n, 2 + kinds)
+    """
+    wide = step % params.wide_every == params.wide_every - 1
+    side, count = params.crop_side, params.crops
+    if wide:
+        side, count = params.wide_crop_side, params.wide_crops
+    rows = rng.choice(material.train, count, replace=len(material.train) < count)
+    crops = []
+    for row in rows:
+        tries = int(rng.integers(1, 3)) if wide else int(rng.integers(1, 9))
+        crop = telling_crop(material.image(int(row)), side, tries, rng)
+        if wide and rng.random() < params.overlays:
+            crop = overlay(crop, rng)
+        crops.append(augment(crop, rng) if params.augment else crop)
+    ranked = min(params.ranked, count)
+    for place in range(0 if wide else ranked):
+        crops[place], further = ranked_pair(crops[place], rng)
+        crops.append(further)
+    return np.stack(crops)[..., None].astype(np.float32), _targets(material, rows)
+
+
+def _losses(params: CnnParams, target: Any, logits: Any) -> Any:
+    """Blurred or not, the kind where it is known, and the order of pairs: see `ranked_pair`."""
+    count = tf.shape(target)[0]
+    further, logits = logits[count:, 0], logits[:count]
+    growth = further - logits[: tf.shape(further)[0], 0]
+    order = tf.reduce_sum(tf.nn.softplus(RANK_MARGIN - growth)) / tf.cast(count, tf.float32)
+    smoothed = target[:, :1] * (1 - params.label_smoothing) + params.label_smoothing / 2
+    blurred = tf.nn.sigmoid_cross_entropy_with_logits(smoothed, logits[:, :1])
+    kind = tf.nn.softmax_cross_entropy_with_logits(target[:, 1:-1], logits[:, 1:])
+    named = tf.reduce_mean(kind * target[:, -1])
+    return tf.reduce_mean(blurred) + params.kind_weight * named + params.rank_weight * order
+
+
+def _train_step(model: keras.Model, optimizer: Any, params: CnnParams) -> Callable[..., Any]:
+    signature = [
+        tf.TensorSpec((None, None, None, 1), tf.float32),
+        tf.TensorSpec((None, 2 + len(KINDS)), tf.float32),
+    ]
+
+    @tf.function(input_signature=signature)
+    def step(images: Any, target: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = _losses(params, target, model(images, training=True))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    return step
+
+
+def fit_network(
+    name: str, material: Material, params: CnnParams, seed: int
+) -> tuple[keras.Model, list[Epoch]]:
+    """Train one network from random weights.
+
+    Returns
+    -------
+    model : keras.Model
+        With the weights of the last epoch: the learning rate falls to nearly nothing, and the
+        choice of an epoch by some validation images was a matter of luck.
+    history : list of Epoch
+    """
+    rng = np.random.default_rng(seed)
+    keras.utils.set_random_seed(seed)
+    model = build_network(params)
+    total = params.epochs * params.steps_per_epoch
+    warmup = max(1, total // 20)
+    rate = keras.optimizers.schedules.CosineDecay(
+        params.learning_rate / 20,
+        total - warmup,
+        0.01,
+        warmup_target=params.learning_rate,
+        warmup_steps=warmup,
+    )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=params.weight_decay, clipnorm=1.0)
+    step = _train_step(model, optimizer, params)
+    network = Network(model)  # traced once for all checks
+    history: list[Epoch] = []
+    with progress_bar(total, f"cnn {name}", "step") as bar:
+        for epoch in range(params.epochs):
+            losses = []
+            for index in range(params.steps_per_epoch):
+                losses.append(float(step(*_batch(material, params, index, rng))))
+                bar.update()
+            history.append(_check(name, epoch, float(np.mean(losses)), network, material))
+    return model, history
+
+
+def _check(name: str, epoch: int, loss: float, network: Network, material: Material) -> Epoch:
+    """Judge whole validation images."""
+    images = (pad_to(material.image(int(row)), 32) for row in material.validation)
+    logits = network.logits(images)[:, 0].astype(np.float64)
+    labels = material.labels[material.validation]
+    probability = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+    both = len(set(labels.tolist())) > 1
+    auc = float(roc_auc_score(labels, logits)) if both else float("nan")
+    return Epoch(name, epoch, loss, float(log_loss(labels, probability, labels=[0, 1])), auc)

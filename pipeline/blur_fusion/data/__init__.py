@@ -1,0 +1,1 @@
+"""From a folder of photos to labelled, split and stored working images."""

@@ -1,0 +1,200 @@
+"""Reader of the CERTH Image Blur Dataset's folder tree (Mavridaki and Mezaris, ICIP 2014)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+from blur_fusion.data.dataset import KINDS, LabelledImage, has_image_ending, image_files, read_table
+from blur_fusion.errors import BlurError, require
+
+BLURRED, SHARP = 1, -1  # as the sheets write it
+
+
+def _cells(path: Path) -> list[tuple[Any, Any]]:
+    """The first two columns of the first sheet."""
+    try:
+        import openpyxl
+    except ImportError:
+        raise BlurError(
+            f"{path}: reading it needs the extra 'train': pip install 'blur-fusion[train]'"
+        ) from None
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        try:
+            sheet = book.worksheets[0]
+            rows = list(sheet.iter_rows(max_col=2, values_only=True))
+        finally:
+            book.close()
+    except (BadZipFile, KeyError, ValueError, IndexError, OSError) as error:
+        raise BlurError(f"{path}: is no readable xlsx sheet ({error})") from None
+    return [(row[0] if row else None, row[1] if len(row) > 1 else None) for row in rows]
+
+
+def _text(cell: Any) -> str:
+    """A cell as stripped text; Excel turns a numeric name into a float."""
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return "" if cell is None else str(cell).strip()
+
+
+def sheet_key(name: str) -> str:
+    """The name under which a sheet's row and an image file meet: no ending, no capitals."""
+    stem = name[: -len(Path(name).suffix)] if has_image_ending(name) else name
+    return stem.strip().casefold()
+
+
+def read_sheet(path: Path) -> dict[str, int]:
+    """Labels of a CERTH sheet.
+
+    The first column names an image (with or without its ending), the second holds 1 for blurred and
+    -1 for sharp. The first row is a header unless it carries a label; blank rows are passed over.
+
+    Returns
+    -------
+    dict
+        `sheet_key` of the name to our label: 1 blurred, 0 sharp.
+
+    Raises
+    ------
+    BlurError
+        The sheet is missing or no xlsx; a label is neither 1 nor -1; a row has no name; two rows
+        give one image different labels.
+    """
+    require(path.is_file(), f"{path}: label sheet is missing; CERTH keeps it beside the folder")
+    codes = {str(BLURRED): 1, str(SHARP): 0}
+    labels: dict[str, int] = {}
+    for number, (first, second) in enumerate(_cells(path), start=1):
+        name, code = _text(first), _text(second)
+        if not name and not code or number == 1 and code not in codes:
+            continue
+        where = f"{path}: row {number}"
+        require(code in codes, f"{where} ('{name}') has label '{code}'; must be 1 or -1")
+        require(bool(name), f"{where} has a label but no image name")
+        key = sheet_key(name)
+        same = labels.setdefault(key, codes[code]) == codes[code]
+        require(same, f"{where}: '{name}' has another label further up; keep one")
+    require(bool(labels), f"{path}: holds no labels")
+    return labels
+
+
+TRAINING = {"Undistorted": 0, "Artificially-Blurred": 1, "Naturally-Blurred": 1}
+OPTIONAL_TRAINING = {"NewDigitalBlur": 1}
+EVALUATION = {"digital": "DigitalBlurSet", "natural": "NaturalBlurSet"}
+KIND_OF_FILTER = {"disk": "defocus", "gaussian": "defocus", "motion": "motion"}
+# 50 or 80 pixels along one direction, one or two across, and nearly flat: a straight motion.
+ALONG_ONE_DIRECTION = re.compile(r"gaussianh[12]x", re.IGNORECASE)
+FILTER_NAME = re.compile(r"(disk|gaussian|motion)\w*_(\d+)", re.IGNORECASE)
+
+# The filters ran over the 30 originals in the order of a file listing: 1, 10, 11, ..., 19, 2, ...
+# Compared with the pictures themselves for j = 1..3, where the mapping holds for all 15 filters.
+ORIGINAL_OF_FILTER = tuple(sorted(range(1, 31), key=str))
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What `scenes.csv` says of one image."""
+
+    scene: str
+    kind: str
+
+
+def is_certh(root: Path) -> bool:
+    """Whether `root` looks like the CERTH tree, or what is left of it."""
+    return (root / "TrainingSet").is_dir() or (root / "EvaluationSet").is_dir()
+
+
+def filter_kind(stem: str) -> str:
+    """Kind of blur that a filter looks like, from its file name (`DiskR10_3`); "" for others."""
+    match = FILTER_NAME.fullmatch(stem)
+    if match and ALONG_ONE_DIRECTION.match(stem):
+        return "motion"
+    return KIND_OF_FILTER[match[1].lower()] if match else ""
+
+
+def digital_scene(path: Path) -> str:
+    """Scene of an image of the digital half: `<Filter>_j` shows what the j-th original shows."""
+    match = FILTER_NAME.fullmatch(path.stem)
+    if match and 1 <= int(match[2]) <= len(ORIGINAL_OF_FILTER):
+        return f"Original_{ORIGINAL_OF_FILTER[int(match[2]) - 1]}"
+    return path.stem if re.fullmatch(r"Original_\d+", path.stem) else path.name
+
+
+def _image(root: Path, path: Path, label: int, subset: str, scene: str) -> LabelledImage:
+    kind = filter_kind(path.stem) if label else "sharp"
+    half = "train" if subset == "training" else "test"
+    return LabelledImage(path, path.relative_to(root).as_posix(), label, kind, subset, scene, half)
+
+
+def _training(root: Path) -> Iterator[LabelledImage]:
+    top = root / "TrainingSet"
+    extra = {name: label for name, label in OPTIONAL_TRAINING.items() if (top / name).is_dir()}
+    for folder, label in {**TRAINING, **extra}.items():
+        for path in image_files(top / folder):
+            yield _image(root, path, label, "training", f"{folder}/{path.name}")
+
+
+def _evaluation(root: Path, subset: str, notes: list[str]) -> Iterator[LabelledImage]:
+    folder = root / "EvaluationSet" / EVALUATION[subset]
+    paths = image_files(folder)
+    labels = read_sheet(folder.with_suffix(".xlsx"))
+    known = [path for path in paths if sheet_key(path.name) in labels]
+    if len(known) < len(paths):
+        left = len(paths) - len(known)
+        notes.append(f"{folder.name}: {left} images have no row in the sheet: left out")
+    rows = len(labels.keys() - {sheet_key(path.name) for path in paths})
+    if rows:
+        notes.append(f"{folder.name}.xlsx: {rows} rows have no image: left out")
+    for path in known:
+        scene = digital_scene(path) if subset == "digital" else path.name
+        yield _image(root, path, labels[sheet_key(path.name)], subset, scene)
+
+
+def _read_scenes(path: Path) -> dict[str, _Scene]:
+    """The optional `scenes.csv` at the tree's root: columns path, scene, kind."""
+    scenes = {}
+    for line, row in read_table(path, ("path", "scene", "kind")):
+        where = f"{path}: line {line}"
+        require(bool(row["path"] and row["scene"]), f"{where}: path or scene is empty")
+        require(row["kind"] in KINDS, f"{where}: kind '{row['kind']}' is none of {KINDS}")
+        require(row["path"] not in scenes, f"{where}: '{row['path']}' is listed twice")
+        scenes[row["path"]] = _Scene(row["scene"], row["kind"])
+    return scenes
+
+
+def read_certh(root: Path, notes: list[str]) -> list[LabelledImage]:
+    """Images of the CERTH tree at `root`; `notes` gains a line for all that is left out.
+
+    Subsets are "training", "digital" and "natural"; the first is the training half, the others the
+    test half. In the digital half the scene comes from the filter's name; elsewhere an image is
+    its own scene. `scenes.csv` at the root (path, scene, kind) overrules both.
+
+    Raises
+    ------
+    BlurError
+        A folder or label sheet is missing, a label is neither 1 nor -1, `scenes.csv` is wrong.
+    """
+    folders = [f"TrainingSet/{name}" for name in TRAINING]
+    folders += [f"EvaluationSet/{name}" for name in EVALUATION.values()]
+    missing = [name for name in folders if not (root / name).is_dir()]
+    require(not missing, f"{root}: CERTH tree lacks the folder {', '.join(missing)}")
+    images = list(_training(root))
+    for subset in EVALUATION:
+        images += _evaluation(root, subset, notes)
+    table = root / "scenes.csv"
+    if not table.is_file():
+        return images
+    scenes = _read_scenes(table)
+    unknown = len(scenes.keys() - {image.name for image in images})
+    if unknown:
+        notes.append(f"scenes.csv: {unknown} paths are no labelled image: left out")
+    return [
+        replace(image, scene=known.scene, kind=known.kind)
+        if (known := scenes.get(image.name))
+        else image
+        for image in images
+    ]

@@ -1,0 +1,223 @@
+"""A data set: labelled images, found below a folder, equal files known by their content."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from blur_fusion.errors import BlurError, require
+from blur_fusion.progress import progress_bar
+
+KINDS = ("sharp", "defocus", "motion", "")
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """One image of a data set.
+
+    Attributes
+    ----------
+    path : Path
+        The file, absolute or relative to the working folder.
+    name : str
+        Its path relative to the data set's root, with forward slashes.
+    label : int
+        1 blurred, 0 sharp.
+    kind : str
+        "sharp", "defocus", "motion", or "" where unknown.
+    subset : str
+        Part of the data set that is evaluated by itself.
+    scene : str
+        What the picture shows; known only together with `subset`, see `key`.
+    half : str
+        The layout's official half, "train" or "test"; "" where it has none.
+    """
+
+    path: Path
+    name: str
+    label: int
+    kind: str
+    subset: str
+    scene: str
+    half: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The scene's identity: the same stem in two subsets is two photos."""
+        return (self.subset, self.scene)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Labelled images under one root; `notes` says in one line each what was left out.
+
+    `content` holds each image's SHA-256 where a reader has computed it already.
+    """
+
+    name: str
+    root: Path
+    images: tuple[LabelledImage, ...]
+    notes: tuple[str, ...] = ()
+    content: tuple[str, ...] = field(default=(), repr=False)
+
+    def __iter__(self) -> Iterator[LabelledImage]:
+        return iter(self.images)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, in hex, over names, labels, scenes and bytes of all images, in any order."""
+        content = self.content or content_hashes([image.path for image in self.images])
+        lines = [
+            f"{image.name}\t{image.label}\t{image.scene}\t{sha}\n"
+            for image, sha in zip(self.images, content, strict=True)
+        ]
+        return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+
+
+def has_image_ending(name: str) -> bool:
+    """Whether `name` ends like an image file, in capitals or not."""
+    return Path(name).suffix.lower() in ENDINGS
+
+
+def image_files(folder: Path, deep: bool = False) -> list[Path]:
+    """The image files of `folder`, sorted; with `deep` those of its subfolders too.
+
+    Hidden files (`.DS_Store`, `._name.jpg`) and files with other endings are no images.
+
+    Raises
+    ------
+    BlurError
+        The folder is missing.
+    """
+    require(folder.is_dir(), f"{folder}: no such folder")
+    found = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if deep and not name.startswith(".")]
+        found += [
+            Path(place, name)
+            for name in names
+            if not name.startswith(".") and has_image_ending(name)
+        ]
+    return sorted(found)
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file with a header, each with its line number.
+
+    Parameters
+    ----------
+    path : Path
+        UTF-8, with or without a byte-order mark.
+    columns : tuple of str
+        Columns that must be there; names are compared stripped and in lower case.
+
+    Returns
+    -------
+    list of (line number, values by column), values stripped, blank rows left out
+
+    Raises
+    ------
+    BlurError
+        The file cannot be read, or a column is missing.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            header = [name.strip().lower() for name in next(reader, [])]
+            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BlurError(f"{path}: cannot be read as UTF-8 CSV ({error})") from None
+    missing = [name for name in columns if name not in header]
+    require(not missing, f"{path}: has no column '{', '.join(missing)}'; found: {header}")
+    padding = [""] * len(header)
+    return [
+        (line, dict(zip(header, cells + padding, strict=False)))
+        for line, cells in rows
+        if any(cells)
+    ]
+
+
+THREADS = 8  # reading waits for the disk, and hashlib frees the interpreter's lock
+
+
+def _content_hash(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BlurError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def content_hashes(paths: Sequence[Path]) -> tuple[str, ...]:
+    """SHA-256 of each file's bytes, in hex, in the order of `paths`.
+
+    Raises
+    ------
+    BlurError
+        A file cannot be read.
+    """
+    hashes = []
+    with ThreadPoolExecutor(THREADS) as pool, progress_bar(len(paths), "hash") as bar:
+        for value in pool.map(_content_hash, paths):
+            hashes.append(value)
+            bar.update()
+    return tuple(hashes)
+
+
+Pair = tuple[LabelledImage, str]
+
+
+def _drop_leaks(pairs: list[Pair], notes: list[str]) -> list[Pair]:
+    """Without the images of the training half whose bytes are in the test half too."""
+    test = {sha for image, sha in pairs if image.half == "test"}
+    kept = [(image, sha) for image, sha in pairs if image.half != "train" or sha not in test]
+    if len(kept) < len(pairs):
+        notes.append(f"{len(pairs) - len(kept)} training images are in the test half too: left out")
+    return kept
+
+
+def _merge_scenes(pairs: list[Pair]) -> list[Pair]:
+    """Join, within a subset, the scenes that share a file; the first name in order stays."""
+    parent: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def root(key: tuple[str, str]) -> tuple[str, str]:
+        while (above := parent.get(key, key)) != key:
+            key = above
+        return key
+
+    seen: dict[tuple[str, str], tuple[str, str]] = {}
+    for image, sha in pairs:
+        first = seen.setdefault((image.subset, sha), image.key)
+        low, high = sorted((root(first), root(image.key)))
+        if low != high:
+            parent[high] = low
+    return [(replace(image, scene=root(image.key)[1]), sha) for image, sha in pairs]
+
+
+def finish(name: str, root: Path, images: Sequence[LabelledImage], notes: list[str]) -> DataSet:
+    """A reader's images as a :class:`DataSet`: hashed once, scenes joined, leaks left out.
+
+    Raises
+    ------
+    BlurError
+        There are no images, or one cannot be read.
+    """
+    require(bool(images), f"{root}: no labelled images found")
+    ordered = sorted(images, key=lambda image: image.name)
+    pairs = list(zip(ordered, content_hashes([image.path for image in ordered]), strict=True))
+    notes = list(notes)
+    pairs = _merge_scenes(_drop_leaks(pairs, notes))
+    found, content = zip(*pairs, strict=True) if pairs else ((), ())
+    return DataSet(name=name, root=root, images=found, notes=tuple(notes), content=content)

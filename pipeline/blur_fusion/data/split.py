@@ -1,0 +1,119 @@
+"""One split by scene: train, validation and test, and folds within train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from fractions import Fraction
+
+import numpy as np
+
+from blur_fusion.data.dataset import DataSet, LabelledImage
+from blur_fusion.errors import BlurError, require
+from blur_fusion.params import SplitParams
+
+LABEL_NAMES = {0: "sharp", 1: "blurred"}
+FINEST = 20  # parts into which scenes are dealt to take a fraction of them
+
+
+@dataclass(frozen=True)
+class Row(LabelledImage):
+    """A labelled image and its place: "train", "validation" or "test"; fold -1 unless train."""
+
+    split: str
+    fold: int
+
+
+def _scenes_per_label(images: Sequence[LabelledImage]) -> dict[int, int]:
+    return {
+        label: len({image.key for image in images if image.label == label}) for label in LABEL_NAMES
+    }
+
+
+def _check_classes(images: Sequence[LabelledImage], where: str, at_least: int = 1) -> None:
+    for label, count in _scenes_per_label(images).items():
+        name = LABEL_NAMES[label]
+        require(count > 0, f"{where} holds one class only: no {name} image")
+        require(
+            count >= at_least,
+            f"{where}: too few scenes, {count} with a {name} image; needs {at_least} "
+            "(add images, or lower split.folds or raise the fractions)",
+        )
+
+
+def _deal(images: Sequence[LabelledImage], parts: int, seed: int, where: str) -> list[int]:
+    """Part of each image, 0 to `parts` - 1: whole scenes, the classes spread evenly."""
+    try:
+        from sklearn.model_selection import StratifiedGroupKFold
+    except ImportError:
+        raise BlurError(
+            "splitting needs the extra 'train': pip install 'blur-fusion[train]'"
+        ) from None
+    _check_classes(images, where, at_least=parts)
+    labels = [image.label for image in images]
+    groups = ["\t".join(image.key) for image in images]
+    dealer = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
+    part = np.zeros(len(images), dtype=int)
+    for number, (_, inside) in enumerate(dealer.split(labels, labels, groups)):
+        part[inside] = number
+    return [int(number) for number in part]
+
+
+def _take(
+    images: Sequence[LabelledImage], fraction: float, seed: int, where: str
+) -> tuple[list[LabelledImage], list[LabelledImage]]:
+    """The images without, and with, about `fraction` of the scenes."""
+    share = Fraction(fraction).limit_denominator(FINEST)
+    share = min(max(share, Fraction(1, FINEST)), Fraction(FINEST - 1, FINEST))
+    part = _deal(images, share.denominator, seed, where)
+    rest = [image for image, number in zip(images, part, strict=True) if number >= share.numerator]
+    taken = [image for image, number in zip(images, part, strict=True) if number < share.numerator]
+    _check_classes(taken, f"{where}: the part set aside")
+    return rest, taken
+
+
+def _folds(images: Sequence[LabelledImage], folds: int, seed: int, where: str) -> list[int]:
+    """Fold of each image; what a fold leaves for fitting holds both classes."""
+    dealt = _deal(images, folds, seed, where)
+    for fold in range(folds):
+        rest = [image for image, number in zip(images, dealt, strict=True) if number != fold]
+        _check_classes(rest, f"{where}: all but fold {fold}")
+    return dealt
+
+
+def _row(image: LabelledImage, split: str, fold: int = -1) -> Row:
+    values = {field.name: getattr(image, field.name) for field in fields(LabelledImage)}
+    return Row(**values, split=split, fold=fold)
+
+
+def assign_splits(dataset: DataSet, split_params: SplitParams, seed: int) -> list[Row]:
+    """Give each image its split, and each training image its fold; scenes never straddle.
+
+    An official half is kept: its training half becomes train and validation, its test half test.
+    Without halves, `test_fraction` of the scenes is set aside first. Scenes are dealt by scikit-
+    learn's ``StratifiedGroupKFold``, which spreads the classes evenly.
+
+    Returns
+    -------
+    list of Row, in the order of `dataset`
+
+    Raises
+    ------
+    BlurError
+        One class only, or too few scenes for the split or the folds.
+    """
+    images = list(dataset.images)
+    _check_classes(images, f"{dataset.root}")
+    test = [image for image in images if image.half == "test"]
+    train = [image for image in images if image.half != "test"]
+    where = f"{dataset.root}: training half" if test else f"{dataset.root}"
+    require(bool(train), f"{dataset.root}: has a test half but no training images")
+    if not test:
+        train, test = _take(train, split_params.test_fraction, seed, where)
+    train, validation = _take(train, split_params.validation_fraction, seed, where)
+    folds = _folds(train, split_params.folds, seed, f"{where}: folds")
+    rows = [_row(image, "train", fold) for image, fold in zip(train, folds, strict=True)]
+    rows += [_row(image, "validation") for image in validation]
+    rows += [_row(image, "test") for image in test]
+    place = {image.name: number for number, image in enumerate(images)}
+    return sorted(rows, key=lambda row: place[row.name])

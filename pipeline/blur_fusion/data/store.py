@@ -1,0 +1,258 @@
+"""The stage `load`'s artefact: working images in memory-mapped shards, their split as CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import joblib
+import numpy as np
+import numpy.typing as npt
+
+from blur_fusion.data.dataset import DataSet
+from blur_fusion.data.split import LABEL_NAMES, Row
+from blur_fusion.errors import BlurError, require
+from blur_fusion.images.working import working_image
+from blur_fusion.params import ImageParams, LoadParams
+from blur_fusion.progress import progress_bar
+
+__all__ = ["Store", "write_store"]
+
+OPEN_MAPS = 16384  # images mapped at a time; Linux allows a process 65,530
+
+
+class Store:
+    """Stored working images, read-only; open it with :meth:`Store.open`.
+
+    Attributes
+    ----------
+    rows : list of Row
+        One for each image, by index.
+    shapes : ndarray of int, shape (N, 2)
+        Height and width of each working image, in pixels.
+    dataset : dict
+        Name, digest, notes and counts of the data set.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        rows: list[Row],
+        places: list[tuple[int, int]],
+        shapes: npt.NDArray[np.int64],
+        dataset: dict[str, Any],
+    ) -> None:
+        self.folder = folder
+        self.rows = rows
+        self.shapes = shapes
+        self.dataset = dataset
+        self._places = places
+        self._open: OrderedDict[int, list[npt.NDArray[np.uint8]]] = OrderedDict()
+
+    @classmethod
+    def open(cls, folder: Path | str = "artifacts/load") -> Store:
+        """Read `folder` without reading an image yet.
+
+        Raises
+        ------
+        BlurError
+            The folder is missing or incomplete.
+        """
+        folder = Path(folder)
+        try:
+            dataset = json.loads((folder / DATASET).read_text(encoding="utf-8"))
+            with (folder / IMAGES).open(encoding="utf-8", newline="") as file:
+                table = csv.DictReader(file)
+                lines = list(table)
+        except (OSError, ValueError) as error:
+            raise BlurError(f"{folder}: no stored images ({error}); run the stage load") from None
+        require(
+            table.fieldnames == list(COLUMNS), f"{folder / IMAGES}: other columns; run load again"
+        )
+        return cls(
+            folder,
+            [_row(line, dataset) for line in lines],
+            [(int(line["shard"]), int(line["row"])) for line in lines],
+            np.array([(int(line["height"]), int(line["width"])) for line in lines]).reshape(-1, 2),
+            dataset,
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to a worker process: no mapped image."""
+        return {**self.__dict__, "_open": OrderedDict()}
+
+    @cached_property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """Labels, shape (N,): 1 blurred, 0 sharp."""
+        return np.array([row.label for row in self.rows], dtype=np.int64)
+
+    @cached_property
+    def splits(self) -> npt.NDArray[np.str_]:
+        """Splits, shape (N,): train, validation or test."""
+        return np.array([row.split for row in self.rows], dtype=np.str_)
+
+    @cached_property
+    def folds(self) -> npt.NDArray[np.int64]:
+        """Folds, shape (N,): -1 unless train."""
+        return np.array([row.fold for row in self.rows], dtype=np.int64)
+
+    @cached_property
+    def kinds(self) -> npt.NDArray[np.str_]:
+        """Kinds, shape (N,): sharp, defocus, motion or empty."""
+        return np.array([row.kind for row in self.rows], dtype=np.str_)
+
+    def image(self, index: int) -> npt.NDArray[np.uint8]:
+        """Working image `index`: grey, uint8, shape (H, W), mapped from disk and read-only.
+
+        Raises
+        ------
+        BlurError
+            Its shard is missing or damaged.
+        """
+        shard, row = self._places[index]
+        image: npt.NDArray[np.uint8] = self._shard(shard)[row]
+        return image
+
+    def _shard(self, number: int) -> list[npt.NDArray[np.uint8]]:
+        """The images of a shard; those used last stay mapped."""
+        if number in self._open:
+            self._open.move_to_end(number)
+            return self._open[number]
+        path = self.folder / SHARDS / shard_name(number)
+        try:
+            images: list[npt.NDArray[np.uint8]] = joblib.load(path, mmap_mode="r")
+        except Exception as error:  # a damaged pickle may raise anything
+            raise BlurError(f"{path}: cannot be read ({error}); run the stage load") from None
+        self._open[number] = images
+        while len(self._open) > max(1, OPEN_MAPS // max(1, len(images))):
+            self._open.popitem(last=False)
+        return images
+
+
+def _row(line: dict[str, str], dataset: dict[str, Any]) -> Row:
+    half = "test" if line["split"] == "test" else "train"
+    return Row(
+        path=Path(dataset["root"]) / line["name"],
+        name=line["name"],
+        label=int(line["label"]),
+        kind=line["kind"],
+        subset=line["subset"],
+        scene=line["scene"],
+        half=half if dataset["halves"] else "",
+        split=line["split"],
+        fold=int(line["fold"]),
+    )
+
+
+IMAGES, DATASET, SHARDS = "images.csv", "dataset.json", "shards"
+COLUMNS = (
+    *("index", "name", "label", "kind", "subset", "scene", "split", "fold"),
+    *("shard", "row", "height", "width"),
+)
+Shape = tuple[int, int]
+
+
+def shard_name(number: int) -> str:
+    """File name of a shard."""
+    return f"{number:05d}.pkl"
+
+
+def _write_shard(
+    rows: Sequence[Row], path: Path, long_side: int, step: Callable[[], object]
+) -> list[Shape]:
+    """Write the working images of `rows`; only their shapes are handed back."""
+    images = []
+    for row in rows:
+        images.append(np.ascontiguousarray(working_image(row.path, long_side)))
+        step()
+    joblib.dump(images, path, compress=0)  # uncompressed, so that it can be memory-mapped
+    return [(int(image.shape[0]), int(image.shape[1])) for image in images]
+
+
+def _write_table(rows: Sequence[Row], shapes: Sequence[Shape], size: int, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        for index, (row, shape) in enumerate(zip(rows, shapes, strict=True)):
+            what = (row.name, row.label, row.kind, row.subset, row.scene, row.split, row.fold)
+            table.writerow((index, *what, index // size, index % size, *shape))
+
+
+def summary(dataset: DataSet, rows: Sequence[Row]) -> dict[str, Any]:
+    """Name, digest, notes, and the number of images by split, subset and label."""
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    counted = Counter((row.split, row.subset, LABEL_NAMES[row.label]) for row in rows)
+    for (split, subset, label), number in counted.items():
+        counts.setdefault(split, {}).setdefault(subset, {})[label] = number
+    return {
+        "name": dataset.name,
+        "root": dataset.root.as_posix(),
+        "digest": dataset.digest,
+        "halves": any(row.half for row in rows),
+        "notes": list(dataset.notes),
+        "counts": counts,
+    }
+
+
+def write_store(
+    dataset: DataSet,
+    rows: Sequence[Row],
+    folder: Path | str,
+    image_params: ImageParams,
+    load_params: LoadParams,
+    workers: int = 0,
+) -> None:
+    """Write the working images of `rows`, `images.csv` and `dataset.json` into `folder`.
+
+    Shards are written in parallel by threads, which OpenCV's decoder and resizer do not block;
+    each holds at most one shard in memory.
+
+    Parameters
+    ----------
+    dataset : DataSet
+        Where `rows` come from.
+    rows : sequence of Row
+        Their order gives the index.
+    folder : Path or str
+        Shards of an earlier run in it are removed.
+    image_params : ImageParams
+        Size of the working image.
+    load_params : LoadParams
+        Images per shard.
+    workers : int
+        Threads; 0 for all cores.
+
+    Raises
+    ------
+    BlurError
+        An image cannot be read; it is named.
+    """
+    folder = Path(folder)
+    shards = folder / SHARDS
+    shutil.rmtree(shards, ignore_errors=True)
+    shards.mkdir(parents=True)
+    cv2.setNumThreads(1)  # the cores are taken by the shards
+    size = load_params.shard_images
+    with progress_bar(len(rows), "load") as bar:
+        shapes = joblib.Parallel(n_jobs=workers or joblib.cpu_count(), prefer="threads")(
+            joblib.delayed(_write_shard)(
+                rows[start : start + size],
+                shards / shard_name(start // size),
+                image_params.long_side,
+                bar.update,
+            )
+            for start in range(0, len(rows), size)
+        )
+    _write_table(rows, [shape for part in shapes for shape in part], size, folder / IMAGES)
+    text = json.dumps(summary(dataset, rows), indent=2, sort_keys=True, ensure_ascii=False)
+    (folder / DATASET).write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Metrics with intervals, baselines, the table, plots and pages."""

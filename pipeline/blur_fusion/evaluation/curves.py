@@ -1,0 +1,122 @@
+"""CSV files that `dvc plots` draws: a file for each model and curve."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from sklearn import metrics as sk
+
+from blur_fusion.errors import BlurError, require
+from blur_fusion.evaluation.metrics import Floats, Ints, calibration_bins
+from blur_fusion.evaluation.report import Judged
+
+PLOTTED = ("laplacian", "cnn", "features", "fused")  # these rank images
+_DRAWN = ("cnn", "features", "fused")  # these have a confusion matrix and calibrated probabilities
+_POINTS = 400  # of a curve at most: the page holds them all
+_CLASSES = ("sharp", "blurred")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file with one header line; floats with 6 decimals."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow([f"{v:.6f}" if isinstance(v, float) else v for v in row])
+
+
+def _thinned(*columns: Floats) -> list[tuple[float, ...]]:
+    """At most `_POINTS` rows of the columns, first and last among them."""
+    count = len(columns[0])
+    chosen = np.unique(np.linspace(0, count - 1, min(count, _POINTS)).round().astype(int))
+    return [tuple(float(column[i]) for column in columns) for i in chosen]
+
+
+def roc(labels: Ints, probabilities: Floats) -> list[tuple[float, ...]]:
+    """Points (false-alarm rate, recall), by scikit-learn."""
+    false_alarms, recall, _ = sk.roc_curve(labels, probabilities)
+    return _thinned(false_alarms, recall)
+
+
+def precision_recall(labels: Ints, probabilities: Floats) -> list[tuple[float, ...]]:
+    """Points (recall, precision), by scikit-learn."""
+    precision, recall, _ = sk.precision_recall_curve(labels, probabilities)
+    return _thinned(recall, precision)
+
+
+def calibration(labels: Ints, probabilities: Floats, bins: int) -> list[tuple[object, ...]]:
+    """Rows (mean probability, share blurred, images) of the bins that hold images."""
+    number = calibration_bins(probabilities, bins)
+    rows: list[tuple[object, ...]] = []
+    for bin_number in np.unique(number):
+        held = number == bin_number
+        mean, share = float(probabilities[held].mean()), float(labels[held].mean())
+        rows.append((mean, share, int(held.sum())))
+    return rows
+
+
+def write_curves(folder: Path, labels: Ints, judged: Mapping[str, Judged], bins: int) -> None:
+    """Write roc_, precision_recall_, calibration_ and confusion_<model>.csv into `folder`.
+
+    Parameters
+    ----------
+    folder : Path
+    labels : ndarray of int, shape (n,)
+        Both classes.
+    judged : mapping of Judged
+    bins : int
+        Calibration bins.
+
+    Raises
+    ------
+    BlurError
+        The labels are of one class.
+    """
+    require(
+        len(np.unique(labels)) == 2,
+        "the test images are all sharp or all blurred: there is no curve to draw; "
+        "give a data set with both",
+    )
+    for model in PLOTTED:
+        probabilities = judged[model].probabilities
+        rates = ("false_alarm_rate", "recall")
+        write_csv(folder / f"roc_{model}.csv", rates, roc(labels, probabilities))
+        pairs = precision_recall(labels, probabilities)
+        write_csv(folder / f"precision_recall_{model}.csv", ("recall", "precision"), pairs)
+    for model in _DRAWN:
+        rows = calibration(labels, judged[model].probabilities, bins)
+        header = ("probability", "share_blurred", "images")
+        write_csv(folder / f"calibration_{model}.csv", header, rows)
+        verdicts = judged[model].verdicts.astype(int)
+        named = ((_CLASSES[y], _CLASSES[v]) for y, v in zip(labels, verdicts, strict=True))
+        write_csv(folder / f"confusion_{model}.csv", ("actual", "predicted"), named)
+
+
+def write_training(history: Path, path: Path, fit: str = "final") -> None:
+    """Take the curves of one fit out of the CNN's history.csv, for `dvc plots`.
+
+    Parameters
+    ----------
+    history : Path
+        Columns fit, epoch, loss, validation_loss, validation_auc.
+    path : Path
+        Written: the same columns without `fit`.
+    fit : str
+
+    Raises
+    ------
+    BlurError
+        The history is missing or lacks that fit.
+    """
+    columns = ("epoch", "loss", "validation_loss", "validation_auc")
+    try:
+        with history.open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("fit") == fit]
+    except FileNotFoundError:
+        raise BlurError(f"{history}: no such file; run `make repro`") from None
+    require(bool(rows), f"{history}: holds no fit named '{fit}'; run `make repro` again")
+    write_csv(path, columns, ([row[column] for column in columns] for row in rows))

@@ -1,0 +1,446 @@
+"""Do verdicts stay when a picture is resized, noised, turned or decorated?"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from blur_fusion.data.split import Row
+from blur_fusion.errors import require
+from blur_fusion.evaluation.baselines import LaplacianBaseline, laplacian_of
+from blur_fusion.evaluation.comparisons import one_per_scene
+from blur_fusion.evaluation.intervals import cell, share_draws
+from blur_fusion.evaluation.metrics import Flags, Floats, Ints
+from blur_fusion.images.resize import area_average
+from blur_fusion.images.working import working_image
+from blur_fusion.parallel import ordered_map, shown
+from blur_fusion.params import Params
+
+if TYPE_CHECKING:
+    from blur_fusion.model.scores import Detector
+
+
+Picture = npt.NDArray[np.uint8]
+Random = np.random.Generator
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_CAPTIONS = ("Harbour at dawn, 12 May", "Photo: archive, no. 4711", "Summer journey, day 3")
+_WATERMARKS = ("(c) J. Miller", "SAMPLE", "www.example.org")
+_TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180}
+_OPACITY = 0.4  # of a watermark
+_MARGIN = 2  # pixels that cubic interpolation looks beyond the crop
+
+
+def resized(picture: Picture, random: Random, scale: float) -> Picture:
+    """Another size: area averaging down, cubic interpolation up."""
+    height, width = picture.shape[:2]
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if scale <= 1:
+        return area_average(picture, size)
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+
+def noisy(picture: Picture, random: Random, sigma: float) -> Picture:
+    """Gaussian noise, the same in all channels, so that grey has `sigma` too."""
+    noise = random.standard_normal(picture.shape[:2], dtype=np.float32) * np.float32(sigma)
+    plane = np.rint(noise).astype(np.int16)
+    return np.asarray(cv2.add(picture, cv2.merge([plane] * 3), dtype=cv2.CV_8U), dtype=np.uint8)
+
+
+def jpeg(picture: Picture, random: Random, quality: int) -> Picture:
+    """The file saved again, as OpenCV does by default (chroma at half size)."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
+
+
+def toned(picture: Picture, random: Random, factor: float, centre: float) -> Picture:
+    """Grey levels drawn towards `centre`: 128 changes contrast, 0 brightness."""
+    levels = np.rint(centre + (np.arange(256) - centre) * factor)
+    return np.asarray(cv2.LUT(picture, levels.astype(np.uint8)), dtype=np.uint8)
+
+
+def grey(picture: Picture, random: Random) -> Picture:
+    """Grey in all three channels (ITU-R BT.601)."""
+    plane = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.cvtColor(plane, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+
+
+def turned(picture: Picture, random: Random, quarters: int) -> Picture:
+    """Turned anticlockwise by one or two right angles: no pixel changes but its place."""
+    return np.asarray(cv2.rotate(picture, _TURNS[quarters]), dtype=np.uint8)
+
+
+def tilted(picture: Picture, random: Random, degrees: float) -> Picture:
+    """Turned by a few degrees, cropped to the largest inner part of the same proportions."""
+    height, width = picture.shape[:2]
+    angle = np.deg2rad(degrees)
+    proportion = max(width / height, height / width)
+    share = 1 / (np.cos(angle) + abs(np.sin(angle)) * proportion)
+    inner = [max(1, int(side * share) - 2 * _MARGIN) for side in (width, height)]
+    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
+    turn[:, 2] += [(inner[0] - width) / 2, (inner[1] - height) / 2]
+    straight = cv2.warpAffine(picture, turn, inner, flags=cv2.INTER_CUBIC)
+    return np.asarray(straight, dtype=np.uint8)
+
+
+def framed(picture: Picture, random: Random, share: float) -> Picture:
+    """A flat frame around the picture, black, grey or white, `share` of the long side wide."""
+    wide = max(1, round(max(picture.shape[:2]) * share))
+    level = int(random.choice((0, 128, 255)))
+    edges = (wide, wide, wide, wide)
+    frame = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_CONSTANT, value=(level,) * 3)
+    return np.asarray(frame, dtype=np.uint8)
+
+
+def _written(text: str, height: int, width: int) -> Picture:
+    """`text` in white on black, as large as fits `height` x `width` pixels."""
+    (across, tall), below = cv2.getTextSize(text, _FONT, 1.0, 1)
+    scale = min(0.9 * width / across, 0.8 * height / (tall + below))
+    stroke = max(1, round(1.6 * scale))
+    (across, tall), below = cv2.getTextSize(text, _FONT, scale, stroke)
+    plane = np.zeros((height, width), np.uint8)
+    corner = ((width - across) // 2, (height + tall - below // 2) // 2)
+    cv2.putText(plane, text, corner, _FONT, scale, 255, stroke, cv2.LINE_AA)
+    return plane
+
+
+def captioned(picture: Picture, random: Random) -> Picture:
+    """A flat strip with sharp text over the lower edge, 8 % of the height."""
+    height, width = picture.shape[:2]
+    strip = min(height, max(8, round(0.08 * height)))
+    text = _written(_CAPTIONS[random.integers(len(_CAPTIONS))], strip, width)
+    result = picture.copy()
+    result[-strip:] = (text if random.random() < 0.5 else 255 - text)[:, :, None]
+    return result
+
+
+def watermarked(picture: Picture, random: Random) -> Picture:
+    """Half-transparent white text somewhere in the picture, half as wide and 10 % as high."""
+    height, width = picture.shape[:2]
+    tall, across = min(height, max(8, height // 10)), max(1, width // 2)
+    text = _written(_WATERMARKS[random.integers(len(_WATERMARKS))], tall, across)
+    top, left = random.integers(height - tall + 1), random.integers(width - across + 1)
+    result = picture.copy()
+    part = result[top : top + tall, left : left + across]
+    cover = (_OPACITY / 255 * text)[:, :, None]
+    part[:] = np.rint(part * (1 - cover) + 255 * cover).astype(np.uint8)
+    return result
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """One row of the robustness table.
+
+    Attributes
+    ----------
+    name : str
+    function : callable
+        From an RGB picture of uint8, shape (H, W, 3), and random numbers to another one.
+    scale : float
+        Factor by which the sides change on purpose.
+    """
+
+    name: str
+    function: Callable[[Picture, Random], Picture]
+    scale: float = 1.0
+
+    def fits(self, shape: tuple[int, ...], long_side: int) -> bool:
+        """Whether a changed size stays, as it was, at or above the working size `long_side`."""
+        if self.scale == 1:
+            return True
+        return round(max(shape[:2]) * min(1.0, self.scale)) >= long_side
+
+    def apply(self, picture: Picture, seed: int, index: int) -> Picture:
+        """The picture perturbed; random numbers depend on seed, image and perturbation only.
+
+        Parameters
+        ----------
+        picture : ndarray of uint8, shape (H, W, 3)
+            RGB; left as it is.
+        seed, index : int
+            `params.seed`, and the image's number in the data set.
+
+        Returns
+        -------
+        ndarray of uint8, shape (h, w, 3)
+        """
+        random = np.random.default_rng([seed, index, zlib.crc32(self.name.encode())])
+        return self.function(picture, random)
+
+
+PERTURBATIONS = (
+    *(
+        Perturbation(f"size {percent} %", partial(resized, scale=percent / 100), percent / 100)
+        for percent in (50, 75, 150)
+    ),
+    *(Perturbation(f"noise {sigma}", partial(noisy, sigma=sigma)) for sigma in (3, 8)),
+    *(Perturbation(f"jpeg {value}", partial(jpeg, quality=value)) for value in (40, 60, 80, 95)),
+    Perturbation("half contrast", partial(toned, factor=0.5, centre=128)),
+    Perturbation("half brightness", partial(toned, factor=0.5, centre=0)),
+    Perturbation("grey", grey),
+    Perturbation("turned 90", partial(turned, quarters=1)),
+    Perturbation("turned 180", partial(turned, quarters=2)),
+    Perturbation("turned 5", partial(tilted, degrees=5)),
+    Perturbation("border", partial(framed, share=0.03)),
+    Perturbation("caption", captioned),
+    Perturbation("watermark", watermarked),
+)
+
+
+JUDGES = ("fused", "cnn", "features", "laplacian")
+UNPERTURBED = "unperturbed"
+_FULL_SIZE = 1 << 30  # no picture is longer, so that none is shrunk
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Some images, unperturbed and perturbed, and what each judge says of each.
+
+    Attributes
+    ----------
+    index : ndarray of int, shape (n,)
+        Numbers of the images in the data set.
+    rows : tuple of Row, length n
+    codes : ndarray of int, shape (n,)
+        Scene numbers.
+    perturbations : tuple of str
+        All that were asked for, also where no image was large enough.
+    made : tuple of (int, str), length t
+        Each picture judged: its place among `rows`, and what was done to it.
+    scores : dict of ndarray of float, shape (t,)
+        P(blurred) by fused, cnn and features; the variance by laplacian.
+    verdicts : dict of ndarray of bool, shape (t,)
+        True is "blurred"; judges as in `scores`.
+    """
+
+    index: Ints
+    rows: tuple[Row, ...]
+    codes: Ints
+    perturbations: tuple[str, ...]
+    made: tuple[tuple[int, str], ...]
+    scores: dict[str, Floats]
+    verdicts: dict[str, Flags]
+
+
+def choose_images(labels: Ints, codes: Ints, count: int, seed: int) -> Ints:
+    """At most `count` images, half sharp and half blurred, one of each class from a scene at most.
+
+    Where a class has fewer scenes than that, the other does not fill up.
+
+    Parameters
+    ----------
+    labels, codes : ndarray of int, shape (n,)
+        Labels, 1 is blurred, and scene numbers.
+    count, seed : int
+
+    Returns
+    -------
+    ndarray of int, shape (m,), ascending
+    """
+    chosen = []
+    for label, wanted in ((0, count // 2), (1, count - count // 2)):
+        members = np.flatnonzero(labels == label)
+        alone = members[one_per_scene(codes[members], seed)]
+        chosen.append(np.random.default_rng([seed, label]).permutation(alone)[:wanted])
+    return np.sort(np.concatenate(chosen))
+
+
+def _variants(
+    path: Path, number: int, params: Params, perturbations: Sequence[Perturbation]
+) -> list[tuple[str, Picture, float]]:
+    """Name, grey working image and Laplacian variance: of the picture itself, then perturbed."""
+    picture = working_image(path, _FULL_SIZE, colour=True)
+    side, made = params.image.long_side, []
+    fitting = [one for one in perturbations if one.fits(picture.shape, side)]
+    for one in (None, *fitting):
+        other = one.apply(picture, params.seed, number) if one else picture
+        name = one.name if one else UNPERTURBED
+        made.append((name, working_image(other, side), laplacian_of(other)))
+    return made
+
+
+def run_trials(
+    rows: Sequence[Row],
+    index: Ints,
+    codes: Ints,
+    detector: Detector,
+    laplacian: LaplacianBaseline,
+    params: Params,
+    perturbations: Sequence[Perturbation] = PERTURBATIONS,
+) -> Trials:
+    """Judge images as they are and perturbed, on the way that every array takes.
+
+    Parameters
+    ----------
+    rows : sequence of Row, length n
+        Their files are read in colour at full size.
+    index, codes : ndarray of int, shape (n,)
+        Their numbers in the data set, and scene numbers.
+    detector : Detector
+    laplacian : LaplacianBaseline
+        With the threshold from our validation images.
+    params : Params
+    perturbations : sequence of Perturbation
+
+    Raises
+    ------
+    BlurError
+        There is no image, or a file is unreadable.
+    """
+    require(len(rows) > 0, "robustness: no test image to perturb; give the data set more scenes")
+    made: list[tuple[int, str]] = []
+    variances: list[float] = []
+
+    def variants(place: int) -> list[tuple[str, Picture, float]]:
+        return _variants(rows[place].path, int(index[place]), params, perturbations)
+
+    def pictures() -> Iterator[Picture]:
+        ready = ordered_map(variants, range(len(rows)), params.compute.workers)
+        for place, of_one in enumerate(shown(ready, len(rows), "robustness")):
+            for name, working, variance in of_one:
+                made.append((place, name))
+                variances.append(variance)
+                yield working
+
+    scores = detector.predict(pictures())
+    values = {judge: np.asarray(getattr(scores, judge)) for judge in JUDGES[:3]}
+    verdicts = {judge: values[judge] >= scores.thresholds[judge] for judge in values}
+    measured = np.array(variances, dtype=np.float64)
+    return Trials(
+        index=index,
+        rows=tuple(rows),
+        codes=codes,
+        perturbations=tuple(one.name for one in perturbations),
+        made=tuple(made),
+        scores={**values, "laplacian": measured},
+        verdicts={**verdicts, "laplacian": laplacian.verdicts(measured)},
+    )
+
+
+HEADER = (
+    *("index", "name", "label", "subset", "scene", "kind", "perturbation"),
+    *(f"{judge}_{what}" for judge in JUDGES for what in ("score", "verdict", "flips")),
+)
+
+
+def _originals(trials: Trials) -> Ints:
+    """For each trial, the number of the trial of its unperturbed picture: int, shape (t,)."""
+    first = {place: t for t, (place, name) in enumerate(trials.made) if name == UNPERTURBED}
+    return np.array([first[place] for place, _ in trials.made], dtype=np.int64)
+
+
+def _flipped(trials: Trials) -> dict[str, Flags]:
+    """Whether each trial's verdict differs from its own judge's unperturbed one: shape (t,)."""
+    origin = _originals(trials)
+    return {judge: said != said[origin] for judge, said in trials.verdicts.items()}
+
+
+def _grid(trials: Trials, values: Flags) -> Floats:
+    """Values of trials as a table of images and perturbations, 0 where there is no trial."""
+    column = {name: number for number, name in enumerate(trials.perturbations)}
+    grid = np.zeros((len(trials.rows), len(column)))
+    for (place, name), value in zip(trials.made, values, strict=True):
+        if name != UNPERTURBED:
+            grid[place, column[name]] = value
+    return grid
+
+
+def _mean(shares: Floats) -> Floats:
+    """Mean over the perturbations that are defined: shape (r, p) to (r,), NaN where none is."""
+    known = np.isfinite(shares)
+    total = np.where(known, shares, 0.0).sum(axis=1)
+    return np.divide(total, known.sum(axis=1), out=np.full(len(total), np.nan), where=known.any(1))
+
+
+def _causes(trials: Trials, judge: str, flips: Flags) -> dict[str, Floats]:
+    """Flips for the worse, by label, and flips that put a mistake right: shape (n, p) each."""
+    blurred = np.array([trials.rows[place].label == 1 for place, _ in trials.made])
+    said = trials.verdicts[judge]
+    return {
+        "sharp_flagged": _grid(trials, flips & ~blurred & said),
+        "blurred_missed": _grid(trials, flips & blurred & ~said),
+        "put_right": _grid(trials, flips & (said == blurred)),
+    }
+
+
+def _value(share: float) -> float | None:
+    return float(share) if np.isfinite(share) else None
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    known = np.isfinite(above) & np.isfinite(below) & (below > 0)
+    return np.divide(above, below, out=np.full(len(above), np.nan), where=known)
+
+
+def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
+    """Flip rates of each judge, with 95 % intervals by scene on common resamples.
+
+    Parameters
+    ----------
+    trials : Trials
+    resamples, seed : int
+
+    Returns
+    -------
+    dict
+        `images`: sharp, blurred, scenes. `perturbations`: a list of dicts with `name`, `images`,
+        and for each judge `value`, `low`, `high` (of the rate), `flips`, and these flips split
+        into `sharp_flagged`, `blurred_missed` and `put_right`. `mean`: for each judge the mean
+        rate over the perturbations that any image fits. `fused_to_laplacian`: the ratio of these
+        means. Undefined figures are None.
+    """
+    counted = _grid(trials, np.full(len(trials.made), True))
+    images = counted.sum(axis=0).astype(int)
+    table: list[dict[str, Any]] = [
+        {"name": name, "images": int(number)}
+        for name, number in zip(trials.perturbations, images, strict=True)
+    ]
+    mean, drawn = {}, {}
+    for judge, flips in _flipped(trials).items():
+        grid, causes = _grid(trials, flips), _causes(trials, judge, flips)
+        count = grid.sum(axis=0)
+        share = np.divide(count, images, out=np.full(len(count), np.nan), where=images > 0)
+        draws = share_draws(grid, counted, trials.codes, resamples, seed)
+        for number, row in enumerate(table):
+            row[judge] = {
+                **cell(_value(share[number]), draws[:, number]),
+                "flips": int(count[number]),
+                **{cause: int(split[:, number].sum()) for cause, split in causes.items()},
+            }
+        mean[judge], drawn[judge] = _mean(share[None]), _mean(draws)
+    ratio = _ratio(mean["fused"], mean["laplacian"])[0]
+    ratio_draws = _ratio(drawn["fused"], drawn["laplacian"])
+    labels = [row.label for row in trials.rows]
+    return {
+        "images": {
+            "sharp": labels.count(0),
+            "blurred": labels.count(1),
+            "scenes": len(np.unique(trials.codes)),
+        },
+        "perturbations": table,
+        "mean": {judge: cell(_value(mean[judge][0]), drawn[judge]) for judge in JUDGES},
+        "fused_to_laplacian": cell(_value(ratio), ratio_draws),
+    }
+
+
+def trial_rows(trials: Trials) -> list[list[object]]:
+    """Rows for robustness.csv under `HEADER`: each picture judged, unperturbed ones too."""
+    flips, lines = _flipped(trials), []
+    for number, (place, name) in enumerate(trials.made):
+        row = trials.rows[place]
+        line: list[object] = [int(trials.index[place]), row.name, row.label, row.subset]
+        line += [row.scene, row.kind, name]
+        for judge in JUDGES:
+            said, flip = trials.verdicts[judge][number], flips[judge][number]
+            line += [float(trials.scores[judge][number]), int(said), int(flip)]
+        lines.append(line)
+    return lines

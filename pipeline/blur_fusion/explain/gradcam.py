@@ -1,0 +1,137 @@
+"""Grad-CAM: where a network looks, for any Keras model with a convolution.
+
+Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based
+localization", ICCV 2017. TensorFlow is needed here, and nowhere else in `blur_fusion.explain`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from keras import layers
+
+from blur_fusion.errors import BlurError, require
+
+Floats = npt.NDArray[np.float32]
+
+_CONVOLUTIONS = (layers.Conv2D, layers.SeparableConv2D, layers.DepthwiseConv2D)
+_ACTIVATIONS = (
+    *(layers.BatchNormalization, layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU),
+    *(layers.PReLU, layers.SpatialDropout2D, layers.Dropout),
+)
+
+
+def _holds(layer: Any, wide: bool) -> bool:
+    """Whether a layer is a convolution, or a model that has one; `wide` ones see neighbours."""
+    if isinstance(layer, keras.Model):
+        return any(_holds(inner, wide) for inner in layer.layers)
+    return isinstance(layer, _CONVOLUTIONS) and (not wide or max(layer.kernel_size) > 1)
+
+
+def _inputs(layer: Any) -> list[Any]:
+    return [] if isinstance(layer, layers.InputLayer) else keras.tree.flatten(layer.input)
+
+
+def _answer_of(model: keras.Model, layer: Any) -> Any:
+    """What `layer` gives inside `model`; a nested model's own output is outside of it."""
+    for consumer in model.layers:
+        for tensor in _inputs(consumer):
+            if tensor._keras_history.operation is layer:
+                return tensor
+    return layer.output
+
+
+def _map_of(model: keras.Model) -> Any:
+    """The last map that a convolution made, behind its normalisation and activation.
+
+    Convolutions of a single pixel, which only mix channels, count where there are no others. A
+    model inside the model, such as a pretrained backbone, counts as one layer.
+    """
+    for wide in (True, False):
+        for layer in reversed(model.layers):
+            if not _holds(layer, wide):
+                continue
+            found = _answer_of(model, layer)
+            if len(found.shape) == 4 and tuple(found.shape[1:3]) != (1, 1):
+                return _activated(model, found)
+    raise BlurError(f"{model.name}: has no convolution, and Grad-CAM needs one")
+
+
+def _activated(model: keras.Model, found: Any) -> Any:
+    """`found` after the activations that follow it and nothing else does."""
+    while True:
+        users = [layer for layer in model.layers if any(t is found for t in _inputs(layer))]
+        if len(users) != 1 or not isinstance(users[0], _ACTIVATIONS):
+            return found
+        found = users[0].output
+
+
+def _score(model: keras.Model) -> Any:
+    """The model's answer before its last sigmoid or softmax, whose gradients may vanish."""
+    last, answer = model.layers[-1], model.outputs[0]
+    squashed = getattr(getattr(last, "activation", None), "__name__", "") in ("sigmoid", "softmax")
+    if not (isinstance(last, layers.Dense) and squashed and last.output is answer):
+        return answer
+    twin = layers.Dense(last.units, use_bias=last.use_bias)
+    score = twin(last.input)
+    twin.set_weights(last.get_weights())
+    return score
+
+
+def grad_cam(
+    model: keras.Model,
+    image: npt.NDArray[np.generic],
+    column: int = 0,
+    layer: str | None = None,
+    towards: float = 1.0,
+) -> Floats:
+    """Heat of one picture.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional or sequential, built, with a convolution.
+    image : ndarray, shape (h, w, channels)
+        As the model takes it.
+    column : int
+        Of the model's answer, the one to explain.
+    layer : str, optional
+        Name of a layer that gives a map; the last convolution by default.
+    towards : float
+        -1 to see what speaks against.
+
+    Returns
+    -------
+    ndarray of float32, shape (rows, columns)
+        On the layer's map, 0..1; all 0 where nothing spoke for the column.
+
+    Raises
+    ------
+    BlurError
+        There is no such layer, or no convolution.
+    """
+    if layer is None:
+        found = _map_of(model)
+    else:
+        try:
+            found = _answer_of(model, model.get_layer(layer))
+        except ValueError:
+            raise BlurError(f"{model.name}: has no layer '{layer}'") from None
+        require(len(found.shape) == 4, f"{model.name}: layer '{layer}' gives no map")
+    both = keras.Model(model.inputs, [found, _score(model)])
+    batch = tf.constant(np.asarray(image, np.float32)[None])
+    with tf.GradientTape() as tape:
+        tape.watch(batch)  # records all that follows, trainable or not
+        activations, answer = both(batch, training=False)
+        score = towards * answer[:, column]
+    gradient = tape.gradient(score, activations)
+    if gradient is None:
+        raise BlurError(f"{model.name}: the answer does not depend on that map")
+    weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
+    heat = tf.nn.relu(tf.reduce_sum(weights * activations, axis=-1))[0].numpy()
+    top = float(heat.max())
+    return np.asarray(heat / top if top > 0 else heat, dtype=np.float32)

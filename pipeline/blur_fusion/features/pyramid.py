@@ -1,0 +1,263 @@
+"""Pyramid of a grey image, and the spectrum that all parts of a picture share."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import hypot, sqrt
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from blur_fusion.features.planes import SCALE, Plane, Scratch
+from blur_fusion.features.powers import PLACES, tile_powers
+from blur_fusion.features.tiles import (
+    CALM,
+    DIAGONAL,
+    HAAR_COLUMNS,
+    HAAR_ROWS,
+    STRAIGHT,
+    CompiledTiling,
+    Grid,
+    Kind,
+    OpenCvTiling,
+    Tiles,
+    Tiling,
+    lowest_tenth,
+)
+from blur_fusion.native.library import library
+
+BANDS = ((0.03, 0.08), (0.08, 0.16), (0.16, 0.28), (0.28, 0.45))  # cycles per pixel
+PARTS = tuple(
+    f"{part}{band}" for band in range(len(BANDS)) for part in ("directed", "crossed", "uneven")
+)
+_SLIGHT = 0.1  # tiles with less of the strongest tile's energy have no say
+
+Floats = npt.NDArray[np.float32]
+
+_RADIUS, _ANGLE = np.hypot(*PLACES), np.arctan2(*PLACES)  # radii ascend
+
+
+def _between(low: float, high: float) -> slice:
+    """Where the radii of at least `low` and less than `high` lie."""
+    return slice(*np.searchsorted(_RADIUS, (low, high)).tolist())
+
+
+_MIDDLE, _CORNERS = _between(0.06, 0.3), _between(0.4, 1)  # no radius is 0.06, 0.3 or 0.4
+_INSIDE = [_between(*band) for band in BANDS]
+_USED = slice(_INSIDE[0].start, _INSIDE[-1].stop)
+# Down and across, cycles per pixel, of what `common_spectrum` gives.
+FREQUENCIES = PLACES[0][_USED], PLACES[1][_USED]
+
+
+def _fit(inside: slice) -> npt.NDArray[np.float64]:
+    """What is taken from a band (n,), as rows (6, n).
+
+    Two orthonormal rows for the line over log frequency, then the second and the fourth circular
+    harmonic (a half turn leaves them alone) of what is left beside that line.
+    """
+    radius, angle = _RADIUS[inside], _ANGLE[inside]
+    line = np.linalg.qr(np.stack([np.ones(radius.size), np.log(radius)], axis=1))[0].T
+    turns = [wave(order * angle) / angle.size for order in (2, 4) for wave in (np.cos, np.sin)]
+    return np.concatenate([line, turns - turns @ line.T @ line])
+
+
+_FITS = [_fit(inside) for inside in _INSIDE]
+
+
+def _medians(values: Floats) -> Floats:
+    """Median of every row, faster than numpy's; the rows are left in disorder."""
+    middle = values.shape[1] // 2
+    values.partition(middle, axis=1)
+    upper = values[:, middle]
+    return upper if values.shape[1] % 2 else (values[:, :middle].max(axis=1) + upper) / 2
+
+
+def common_spectrum(plane: Plane, rounding: float, scratch: Scratch) -> Floats:
+    """Mean log power spectrum of the tiles of `plane` that hold anything.
+
+    Parameters
+    ----------
+    plane : ndarray of int16, shape (h, w)
+        Grey levels times `SCALE`.
+    rounding : float
+        Variance of rounding in `plane`: no power below it means anything.
+    scratch : Scratch
+        Memory to use.
+
+    Returns
+    -------
+    ndarray of float32, shape (frequencies,)
+        At `FREQUENCIES`.
+    """
+    power = tile_powers(plane, scratch)
+    noise = max(lowest_tenth(_medians(power[:, _CORNERS].copy())), rounding)
+    energy = power[:, _MIDDLE].mean(axis=1)
+    used = power[energy >= _SLIGHT * energy.max(), _USED]
+    used += np.float32(noise)
+    return np.asarray(cv2.log(used, dst=used).mean(axis=0))
+
+
+def spectrum(pyramid: Pyramid, number: int) -> Tiles:
+    """How the common spectrum depends on direction, shape (len(PARTS),), by band.
+
+    `directed`: size of its second circular harmonic (motion has one direction); `crossed`: of its
+    fourth; `uneven`: all that frequency alone does not explain, double images too.
+    """
+    shared = pyramid.levels[number].common_spectrum.astype(np.float64)
+    values: list[float] = []
+    for inside, fit in zip(_INSIDE, _FITS, strict=True):
+        band = shared[inside.start - _USED.start : inside.stop - _USED.start]
+        found = (fit @ band).tolist()
+        left = float(band @ band) - found[0] ** 2 - found[1] ** 2
+        values += [hypot(*found[2:4]), hypot(*found[4:]), sqrt(max(left, 0) / band.size)]
+    return np.asarray(values, dtype=np.float64)
+
+
+SMALLEST = 16  # pixels; a smaller level is extended by its own mirror image
+ROUNDING = 1 / 12  # variance of rounding to whole grey levels: no energy below it means anything
+LARGEST_NOISE = 4.0  # grey levels; where all tiles hold fine texture, texture passes for noise
+REBLUR_SIGMA = 1.0  # pixels
+
+
+def _extended(plane: Plane) -> Plane:
+    """`plane`, mirrored to at least `SMALLEST` pixels and to even height and width."""
+    height, width = plane.shape
+    below = max(SMALLEST, height + height % 2) - height
+    beside = max(SMALLEST, width + width % 2) - width
+    if not below and not beside:
+        return plane
+    extended = cv2.copyMakeBorder(plane, 0, below, 0, beside, cv2.BORDER_REFLECT)
+    return np.asarray(extended, dtype=np.int16)
+
+
+def tiling_over(grid: Grid, scratch: Scratch) -> Tiling:
+    """The fastest way that there is to sum over the tiles of `grid`."""
+    compiled = library()
+    return OpenCvTiling(grid, scratch) if compiled is None else CompiledTiling(grid, compiled)
+
+
+class Level:
+    """One level: its plane, and sums over its tiles, each made when first asked for.
+
+    Energies (mean squares) are in squared grey levels and still hold noise.
+    """
+
+    def __init__(self, plane: Plane, number: int, tiling: Tiling, scratch: Scratch) -> None:
+        self.plane = _extended(plane)
+        self.number = number
+        self.tiling = tiling
+        self.scratch = scratch
+        self.rounding = ROUNDING / 4**number
+
+    def sums(self, kind: Kind) -> Tiles:
+        """Of each of the kind's differences and tile, shape (kind.count, tiles)."""
+        return self.tiling.sums(self.plane, kind)
+
+    @cached_property
+    def _straight(self) -> Tiles:
+        return self.sums(STRAIGHT)
+
+    @cached_property
+    def _diagonal(self) -> Tiles:
+        return self.sums(DIAGONAL)
+
+    @property
+    def straight_slopes(self) -> Tiles:
+        """Energies of the central differences along 0 and 90 degrees, (2, tiles)."""
+        return self._straight[:2]
+
+    @cached_property
+    def slopes(self) -> Tiles:
+        """Energies of the central differences along 0, 90, 45 and 135 degrees, (4, tiles)."""
+        return np.concatenate([self._straight[:2], self._diagonal[:2]])
+
+    @cached_property
+    def bends(self) -> Tiles:
+        """Energies of the second differences along 0, 90, 45 and 135 degrees, (4, tiles)."""
+        return np.concatenate([self._straight[2:4], self._diagonal[2:]])
+
+    @cached_property
+    def gradient(self) -> Tiles:
+        """Energy of the gradient: horizontal plus vertical."""
+        return np.asarray(self._straight[0] + self._straight[1])
+
+    @property
+    def laplacian_energy(self) -> Tiles:
+        """Energy of the four-neighbour Laplacian."""
+        return self._straight[4]
+
+    @cached_property
+    def reblurred(self) -> Plane:
+        """The plane, blurred once more by a Gaussian."""
+        again = self.scratch.take(f"reblurred{self.number}", self.plane.shape)
+        cv2.GaussianBlur(self.plane, (5, 5), REBLUR_SIGMA, dst=again)
+        return again
+
+    @cached_property
+    def common_spectrum(self) -> npt.NDArray[np.float32]:
+        """Mean log power spectrum of its parts; see `blur_fusion.features.pyramid`."""
+        return common_spectrum(self.plane, self.rounding, self.scratch)
+
+    @cached_property
+    def haar(self) -> Tiles:
+        """Energy of the three Haar detail bands: mean square that one halving takes away."""
+        # Two of the bands share one plane: (a + b)^2 + (a - b)^2 = 2 (a^2 + b^2).
+        return self.sums(HAAR_ROWS)[0] / 4 + self.sums(HAAR_COLUMNS)[0] / 16
+
+
+class Pyramid:
+    """Levels 0 (the working image), 1 (half its size by area averaging), ...
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (h, w)
+    levels : int
+        Levels to measure; one more is made, because bands are compared with their neighbour.
+    tiles : int
+        Tiles along the long side.
+    scratch : Scratch, optional
+        Memory to use; it must serve no other pyramid that is still in use.
+    """
+
+    def __init__(
+        self, image: npt.NDArray[np.uint8], levels: int, tiles: int, scratch: Scratch | None = None
+    ) -> None:
+        self.image = image
+        self.scratch = Scratch() if scratch is None else scratch
+        self.scratch.begin(*image.shape)
+        self.tiling = tiling_over(Grid.over(image.shape[0], image.shape[1], tiles), self.scratch)
+        plane = self.scratch.take("image", image.shape)
+        np.copyto(plane, image)
+        plane *= SCALE
+        self.levels = [Level(plane, 0, self.tiling, self.scratch)]
+        for number in range(1, levels + 1):
+            last = self.levels[-1].plane
+            half = self.scratch.take(f"level{number}", (last.shape[0] // 2, last.shape[1] // 2))
+            cv2.resize(last, half.shape[::-1], dst=half, interpolation=cv2.INTER_AREA)
+            self.levels.append(Level(half, number, self.tiling, self.scratch))
+
+    @cached_property
+    def noise(self) -> float:
+        """Standard deviation of the noise, grey levels: that of the calmest tiles.
+
+        Immerkaer, "Fast noise variance estimation", CVIU 64 (1996): the mean answer of a mask that
+        is blind to edges and planes; on every other row, which will do.
+        """
+        deviations = self.levels[0].sums(CALM)[0] * np.sqrt(np.pi / 2) / 6
+        return min(lowest_tenth(deviations), LARGEST_NOISE)
+
+    def noise_variance(self, level: int) -> float:
+        """Variance of white noise on `level`, rounding included.
+
+        Area averaging quarters it at each step.
+        """
+        return float(max(self.noise**2, ROUNDING) / 4**level)
+
+    @cached_property
+    def content(self) -> Tiles:
+        """Gradient of each tile above the noise, grey levels (root mean square, second level)."""
+        level = self.levels[1]
+        # A quarter more than noise of that level leaves: other tiles may hold more of it.
+        clean = level.gradient - 5 * self.noise_variance(1)
+        return np.asarray(np.sqrt(np.maximum(clean, 0)))

@@ -1,0 +1,230 @@
+"""From logits to probabilities that can be believed, and from those to a threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from blur_fusion.errors import require
+
+_STEPS = 100
+_FLATTEST = 1e-3  # a logit that is worth nothing or misleads is flattened, but keeps its order
+
+Floats = npt.NDArray[np.float64]
+
+
+def sigmoid(logit: npt.NDArray[np.floating]) -> Floats:
+    """Logistic function without overflow."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logit, -500, 500))), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """`probability = sigmoid(logit / temperature + bias)`; it never changes the order."""
+
+    temperature: float
+    bias: float
+
+    def __post_init__(self) -> None:
+        sound = 0 < self.temperature < float("inf") and np.isfinite(self.bias)
+        require(bool(sound), f"calibration: temperature {self.temperature}, bias {self.bias}")
+
+    def scaled(self, logit: npt.NDArray[np.floating]) -> Floats:
+        """Calibrated logit, same shape."""
+        return np.asarray(np.asarray(logit, np.float64) / self.temperature + self.bias)
+
+    def probability(self, logit: npt.NDArray[np.floating]) -> Floats:
+        """Calibrated probability of blurred, same shape, float64."""
+        return sigmoid(self.scaled(logit))
+
+
+def _fit(design: Floats, targets: Floats) -> Floats:
+    """Logistic regression on soft targets by damped Newton steps."""
+
+    def loss(weights: Floats) -> float:
+        score = design @ weights
+        return float((np.logaddexp(0, score) - targets * score).sum())
+
+    weights = np.zeros(design.shape[1])
+    for _ in range(_STEPS):
+        fitted = sigmoid(design @ weights)
+        gradient = design.T @ (fitted - targets)
+        curvature = (design * (fitted * (1 - fitted))[:, None]).T @ design
+        step = np.linalg.solve(curvature + 1e-9 * np.eye(len(weights)), gradient)
+        size = 1.0
+        while loss(weights - size * step) > loss(weights) and size > 1e-6:
+            size /= 2
+        weights = weights - size * step
+        if np.abs(size * step).max() < 1e-10:
+            break
+    return weights
+
+
+def fit_calibration(
+    labels: npt.NDArray[np.integer], logits: npt.NDArray[np.floating]
+) -> Calibration:
+    """Fit temperature and bias by likelihood, on images that trained no network.
+
+    Platt, "Probabilistic outputs for support vector machines", 1999, with his softened targets:
+    they keep the temperature above zero where the logits separate the classes without an error.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+    logits : ndarray of float, shape (n,)
+
+    Raises
+    ------
+    BlurError
+        One class only, or a logit that is not finite.
+    """
+    truth = np.asarray(labels) == 1
+    values = np.asarray(logits, dtype=np.float64)
+    blurred, sharp = int(truth.sum()), int((~truth).sum())
+    require(blurred > 0 and sharp > 0, "calibration: the validation images hold one class only")
+    require(bool(np.isfinite(values).all()), "calibration: a logit is not finite; train again")
+    targets = np.where(truth, (blurred + 1) / (blurred + 2), 1 / (sharp + 2))
+    centre, spread = float(values.mean()), float(values.std()) or 1.0
+    standard = (values - centre) / spread
+    slope, offset = _fit(np.stack([standard, np.ones_like(standard)], axis=1), targets)
+    if slope < _FLATTEST:
+        slope = _FLATTEST
+        offset = float(np.log(targets.mean() / (1 - targets.mean())))
+    slope /= spread
+    return Calibration(float(1 / slope), float(offset - slope * centre))
+
+
+def choose_threshold(
+    labels: npt.NDArray[np.integer],
+    probabilities: npt.NDArray[np.floating],
+    max_false_alarm_rate: float,
+) -> float:
+    """The threshold that finds most blurred images at an admissible false-alarm rate.
+
+    An image is called blurred where its probability is at least the threshold. Thresholds lie
+    midway between neighbouring scores, so that a slight change of a score changes no verdict. Of
+    those that find equally many blurred images the one with the fewest false alarms is taken, in
+    the middle of its gap; it never flags everything.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+        1 is blurred, 0 sharp.
+    probabilities : ndarray of float, shape (n,)
+    max_false_alarm_rate : float
+        Largest admissible share of sharp images called blurred, 0..1.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    BlurError
+        There is no sharp or no blurred image, or a probability is not finite.
+    """
+    truth = np.asarray(labels).astype(bool)
+    scores = np.asarray(probabilities, dtype=np.float64)
+    require(bool((~truth).any()), "threshold: no sharp validation image; add some")
+    require(bool(truth.any()), "threshold: no blurred validation image; add some")
+    require(bool(np.isfinite(scores).all()), "threshold: a validation probability is not finite")
+    distinct = np.unique(scores)
+    # Cut i flags the scores from distinct[i + 1] on; the last one flags none.
+    sharp = np.sort(scores[~truth])
+    blurred = np.sort(scores[truth])
+    alarms = len(sharp) - np.searchsorted(sharp, distinct, side="right")
+    found = len(blurred) - np.searchsorted(blurred, distinct, side="right")
+    allowed = alarms <= max_false_alarm_rate * len(sharp)
+    most = found[allowed].max()
+    best = np.flatnonzero(allowed & (found == most))
+    fewest = alarms[best].min()
+    cut = int(best[alarms[best] == fewest][0])
+    below = float(distinct[cut])
+    if cut + 1 == len(distinct):
+        return (below + 1) / 2 if below < 1 else float(np.nextafter(below, np.inf))
+    middle = (below + float(distinct[cut + 1])) / 2
+    return middle if middle > below else float(distinct[cut + 1])  # neighbours in floating point
+
+
+LARGEST = 0.3  # beyond it a list of blurred photos is of no use
+
+
+@dataclass(frozen=True)
+class RateTable:
+    """Every threshold that a rate up to `LARGEST` can ask for.
+
+    Attributes
+    ----------
+    sharp, blurred : int
+        Validation images behind the thresholds.
+    thresholds : tuple of float
+        Entry k for at most k false alarms among the sharp validation images.
+    """
+
+    sharp: int
+    blurred: int
+    thresholds: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        whole = len(self.thresholds) == int(LARGEST * self.sharp + 1e-9) + 1
+        sound = all(value >= 0 for value in self.thresholds)  # refuses NaN, too
+        require(
+            whole and sound and self.sharp > 0 and self.blurred > 0,
+            f"thresholds: {len(self.thresholds)} for {self.sharp} sharp validation images",
+        )
+
+    @classmethod
+    def fit(
+        cls, labels: npt.NDArray[np.integer], probabilities: npt.NDArray[np.floating]
+    ) -> RateTable:
+        """Choose all thresholds, by `choose_threshold`, on validation rows (n,).
+
+        Raises
+        ------
+        BlurError
+            There is no sharp or no blurred row, or a probability is not finite.
+        """
+        sharp, blurred = int((labels == 0).sum()), int((labels == 1).sum())
+        thresholds = [
+            choose_threshold(labels, probabilities, (alarms + 0.5) / max(1, sharp))
+            for alarms in range(int(LARGEST * sharp + 1e-9) + 1)
+        ]
+        return cls(sharp, blurred, tuple(thresholds))
+
+    def threshold(self, rate: float) -> float:
+        """Threshold for a false-alarm rate of at most `rate` on the validation images.
+
+        Raises
+        ------
+        BlurError
+            `rate` lies outside 0..0.3.
+        """
+        line = f"false-alarm rate: {rate:g} is outside 0..{LARGEST:g}; 0.01 is one in a hundred"
+        require(0 <= rate <= LARGEST, line)
+        return self.thresholds[int(rate * self.sharp + 1e-9)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts, and a row for each step: the least rate that a threshold needs."""
+        rows: list[dict[str, float]] = []
+        for alarms, threshold in enumerate(self.thresholds):
+            if not rows or rows[-1]["threshold"] != threshold:
+                rate = alarms / self.sharp  # for people; the count is what is read again
+                rows.append({"false_alarms": alarms, "rate": rate, "threshold": threshold})
+        return {"sharp": self.sharp, "blurred": self.blurred, "thresholds_by_rate": rows}
+
+    @classmethod
+    def from_json(cls, lines: dict[str, Any]) -> RateTable:
+        """Read what :meth:`as_json` wrote; ValueError, KeyError or TypeError if it is damaged."""
+        sharp, rows = int(lines["sharp"]), lines["thresholds_by_rate"]
+        starts = [int(row["false_alarms"]) for row in rows]
+        last = int(LARGEST * sharp + 1e-9)
+        if not starts or starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] > last:
+            raise ValueError("thresholds_by_rate")
+        ends = [*starts[1:], last + 1]
+        thresholds: list[float] = []
+        for row, start, end in zip(rows, starts, ends, strict=True):
+            thresholds += [float(row["threshold"])] * (end - start)
+        return cls(sharp, int(lines["blurred"]), tuple(thresholds))

@@ -1,0 +1,1 @@
+"""The model folder, what judges with it, and where it comes from."""

@@ -1,0 +1,317 @@
+"""From the trained Keras network to ONNX, layer by layer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from blur_fusion.errors import BlurError, needs_train_line, require
+from blur_fusion.model.network import ATTENTION, COARSE, FINE, IMAGE, LOCAL, LOGITS
+
+OPSET, IR_VERSION = 17, 8  # understood by onnxruntime since 1.12
+_ONE = np.float32(1)
+
+Array = npt.NDArray[Any]
+
+
+class Tensor(NamedTuple):
+    """A tensor (1, channels, h, w) of the graph, still to be multiplied by `scale`."""
+
+    name: str
+    scale: np.float32 = _ONE
+
+
+class Graph:
+    """Nodes and constants in the order they are added, each named after its output."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Array] = {}
+        self.kernels: dict[str, tuple[str, str]] = {}  # convolution: its kernel and bias
+
+    def constant(self, name: str, values: Any, kind: Any = np.float32) -> str:
+        """Add a constant and give its name."""
+        self.constants[name] = np.ascontiguousarray(values, kind).reshape(np.shape(values))
+        return name
+
+    def node(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
+        """Add a node and give the name of its output."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(kind, inputs, [name], name, **attributes))
+        return name
+
+    def plain(self, tensor: Tensor) -> str:
+        """The tensor's name, multiplied out."""
+        if tensor.scale == 1:
+            return tensor.name
+        name = f"{tensor.name}_scaled"
+        if f"{name}_by" not in self.constants:
+            by = self.constant(f"{name}_by", tensor.scale)
+            self.node("Mul", [tensor.name, by], name)
+        return name
+
+    def bytes(self, inputs: list[Any], outputs: list[Any]) -> bytes:
+        """Serialise; the same graph gives the same bytes, for nothing in it tells time or place."""
+        import onnx
+        from onnx import helper, numpy_helper
+
+        held = [numpy_helper.from_array(values, name) for name, values in self.constants.items()]
+        graph = helper.make_graph(self.nodes, "blur_cnn", inputs, outputs, held)
+        model = helper.make_model(
+            graph,
+            producer_name="blur-fusion",
+            ir_version=IR_VERSION,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+        )
+        onnx.checker.check_model(model, full_check=True)
+        return model.SerializeToString(deterministic=True)
+
+
+def check_onnx() -> None:
+    """Refuse in one line where the package onnx is missing."""
+    try:
+        import onnx  # noqa: F401
+    except ImportError:
+        raise BlurError(needs_train_line("exporting a model")) from None
+
+
+def _name(layer: Any) -> str:
+    """Apart from the outputs, whose names some layers share."""
+    return f"layer/{layer.name}"
+
+
+def _convolution(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    linear = layer.activation.__name__ == "linear" and layer.groups == 1
+    require(linear, f"export: convolution {layer.name} has groups or an activation of its own")
+    weights = layer.get_weights()
+    kernel = weights[0].transpose(3, 2, 0, 1) * inputs[0].scale
+    bias = weights[1] if layer.use_bias else np.zeros(kernel.shape[0], np.float32)
+    held = f"{_name(layer)}_kernel", f"{_name(layer)}_bias"
+    names = [graph.constant(held[0], kernel), graph.constant(held[1], bias)]
+    graph.kernels[_name(layer)] = held
+    graph.node("Conv", [inputs[0].name, *names], _name(layer), **_window(layer, layer.kernel_size))
+    return Tensor(_name(layer))
+
+
+def _window(layer: Any, size: tuple[int, ...]) -> dict[str, Any]:
+    """Kernel, stride and padding; 'same' puts the odd pixel at the end, as TensorFlow does."""
+    padding = {"same": "SAME_UPPER", "valid": "VALID"}[layer.padding]
+    return {"kernel_shape": list(size), "strides": list(layer.strides), "auto_pad": padding}
+
+
+def _normalisation(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    """Fold into the convolution before it, which must serve nothing else."""
+    before = inputs[0].name
+    require(before in graph.kernels, f"export: {layer.name} does not follow a convolution")
+    kernel, bias = graph.kernels.pop(before)
+    gain, offset, mean, variance = (np.asarray(w, np.float64) for w in layer.get_weights())
+    factor = gain / np.sqrt(variance + layer.epsilon)
+    folded = graph.constants[kernel] * factor[:, None, None, None]
+    graph.constant(kernel, folded)
+    graph.constant(bias, (graph.constants[bias] - mean) * factor + offset)
+    return inputs[0]
+
+
+def _log_magnitude(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    size = graph.node("Abs", [graph.plain(inputs[0])], f"{_name(layer)}_size")
+    floor = graph.constant(f"{_name(layer)}_floor", 0.125)
+    size = graph.node("Add", [size, floor], f"{_name(layer)}_floored")
+    return Tensor(graph.node("Log", [size], _name(layer)))
+
+
+def _rescaling(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    """Add offset / scale now and leave the factor to whatever comes next: zero padding stays."""
+    name, scale = graph.plain(inputs[0]), float(layer.scale)
+    if layer.offset:
+        offset = graph.constant(f"{_name(layer)}_offset", layer.offset / scale)
+        name = graph.node("Add", [name, offset], _name(layer))
+    return Tensor(name, np.float32(scale))
+
+
+def _rectifier(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    plain = layer.max_value is None and not layer.negative_slope and not layer.threshold
+    require(plain, f"export: {layer.name} is no plain rectifier")
+    return Tensor(graph.node("Relu", [graph.plain(inputs[0])], _name(layer)))
+
+
+def _average(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    return _pooled(graph, layer, inputs, _window(layer, layer.pool_size))
+
+
+def _half(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    """Average pooling for onnxruntime, which is fast at it."""
+    window = {"kernel_shape": [2, 2], "strides": [2, 2], "auto_pad": "SAME_UPPER"}
+    return _pooled(graph, layer, inputs, window)
+
+
+def _pooled(graph: Graph, layer: Any, inputs: list[Tensor], window: dict[str, Any]) -> Tensor:
+    graph.node("AveragePool", [inputs[0].name], _name(layer), count_include_pad=0, **window)
+    return Tensor(_name(layer), inputs[0].scale)
+
+
+def _whole(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    """Mean or maximum over all places, height and width kept at one."""
+    require(layer.keepdims, f"export: {layer.name} drops height and width")
+    kind = "GlobalAveragePool" if "Average" in type(layer).__name__ else "GlobalMaxPool"
+    return Tensor(graph.node(kind, [graph.plain(inputs[0])], _name(layer)))
+
+
+def _sum(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    return Tensor(graph.node("Add", [graph.plain(tensor) for tensor in inputs], _name(layer)))
+
+
+def _joined(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    names = [graph.plain(tensor) for tensor in inputs]
+    return Tensor(graph.node("Concat", names, _name(layer), axis=1))
+
+
+def _same(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    return inputs[0]
+
+
+LAYERS = {
+    "Conv2D": _convolution,
+    "Blocks": _convolution,
+    "BatchNormalization": _normalisation,
+    "LogMagnitude": _log_magnitude,
+    "Rescaling": _rescaling,
+    "ReLU": _rectifier,
+    "HalfSize": _half,
+    "AveragePooling2D": _average,
+    "GlobalAveragePooling2D": _whole,
+    "GlobalMaxPooling2D": _whole,
+    "Add": _sum,
+    "Concatenate": _joined,
+    "SpatialDropout2D": _same,
+    "Dropout": _same,
+}
+
+
+def _inputs(layer: Any) -> list[Any]:
+    return layer.input if isinstance(layer.input, list) else [layer.input]
+
+
+def _attention(graph: Graph, inputs: list[Tensor], columns: int) -> None:
+    """Average local logits by a softmax over all places; keep both maps as outputs."""
+    source = graph.plain(inputs[0])
+
+    def whole(name: str, values: list[int]) -> str:
+        return graph.constant(name, values, np.int64)
+
+    def channels(first: int, last: int, name: str) -> str:
+        ends = [whole(f"{name}_from", [first]), whole(f"{name}_to", [last])]
+        return graph.node("Slice", [source, *ends, whole(f"{name}_axis", [1])], name)
+
+    shape = graph.node("Shape", [source], "map_shape", start=2)
+    line = whole("line", [-1])
+    score = graph.node("Reshape", [channels(0, 1, "scores"), line], "score_line")
+    weights = graph.node("Softmax", [score], "weights", axis=0)
+    table = [channels(1, columns + 1, "answers"), whole("table", [1, columns, -1])]
+    weighted = graph.node("Mul", [graph.node("Reshape", table, "answer_lines"), weights], "shares")
+    graph.node("ReduceSum", [weighted, whole("places", [2])], LOGITS, keepdims=0)
+    graph.node("Reshape", [channels(1, 2, "local_blurred"), shape], LOCAL)
+    graph.node("Reshape", [weights, shape], ATTENTION)
+
+
+def network_onnx(model: Any) -> bytes:
+    """Write a Keras network of `blur_fusion.cnn.network` as ONNX.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `build_network`, trained. It must end in attention pooling.
+
+    Returns
+    -------
+    bytes
+        Input `image` (1, 1, H, W) float32, grey levels 0..255. Outputs `logits` (1, 4), and where
+        they come from: `local` (h, w), the local logits of blurred, and `attention` (h, w), their
+        weights, which sum to 1. The same weights give the same bytes.
+
+    Raises
+    ------
+    BlurError
+        onnx is not installed, or the network holds a layer that is not known here.
+    """
+    check_onnx()
+    from onnx import TensorProto, helper
+
+    graph, found = Graph(), {id(model.inputs[0]): Tensor(IMAGE)}
+    uses = Counter(id(tensor) for layer in model.layers[1:] for tensor in _inputs(layer))
+    for layer in model.layers[1:]:
+        kind, inputs = type(layer).__name__, [found[id(tensor)] for tensor in _inputs(layer)]
+        if kind == "AttentionPooling":
+            require(layer.output is model.outputs[0], f"export: {layer.name} is not the last layer")
+            _attention(graph, inputs, int(layer.output.shape[-1]))
+            break
+        require(kind in LAYERS, f"export: layer {layer.name} is a {kind}, which has no ONNX here")
+        found[id(layer.output)] = LAYERS[kind](graph, layer, inputs)
+        if uses[id(layer.output)] > 1:
+            graph.kernels.pop(_name(layer), None)  # its bare answer is needed too
+    else:
+        require(False, "export: the network does not end in attention pooling")
+    given = helper.make_tensor_value_info(IMAGE, TensorProto.FLOAT, [1, 1, "height", "width"])
+    columns = int(model.outputs[0].shape[-1])
+    shapes: dict[str, list[str | int]] = {LOGITS: [1, columns]}
+    shapes |= {LOCAL: ["h", "w"], ATTENTION: ["h", "w"]}
+    answers = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes.items()]
+    return graph.bytes([given], answers)
+
+
+_CUTS = {"layer/fine_rescale": (FINE, 4), "layer/coarse_rescale": (COARSE, 8)}  # and the stride
+
+
+def rest_onnx(network: bytes) -> bytes | None:
+    """What is left of a network once its local spectra are given.
+
+    Parameters
+    ----------
+    network : bytes
+        From :func:`blur_fusion.model.onnx.network_onnx`.
+
+    Returns
+    -------
+    bytes or None
+        ONNX with inputs `fine` and `coarse` (see `blur_fusion.cnn.spectra`) and the same outputs;
+        None of a network that begins otherwise. The same network gives the same bytes.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    model = onnx.load_model_from_string(network)
+    graph, producers = model.graph, {node.output[0]: node for node in model.graph.node}
+    if not _CUTS.keys() <= producers.keys():
+        return None
+    needed, waiting = set(), [output.name for output in graph.output]
+    while waiting:
+        name = waiting.pop()
+        if name in needed or name in _CUTS:
+            continue
+        needed.add(name)
+        waiting += producers[name].input if name in producers else []
+    kernel = {held.name: held for held in graph.initializer}["layer/fine_blocks_kernel"]
+    count = int(kernel.dims[0])
+    inputs = [
+        helper.make_tensor_value_info(
+            name, TensorProto.FLOAT, [1, count, f"height_by_{stride}", f"width_by_{stride}"]
+        )
+        for name, stride in _CUTS.values()
+    ]
+    nodes = [node for node in graph.node if node.output[0] in needed]
+    for node in nodes:
+        for place, name in enumerate(node.input):
+            node.input[place] = _CUTS[name][0] if name in _CUTS else name
+    held = [constant for constant in graph.initializer if constant.name in needed]
+    left = helper.make_graph(nodes, f"{graph.name}_rest", inputs, list(graph.output), held)
+    cut = helper.make_model(
+        left,
+        producer_name=model.producer_name,
+        ir_version=model.ir_version,
+        opset_imports=list(model.opset_import),
+    )
+    onnx.checker.check_model(cut, full_check=True)
+    return bytes(cut.SerializeToString(deterministic=True))

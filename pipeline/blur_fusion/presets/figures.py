@@ -1,0 +1,108 @@
+"""Figures of judgements by several systems on the same photos, with intervals by scene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from blur_fusion.data.dataset import LabelledImage
+from blur_fusion.evaluation.intervals import Draws, cell, resampled
+from blur_fusion.evaluation.metrics import METRICS, Floats, Ints, counts, measure
+from blur_fusion.evaluation.report import Judged, Truth
+from blur_fusion.params import EvaluateParams
+
+SHOWN = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced",
+    "auc": "AUC",
+    "recall": "recall",
+    "false_alarm_rate": "false alarms",
+}
+RULES = {
+    "own": "as its authors decide: the most probable class",
+    "validation": "threshold from our validation images, at the false-alarm rate of params.yaml",
+}
+
+
+def truth_of(images: Sequence[LabelledImage]) -> Truth:
+    """Labels, subsets and scenes of images."""
+    return Truth(
+        labels=np.array([image.label for image in images], dtype=np.int64),
+        subsets=tuple(image.subset for image in images),
+        scenes=tuple(image.scene for image in images),
+    )
+
+
+def judged(probabilities: Floats, verdicts: npt.NDArray[np.bool_], threshold: float) -> Judged:
+    """A system's answers; its threshold is NaN where it takes the most probable class."""
+    return Judged(threshold, np.asarray(probabilities, np.float64), verdicts, {})
+
+
+def measured(
+    truth: Truth, systems: Mapping[str, Judged], params: EvaluateParams, seed: int
+) -> tuple[dict[str, dict[str, Any]], Draws]:
+    """All metrics of each system with 95 % intervals, all on the same resamples of scenes.
+
+    Parameters
+    ----------
+    truth : Truth
+    systems : mapping of Judged
+    params : EvaluateParams
+    seed : int
+
+    Returns
+    -------
+    figures : dict of system -> metric -> {"value", "low", "high"}, and `counts`
+    draws : dict of system -> metric -> ndarray of float, shape (resamples,)
+    """
+    labels, bins = truth.labels, params.calibration_bins
+    answers = {name: (one.probabilities, one.verdicts) for name, one in systems.items()}
+    draws = resampled(
+        labels, answers, truth.codes, bins=bins, resamples=params.resamples, seed=seed
+    )
+    figures: dict[str, dict[str, Any]] = {}
+    for name, (probabilities, verdicts) in answers.items():
+        values = measure(labels, probabilities, verdicts, bins)
+        figures[name] = {metric: cell(values[metric], draws[name][metric]) for metric in METRICS}
+        figures[name]["counts"] = counts(labels, verdicts)
+    return figures, draws
+
+
+def confusion(targets: Ints, answers: Ints, classes: Sequence[str]) -> dict[str, dict[str, int]]:
+    """True class -> named class -> pictures."""
+    return {
+        name: {
+            other: int(((targets == row) & (answers == column)).sum())
+            for column, other in enumerate(classes)
+        }
+        for row, name in enumerate(classes)
+    }
+
+
+def confusion_lines(found: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """The confusion as lines of text, and the accuracy that it means."""
+    names = list(found)
+    right = sum(found[name][name] for name in names)
+    total = sum(sum(row.values()) for row in found.values())
+    lines = [f"{'named:':>17}" + "".join(f"{name:>13}" for name in names)]
+    for name in names:
+        lines.append(f"{name:<17}" + "".join(f"{found[name][other]:>13}" for other in names))
+    return [*lines, f"named rightly: {right} of {total} ({right / max(1, total):.3f})"]
+
+
+def figure_lines(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Two lines for each system: figures, and below them their intervals."""
+    width = max(17, *(len(name) + 2 for name in figures))
+    lines = [" " * width + "".join(f"{text:>14}" for text in SHOWN.values())]
+    for name, values in figures.items():
+        cells = [values[metric] for metric in SHOWN]
+        shown = ["n/a" if one["value"] is None else f"{one['value']:.3f}" for one in cells]
+        spreads = [
+            "" if one["low"] is None else f"{one['low']:.3f}-{one['high']:.3f}" for one in cells
+        ]
+        lines.append(f"{name:<{width}}" + "".join(f"{text:>14}" for text in shown))
+        lines.append(" " * width + "".join(f"{text:>14}" for text in spreads))
+    return [line.rstrip() for line in lines]

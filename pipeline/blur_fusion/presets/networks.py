@@ -1,0 +1,112 @@
+"""The presets' networks, built from their params."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import layers
+
+from blur_fusion.errors import BlurError
+from blur_fusion.presets.params import NetworkParams, Preset
+
+
+def _augmented(x: Any) -> Any:
+    """Mirror, turn and zoom a little; at work in training only."""
+    x = layers.RandomFlip("horizontal", seed=1)(x)
+    x = layers.RandomRotation(0.05, seed=2)(x)
+    return layers.RandomZoom(0.1, seed=3)(x)
+
+
+def _convolutions(x: Any, network: NetworkParams) -> Any:
+    """Blocks of convolutions, each halved by max pooling."""
+    for filters in network.filters:
+        for _ in range(network.convolutions):
+            x = layers.Conv2D(filters, network.kernel, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D()(x)
+    return x
+
+
+def _answer(x: Any, network: NetworkParams, hidden: tuple[int, ...], classes: int) -> Any:
+    """Dense layers with dropout, then one number or one for each class."""
+    for units in hidden:
+        x = layers.Dense(units, activation="relu")(x)
+        x = layers.Dropout(network.dropout)(x) if network.dropout else x
+    units = 1 if network.output == "sigmoid" else classes
+    return layers.Dense(units, activation=network.output, name="answer")(x)
+
+
+def _backbone(x: Any, network: NetworkParams, weights: str) -> tuple[Any, keras.Model]:
+    """A network of `keras.applications`, at first frozen; its batch statistics always stay.
+
+    Raises
+    ------
+    BlurError
+        The weights cannot be downloaded, or the file holds none that fit.
+    """
+    names = {"random": None, "": None, "imagenet": "imagenet"}
+    given = names.get(weights, weights)
+    if given not in (None, "imagenet") and not Path(weights).is_file():
+        raise BlurError(f"{weights}: no such file of weights (network.weights, --weights)")
+    shape = tuple(x.shape[1:])
+    build = getattr(keras.applications, network.backbone)
+    try:
+        backbone = build(input_shape=shape, include_top=False, weights=given)
+    except Exception as error:  # urllib, h5py and Keras each have their own
+        reason = " ".join(str(error).split())[:160]
+        if given != "imagenet":
+            raise BlurError(f"{weights}: no weights of {network.backbone} ({reason})") from None
+        raise BlurError(
+            f"{network.backbone}: its ImageNet weights cannot be downloaded ({reason}); give a "
+            "file of weights without top by --weights FILE, or --weights random"
+        ) from None
+    backbone.trainable = False
+    if network.backbone.startswith("MobileNet"):  # EfficientNet scales by itself
+        x = layers.Rescaling(1 / 127.5, offset=-1)(x)
+    return backbone(x, training=False), backbone
+
+
+def build(preset: Preset, weights: str = "") -> tuple[keras.Model, keras.Model | None]:
+    """Build the preset's network.
+
+    Parameters
+    ----------
+    preset : Preset
+    weights : str
+        Of the backbone: "imagenet", a file, "random"; "" where weights are loaded afterwards.
+
+    Returns
+    -------
+    model : keras.Model
+        Maps pictures (batch, side, side, 1 or 3), 0..255, to probabilities (batch, classes), or
+        (batch, 1) of the second class where the output is a sigmoid.
+    backbone : keras.Model, optional
+        The frozen part inside, to be fine-tuned.
+    """
+    network, side = preset.network, preset.input.side
+    image = layers.Input((side, side, 3 if preset.input.colour else 1), name="image")
+    backbone = None
+    x = _augmented(image) if preset.recipe.augment else image
+    if network.backbone:
+        x, backbone = _backbone(x, network, weights)
+        x = layers.Dropout(network.dropout)(x) if network.dropout else x
+    else:
+        x = _convolutions(layers.Rescaling(1 / 255)(x), network)
+    pooled = layers.Flatten() if network.head == "flatten" else layers.GlobalAveragePooling2D()
+    answer = _answer(pooled(x), network, network.dense, len(preset.layout.classes))
+    return keras.Model(image, answer, name=preset.name.replace("-", "_")), backbone
+
+
+def build_fused(preset: Preset) -> keras.Model:
+    """The dense network over the first one's probabilities and the scaled Laplacian variance.
+
+    Returns
+    -------
+    keras.Model
+        Maps (batch, classes + 1) to the same output as :func:`build`.
+    """
+    classes = len(preset.layout.classes)
+    given = layers.Input((classes + 1,), name="judged")
+    answer = _answer(given, preset.network, preset.network.fused_dense, classes)
+    return keras.Model(given, answer, name="fused")

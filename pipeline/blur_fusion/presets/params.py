@@ -1,0 +1,188 @@
+"""presets/NAME.yaml as frozen dataclasses: network, input, recipe and layout of one system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from blur_fusion.errors import BlurError, require
+from blur_fusion.params import (
+    _section,  # the reader of params.yaml: one grammar for both
+    not_negative,
+    positive,
+    sizes,
+)
+
+FOLDER = Path("presets")
+BACKBONES = ("", "MobileNetV2", "EfficientNetB0")
+READERS = ("auto", "metadata", "three-class")
+THREE = ("blurry", "original", "sharp")
+PAIRS = ("none", "source", "input")
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    words = ", ".join(repr(word) for word in known)
+    require(value in known, f"params: {name} is '{value}', must be one of {words}")
+
+
+@dataclass(frozen=True)
+class NetworkParams:
+    """A backbone or blocks of convolutions, dense layers, and what is stacked on them.
+
+    `fused_dense` are the hidden layers of a second network, over the first one's answer and the
+    Laplacian variance; empty where there is none.
+    """
+
+    backbone: str
+    weights: str
+    filters: tuple[int, ...]
+    convolutions: int
+    kernel: int
+    head: str
+    dense: tuple[int, ...]
+    dropout: float
+    output: str
+    fused_dense: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _one_of("network.backbone", self.backbone, BACKBONES)
+        _one_of("network.head", self.head, ("flatten", "average"))
+        _one_of("network.output", self.output, ("sigmoid", "softmax"))
+        for name in ("filters", "dense", "fused_dense"):
+            sizes("network", name, getattr(self, name))
+        positive("network", convolutions=self.convolutions, kernel=self.kernel)
+        both = bool(self.backbone) == bool(self.filters)
+        require(not both, "params: network needs either a backbone or filters, not both")
+        require(
+            bool(self.weights) == bool(self.backbone),
+            "params: network.weights goes with a backbone: 'imagenet', 'random' or a file",
+        )
+        require(0 <= self.dropout < 1, f"params: network.dropout is {self.dropout}, not in 0..1")
+
+
+@dataclass(frozen=True)
+class InputParams:
+    """Side of the square that the network sees, RGB or grey, and how pictures become one."""
+
+    side: int
+    colour: bool
+    resize: str
+
+    def __post_init__(self) -> None:
+        require(self.side >= 16, f"params: input.side is {self.side}, below 16 pixels")
+        _one_of("input.resize", self.resize, ("nearest", "bilinear", "area"))
+
+
+@dataclass(frozen=True)
+class RecipeParams:
+    """How the network is fitted; `images` is the most pictures to train on, 0 for all."""
+
+    images: int
+    epochs: int
+    batch: int
+    learning_rate: float
+    augment: bool
+    checkpoints: bool
+    fine_tune_epochs: int
+    fine_tune_rate: float
+    fused_epochs: int
+    sweep: bool
+
+    def __post_init__(self) -> None:
+        positive("recipe", epochs=self.epochs, batch=self.batch, learning_rate=self.learning_rate)
+        not_negative("recipe", images=self.images, fine_tune_epochs=self.fine_tune_epochs)
+        not_negative("recipe", fused_epochs=self.fused_epochs, fine_tune_rate=self.fine_tune_rate)
+
+
+@dataclass(frozen=True)
+class LayoutParams:
+    """How its data set lies on disk, and what its numbers mean.
+
+    `classes` says what label (and output) 0, 1, ... is, `blurred` which of them is blurred. `pairs`
+    trains on sharp pictures against their own Gaussian-blurred copies, blurred before ("source") or
+    after ("input") they are made small, with a standard deviation in pixels from the range `sigma`.
+    """
+
+    reader: str
+    classes: tuple[str, ...]
+    blurred: str
+    pairs: str
+    sigma: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        _one_of("layout.reader", self.reader, READERS)
+        _one_of("layout.pairs", self.pairs, PAIRS)
+        _one_of("layout.blurred", self.blurred, self.classes)
+        two = len(self.classes) == len(set(self.classes)) == 2
+        three = sorted(self.classes) == sorted(THREE)
+        if self.reader == "three-class":
+            require(three, f"params: layout.classes must be {', '.join(THREE)}, in any order")
+        else:
+            require(two, "params: layout.classes must be two different names")
+        ranged = len(self.sigma) == 2 and 0 < self.sigma[0] <= self.sigma[1] < float("inf")
+        line = f"params: layout.sigma is {list(self.sigma)}, must be [least, most] above 0"
+        require(ranged if self.pairs != "none" else not self.sigma, line)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One system that people start from."""
+
+    name: str
+    about: str
+    network: NetworkParams
+    input: InputParams
+    recipe: RecipeParams
+    layout: LayoutParams
+
+    def __post_init__(self) -> None:
+        three = len(self.layout.classes) > 2
+        require(
+            not three or self.network.output == "softmax",
+            "params: network.output must be 'softmax' for three classes",
+        )
+        require(
+            not self.network.fused_dense or (self.layout.pairs == "none" and not three),
+            "params: network.fused_dense goes with two classes and layout.pairs 'none'",
+        )
+        require(
+            bool(self.network.fused_dense) == bool(self.recipe.fused_epochs),
+            "params: network.fused_dense and recipe.fused_epochs go together",
+        )
+
+
+def known_presets(folder: Path = FOLDER) -> list[str]:
+    """Names of the presets in `folder`, sorted."""
+    return sorted(path.stem for path in folder.glob("*.yaml") if path.name != "dvc.yaml")
+
+
+def preset_from(values: object, where: str) -> Preset:
+    """Build a preset from parsed YAML or JSON; messages begin with `where`."""
+    try:
+        preset: Preset = _section("", values, Preset)
+    except BlurError as error:
+        raise BlurError(f"{where}: {str(error).removeprefix('params: ')}") from None
+    return preset
+
+
+def load_preset(name: str, folder: Path = FOLDER) -> Preset:
+    """Read `folder`/`name`.yaml.
+
+    Raises
+    ------
+    BlurError
+        There is no such preset, it is no YAML, a name is unknown or missing, a value impossible.
+    """
+    known = known_presets(folder)
+    require(bool(known), f"{folder}: holds no presets; run from the project's folder")
+    require(name in known, f"preset '{name}' is unknown; known: {', '.join(known)}")
+    path = folder / f"{name}.yaml"
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BlurError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from None
+    preset = preset_from(values, str(path))
+    require(preset.name == name, f"{path}: name is '{preset.name}', must be that of the file")
+    return preset

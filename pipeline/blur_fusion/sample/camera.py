@@ -1,0 +1,139 @@
+"""From linear light to a finished picture: exposure, shot noise, denoising, tone, sharpening."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from blur_fusion.sample.textures import Field
+
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One shot's settings; drawn by :func:`draw_camera`."""
+
+    exposure: float
+    electrons: float
+    read_noise: float
+    grain: float
+    pattern: float
+    denoise: float
+    contrast: float
+    sharpen: float
+    sharpen_sigma: float
+    vignette: float
+    quality: int
+    cast: tuple[float, float]
+
+
+def draw_camera(dark: bool, scale: float, rng: np.random.Generator) -> Camera:
+    """Draw settings; a `dark` scene is shot at high gain, so its noise is strong.
+
+    `scale` is pixels of this picture for one at viewing size.
+    """
+    low, high = (5.8, 9.0) if dark else (7.0, 11.5)
+    return Camera(
+        exposure=float(np.exp(rng.normal(0, 0.35))),
+        electrons=float(np.exp(rng.uniform(low, high))),
+        read_noise=float(rng.uniform(1, 6)),
+        grain=float(rng.choice([0.0, 0.5, 0.8]) * max(1.0, scale)),
+        pattern=float(rng.choice([0.0, 0.0, 1.0]) * rng.uniform(0.001, 0.004)),
+        denoise=float(rng.choice([0.0, 0.0, 0.5, 1.0])),
+        contrast=float(rng.uniform(0, 0.6)),
+        # Compact cameras sharpen hard, whatever the lens or the hand has lost before.
+        sharpen=float(rng.choice([0.0, 0.3, 0.7, 1.2, 2.2])),
+        sharpen_sigma=float(rng.uniform(0.6, 1.8) * max(1.0, scale)),
+        vignette=float(rng.uniform(0, 0.4)),
+        quality=int(rng.integers(62, 98)),
+        cast=(float(rng.normal(0, 4)), float(rng.normal(0, 4))),
+    )
+
+
+def expose(scene: Field, camera: Camera, dark: bool) -> Field:
+    """Set the brightness: the upper middle tones reach a level, or a dark scene stays dark."""
+    level = max(float(np.percentile(scene[::8, ::8], 85)), 1e-4)
+    target = 0.45 * camera.exposure
+    gain = min(target / level, 3.0 * camera.exposure) if dark else target / level
+    rows = np.linspace(-1, 1, scene.shape[0], dtype=np.float32)[:, None]
+    columns = np.linspace(-1, 1, scene.shape[1], dtype=np.float32)[None, :]
+    falloff = 1 - camera.vignette * 0.5 * (rows**2 + columns**2)
+    return (scene * gain * falloff).astype(np.float32)
+
+
+def _sensor(light: Field, camera: Camera, rng: np.random.Generator) -> Field:
+    """Shot and read noise, then clipping: light above white is lost only here."""
+    electrons = camera.electrons
+    spread = np.clip(light, 0, 1)
+    spread /= electrons
+    spread += (camera.read_noise / electrons) ** 2
+    np.sqrt(spread, out=spread)
+    noise = rng.standard_normal(light.shape, dtype=np.float32)
+    if camera.grain > 0:  # demosaicing spreads noise over its neighbours
+        cv2.GaussianBlur(noise, (0, 0), camera.grain, dst=noise)
+        noise *= 1 + 1.2 * camera.grain
+    noise *= spread
+    noise += light
+    if camera.pattern > 0:
+        noise += camera.pattern * _fixed_pattern(light.shape, rng)
+    return np.clip(noise, 0, 1, out=noise)
+
+
+def _fixed_pattern(shape: tuple[int, ...], rng: np.random.Generator) -> Field:
+    """What a sensor's readout adds: two amplifiers for odd and even columns, bands of rows."""
+    height, width = shape
+    columns = rng.normal() * (-1.0) ** np.arange(width) + 0.3 * rng.standard_normal(width)
+    rows = 0.3 * rng.standard_normal(height)
+    return (rows[:, None] + columns[None, :]).astype(np.float32)
+
+
+def _tone(light: Field, contrast: float) -> Picture:
+    """SRGB transfer curve and an S-shaped film curve, through a table of 4,096 levels."""
+    level = np.linspace(0, 1, 4096)
+    encoded = np.where(level < 0.0031308, 12.92 * level, 1.055 * level ** (1 / 2.4) - 0.055)
+    curved = encoded + contrast * (encoded**2 * (3 - 2 * encoded) - encoded)
+    table = np.round(255 * np.clip(curved, 0, 1)).astype(np.uint8)
+    return table[(light * 4095 + 0.5).astype(np.uint16)]
+
+
+def develop(light: Field, camera: Camera, rng: np.random.Generator) -> Picture:
+    """Take the shot.
+
+    Parameters
+    ----------
+    light : ndarray of float32, shape (H, W)
+        Linear light on the sensor, already blurred; 1 is white.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W)
+        Luma as in the JPEG, before its compression.
+    """
+    picture = _tone(_sensor(light, camera, rng), camera.contrast)
+    if camera.denoise > 0:
+        sigma = 40 * camera.denoise
+        picture = np.asarray(cv2.bilateralFilter(picture, 5, sigma, 1.5), dtype=np.uint8)
+    if camera.sharpen > 0:
+        soft = cv2.GaussianBlur(picture, (0, 0), camera.sharpen_sigma)
+        sharper = cv2.addWeighted(picture, 1 + camera.sharpen, soft, -camera.sharpen, 0)
+        picture = np.asarray(sharper, dtype=np.uint8)
+    return picture
+
+
+def colourise(luma: Picture, camera: Camera, rng: np.random.Generator) -> Picture:
+    """Give `luma` plausible colour (BGR): smooth random chroma and the camera's cast.
+
+    Blur is judged on luma alone; colour makes the files decode as real photos do.
+    """
+    height, width = luma.shape
+    small = rng.normal(0, 6, (5, 7, 2)) + np.asarray(camera.cast)
+    chroma = cv2.resize(small.astype(np.float32), (width // 2, height // 2))
+    level = cv2.resize(luma, (width // 2, height // 2)).astype(np.float32)[:, :, None] / 255
+    chroma = 128 + chroma * 4 * level * (1 - level) * np.array([1.0, 1.5], np.float32)
+    planes = cv2.resize(np.clip(chroma, 0, 255).astype(np.uint8), (width, height))
+    ycrcb = cv2.merge((luma, *cv2.split(planes)))
+    return np.asarray(cv2.cvtColor(ycrcb, cv2.COLOR_YCrCb2BGR), dtype=np.uint8)

@@ -1,0 +1,70 @@
+"""The photographs bundled with scikit-image and scikit-learn, as scenes.
+
+A photograph is one scene: each belongs to one half of the data set, with all its crops.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from blur_fusion.errors import require
+from blur_fusion.sample.textures import Field, Size
+
+# Those that are sharp at their own size; blurred, retouched or drawn ones are left out.
+TRAINING_PHOTOGRAPHS = (
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "chelsea.png",
+    "coffee.png",
+    "grass.png",
+    "hubble_deep_field.jpg",
+    "motorcycle_left.png",
+    "china.jpg",
+)
+EVALUATION_PHOTOGRAPHS = ("coins.png", "gravel.png", "ihc.png", "rocket.jpg", "flower.jpg")
+
+
+def _folders() -> tuple[Path, Path]:
+    import skimage.data
+    import sklearn.datasets
+
+    first, second = skimage.data.__file__, sklearn.datasets.__file__
+    return Path(str(first)).parent, Path(str(second)).parent / "images"
+
+
+@lru_cache(maxsize=4)
+def _linear(name: str) -> Field:
+    """The photograph as linear luminance in 0..1 (sRGB decoding, approximately)."""
+    for folder in _folders():
+        path = folder / name
+        pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
+        if pixels is not None:
+            return ((pixels.astype(np.float32) / 255) ** 2.2).astype(np.float32)
+    require(False, f"{name}: not among the photographs of scikit-image and scikit-learn")
+    raise AssertionError
+
+
+def photograph(name: str, size: Size, rng: np.random.Generator) -> Field:
+    """A random crop of photograph `name`, shrunk by 0.55 to 0.9, mirrored out to `size`.
+
+    Shrinking makes sure that it is sharp at its new size.
+    """
+    source = _linear(name)
+    scale = rng.uniform(0.55, 0.9)
+    small = cv2.resize(source, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    if rng.random() < 0.5:
+        small = small[:, ::-1]
+    height, width = small.shape
+    tall, wide = max(0, size[0] - height), max(0, size[1] - width)
+    top, left = (int(rng.integers(extra + 1)) for extra in (tall, wide))
+    padded = cv2.copyMakeBorder(
+        np.ascontiguousarray(small), top, tall - top, left, wide - left, cv2.BORDER_REFLECT_101
+    )
+    row = int(rng.integers(padded.shape[0] - size[0] + 1))
+    column = int(rng.integers(padded.shape[1] - size[1] + 1))
+    return np.ascontiguousarray(padded[row : row + size[0], column : column + size[1]])

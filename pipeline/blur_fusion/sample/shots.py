@@ -1,0 +1,128 @@
+"""Plan and take the shots of one scene; every scene has a random stream of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from blur_fusion.data.overlays import overlay
+from blur_fusion.sample.blur import VIEWING_SIDE, Blur, natural_blur, sharp_blur
+from blur_fusion.sample.camera import Picture, colourise, develop, draw_camera, expose
+from blur_fusion.sample.digital import ALONG_ONE_DIRECTION, FILTERS, MOTIONS, apply_filter
+from blur_fusion.sample.scenes import Scene, render_scene
+from blur_fusion.sample.textures import Field, Size
+
+DARK = ("night", "moon")
+OVERLAY_SHARE = 0.2
+# Framings, as shares of the full size: far ones end up smaller than the working image.
+SHRINKS = (1, 1, 1, 0.85, 0.72, 0.4)
+
+
+@dataclass(frozen=True)
+class ScenePlan:
+    """What to render: its number (which seeds it), photograph or "", and the files to write.
+
+    `shots` are (path, sort) with sort "sharp", "natural", "artificial" or "filters" (the picture
+    `<scene>.jpg` and CERTH's whole filter list, `path` holding a `{}` for the filter's name).
+    """
+
+    number: int
+    scene: str
+    photo: str
+    shots: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """One file that was written: its path in the tree, scene, label and kind of blur."""
+
+    path: str
+    scene: str
+    label: int
+    kind: str
+
+
+def _frame(scene: Field, portrait: bool, shrink: float, rng: np.random.Generator) -> Field:
+    """Another framing of the same scene: cut, mirrored, turned, from further away."""
+    height, width = scene.shape
+    share = rng.uniform(0.88, 1.0)
+    tall, wide = int(height * share), int(width * share)
+    row, column = int(rng.integers(height - tall + 1)), int(rng.integers(width - wide + 1))
+    view = scene[row : row + tall, column : column + wide]
+    if rng.random() < 0.5:
+        view = view[:, ::-1]
+    if portrait:
+        view = view.T
+    view = np.ascontiguousarray(view)
+    if shrink < 1:
+        small = cv2.resize(view, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        view = np.asarray(small, dtype=np.float32)
+    return view
+
+
+def _shoot(
+    scene: Scene, family: str, blurred: bool, rng: np.random.Generator
+) -> tuple[Picture, str, int]:
+    """One photo (BGR), its kind of blur and its JPEG quality."""
+    shallow = scene.shallow is not None and rng.random() < 0.75
+    light = scene.shallow if shallow and scene.shallow is not None else scene.focused
+    view = _frame(light, rng.random() < 0.25, float(rng.choice(SHRINKS)), rng)
+    scale = max(1.0, max(view.shape) / VIEWING_SIDE)
+    dark = family in DARK
+    camera = draw_camera(dark, scale, rng)
+    blur: Blur = natural_blur(scale, rng) if blurred else sharp_blur(scale, rng)
+    exposed = expose(view, camera, dark)
+    lens = sharp_blur(scale, rng).apply(exposed) if blurred else exposed
+    luma = develop(blur.apply(lens), camera, rng)
+    picture = colourise(luma, camera, rng)
+    if rng.random() < OVERLAY_SHARE:
+        picture = overlay(picture, rng)
+    return picture, blur.kind, camera.quality
+
+
+def _save(root: Path, path: str, picture: Picture, quality: int) -> None:
+    ok, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert ok
+    (root / path).write_bytes(data.tobytes())
+
+
+def _kind_of(name: str) -> str:
+    """What the filter looks like: a Gaussian along one direction alone is a motion."""
+    return "motion" if name in MOTIONS or name in ALONG_ONE_DIRECTION else "defocus"
+
+
+def take_shots(root: Path, plan: ScenePlan, size: Size, seed: int) -> list[Written]:
+    """Render scene `plan` and write its shots below `root`.
+
+    Returns
+    -------
+    list of Written
+        One entry a file, in the order written.
+    """
+    rng = np.random.default_rng([seed, plan.number])
+    family, scene = render_scene(size, rng, plan.photo)
+    written = []
+    for path, sort in plan.shots:
+        picture, kind, quality = _shoot(scene, family, sort == "natural", rng)
+        if sort in ("filters", "artificial"):
+            # CERTH filtered finished JPEGs: decode what a camera would have stored.
+            data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+            picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
+        if sort == "filters":
+            original = Path(path).with_name(f"{plan.scene}.jpg").as_posix()
+            _save(root, original, picture, quality)
+            written.append(Written(original, plan.scene, 0, "sharp"))
+            for name in FILTERS:
+                target = path.format(name)
+                _save(root, target, apply_filter(picture, name), quality)
+                written.append(Written(target, plan.scene, 1, _kind_of(name)))
+            continue
+        if sort == "artificial":
+            name = str(rng.choice(FILTERS))
+            picture, kind = apply_filter(picture, name), _kind_of(name)
+        _save(root, path, picture, quality)
+        written.append(Written(path, plan.scene, int(kind != "sharp"), kind))
+    return written

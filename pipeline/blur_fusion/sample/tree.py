@@ -1,0 +1,144 @@
+"""Write the embedded data set as a CERTH tree: its folders, label sheets and file names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import zipfile
+from pathlib import Path
+
+import cv2
+from joblib import Parallel, delayed
+from openpyxl import Workbook
+
+from blur_fusion.params import SampleParams
+from blur_fusion.progress import progress_bar
+from blur_fusion.sample.photographs import EVALUATION_PHOTOGRAPHS, TRAINING_PHOTOGRAPHS
+from blur_fusion.sample.shots import ScenePlan, Written, take_shots
+
+_WRITTEN = re.compile(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*")
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def _without_times(data: bytes) -> bytes:
+    """Rewrite the archive `data` with fixed dates: openpyxl stamps the time of writing."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(target, "w") as copy:
+        for name in sorted(source.namelist()):
+            content = _WRITTEN.sub(rb"\g<1>1980-01-01T00:00:00Z", source.read(name))
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            copy.writestr(entry, content)
+    return target.getvalue()
+
+
+def write_sheet(path: Path, header: tuple[str, str | None], rows: list[tuple[str, int]]) -> None:
+    """Write (name, 1 blurred or -1 sharp) rows under `header` to the .xlsx file `path`."""
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(header)
+    for row in rows:
+        sheet.append(row)
+    target = io.BytesIO()
+    book.save(target)
+    path.write_bytes(_without_times(target.getvalue()))
+
+
+UNDISTORTED = "TrainingSet/Undistorted"
+ARTIFICIAL = "TrainingSet/Artificially-Blurred"
+NATURALLY = "TrainingSet/Naturally-Blurred"
+DIGITAL = "EvaluationSet/DigitalBlurSet"
+NATURAL = "EvaluationSet/NaturalBlurSet"
+
+# Crops of one photograph in a full-sized sample: (training, evaluation).
+CROPS = (14, 12)
+# The last digital scenes of CERTH's thirty, in the string order its filter images follow.
+STRING_ORDER = sorted(str(number) for number in range(1, 31))
+
+
+def _training_plan(number: int, photo: str, shots: int) -> ScenePlan:
+    """Half the shots sharp, the others blurred: mostly by the camera, some by CERTH's filters."""
+    scene = f"scene{number:04d}"
+    sorts = ["sharp", "natural", "sharp" if number % 2 else "natural"]
+    sorts[1] = "artificial" if number % 4 == 3 else "natural"
+    folders = {"sharp": UNDISTORTED, "natural": NATURALLY, "artificial": ARTIFICIAL}
+    picked = [sorts[k % 3] if shots <= 3 else ("sharp", "natural")[k % 2] for k in range(shots)]
+    paths = [(f"{folders[sort]}/DSC{number:04d}{k:02d}.JPG", sort) for k, sort in enumerate(picked)]
+    return ScenePlan(number, scene, photo, tuple(paths))
+
+
+def _natural_plan(number: int, photo: str, shots: int) -> ScenePlan:
+    scene = f"scene{number:04d}"
+    sorts = [("sharp", "natural")[k % 2] for k in range(shots)]
+    paths = [(f"{NATURAL}/IMG_{number:04d}{k:02d}.jpg", sort) for k, sort in enumerate(sorts)]
+    return ScenePlan(number, scene, photo, tuple(paths))
+
+
+def _digital_plan(number: int, order: int) -> ScenePlan:
+    template = f"{DIGITAL}/{{}}_{order + 1}.jpg"
+    return ScenePlan(number, f"Original_{STRING_ORDER[order]}", "", ((template, "filters"),))
+
+
+def plan_scenes(params: SampleParams) -> list[ScenePlan]:
+    """Every scene of the data set; a photograph counts as one scene of its half."""
+    photos = [*TRAINING_PHOTOGRAPHS[: max(1, params.training_scenes // 10)]]
+    later = [*EVALUATION_PHOTOGRAPHS[: max(1, params.natural_scenes // 10)]]
+    plans: list[ScenePlan] = []
+    for index in range(params.training_scenes):
+        photo = photos[index] if index < len(photos) else ""
+        plans.append(_training_plan(len(plans), photo, CROPS[0] if photo else 3))
+    for index in range(params.natural_scenes):
+        photo = later[index] if index < len(later) else ""
+        plans.append(_natural_plan(len(plans), photo, CROPS[1] if photo else 2))
+    for order in range(params.digital_scenes):
+        plans.append(_digital_plan(len(plans), order))
+    return plans
+
+
+def _take(root: Path, plan: ScenePlan, params: SampleParams, seed: int) -> list[Written]:
+    """Render one scene in a worker; OpenCV's own threads would fight with the other workers."""
+    cv2.setNumThreads(1)
+    # Spread evenly and fixed by the number: no draw that another change could shift.
+    large = (plan.number * 0.618034) % 1 < params.supersampled
+    side = params.long_side * 3 // 2 if large else params.long_side
+    return take_shots(root, plan, (side * 3 // 4, side), seed)
+
+
+def _write_labels(root: Path, written: list[Written]) -> None:
+    """Both sheets of the evaluation half, and `scenes.csv`, which CERTH itself lacks."""
+    digital = [w for w in written if w.path.startswith(DIGITAL)]
+    natural = [w for w in written if w.path.startswith(NATURAL)]
+    signed = {0: -1, 1: 1}
+    rows = [(Path(w.path).name, signed[w.label]) for w in digital]
+    write_sheet(root / f"{DIGITAL}.xlsx", ("MyDigital Blur", None), rows)
+    stems = [(Path(w.path).stem, signed[w.label]) for w in natural]
+    write_sheet(root / f"{NATURAL}.xlsx", ("Image Name", "Blur Label"), stems)
+    with (root / "scenes.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["path", "scene", "kind"])
+        table.writerows((w.path, w.scene, w.kind) for w in written if w not in digital)
+
+
+def write_sample(root: Path, params: SampleParams, seed: int, workers: int) -> int:
+    """Render the embedded data set below `root`, in parallel; the result knows no worker count.
+
+    Returns
+    -------
+    int
+        Number of images written.
+    """
+    for folder in (UNDISTORTED, ARTIFICIAL, NATURALLY, DIGITAL, NATURAL):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    plans = plan_scenes(params)
+    run = Parallel(n_jobs=workers or os.cpu_count(), return_as="generator")
+    results = run(delayed(_take)(root, plan, params, seed) for plan in plans)
+    written: list[Written] = []
+    with progress_bar(len(plans), "sample", "scene") as bar:
+        for result in results:
+            written.extend(result)
+            bar.update()
+    _write_labels(root, sorted(written, key=lambda w: w.path))
+    return len(written)

@@ -1,1 +1,0 @@
-"""All presets, baselines and our own model on the same test photos, in one table."""

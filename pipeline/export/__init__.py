@@ -1,1 +1,0 @@
-"""From trained artefacts to the folder of ONNX and JSON that `pipeline.serving` reads."""

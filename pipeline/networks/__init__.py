@@ -1,1 +1,0 @@
-"""The convolutional network: built, fitted in folds, and applied to whole images."""

@@ -1,1 +1,0 @@
-"""Judging photos with an exported model: OpenCV, numpy and onnxruntime, no training libraries."""

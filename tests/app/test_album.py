@@ -1,0 +1,117 @@
+"""The photos of a visitor: judged once, limits before anything is decoded."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scan_command import ENVIRONMENT, command
+from tiny_model import write_tiny_model
+from trees import write_photo
+
+pytest.importorskip("PIL", reason="Pillow, which the extra 'app' brings, is not installed")
+
+from blur_fusion.app.album import Album, Limits, judge_upload
+from blur_fusion.app.interface import headline, summary, table
+from blur_fusion.errors import BlurError
+from blur_fusion.explain.explainer import Explainer
+from blur_fusion.model.detector import BlurDetector
+from blur_fusion.model.prediction import Verdict
+
+LIMITS = Limits()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+def _bomb(path: Path) -> Path:
+    """A small PNG that says it is 50,000 x 50,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+    head = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    return path
+
+
+def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+    with pytest.raises(BlurError, match="more than 120 million pixels"):
+        LIMITS.check(_bomb(tmp_path / "bomb.png"))
+    with pytest.raises(BlurError, match="more than 1 million pixels"):
+        Limits(pixels=1_000_000).check(write_photo(tmp_path / "a.png", 1, size=(1001, 1000)))
+    Limits(pixels=1_000_000).check(write_photo(tmp_path / "b.png", 1, size=(1000, 1000)))
+    with pytest.raises(BlurError, match="more than 0 MB"):
+        Limits(upload=10).check(tmp_path / "b.png")
+
+
+def test_verdicts_follow_the_threshold_and_are_the_detector_s(model: Path, tmp_path: Path) -> None:
+    paths = [
+        write_photo(tmp_path / "crisp.jpg", 1, size=(300, 420)),
+        write_photo(tmp_path / "soft.jpg", 2, blurred=True, size=(300, 420)),
+        tmp_path / "absent.jpg",
+    ]
+    explainer, album = Explainer(model, threshold=0.0), Album()
+    album.add([judge_upload(explainer, path, LIMITS) for path in paths])
+    for threshold in (0.0, 0.5, 1.0):
+        expected = BlurDetector(model, threshold=threshold).predict(paths)
+        found = album.verdicts(threshold)
+        for ours, theirs in zip(found[:2], expected[:2], strict=True):
+            assert (ours.blurred, ours.probability) == (theirs.blurred, theirs.probability)
+            assert ours.kind == theirs.kind and ours.path == Path(theirs.path).name
+        assert found[2].error and found[2].blurred is None
+    album.choose(1)
+    first = album.explained(explainer, 0.5, False)
+    second = album.explained(explainer, 1.0, False)
+    assert first is not None and second is not None
+    assert first.map is second.map  # looked at once
+    assert first.verdict.blurred and not second.verdict.blurred and second.threshold == 1.0
+    album.choose(2)
+    assert album.explained(explainer, 0.5, False) is None
+    album.choose(99)
+    assert album.chosen == 2
+    assert album.csv(0.5).count("\n") == 4
+
+
+def test_rows_hold_names_as_text() -> None:
+    evil = "<script>x</script>'\"\udcff.jpg"
+    sure = Verdict(evil, True, 0.999, "motion", 3.0, 1.0, 60, 40)
+    failed = Verdict.failed(evil, "<b>no</b>")
+    shown = table([sure, failed], 0) + headline(sure, 0.5, None) + headline(failed, 0.5, None)
+    assert "<script>" not in shown and "<b>no" not in shown and shown.encode("ascii")
+    assert "over 99 %" in shown and "1 of 2 blurred, 1 not read" in summary([sure, failed], "x")
+    assert "Not read" in headline(failed, 0.5, None)
+
+
+def test_without_gradio_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+
+    import blur_fusion.app.serve as serve
+    from blur_fusion.cli.main import blur
+
+    monkeypatch.setattr(serve, "find_spec", lambda name: None)
+    result = CliRunner().invoke(blur, ["app"])
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "error: 'blur app' needs the extra 'app': pip install 'blur-fusion[app]'\n"
+    )
+
+
+def test_a_model_that_is_none_is_one_line(tmp_path: Path) -> None:
+    ran: Any = subprocess.run(
+        command("app", "--model", tmp_path, "--port", 0),
+        **{"capture_output": True, "text": True, "env": {**os.environ, **ENVIRONMENT}},
+    )
+    assert ran.returncode == 1 and ran.stderr.count("\n") == 1
+    assert "is no model folder" in ran.stderr and sys.executable not in ran.stderr

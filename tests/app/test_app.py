@@ -1,0 +1,184 @@
+"""`blur app` in headless Chromium: uploads, verdicts, slider, CSV; and what it does not do."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from blur_fusion.model.detector import BlurDetector
+from scan_command import ENVIRONMENT, command
+from tiny_model import write_tiny_model
+from trees import write_photo
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytest.importorskip("gradio", reason="gradio, of the extra 'app', is not installed")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def address(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A running app and the folder that it keeps its own in."""
+    temporary = tmp_path_factory.mktemp("temporary")
+    words = command("app", "--model", model, "--port", 0, "--no-grad-cam", "--max-upload", 1)
+    process = subprocess.Popen(
+        [*words, "--max-pixels", "2"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**ENVIRONMENT, "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    found = re.search(r"http://127\.0\.0\.1:\d+/?", process.stdout.readline())
+    assert found is not None
+    yield found[0], temporary
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    assert not list(temporary.glob("blur-app-*"))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    (tmp_path / "notes.txt").write_text("this is no image")
+    return [
+        write_photo(tmp_path / "crisp.jpg", 1, size=(300, 420)),
+        write_photo(tmp_path / "soft.jpg", 2, blurred=True, size=(300, 420)),
+        tmp_path / "notes.txt",
+    ]
+
+
+def _upload(page: Page, paths: list[Path], expected: int) -> None:
+    page.set_input_files("#photos input[type=file]", [str(path) for path in paths])
+    page.wait_for_selector(f"#table tbody tr:nth-child({expected})", timeout=30_000)
+
+
+def _rows(page: Page) -> list[list[str]]:
+    rows = page.locator("#table tbody tr")
+    return [rows.nth(n).locator("td").all_inner_texts() for n in range(rows.count())]
+
+
+def _csv(page: Page) -> tuple[str, list[dict[str, str]]]:
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="Download CSV").click()
+    text = Path(waiting.value.path()).read_text("utf-8")
+    return waiting.value.suggested_filename, list(csv.DictReader(io.StringIO(text)))
+
+
+def _set_slider(page: Page, value: float) -> None:
+    number = page.locator("#threshold input[type=number]")
+    number.fill(str(value))
+    number.press("Enter")
+
+
+def test_photos_are_judged_shown_and_written(
+    page: Page, address: tuple[str, Path], model: Path, photos: list[Path]
+) -> None:
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(address[0])
+    _upload(page, photos, 3)
+    expected = BlurDetector(model).predict(photos[:2])
+    rows = _rows(page)
+    assert [row[0] for row in rows] == ["crisp.jpg", "soft.jpg", "notes.txt"]
+    assert [row[1] for row in rows] == ["Not blurred", "Blurred", "not read"]
+    assert [float(row[2]) for row in rows[:2]] == pytest.approx(
+        [verdict.probability for verdict in expected], abs=6e-4
+    )
+    assert "is no image" in rows[2][3]
+    assert page.locator("#headline h2").inner_text() == "Not blurred"
+    assert "Confidence" in page.locator("#headline").inner_text()
+
+    page.get_by_role("button", name="soft.jpg").click()
+    page.wait_for_selector("#headline h2:text-is('Blurred')")
+    pictures = page.locator("#seen figure > img")
+    assert pictures.count() == 2  # original and blur map
+    sides = [pictures.nth(n).evaluate("i => [i.naturalWidth, i.naturalHeight]") for n in (0, 1)]
+    assert sides[0] == sides[1] and min(sides[0]) > 100
+    assert "dark places are sharp" in page.locator("#seen .read").inner_text()
+
+    name, lines = _csv(page)
+    assert name == "verdicts.csv" and [line["path"] for line in lines] == [p.name for p in photos]
+    assert [line["blurred"] for line in lines] == ["false", "true", ""]
+    outside = [url for url in requests if not url.startswith((address[0], "data:", "blob:"))]
+    assert outside == []
+    left = [path for path in address[1].rglob("*") if path.is_file() and path.stat().st_size]
+    assert left == []  # uploads are deleted once they are judged
+
+
+def test_the_slider_acts_without_judging_anew(
+    page: Page, address: tuple[str, Path], photos: list[Path]
+) -> None:
+    page.goto(address[0])
+    _upload(page, photos[:2], 2)
+    before = _rows(page)
+    _set_slider(page, 1)
+    page.wait_for_selector("#summary :text('0 of 2 blurred')", timeout=5_000)
+    assert [row[1] for row in _rows(page)] == ["Not blurred"] * 2
+    _set_slider(page, 0)
+    page.wait_for_selector("#summary :text('2 of 2 blurred')", timeout=5_000)
+    page.wait_for_selector("#headline h2:text-is('Blurred')")
+    assert [row[2] for row in _rows(page)] == [row[2] for row in before]
+    assert [line["blurred"] for line in _csv(page)[1]] == ["true", "true"]
+    page.get_by_role("button", name="Start over").click()
+    page.wait_for_selector("#headline :text('No photo yet')")
+
+
+def test_what_is_too_large_is_refused(
+    page: Page, address: tuple[str, Path], photos: list[Path], tmp_path: Path
+) -> None:
+    large = write_photo(tmp_path / "large.jpg", 5, size=(1500, 1500))
+    assert large.stat().st_size < 1_000_000
+    page.goto(address[0])
+    _upload(page, [large, photos[0]], 2)
+    rows = _rows(page)
+    assert rows[0][1] == "not read" and "more than 2 million pixels" in rows[0][3]
+    assert rows[1][1] == "Not blurred"
+
+
+def test_names_are_text_and_never_markup(
+    page: Page, address: tuple[str, Path], photos: list[Path], tmp_path: Path
+) -> None:
+    evil = tmp_path / "a ${1+1} {{value}} &lt;b&gt; <img src=x onerror=alert(1)>.jpg"
+    evil.write_bytes(photos[0].read_bytes())
+    page.goto(address[0])
+    _upload(page, [evil], 1)
+    assert page.locator("#table img").count() == 0 and page.locator("#headline img").count() == 0
+    assert "2" not in _rows(page)[0][0].replace("1+1", "")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_it_is_readable_on_a_phone(
+    new_page: Callable[..., Page], address: tuple[str, Path], photos: list[Path], width: int
+) -> None:
+    page = new_page(viewport={"width": width, "height": 740}, color_scheme="dark")
+    page.goto(address[0])
+    _upload(page, photos, 3)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("#seen figure").first.bounding_box()["width"] > 250
+    colours = page.evaluate(
+        "() => { const s = getComputedStyle(document.querySelector('#headline h2'));"
+        " return [s.color, getComputedStyle(document.body).backgroundColor]; }"
+    )
+    assert colours == ["rgb(17, 17, 17)", "rgb(255, 255, 255)"]
+
+
+def test_the_page_may_fetch_from_itself_alone(address: tuple[str, Path]) -> None:
+    import urllib.request
+
+    with urllib.request.urlopen(address[0], timeout=10) as answer:
+        policy = answer.headers["Content-Security-Policy"]
+        page = answer.read().decode()
+    assert "default-src 'self'" in policy and "https:" not in policy and "*" not in policy
+    assert not re.search(r"<(script|link)[^>]+(src|href)=\"https?:", page)

@@ -1,0 +1,153 @@
+"""The benchmark on real photos: figures against plain counting, and the command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import real_photos
+from benchmarks.real_photos import (
+    POOLED,
+    along_stack,
+    as_text,
+    find_photos,
+    judge_photos,
+    pooled,
+    real_photos_command,
+    weighted_recall,
+)
+from blur_fusion.errors import BlurError, run
+from blur_fusion.fusion.stack import JUDGES
+from blur_fusion.params import load_params
+from evaluation_fakes import FakeScores
+from shared_photos import write_shared
+from trees import REPOSITORY
+
+PARAMS = REPOSITORY / "params.yaml"
+
+
+class Judge:
+    """Tells `write_photo`'s blurred pictures from its sharp ones by their neighbours' steps."""
+
+    def predict(self, images: Iterable[np.ndarray]) -> FakeScores:
+        steps = np.array([np.abs(np.diff(image.astype(float))).mean() for image in images])
+        logit = 8 * (2.7 - steps)
+        fused = 1 / (1 + np.exp(-logit))
+        kind = ["defocus" if value >= 0.5 else "sharp" for value in fused]
+        return FakeScores(fused, fused, fused, logit, kind, dict.fromkeys(JUDGES, 0.5))
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    return write_shared(tmp_path / "data")
+
+
+def plain_recall(labels: np.ndarray, scores: np.ndarray, rate: float) -> float:
+    """The most blurred images found by any threshold that flags few enough sharp ones."""
+    sharp, blurred = scores[labels == 0], scores[labels == 1]
+    cuts = [-np.inf, *scores]  # flagged: above the cut
+    allowed = [cut for cut in cuts if (sharp > cut).sum() <= np.floor(rate * len(sharp) + 1e-9)]
+    return max(float((blurred > cut).mean()) for cut in allowed)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.1, 0.25])
+def test_recall_at_a_false_alarm_rate_as_by_trying_every_threshold(rate: float) -> None:
+    rng = np.random.default_rng(3)
+    for round_ in range(60):
+        count = int(rng.integers(10, 60))
+        labels = np.append(rng.integers(0, 2, count), [0, 1])
+        scores = rng.normal(size=count + 2) + labels
+        if round_ % 2:
+            scores = np.round(scores, 1)  # ties
+        times = rng.integers(0, 4, count + 2)
+        times[-2:] = 1
+        weights = np.stack([np.ones(count + 2), times.astype(float)])
+        found = weighted_recall(labels, scores, weights, rate)
+        assert found[0] == pytest.approx(plain_recall(labels, scores, rate))
+        drawn = np.repeat(labels, times), np.repeat(scores, times)
+        assert found[1] == pytest.approx(plain_recall(*drawn, rate))
+    one_class = weighted_recall(np.array([0, 0]), np.array([0.0, 1.0]), np.ones((1, 2)), rate)
+    assert np.isnan(one_class).all()
+
+
+def test_pooled_figures_and_their_intervals(shared: Path) -> None:
+    photos = [photo for photo in find_photos(shared).photos if photo.subset in POOLED]
+    labels = np.array([photo.label for photo in photos])
+    perfect = {"fused": labels + np.linspace(0, 0.1, len(labels))}
+    found = pooled(photos, perfect, 200, 1)
+    assert (found["photos"], found["blurred"], found["scenes"]) == (12, 6, 7)
+    assert found["may_be_flagged"] == 0
+    assert found["fused"]["auc"] == {"value": 1, "low": 1, "high": 1}
+    assert found["fused"]["recall"] == {"value": 1, "low": 1, "high": 1}
+    mixed = pooled(photos, {"fused": np.random.default_rng(0).normal(size=len(labels))}, 200, 1)
+    area = mixed["fused"]["auc"]
+    assert area["low"] < area["value"] < area["high"] and area["value"] < 1
+    with pytest.raises(BlurError, match="sharp and blurred ones are needed"):
+        pooled([photo for photo in photos if photo.label], {}, 10, 1)
+
+
+def test_order_along_a_stack() -> None:
+    good = along_stack([0, -1, 1, -2, 2], np.array([-3.0, -1, -0.5, 2, 4]))
+    assert good["in_order"] and good["spearman"] > 0.9
+    bad = along_stack([0, 1, 2], np.array([0.0, 3.0, 2.0]))
+    assert not bad["in_order"] and bad["spearman"] == pytest.approx(0.5)
+    assert along_stack([0, 1], np.array([1.0, 1.0]))["spearman"] is None
+
+
+def test_all_figures_of_made_up_photos(shared: Path) -> None:
+    found = judge_photos(shared, Judge(), load_params(PARAMS), workers=1)
+    sets = found["sets"]
+    assert list(sets) == [*POOLED, "certh_other"]
+    assert sets["kwentar"]["fused"] == {"blurred": 2, "found": 2, "sharp": 1, "flagged": 0}
+    every = sum(of["fused"]["flagged"] + of["fused"]["blurred"] for of in sets.values())
+    missed = every - sum(of["fused"]["found"] for of in sets.values())
+    assert len(found["wrong"]) == missed > 0  # the training folders' pictures are all sharp
+    assert {photo["set"] for photo in found["wrong"]} == {"certh_other"}
+    assert found["pooled"]["photos"] == 12 and found["pooled_with_certh_other"]["photos"] == 16
+    assert found["pooled"]["fused"]["auc"]["value"] == 1
+    assert found["pooled_with_certh_other"]["fused"]["auc"]["value"] < 1
+    assert found["kinds"]["kwentar"]["confusion"]["motion"]["defocus"] == 1
+    assert found["stacks"]["smear"]["steps"] == [0, -1, 1, -2, 2]
+    assert found["stacks"]["chart"]["in_order"]
+    lines = as_text(found).splitlines()
+    assert lines[0].startswith("pooled: 12 photos of 7 scenes, 6 blurred")
+    assert (
+        "chart: 2 pictures, fused logit against absolute step: Spearman 1.0000, in order" in lines
+    )
+    assert any(
+        line.endswith("certh_other: " + photo["name"])
+        for line in lines[-3:]
+        for photo in found["wrong"]
+    )
+
+
+def test_the_command_writes_json_and_ends_in_one_line_on_a_broken_photo(
+    shared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from blur_fusion.evaluation import heldout
+
+    monkeypatch.setattr(heldout, "load_detector", lambda models, params: Judge())
+    target = tmp_path / "found.json"
+    words = [str(shared), "--params", str(PARAMS), "--workers", "1", "--json", str(target)]
+    done = CliRunner().invoke(real_photos_command, words)
+    assert done.exit_code == 0, done.output
+    assert json.loads(target.read_text())["pooled"]["photos"] == 12
+    assert "judged wrongly by fused" in done.output
+    (shared / "kodak" / "01.png").write_bytes(b"no picture")
+    with pytest.raises(SystemExit):
+        run(lambda: real_photos_command(words))
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: ") and "01.png" in error
+
+
+def test_help_says_what_is_judged() -> None:
+    shown = CliRunner().invoke(real_photos.real_photos_command, ["--help"]).output
+    assert "SHARED_DATA" in shown and "Nothing is fitted" in shown

@@ -1,0 +1,106 @@
+"""The contest of speed and accuracy: copies, fair turns, and what the table says."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.scan_rate import (
+    Files,
+    Runs,
+    Tool,
+    as_text,
+    compete,
+    installed,
+    repeat,
+    scan_rate_command,
+)
+from blur_fusion.data.layouts import open_dataset
+from blur_fusion.errors import BlurError
+from tiny_model import write_tiny_model
+from trees import Tree
+
+PYTHON = Path(sys.executable)
+
+
+@pytest.fixture
+def files(folder_tree: Tree, tmp_path: Path) -> Files:
+    return repeat(open_dataset(folder_tree(scenes=2)), 10, "own", tmp_path / "work" / "photos")
+
+
+def test_photos_are_repeated_to_the_count(files: Files, tmp_path: Path) -> None:
+    copies = sorted(files.folder.iterdir())
+    assert len(copies) == files.count == 10
+    assert list(files.labels.values()).count(1) == list(files.labels.values()).count(0) == 2
+    assert sorted(files.labels) == [path.name for path in copies[:4]]
+    for number, path in enumerate(copies):
+        assert path.read_bytes() == copies[number % 4].read_bytes()
+    originals = {path.read_bytes(): path.parent.name for path in (tmp_path / "own").rglob("*.jpg")}
+    for name, label in files.labels.items():
+        assert (originals[(files.folder / name).read_bytes()] == "blurred") == bool(label)
+
+
+def test_nothing_to_repeat_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BlurError, match="empty: holds no labelled photo"):
+        repeat([], 10, "empty", tmp_path / "photos")
+
+
+def _program(name: str, files: Files, log: Path, seconds: float, blurred: list[str]) -> Tool:
+    code = (
+        f"import time; open({str(log)!r}, 'a').write({name!r} + ' '); time.sleep({seconds}); "
+        f"print({json.dumps({n: n in blurred for n in files.labels})!r})"
+    )
+    return Tool(name, [sys.executable, "-S", "-c", code], lambda output: json.loads(output))
+
+
+def test_programs_take_turns_and_the_best_run_counts(files: Files, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    hits = [name for name, label in files.labels.items() if label]
+    tools = [
+        _program("a", files, log, 0.0, hits),
+        _program("b", files, log, 0.3, [sorted(files.labels)[0]]),
+        Tool("c", [sys.executable, "-c", "import sys; sys.exit('no licence')"], json.loads),
+    ]
+    ours, slow, broken = compete(files, tools, 3, workers=1)
+    assert log.read_text().split() == ["a", "b", "b", "a", "a", "b"]
+    assert len(ours.seconds) == len(slow.seconds) == 3 and min(slow.seconds) > 0.3
+    assert ours.rate == pytest.approx(10 / min(ours.seconds))
+    assert (ours.called_blurred(1), ours.called_blurred(0)) == ((2, 2), (0, 2))
+    assert broken.problem == "failed with 1 (no licence)" and not broken.seconds
+    lines = as_text([ours, slow, broken], 1, 3).splitlines()
+    assert lines[0].startswith("own: 10 files, copies of 4 photos (2 blurred); 1 cores")
+    assert lines[2].split()[:8] == ["a", f"{ours.rate:.1f}", "2", "of", "2", "0", "of", "2"]
+    assert float(lines[3].split()[8]) == pytest.approx(ours.rate / slow.rate, abs=0.006)
+    assert lines[4].split() == ["c", "failed", "with", "1", "(no", "licence)"]
+
+
+def test_photos_without_an_answer_are_counted(files: Files) -> None:
+    some = sorted(files.labels)[:3]
+    runs = Runs("a", files, [2.0], dict.fromkeys(some, True))
+    assert runs.unread == 1 and "1 photos unread" in as_text([runs], 2, 1)
+    assert runs.rate == 5
+
+
+def test_versions_of_packages() -> None:
+    assert installed("pytest", PYTHON) == pytest.__version__
+    assert installed("no-such-package", PYTHON) is None
+    with pytest.raises(BlurError, match="no Python that can be run"):
+        installed("pytest", Path("no-such-python"))
+
+
+def test_command_measures_blur_scan_and_says_what_is_missing(
+    folder_tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.scan_rate.RIVALS", ("no-such-package",))
+    model = write_tiny_model(tmp_path / "model")
+    given = [str(folder_tree(scenes=2)), "--count", "6", "--rounds", "1", "--model", str(model)]
+    ran = CliRunner().invoke(scan_rate_command, given)
+    assert ran.exit_code == 0, ran.output
+    assert "no-such-package: left out, it is not installed; " in ran.stderr
+    line = ran.stdout.splitlines()[2]
+    assert line.startswith("blur scan ") and float(line.split()[2]) > 0
+    assert " 2 of 2 " in line and " 0 of 2 " in line

@@ -1,0 +1,155 @@
+"""The command line: help for all of it, fast, errors in one line."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from blur_fusion import __version__
+from blur_fusion.cli.main import blur
+from evaluation_fakes import ROOT, write_images
+
+PARAMS = ("--params", str(ROOT / "params.yaml"))
+
+
+def _commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        for child, below in command.commands.items():
+            yield from _commands(below, f"{name} {child}")
+
+
+COMMANDS = dict(_commands(blur, "blur"))
+
+
+def test_commands_are_found() -> None:
+    assert {"blur test", "blur data check", "blur data fetch certh"} <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_and_options_have_help(name: str) -> None:
+    command = COMMANDS[name]
+    assert command.help, name
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.opts[0]}"
+        else:
+            assert parameter.name and parameter.name.upper() in command.help, f"{name}: argument"
+    result = CliRunner().invoke(blur, [*name.split()[1:], "--help"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Usage: ")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, c in COMMANDS.items() if not hasattr(c, "commands")]
+)
+def test_readme_names_the_command(name: str) -> None:
+    assert name in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_version() -> None:
+    assert CliRunner().invoke(blur, ["--version"]).stdout == f"blur, version {__version__}\n"
+
+
+def test_help_is_fast_and_imports_nothing_heavy() -> None:
+    heavy = "{'numpy', 'cv2', 'tensorflow', 'sklearn', 'onnxruntime'}"
+    code = (
+        "import sys; from blur_fusion.cli.main import blur\n"
+        "try: blur(['--help'])\n"
+        f"finally: print(sorted({heavy} & set(sys.modules)), file=sys.stderr)"
+    )
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        ran = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        times.append(time.perf_counter() - began)
+        assert ran.stderr.strip() == "[]"
+    assert min(times) < 0.5
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["test"], ["test", "x", "--layout", "odd"], ["data", "check"]]
+)
+def test_wrong_usage_exits_2(arguments: list[str]) -> None:
+    assert CliRunner().invoke(blur, arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["test", "x"], "blur test"),
+        (["data", "check", "x"], "blur data"),
+        (["data", "fetch", "certh"], "blur data fetch"),
+    ],
+)
+@pytest.mark.parametrize("missing", ["tensorflow", "sklearn"])
+def test_missing_extra_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], named: str, missing: str
+) -> None:
+    find = importlib.util.find_spec
+
+    def without(module: str, *more: Any) -> Any:
+        return None if module == missing else find(module, *more)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    result = CliRunner().invoke(blur, arguments)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"error: '{named}' needs the extra 'train': pip install 'blur-fusion[train]'\n"
+    )
+
+
+def test_stage_script_is_the_same_command() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "stages.test", "absent-folder"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert ran.stdout == ""
+    assert ran.stderr.startswith("error: absent-folder: ")
+    assert ran.stderr.count("\n") == 1
+
+
+def test_data_check_counts(tmp_path: Path) -> None:
+    write_images(tmp_path / "mine", 3)
+    (tmp_path / "mine" / "blurred" / "2.png").unlink()
+    command = ["data", "check", str(tmp_path / "mine"), *PARAMS]
+    found = json.loads(CliRunner().invoke(blur, [*command, "--json"]).stdout)
+    assert (found["images"], found["layout"]) == (5, "folders")
+    (subset,) = found["subsets"].values()
+    assert (subset["blurred"], subset["sharp"]) == (2, 3)
+    text = CliRunner().invoke(blur, command).stdout
+    assert text.startswith(f"data set mine {found['digest'][:12]}: 5 images")
+
+
+def test_data_check_prints_notes(tmp_path: Path) -> None:
+    write_images(tmp_path / "set", 1)
+    (tmp_path / "set" / "labels.csv").write_text(
+        "filename,label\nsharp/0.png,sharp\nblurred/0.png,ambiguous\n"
+    )
+    result = CliRunner().invoke(blur, ["data", "check", str(tmp_path / "set"), *PARAMS])
+    assert result.exit_code == 0, result.output
+    assert "layout: labels" in result.stdout
+    assert "note: labels.csv: 1 rows are ambiguous: left out" in result.stdout
+
+
+def test_data_check_of_nothing_is_one_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(blur, ["data", "check", str(tmp_path), *PARAMS])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,200 @@
+"""Fits: the same seed gives the same weights; no row is judged by a network that saw it."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blur_fusion.cnn.crossfit import _plan, cross_fit
+from blur_fusion.data.augment import STEPS
+from blur_fusion.data.layouts import open_dataset
+from blur_fusion.data.split import assign_splits
+from blur_fusion.data.store import Store, write_store
+from blur_fusion.errors import BlurError
+from blur_fusion.params import Params, load_params
+from tiny_network import TINY, noise
+from trees import REPOSITORY, write_photo
+
+Arrays = dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    committed = load_params(REPOSITORY / "params.yaml")
+    return dataclasses.replace(
+        committed,
+        cnn=TINY,
+        split=dataclasses.replace(committed.split, folds=2),
+        compute=dataclasses.replace(committed.compute, threads=1, workers=1),
+        image=dataclasses.replace(committed.image, long_side=96),
+    )
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Store:
+    root = tmp_path_factory.mktemp("own")
+    for scene in range(24):
+        write_photo(root / "sharp" / f"a{scene}.jpg", seed=scene)
+        write_photo(root / "blurred" / f"b{scene}.jpg", seed=500 + scene, blurred=True)
+    dataset = open_dataset(root)
+    rows = assign_splits(dataset, params.split, seed=1)
+    folder = tmp_path_factory.mktemp("load")
+    write_store(dataset, rows, folder, params.image, params.load, workers=1)
+    return Store.open(folder)
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory, store: Store, params: Params) -> Path:
+    target = tmp_path_factory.mktemp("cnn")
+    line = cross_fit(store.folder, target, params)
+    assert line.startswith(f"{params.split.folds + 1} fits") and "\n" not in line
+    return target
+
+
+def test_plan_keeps_judged_rows_apart(store: Store, params: Params) -> None:
+    fits = _plan(store, params)
+    plan = {fit.name: (fit.train, fit.validation, fit.judged) for fit in fits}
+    assert set(plan) == {"final", *(f"fold_{k}" for k in range(params.split.folds))}
+    test = set(np.flatnonzero(store.splits == "test").tolist())
+    train = set(np.flatnonzero(store.splits == "train").tolist())
+    validation = set(np.flatnonzero(store.splits == "validation").tolist())
+    assert test and validation
+    for name, (fitted_on, watched, judged) in plan.items():
+        assert not set(fitted_on) & set(judged), name
+        assert not (set(fitted_on) | set(watched) | set(judged)) & test, name
+        assert set(fitted_on) <= train and set(watched) <= validation
+        assert len(watched) <= 2 * params.cnn.check_images
+        seen = {store.rows[i].key for i in fitted_on}
+        assert not seen & {store.rows[i].key for i in judged}, f"{name}: a scene straddles"
+    assert set(plan["final"][0]) == train and set(plan["final"][2]) == validation
+    ranked = [row for fit in fits for row in fit.ranked.tolist()]
+    assert len(ranked) == len(set(ranked)) == min(params.fuse.ranked, len(train))
+    for fit in fits:  # a series is judged by the network that never saw its picture
+        assert set(fit.ranked.tolist()) <= set(fit.judged.tolist()) & train
+    judged = Counter(i for name, rows in plan.items() if name != "final" for i in rows[2].tolist())
+    assert set(judged) == train and set(judged.values()) == {1}
+
+
+def test_logits_hold_train_and_validation_rows_once(fitted: Path, store: Store) -> None:
+    with np.load(fitted / "logits.npz") as arrays:
+        index, logits = arrays["index"], arrays["logits"]
+    assert index.tolist() == np.flatnonzero(store.splits != "test").tolist()
+    assert logits.shape == (len(index), 4) and logits.dtype == np.float32
+    assert np.isfinite(logits).all()
+    with np.load(fitted / "logits.npz") as arrays:
+        rows, ranked = arrays["ranked_index"], arrays["ranked_logits"]
+        copied = arrays["copied_logits"]
+    assert set(rows.tolist()) <= set(np.flatnonzero(store.splits == "train").tolist())
+    assert copied.shape == ((store.splits == "train").sum(), 4) and np.isfinite(copied).all()
+    assert ranked.shape == (len(rows), STEPS, 4) and np.isfinite(ranked).all() and len(rows)
+
+
+def test_each_row_is_judged_by_the_network_of_its_fold(
+    fitted: Path, store: Store, params: Params
+) -> None:
+    from blur_fusion.cnn.fit import Network, whole_image_logits
+    from blur_fusion.cnn.network import build_network
+
+    with np.load(fitted / "logits.npz") as arrays:
+        logits = dict(zip(arrays["index"].tolist(), arrays["logits"], strict=True))
+    model = build_network(params.cnn)
+    for fit in _plan(store, params):
+        model.load_weights(fitted / f"{fit.name}.weights.h5")
+        again = whole_image_logits(model, (store.image(int(row)) for row in fit.judged))
+        kept = np.stack([logits[int(row)] for row in fit.judged])
+        assert again == pytest.approx(kept, abs=1e-4), fit.name
+    final = Network.load(fitted, params.cnn).logits([noise(40, 60)])
+    model.load_weights(fitted / "final.weights.h5")
+    assert final == pytest.approx(whole_image_logits(model, [noise(40, 60)]), abs=1e-5)
+
+
+def test_two_processes_write_the_same_bytes(
+    fitted: Path, store: Store, params: Params, tmp_path: Path
+) -> None:
+    compute = dataclasses.replace(params.compute, workers=2)
+    cross_fit(store.folder, tmp_path, dataclasses.replace(params, compute=compute))
+    names = sorted(path.name for path in fitted.iterdir())
+    assert names == sorted(path.name for path in tmp_path.iterdir()) and len(names) == 5
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (fitted / name).read_bytes(), name
+
+
+def test_a_fit_that_fails_ends_the_stage(store: Store, params: Params, tmp_path: Path) -> None:
+    compute = dataclasses.replace(params.compute, workers=2)
+    (tmp_path / "final.weights.h5").mkdir()  # so that they cannot be written
+    with pytest.raises(OSError, match="final"):
+        cross_fit(store.folder, tmp_path, dataclasses.replace(params, compute=compute))
+
+
+def test_history_tells_every_epoch_of_every_fit(fitted: Path, params: Params) -> None:
+    with (fitted / "history.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    expected = {
+        (fit, str(epoch))
+        for fit in ("final", *(f"fold_{k}" for k in range(params.split.folds)))
+        for epoch in range(params.cnn.epochs)
+    }
+    assert {(line["fit"], line["epoch"]) for line in lines} == expected
+    assert len(lines) == len(expected)
+    for line in lines:
+        assert 0 < float(line["loss"]) < 20 and 0 < float(line["validation_loss"]) < 20
+        assert 0 <= float(line["validation_auc"]) <= 1
+
+
+def test_the_same_seed_gives_the_same_weights(fitted: Path, store: Store, params: Params) -> None:
+    from blur_fusion.cnn.fit import Material, fit_network, make_deterministic
+    from blur_fusion.cnn.network import build_network
+
+    def weights(model: Any) -> list[np.ndarray]:
+        return [np.asarray(values) for values in model.get_weights()]
+
+    def fresh(seed: int) -> bytes:
+        make_deterministic(seed, 1)
+        return b"".join(values.tobytes() for values in weights(build_network(params.cnn)))
+
+    assert fresh(5) == fresh(5) != fresh(6)
+    seed = params.seed * 1000
+    make_deterministic(seed, 1)
+    fit = _plan(store, params)[0]
+    kinds = tuple(store.kinds)
+    material = Material(store.image, store.labels, kinds, fit.train, fit.validation)
+    again, _ = fit_network("final", material, params.cnn, seed)
+    written = build_network(params.cnn)
+    written.load_weights(fitted / "final.weights.h5")
+    pairs = zip(weights(written), weights(again), strict=True)
+    assert all(np.array_equal(before, after) for before, after in pairs)
+
+
+def test_training_learns_what_is_easy(store: Store, params: Params) -> None:
+    from blur_fusion.cnn.fit import Material, fit_network, make_deterministic
+
+    make_deterministic(1, 1)
+    rows = np.arange(8)
+    labels = 1 - rows % 2
+    flat = np.full((64, 64), 9, np.uint8)
+    images = [flat if label else noise(64, 64, row) for row, label in enumerate(labels)]
+    cnn = dataclasses.replace(params.cnn, epochs=5, steps_per_epoch=20, augment=False)
+    kinds = tuple("sharp" if label == 0 else "defocus" for label in labels)
+    material = Material(lambda row: images[row], labels, kinds, rows, rows)
+    _, history = fit_network("final", material, cnn, seed=1)
+    assert history[-1].validation_auc == 1.0
+    assert history[-1].loss < history[0].loss
+    assert history[-1].validation_loss < history[0].validation_loss
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+def test_weights_that_are_missing_or_of_another_network(fitted: Path, params: Params) -> None:
+    from blur_fusion.cnn.fit import Network
+
+    with pytest.raises(BlurError, match="no weights; run 'make repro'"):
+        Network.load(fitted / "nowhere", params.cnn)
+    other = dataclasses.replace(params.cnn, filters=(4, 7))
+    with pytest.raises(BlurError, match=r"final\.weights\.h5: do not fit cnn\.filters") as caught:
+        Network.load(fitted, other)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,200 @@
+"""The CERTH reader, on a tiny tree with the real one's oddities and on the small real tree."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from blur_fusion.data.certh import filter_kind
+from blur_fusion.data.dataset import DataSet
+from blur_fusion.data.layouts import open_dataset
+from blur_fusion.errors import BlurError
+from trees import Tree, write_photo, write_sheet
+
+
+def by_name(dataset: DataSet) -> dict[str, object]:
+    return {image.name: image for image in dataset}
+
+
+def test_counts_halves_and_labels(certh_tree: Tree) -> None:
+    dataset = open_dataset(certh_tree())
+    counts = Counter((image.subset, image.half, image.label) for image in dataset)
+    assert counts == {
+        ("training", "train", 0): 12,
+        ("training", "train", 1): 24,
+        ("digital", "test", 0): 3,
+        ("digital", "test", 1): 6,
+        ("natural", "test", 0): 3,
+        ("natural", "test", 1): 3,
+    }
+    assert dataset.notes == ()
+    assert dataset.name == "certh"
+
+
+def test_filter_images_share_the_scene_of_the_original_in_string_order(certh_tree: Tree) -> None:
+    images = [image for image in open_dataset(certh_tree()) if image.subset == "digital"]
+    scenes: dict[str, set[str]] = {}
+    for image in images:
+        scenes.setdefault(image.scene, set()).add(image.path.stem)
+    assert scenes == {
+        "Original_1": {"Original_1", "DiskR10_1", "MotionL50Th90_1"},
+        "Original_10": {"Original_10", "DiskR10_2", "MotionL50Th90_2"},
+        "Original_11": {"Original_11", "DiskR10_3", "MotionL50Th90_3"},
+    }
+
+
+def test_same_stem_in_two_places_is_two_photos(certh_tree: Tree) -> None:
+    images = by_name(open_dataset(certh_tree()))
+    digital = images["EvaluationSet/DigitalBlurSet/Original_1.jpg"]
+    natural = images["EvaluationSet/NaturalBlurSet/Original_1.JPG"]
+    sharp = images["TrainingSet/Undistorted/DSC00001.jpg"]
+    blurred = images["TrainingSet/Naturally-Blurred/DSC00001.jpg"]
+    assert len({image.key for image in (digital, natural, sharp, blurred)}) == 4  # type: ignore[attr-defined]
+
+
+def test_kinds_come_from_filter_names(certh_tree: Tree) -> None:
+    kinds = {image.name.split("/", 1)[1]: image.kind for image in open_dataset(certh_tree())}
+    assert kinds["Artificially-Blurred/DiskR10_3.jpg"] == "defocus"
+    assert kinds["DigitalBlurSet/MotionL50Th90_1.jpg"] == "motion"
+    assert kinds["DigitalBlurSet/Original_1.jpg"] == "sharp"
+    assert kinds["NaturalBlurSet/Original_2.jpg"] == ""
+
+
+@pytest.mark.parametrize(
+    ("stem", "kind"),
+    [
+        ("GaussianH1x50S250_3", "motion"),
+        ("GaussianH2x80S300_12", "motion"),
+        ("GaussianH15x15S200_3", "defocus"),
+        ("DiskR50_1", "defocus"),
+        ("Original_1", ""),
+    ],
+)
+def test_a_gaussian_along_one_direction_is_a_motion(stem: str, kind: str) -> None:
+    assert filter_kind(stem) == kind
+
+
+def test_new_digital_blur_is_read_where_it_exists(certh_tree: Tree) -> None:
+    root = certh_tree()
+    write_photo(root / "TrainingSet/NewDigitalBlur/GaussianH15x15S200_4.JPEG", 900, blurred=True)
+    image = by_name(open_dataset(root))["TrainingSet/NewDigitalBlur/GaussianH15x15S200_4.JPEG"]
+    assert (image.label, image.kind, image.half) == (1, "defocus", "train")  # type: ignore[attr-defined]
+
+
+def test_rows_without_image_and_images_without_row_get_one_line_each(certh_tree: Tree) -> None:
+    root = certh_tree()
+    natural = root / "EvaluationSet/NaturalBlurSet"
+    (natural / "Original_2.jpg").unlink()
+    (natural / "Original_4.jpg").unlink()
+    write_photo(natural / "Original_77.jpg", seed=901)
+    dataset = open_dataset(root)
+    assert dataset.notes == (
+        "NaturalBlurSet: 1 images have no row in the sheet: left out",
+        "NaturalBlurSet.xlsx: 2 rows have no image: left out",
+    )
+    assert sum(image.subset == "natural" for image in dataset) == 4
+
+
+def test_scenes_file_overrules_names(certh_tree: Tree) -> None:
+    root = certh_tree()
+    lines = [
+        "path,scene,kind",
+        "TrainingSet/Undistorted/DSC00001.jpg,harbour,sharp",
+        "TrainingSet/Naturally-Blurred/DSC00002.jpg,harbour,motion",
+        "TrainingSet/Undistorted/gone.jpg,harbour,sharp",
+    ]
+    (root / "scenes.csv").write_text("\n".join(lines) + "\n")
+    dataset = open_dataset(root)
+    harbour = [image for image in dataset if image.scene == "harbour"]
+    assert {(image.label, image.kind) for image in harbour} == {(0, "sharp"), (1, "motion")}
+    assert dataset.notes == ("scenes.csv: 1 paths are no labelled image: left out",)
+
+
+def test_equal_bytes_share_a_scene_and_never_lie_in_both_halves(certh_tree: Tree) -> None:
+    root = certh_tree()
+    undistorted = root / "TrainingSet/Undistorted"
+    shutil.copy(undistorted / "DSC00001.jpg", undistorted / "copy.jpg")
+    shutil.copy(root / "EvaluationSet/NaturalBlurSet/Original_3.jpg", undistorted / "leak.jpg")
+    dataset = open_dataset(root)
+    images = by_name(dataset)
+    first, second = (images[f"TrainingSet/Undistorted/{name}.jpg"] for name in ("DSC00001", "copy"))
+    assert first.key == second.key  # type: ignore[attr-defined]
+    assert "TrainingSet/Undistorted/leak.jpg" not in images
+    assert dataset.notes == ("1 training images are in the test half too: left out",)
+
+
+@pytest.mark.parametrize("label", [0, 2, "yes", None])
+def test_other_label_names_sheet_and_row(certh_tree: Tree, label: object) -> None:
+    root = certh_tree()
+    sheet = root / "EvaluationSet/NaturalBlurSet.xlsx"
+    write_sheet(sheet, [("Image Name", "Blur Label"), ("Original_1", -1), ("Original_2", label)])
+    with pytest.raises(BlurError, match=r"NaturalBlurSet\.xlsx: row 3 .*must be 1 or -1"):
+        open_dataset(root)
+
+
+def test_contradicting_rows_are_refused(certh_tree: Tree) -> None:
+    root = certh_tree()
+    sheet = root / "EvaluationSet/NaturalBlurSet.xlsx"
+    write_sheet(sheet, [("Image Name", None), ("Original_1", -1), ("Original_1.JPG ", 1)])
+    with pytest.raises(BlurError, match="row 3: 'Original_1.JPG' has another label"):
+        open_dataset(root)
+
+
+def test_sheet_that_is_no_xlsx_is_one_line(certh_tree: Tree) -> None:
+    root = certh_tree()
+    (root / "EvaluationSet/DigitalBlurSet.xlsx").write_text("<html>not found</html>")
+    with pytest.raises(BlurError, match=r"DigitalBlurSet\.xlsx: is no readable xlsx"):
+        open_dataset(root)
+
+
+def test_without_the_extra_one_line_names_it(
+    certh_tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(
+        BlurError, match=r"needs the extra 'train': pip install 'blur-fusion\[train"
+    ):
+        open_dataset(certh_tree())
+
+
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        ("EvaluationSet/DigitalBlurSet.xlsx", "DigitalBlurSet.xlsx: label sheet is missing"),
+        ("EvaluationSet/NaturalBlurSet", "lacks the folder EvaluationSet/NaturalBlurSet"),
+        ("TrainingSet", "lacks the folder TrainingSet/Undistorted, TrainingSet/Artif"),
+    ],
+)
+def test_missing_parts_are_named(certh_tree: Tree, gone: str, message: str) -> None:
+    root = certh_tree()
+    path = root / gone
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(BlurError, match=message):
+        open_dataset(root)
+
+
+def test_missing_tree_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BlurError, match="nowhere: no such folder"):
+        open_dataset(tmp_path / "nowhere", layout="certh")
+
+
+def test_small_real_tree(shared_data: Path) -> None:
+    dataset = open_dataset(shared_data / "certh/CERTH_ImageBlurDataset")
+    counts = Counter((image.subset, image.label) for image in dataset)
+    assert counts == {
+        ("training", 0): 7,
+        ("training", 1): 13,
+        ("digital", 0): 3,
+        ("digital", 1): 45,
+        ("natural", 1): 1,
+    }
+    assert dataset.notes == (
+        "DigitalBlurSet.xlsx: 432 rows have no image: left out",
+        "NaturalBlurSet.xlsx: 999 rows have no image: left out",
+    )
+    digital = Counter(image.scene for image in dataset if image.subset == "digital")
+    assert digital == {"Original_1": 16, "Original_10": 16, "Original_11": 16}

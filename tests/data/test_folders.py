@@ -1,0 +1,144 @@
+"""Class folders, triplets, labels.csv, and what is no layout at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from blur_fusion.data.layouts import open_dataset
+from blur_fusion.errors import BlurError
+from trees import Tree, write_photo
+
+
+def test_class_folders(folder_tree: Tree) -> None:
+    dataset = open_dataset(folder_tree())
+    assert Counter((image.label, image.kind) for image in dataset) == {
+        (0, "sharp"): 10,
+        (1, ""): 10,
+    }
+    assert {image.half for image in dataset} == {""}
+    assert {image.subset for image in dataset} == {"own"}
+    assert dataset.name == "own"
+
+
+def test_class_folders_of_other_names(folder_tree: Tree) -> None:
+    root = folder_tree(sharp="good", blurred="bad", scenes=3)
+    dataset = open_dataset(root, sharp_folder="good", blurred_folder="bad")
+    labels = {image.name: image.label for image in dataset}
+    assert labels["good/a1.jpg"] == 0
+    assert labels["bad/b1.jpg"] == 1
+
+
+def test_subfolders_are_read_and_hidden_files_are_not(folder_tree: Tree) -> None:
+    root = folder_tree(scenes=2)
+    write_photo(root / "sharp/2019/IMG 1.JPEG", seed=7)
+    write_photo(root / "sharp/._a0.jpg", seed=8)
+    (root / "sharp/notes.txt").write_text("no image")
+    names = {image.name for image in open_dataset(root) if image.label == 0}
+    assert names == {"sharp/a0.jpg", "sharp/a1.jpg", "sharp/2019/IMG 1.JPEG"}
+
+
+def test_pairs_of_one_name_are_one_scene(tmp_path: Path) -> None:
+    write_photo(tmp_path / "sharp/000001.png", seed=1)
+    write_photo(tmp_path / "blurred/000001.png", seed=1, blurred=True)
+    write_photo(tmp_path / "sharp/000002.png", seed=2)
+    scenes = {image.name: image.scene for image in open_dataset(tmp_path)}
+    assert scenes["sharp/000001.png"] == scenes["blurred/000001.png"] != scenes["sharp/000002.png"]
+
+
+def test_triplets_give_scene_and_kind(tmp_path: Path) -> None:
+    for number in range(3):
+        write_photo(tmp_path / f"sharp/{number}_PHONE_S.JPG", seed=number)
+        write_photo(tmp_path / f"defocused_blurred/{number}_PHONE_F.jpg", 10 + number, True)
+        write_photo(tmp_path / f"motion_blurred/{number}_PHONE_M.jpeg", 20 + number, True)
+    dataset = open_dataset(tmp_path)
+    assert Counter((image.kind, image.label) for image in dataset) == {
+        ("sharp", 0): 3,
+        ("defocus", 1): 3,
+        ("motion", 1): 3,
+    }
+    scenes = Counter(image.scene for image in dataset)
+    assert scenes == {"0_PHONE": 3, "1_PHONE": 3, "2_PHONE": 3}
+
+
+def test_one_class_can_be_opened(folder_tree: Tree) -> None:
+    root = folder_tree(scenes=4)
+    shutil.rmtree(root / "blurred")
+    assert [image.label for image in open_dataset(root)] == [0, 0, 0, 0]
+
+
+def test_labels_beside_images(tmp_path: Path) -> None:
+    for number, name in enumerate(("a b.jpg", "c.JPG", "d.jpg", "e.jpg", "f.jpg", "g.jpg")):
+        write_photo(tmp_path / name, seed=number)
+    table = '\ufeffFilename,Label,note\na b.jpg,sharp,\nc.JPG,Blurred,"x, y"\nd.jpg,0,\ne.jpg,1\n\n'
+    (tmp_path / "labels.csv").write_text(table + "f.jpg,ambiguous,\ngone.jpg,sharp,\n")
+    dataset = open_dataset(tmp_path)
+    labels = {image.name: image.label for image in dataset}
+    assert labels == {"a b.jpg": 0, "c.JPG": 1, "d.jpg": 0, "e.jpg": 1}
+    assert dataset.notes == (
+        "labels.csv: 1 rows are ambiguous: left out",
+        "labels.csv: 1 rows have no image: left out",
+        "labels.csv: 1 images have no row: left out",
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("filename,label\na.jpg,fuzzy\n", r"labels\.csv: line 2 \('a\.jpg'\) has label 'fuzzy'"),
+        ("filename,label\na.jpg,0\na.jpg,1\n", r"line 3: 'a\.jpg' has another label"),
+        ("file,label\na.jpg,0\n", r"labels\.csv: has no column 'filename'"),
+        ("filename,label\n,0\n", "line 2 has no filename"),
+        ("", "has no column 'filename, label'"),
+        ("filename,label\ngone.jpg,0\n", "no labelled images"),
+    ],
+)
+def test_faulty_labels_are_one_line(tmp_path: Path, table: str, message: str) -> None:
+    write_photo(tmp_path / "a.jpg", seed=1)
+    (tmp_path / "labels.csv").write_text(table)
+    with pytest.raises(BlurError, match=message):
+        open_dataset(tmp_path)
+
+
+def test_labels_that_are_no_text_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes(b"filename,label\n\xff\xfe\x00,0\n")
+    with pytest.raises(BlurError, match="cannot be read as UTF-8 CSV"):
+        open_dataset(tmp_path)
+
+
+def test_plain_folder_is_no_layout(tmp_path: Path) -> None:
+    write_photo(tmp_path / "a.jpg", seed=1)
+    with pytest.raises(BlurError, match=r"unknown layout; known layouts: .*CERTH.*labels\.csv"):
+        open_dataset(tmp_path)
+    with pytest.raises(BlurError, match="has no folder 'sharp' or 'blurred'"):
+        open_dataset(tmp_path, layout="folders")
+    with pytest.raises(BlurError, match="layout 'mosaic' is none of"):
+        open_dataset(tmp_path, layout="mosaic")
+
+
+def test_digest_changes_with_label_scene_and_bytes_only(tmp_path: Path) -> None:
+    write_photo(tmp_path / "one/a.jpg", seed=1)
+    (tmp_path / "one/labels.csv").write_text("filename,label\na.jpg,sharp\n")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    first = open_dataset(tmp_path / "one").digest
+    assert open_dataset(tmp_path / "two").digest == first
+    (tmp_path / "two/labels.csv").write_text("filename,label\na.jpg,blurred\n")
+    relabelled = open_dataset(tmp_path / "two").digest
+    write_photo(tmp_path / "one/a.jpg", seed=2)
+    changed = open_dataset(tmp_path / "one").digest
+    assert len({first, relabelled, changed}) == 3
+
+
+def test_kwentar(shared_data: Path) -> None:
+    dataset = open_dataset(shared_data / "kwentar")
+    assert Counter(image.kind for image in dataset) == {"sharp": 8, "defocus": 8, "motion": 8}
+    assert set(Counter(image.scene for image in dataset).values()) == {3}
+
+
+def test_photos(shared_data: Path) -> None:
+    dataset = open_dataset(shared_data / "photos")
+    assert Counter(image.label for image in dataset) == {0: 74, 1: 1}
+    assert dataset.notes == ("labels.csv: 6 rows are ambiguous: left out",)

@@ -1,0 +1,114 @@
+"""One split by scene: halves are kept, scenes never straddle, classes are in every part."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blur_fusion.data.dataset import DataSet, LabelledImage
+from blur_fusion.data.layouts import open_dataset
+from blur_fusion.data.split import Row, assign_splits
+from blur_fusion.errors import BlurError
+from blur_fusion.params import SplitParams
+from trees import Tree
+
+PARAMS = SplitParams(validation_fraction=0.2, test_fraction=0.2, folds=3)
+
+
+def make(scenes: list[list[int]], halves: bool = False, root: str = "made") -> DataSet:
+    """A data set from the labels of each scene's images; every fourth scene is the test half."""
+    images = []
+    for number, labels in enumerate(scenes):
+        half = ("test" if number % 4 == 0 else "train") if halves else ""
+        for index, label in enumerate(labels):
+            name = f"{number}/{index}.jpg"
+            path = Path(root, name)
+            images.append(LabelledImage(path, name, label, "", half, f"scene{number}", half))
+    return DataSet(name=root, root=Path(root), images=tuple(images))
+
+
+def assert_scenes_never_straddle(rows: list[Row]) -> None:
+    places = defaultdict(set)
+    for row in rows:
+        places[row.key].add((row.split, row.fold))
+    assert all(len(place) == 1 for place in places.values())
+
+
+def classes(rows: list[Row], split: str) -> set[int]:
+    return {row.label for row in rows if row.split == split}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=6), max_size=40),
+    st.booleans(),
+    st.integers(0, 5),
+)
+def test_scenes_never_straddle(extra: list[list[int]], halves: bool, seed: int) -> None:
+    scenes = [[0], [1], [0, 1], [0], [1]] * 6 + extra
+    dataset = make(scenes, halves)
+    rows = assign_splits(dataset, PARAMS, seed)
+    assert [row.name for row in rows] == [image.name for image in dataset]
+    assert_scenes_never_straddle(rows)
+    assert {row.fold for row in rows if row.split == "train"} == {0, 1, 2}
+    assert {row.fold for row in rows if row.split != "train"} == {-1}
+    for split in ("train", "validation", "test"):
+        assert classes(rows, split) == {0, 1}
+    for fold in range(3):
+        fitted = [row for row in rows if row.split == "train" and row.fold != fold]
+        assert {row.label for row in fitted} == {0, 1}
+
+
+def test_official_halves_are_kept(certh_tree: Tree) -> None:
+    rows = assign_splits(open_dataset(certh_tree()), PARAMS, seed=1)
+    assert_scenes_never_straddle(rows)
+    assert {row.half for row in rows if row.split == "test"} == {"test"}
+    assert {row.half for row in rows if row.split != "test"} == {"train"}
+    assert sum(row.split == "test" for row in rows) == 15
+
+
+def test_fractions_are_met_and_classes_spread() -> None:
+    params = SplitParams(validation_fraction=0.25, test_fraction=0.15, folds=4)
+    rows = assign_splits(make([[0], [1], [1]] * 100), params, seed=3)
+    test = [row for row in rows if row.split == "test"]
+    validation = [row for row in rows if row.split == "validation"]
+    assert len(test) == pytest.approx(45, abs=3)
+    assert len(validation) == pytest.approx(0.25 * 255, abs=3)
+    for part in (test, validation):
+        assert sum(row.label for row in part) / len(part) == pytest.approx(2 / 3, abs=0.05)
+
+
+def test_seed_decides_and_repeats() -> None:
+    dataset = make([[0], [1], [0, 1]] * 20)
+    first = assign_splits(dataset, PARAMS, seed=1)
+    assert assign_splits(dataset, PARAMS, seed=1) == first
+    assert assign_splits(dataset, PARAMS, seed=2) != first
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (make([[0]] * 30), "one class only: no blurred image"),
+        (make([[1]] * 30), "one class only: no sharp image"),
+        (make([[0], [1]] * 3), "too few scenes, 3 with a sharp image; needs 5"),
+        (make([[0, 1]]), "too few scenes"),
+    ],
+)
+def test_what_cannot_be_split_is_one_line(dataset: DataSet, message: str) -> None:
+    with pytest.raises(BlurError, match=message):
+        assign_splits(dataset, PARAMS, seed=1)
+
+
+def test_too_few_scenes_for_the_folds() -> None:
+    params = SplitParams(validation_fraction=0.2, test_fraction=0.2, folds=20)
+    with pytest.raises(BlurError, match=r"folds: too few scenes, .* needs 20"):
+        assign_splits(make([[0], [1]] * 15), params, seed=1)
+
+
+def test_one_class_in_the_training_half_is_one_line() -> None:
+    with pytest.raises(BlurError, match="training half holds one class only: no blurred image"):
+        assign_splits(make([[1], [0], [0], [0]] * 6, halves=True), PARAMS, seed=1)

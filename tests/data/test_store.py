@@ -1,0 +1,158 @@
+"""The stored working images: shards, table, summary, and the stage that writes them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import yaml
+
+from blur_fusion.data.layouts import open_dataset
+from blur_fusion.data.split import assign_splits
+from blur_fusion.data.store import Store, write_store
+from blur_fusion.errors import BlurError
+from blur_fusion.images.working import working_image
+from blur_fusion.params import ImageParams, LoadParams, SplitParams
+from stages import load
+from trees import REPOSITORY, Tree, write_photo
+
+SPLIT = SplitParams(validation_fraction=0.2, test_fraction=0.2, folds=3)
+
+
+def write(root: Path, folder: Path, shard_images: int = 4, workers: int = 2) -> Store:
+    dataset = open_dataset(root)
+    rows = assign_splits(dataset, SPLIT, seed=1)
+    write_store(dataset, rows, folder, ImageParams(64), LoadParams(shard_images), workers)
+    store = Store.open(folder)
+    assert store.rows == rows
+    return store
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_images_are_the_working_images(certh_tree: Tree, tmp_path: Path) -> None:
+    store = write(certh_tree(), tmp_path / "load")
+    assert len(store) == len(store.rows) == 51
+    for index, row in enumerate(store.rows):
+        image = store.image(index)
+        assert np.array_equal(image, working_image(row.path, 64))
+        assert tuple(store.shapes[index]) == image.shape == (43, 64)
+    assert isinstance(image, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        image[0, 0] = 1
+
+
+def test_arrays_follow_the_rows(certh_tree: Tree, tmp_path: Path) -> None:
+    store = write(certh_tree(), tmp_path / "load")
+    assert store.labels.tolist() == [row.label for row in store.rows]
+    assert store.splits.tolist() == [row.split for row in store.rows]
+    assert store.folds.tolist() == [row.fold for row in store.rows]
+    assert store.kinds.tolist() == [row.kind for row in store.rows]
+
+
+def test_summary_counts_and_names(certh_tree: Tree, tmp_path: Path) -> None:
+    root = certh_tree()
+    (root / "EvaluationSet/NaturalBlurSet/Original_3.jpg").unlink()
+    summary = write(root, tmp_path / "load").dataset
+    assert summary["name"] == "certh"
+    assert summary["digest"] == open_dataset(root).digest
+    assert summary["notes"] == ["NaturalBlurSet.xlsx: 1 rows have no image: left out"]
+    assert summary["counts"]["test"] == {
+        "digital": {"blurred": 6, "sharp": 3},
+        "natural": {"blurred": 3, "sharp": 2},
+    }
+
+
+def test_bytes_do_not_depend_on_workers_and_old_shards_go(
+    folder_tree: Tree, tmp_path: Path
+) -> None:
+    root = folder_tree()
+    write(root, tmp_path / "one", shard_images=2, workers=1)
+    write(root, tmp_path / "one", shard_images=8, workers=1)
+    write(root, tmp_path / "two", shard_images=8, workers=2)
+    first = contents(tmp_path / "one")
+    assert first == contents(tmp_path / "two")
+    assert sorted(first) == [
+        *("dataset.json", "images.csv", "shards/00000.pkl", "shards/00001.pkl", "shards/00002.pkl")
+    ]
+
+
+def test_store_travels_to_other_processes(folder_tree: Tree, tmp_path: Path) -> None:
+    store = write(folder_tree(), tmp_path / "load")
+    before = store.image(3).copy()
+    assert np.array_equal(pickle.loads(pickle.dumps(store)).image(3), before)
+
+
+def test_only_the_shards_used_last_stay_mapped(
+    folder_tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blur_fusion.data.store.OPEN_MAPS", 8)
+    store = write(folder_tree(), tmp_path / "load")
+    loads: list[Path] = []
+    real = joblib.load
+
+    def counted(path: Path, mmap_mode: str) -> Sequence[np.ndarray]:
+        loads.append(path)
+        return real(path, mmap_mode=mmap_mode)
+
+    monkeypatch.setattr("blur_fusion.data.store.joblib.load", counted)
+    for index in (0, 1, 4, 2, 8, 3, 5):  # shards 0 0 1 0 2 0 1, two of which stay
+        assert np.array_equal(store.image(index), working_image(store.rows[index].path, 64))
+    assert [path.name for path in loads] == ["00000.pkl", "00001.pkl", "00002.pkl", "00001.pkl"]
+
+
+def test_unreadable_image_is_named(folder_tree: Tree, tmp_path: Path) -> None:
+    root = folder_tree()
+    (root / "sharp/a3.jpg").write_bytes(b"no image at all")
+    with pytest.raises(BlurError, match=r"a3\.jpg: is no image"):
+        write(root, tmp_path / "load")
+
+
+def test_missing_or_damaged_store_is_one_line(folder_tree: Tree, tmp_path: Path) -> None:
+    with pytest.raises(BlurError, match="nowhere: no stored images"):
+        Store.open(tmp_path / "nowhere")
+    store = write(folder_tree(), tmp_path / "load")
+    (tmp_path / "load/shards/00001.pkl").write_bytes(b"cut off")
+    with pytest.raises(BlurError, match=r"00001\.pkl: cannot be read"):
+        store.image(4)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder_tree: Tree) -> Path:
+    """A folder with `params.yaml` that names `data/own`."""
+    params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    params["dataset"]["name"] = "own"
+    params["image"]["long_side"] = 64
+    folder = tmp_path / "project"
+    (folder / "data").mkdir(parents=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    folder_tree().rename(folder / "data/own")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_stage_load(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_photo(project / "data/own/sharp/a1.jpg", seed=0)  # the bytes of a0
+    load.main()
+    store = Store.open()
+    digest = store.dataset["digest"][:12]
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith(f"own {digest}: 20 images of 19 scenes: ")
+    assert json.loads((project / "artifacts/load/dataset.json").read_text())["root"] == "data/own"
+
+
+def test_stage_load_without_data_set_is_one_line(project: Path) -> None:
+    (project / "data/own").rename(project / "data/other")
+    with pytest.raises(BlurError, match="data/own: no such folder"):
+        load.main()

@@ -1,0 +1,171 @@
+"""Zips that would escape, explode or are damaged: one line each, and nothing left behind."""
+
+from __future__ import annotations
+
+import stat
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+import pytest
+
+from blur_fusion.data import unpack as module
+from blur_fusion.data.fetch import fetch_certh
+from blur_fusion.data.unpack import Limits, unpack
+from blur_fusion.errors import BlurError
+
+GOOD = "CERTH_ImageBlurDataset/TrainingSet/Undistorted/a.jpg"
+
+
+def _zip(path: Path, entries: dict[str, bytes]) -> Path:
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        for name, content in {GOOD: b"a", **entries}.items():
+            info = ZipInfo(name)
+            info.filename = name  # as it stands: the constructor would mend it
+            info.compress_type = ZIP_DEFLATED
+            archive.writestr(info, content)
+    return path
+
+
+def _refused(archive: Path) -> str:
+    """The line with which fetching `archive` ends; nothing is there afterwards but the zip."""
+    before = sorted(archive.parent.iterdir())
+    with pytest.raises(BlurError) as caught:
+        fetch_certh(archive.parent / "data", archive=archive)
+    assert sorted(archive.parent.iterdir()) == before
+    line = str(caught.value)
+    assert line.startswith(f"{archive}: ") and "\n" not in line
+    return line
+
+
+def test_files_and_folders_are_unpacked(tmp_path: Path) -> None:
+    entries = {"b/": b"", "b/c.jpg": b"c" * 5000, "./d.jpg": b"d", "e\\f.jpg": b"f"}
+    archive = _zip(tmp_path / "set.zip", entries)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    unpack(archive, folder)
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    assert files == {GOOD: b"a", "b/c.jpg": b"c" * 5000, "d.jpg": b"d", "e/f.jpg": b"f"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil.jpg",
+        "a/../../evil.jpg",
+        "..\\evil.jpg",
+        "/evil.jpg",
+        "\\\\host\\evil.jpg",
+        "C:/evil.jpg",
+        "c:evil.jpg",
+        "a/C:/evil.jpg",
+        "../evil\nfolder/",
+        "./",
+    ],
+)
+def test_a_path_outside_is_refused(tmp_path: Path, name: str) -> None:
+    place = tmp_path / "deep"
+    place.mkdir()
+    assert "points outside the folder" in _refused(_zip(place / "set.zip", {name: b"evil"}))
+    assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
+def test_links_and_devices_are_refused(tmp_path: Path, kind: int) -> None:
+    archive = _zip(tmp_path / "set.zip", {})
+    info = ZipInfo("TrainingSet/link")
+    info.create_system, info.external_attr = 3, (kind | 0o777) << 16
+    with ZipFile(archive, "a") as opened:
+        opened.writestr(info, b"/etc")
+        opened.writestr("TrainingSet/link/evil.jpg", b"evil")
+    assert "is a link or a device" in _refused(archive)
+
+
+def test_a_bomb_is_refused(tmp_path: Path) -> None:
+    archive = _zip(tmp_path / "set.zip", {"zeros.jpg": b"\0" * (4 << 20)})
+    assert archive.stat().st_size < 10_000
+    assert "'zeros.jpg' would grow more than 100 times" in _refused(archive)
+
+
+def test_a_bomb_of_small_files_is_refused(tmp_path: Path) -> None:
+    archive = _zip(tmp_path / "set.zip", {f"{i}.jpg": b"\0" * (1 << 20) for i in range(8)})
+    assert "more than 100 times its own size" in _refused(archive)
+
+
+@pytest.mark.parametrize(
+    ("limits", "line"),
+    [(Limits(entries=2), "holds 4 entries, more than 2"), (Limits(size=5), "more than 0.00 GB")],
+)
+def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: Limits, line: str) -> None:
+    monkeypatch.setattr(module, "Limits", lambda: limits)
+    archive = _zip(tmp_path / "set.zip", {f"{i}.jpg": b"abc" for i in range(3)})
+    assert line in _refused(archive)
+
+
+def test_a_disk_too_small_is_seen_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("Usage", (), {"free": 0})
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
+    assert "GB are free on the disk" in _refused(_zip(tmp_path / "set.zip", {}))
+
+
+def _too_short(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def _flipped(content: bytes) -> bytes:
+    at = content.index(b"pixels")
+    return content[:at] + b"PIXELS" + content[at + 6 :]
+
+
+def _encrypted(content: bytes) -> bytes:
+    at = content.index(b"PK\x01\x02")
+    return content[: at + 8] + struct.pack("<H", 1) + content[at + 10 :]
+
+
+def _unknown_method(content: bytes) -> bytes:
+    at = content.index(b"PK\x01\x02")
+    return content[: at + 10] + struct.pack("<H", 77) + content[at + 12 :]
+
+
+def _understated(content: bytes) -> bytes:
+    """The size that the directory declares is one byte, the file's own is more."""
+    at = content.index(b"PK\x01\x02")
+    return content[: at + 24] + struct.pack("<I", 1) + content[at + 28 :]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (_too_short, "is no whole zip"),
+        (lambda _: b"<html>please log in</html>", "is no whole zip"),
+        (_flipped, "is no whole zip"),
+        (_understated, "is no whole zip"),
+        (_encrypted, "is encrypted"),
+        (_unknown_method, "cannot be unpacked here"),
+    ],
+)
+def test_a_damaged_zip_is_one_line(
+    tmp_path: Path, change: Callable[[bytes], bytes], line: str
+) -> None:
+    archive = tmp_path / "set.zip"
+    with ZipFile(archive, "w") as opened:
+        opened.writestr(GOOD, b"pixels")
+    archive.write_bytes(change(archive.read_bytes()))
+    assert line in _refused(archive)
+
+
+def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:
+    archive = _zip(tmp_path / "set.zip", {"a.jpg": b"a", "./a.jpg": b"b"})
+    assert "cannot be unpacked (File exists)" in _refused(archive)
+
+
+def test_a_zip_of_something_else_is_refused(tmp_path: Path) -> None:
+    archive = tmp_path / "set.zip"
+    with ZipFile(archive, "w") as opened:
+        opened.writestr("holiday/a.jpg", b"a")
+    assert "holds no TrainingSet or EvaluationSet" in _refused(archive)

@@ -1,0 +1,208 @@
+"""Flips counted right: with judges that see one thing each, and no TensorFlow."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from blur_fusion.data.split import Row
+from blur_fusion.errors import BlurError
+from blur_fusion.evaluation.baselines import LaplacianBaseline, laplacian_512
+from blur_fusion.evaluation.curves import write_csv
+from blur_fusion.evaluation.robustness import (
+    HEADER,
+    JUDGES,
+    PERTURBATIONS,
+    UNPERTURBED,
+    Perturbation,
+    Trials,
+    choose_images,
+    measure_flips,
+    run_trials,
+    trial_rows,
+)
+from blur_fusion.evaluation.table import robustness_lines
+from evaluation_fakes import FakeScores, FakeStore, draw, tiny_params, write_images
+
+IDENTITY = Perturbation("identity", lambda picture, random: picture.copy())
+DARK = Perturbation("dark", lambda picture, random: picture // 4)
+NEGATIVE = Perturbation("negative", lambda picture, random: 255 - picture)
+LAPLACIAN = LaplacianBaseline(500.0, -1.0, 6.0)
+
+
+class BrightnessJudge:
+    """Fused calls dark pictures blurred, cnn bright ones, features none; keeps what it saw."""
+
+    def __init__(self) -> None:
+        self.seen: list[np.ndarray] = []
+
+    def predict(self, images: Iterable[np.ndarray]) -> FakeScores:
+        self.seen = list(images)
+        fused = np.array([1 - image.mean() / 255 for image in self.seen])
+        return FakeScores(
+            cnn=1 - fused,
+            features=np.zeros(len(fused)),
+            fused=fused,
+            logit=fused,
+            kind=["sharp"] * len(fused),
+            thresholds={"cnn": 0.5, "features": 0.5, "fused": 0.5},
+        )
+
+
+def _row(folder: Path, number: int, label: int, level: int) -> Row:
+    """A flat picture of `level`, one scene for each sharp and blurred pair."""
+    path = folder / f"{number}.png"
+    cv2.imwrite(str(path), np.full((40, 60, 3), level, np.uint8))
+    kind = "motion" if label else "sharp"
+    return Row(path, path.name, label, kind, "s", str(number // 2), "", "test", -1)
+
+
+def _try(rows: list[Row], *perturbations: Perturbation) -> tuple[Trials, BrightnessJudge]:
+    judge, count = BrightnessJudge(), len(rows)
+    params = tiny_params()
+    index, codes = np.arange(count) + 100, np.arange(count) // 2
+    trials = run_trials(rows, index, codes, judge, LAPLACIAN, params, perturbations)  # type: ignore[arg-type]
+    return trials, judge
+
+
+def test_identity_flips_nothing(tmp_path: Path) -> None:
+    write_images(tmp_path / "d", 6)
+    trials, _ = _try(FakeStore(tmp_path / "d", 6).rows, IDENTITY)
+    assert len(trials.made) == 24
+    assert len(set(trials.verdicts["laplacian"])) == 2  # else it could not flip
+    found = measure_flips(trials, 50, seed=1)
+    (row,) = found["perturbations"]
+    assert (row["name"], row["images"]) == ("identity", 12)
+    for judge in JUDGES:
+        assert (row[judge]["value"], row[judge]["flips"], row[judge]["high"]) == (0, 0, 0)
+        assert found["mean"][judge]["value"] == 0
+    assert found["fused_to_laplacian"] == {"value": None, "low": None, "high": None}
+
+
+def test_flips_and_their_causes_by_hand(tmp_path: Path) -> None:
+    # Fused says blurred below 128. Dark makes all blurred; negative turns every verdict round.
+    levels = {0: (0, 200), 1: (1, 200), 2: (0, 60), 3: (1, 60), 4: (0, 220), 5: (1, 90)}
+    rows = [_row(tmp_path, number, *pair) for number, pair in levels.items()]
+    trials, _ = _try(rows, DARK, NEGATIVE, IDENTITY)
+    found = measure_flips(trials, 200, seed=1)
+    dark, negative, identity = found["perturbations"]
+    assert {k: dark["fused"][k] for k in ("flips", "sharp_flagged", "blurred_missed")} == {
+        **{"flips": 3, "sharp_flagged": 2, "blurred_missed": 0},
+    }
+    assert dark["fused"]["put_right"] == 1  # image 1 is blurred, and was called sharp
+    assert dark["fused"]["value"] == pytest.approx(3 / 6)
+    assert 0 <= dark["fused"]["low"] < 0.5 < dark["fused"]["high"] <= 1
+    # cnn says blurred from 128 on: dark takes that from 0, 1 and 4, of which 1 was right.
+    assert [dark["cnn"][k] for k in ("flips", "sharp_flagged", "blurred_missed", "put_right")] == [
+        *(3, 0, 1, 2)
+    ]
+    assert negative["fused"]["flips"] == 6
+    assert negative["fused"]["sharp_flagged"] == 2  # 0 and 4
+    assert negative["fused"]["blurred_missed"] == 2  # 3 and 5
+    assert negative["fused"]["put_right"] == 2  # 1 and 2
+    assert (negative["fused"]["low"], negative["fused"]["high"]) == (1, 1)
+    assert identity["fused"]["flips"] == 0
+    assert found["mean"]["fused"]["value"] == pytest.approx((0.5 + 1 + 0) / 3)
+    assert all(row["features"]["flips"] == 0 for row in found["perturbations"])
+    assert all(row["laplacian"]["flips"] == 0 for row in found["perturbations"])  # all are flat
+    assert found["images"] == {"sharp": 3, "blurred": 3, "scenes": 3}
+
+
+def test_ratio_is_that_of_the_means(tmp_path: Path) -> None:
+    rows = [_row(tmp_path, number, number % 2, 200) for number in range(8)]
+    for row in rows:  # sharp by the Laplacian until blurred
+        cv2.imwrite(str(row.path), np.maximum(draw(0, 0), 128))
+    smooth = Perturbation("smooth", lambda picture, random: cv2.blur(picture, (9, 9)))
+    trials, _ = _try(rows, smooth, DARK)
+    found = measure_flips(trials, 100, seed=1)
+    mean = found["mean"]
+    assert mean["laplacian"]["value"] == 1  # either takes contrast away
+    assert mean["fused"]["value"] == pytest.approx(0.5)  # dark flips all, smooth none
+    ratio = found["fused_to_laplacian"]
+    assert (ratio["low"], ratio["value"], ratio["high"]) == (0.5, 0.5, 0.5)  # on all images alike
+
+
+def test_the_picture_is_read_whole_and_judged_at_the_working_size(tmp_path: Path) -> None:
+    params = tiny_params()
+    side = params.image.long_side
+    picture = cv2.GaussianBlur(draw(0, 0, side), (0, 0), 2)  # 2 * side wide
+    cv2.imwrite(str(tmp_path / "0.png"), picture)
+    row = Row(tmp_path / "0.png", "0.png", 0, "sharp", "s", "0", "", "test", -1)
+    trials, judge = _try([row], *PERTURBATIONS)
+    names = [name for _, name in trials.made]
+    assert names == [UNPERTURBED, *(one.name for one in PERTURBATIONS)]
+    assert {max(image.shape) for image in judge.seen} == {side}
+    assert all(image.ndim == 2 and image.dtype == np.uint8 for image in judge.seen)
+    assert trials.scores["laplacian"][0] == laplacian_512(row.path)
+
+
+def test_small_pictures_are_not_resized_and_leave_the_mean_alone(tmp_path: Path) -> None:
+    rows = [_row(tmp_path, number, number % 2, 200) for number in range(4)]
+    resize = [one for one in PERTURBATIONS if one.name.startswith("size")]
+    trials, _ = _try(rows, *resize, DARK)
+    assert len(trials.made) == 8
+    found = measure_flips(trials, 50, seed=1)
+    for row in found["perturbations"][:3]:
+        assert row["images"] == 0
+        assert row["fused"]["value"] is row["fused"]["low"] is None
+    assert found["mean"]["fused"]["value"] == 1
+    lines = robustness_lines(found)
+    assert "size 50 %             0          n/a" in "\n".join(lines)
+    assert next(line for line in lines if line.startswith("mean")).split()[1] == "100.0"
+
+
+def test_csv_holds_every_picture_judged(tmp_path: Path) -> None:
+    rows = [_row(tmp_path, number, number % 2, 100 + 60 * number) for number in range(2)]
+    trials, _ = _try(rows, DARK)
+    write_csv(tmp_path / "r.csv", HEADER, trial_rows(trials))
+    with (tmp_path / "r.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["name"], line["perturbation"]) for line in lines] == [
+        *(("0.png", UNPERTURBED), ("0.png", "dark"), ("1.png", UNPERTURBED), ("1.png", "dark")),
+    ]
+    assert [line["index"] for line in lines] == ["100", "100", "101", "101"]
+    assert [line["fused_flips"] for line in lines] == ["0", "0", "0", "1"]
+    assert [line["fused_verdict"] for line in lines] == ["1", "1", "0", "1"]
+    assert lines[3]["fused_score"] == f"{1 - 40 / 255:.6f}"
+
+
+def test_table_has_a_line_for_each_perturbation(tmp_path: Path) -> None:
+    rows = [_row(tmp_path, number, number % 2, 200) for number in range(4)]
+    trials, _ = _try(rows, DARK, IDENTITY)
+    lines = robustness_lines(measure_flips(trials, 50, seed=1))
+    assert lines[0] == "verdicts that flip, of 2 sharp and 2 blurred images of 2 scenes"
+    dark = next(line for line in lines if line.startswith("dark"))
+    assert dark.split()[:3] == ["dark", "4", "100.0"]
+    assert dark.endswith("2, 0, 2")
+    assert lines[-1] == "flips of fused for each one of laplacian: n/a"
+    assert max(map(len, lines)) < 130
+
+
+def test_chosen_images_are_half_sharp_and_of_different_scenes() -> None:
+    codes = np.repeat(np.arange(20), 5)
+    labels = np.tile([0, 0, 1, 1, 1], 20)
+    chosen = choose_images(labels, codes, 11, seed=3)
+    assert (labels[chosen] == 0).sum() == 5 and (labels[chosen] == 1).sum() == 6
+    for label in (0, 1):
+        scenes = codes[chosen][labels[chosen] == label]
+        assert len(set(scenes)) == len(scenes)
+    assert (chosen == choose_images(labels, codes, 11, seed=3)).all()
+    assert (np.diff(chosen) > 0).all()
+    others = {tuple(choose_images(labels, codes, 11, seed)) for seed in range(5)}
+    assert len(others) == 5
+    assert len(choose_images(labels, codes, 1000, seed=3)) == 40  # no scene twice
+    assert labels[choose_images(labels, codes, 1, seed=3)].tolist() == [1]
+
+
+def test_no_image_and_no_file_are_said(tmp_path: Path) -> None:
+    with pytest.raises(BlurError, match="no test image"):
+        _try([], IDENTITY)
+    row = replace(_row(tmp_path, 0, 0, 9), path=tmp_path / "gone.png")
+    with pytest.raises(BlurError, match=r"gone\.png"):
+        _try([row], IDENTITY)

@@ -1,0 +1,40 @@
+"""Files judged in order and in flat memory; JSON that stays the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from blur_fusion.evaluation.report import as_json, rounded
+from blur_fusion.parallel import ordered_map
+
+
+def test_json_is_rounded_and_ends_in_a_line() -> None:
+    text = as_json({"b": 0.12345678, "a": [1, -0.0]})
+    assert text == '{\n  "a": [\n    1,\n    0.0\n  ],\n  "b": 0.123457\n}\n'
+    assert rounded(np.float64(0.5)) == 0.5
+    with pytest.raises(ValueError, match="JSON"):
+        as_json(float("nan"))
+
+
+def test_ordered_map_keeps_order_and_reads_little_ahead() -> None:
+    taken: list[int] = []
+
+    def source() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    results = ordered_map(lambda number: number * 2, source(), workers=2)
+    assert [next(results) for _ in range(3)] == [0, 2, 4]
+    assert len(taken) <= 8
+    assert list(results) == list(range(6, 200, 2))
+
+
+def test_ordered_map_hands_on_errors() -> None:
+    results = ordered_map(lambda number: 1 / number, [1, 0, 2], workers=2)
+    assert next(results) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(results)

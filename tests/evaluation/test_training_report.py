@@ -1,0 +1,135 @@
+"""The training report: everything in one page, each part with how to read it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from blur_fusion.errors import BlurError
+from blur_fusion.evaluation import page as write
+from blur_fusion.evaluation.page import COLUMNS, read_table
+from blur_fusion.explain.blur_map import BlurMap, blur_map
+from evaluation_fakes import run_stage, tiny_params, write_images
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+PARTS = (
+    *("Results", "Training of the network", "ROC, precision and recall", "Calibration"),
+    *("Confusion", "Robustness", "Worst errors"),
+)
+
+
+def look(working: np.ndarray) -> BlurMap:
+    return blur_map(working, np.zeros((4, 4), np.float32))
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], Any]:
+    folder = tmp_path_factory.mktemp("project")
+    write_images(folder / "data", 24)
+    report, store = run_stage(folder, folder / "artifacts" / "evaluate", 24)
+    (folder / "artifacts" / "cnn").mkdir()
+    shutil.copy(folder / "history.csv", folder / "artifacts" / "cnn" / "history.csv")
+    return folder / "artifacts", report, store
+
+
+@pytest.fixture
+def artifacts(stage: tuple[Path, dict[str, Any], Any], monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(write.Store, "open", lambda folder: stage[2])
+    monkeypatch.setattr(write, "trained_map", lambda artifacts, params: look)
+    return stage[0]
+
+
+def test_every_part_has_a_sentence(artifacts: Path, stage: Any) -> None:
+    path = write.write_report(artifacts, tiny_params())
+    assert path == artifacts / "evaluate" / "report.html"
+    page, report = path.read_text("utf-8"), stage[1]
+    headings = re.findall(r"<h2>(.*?)</h2>\n<p>(.*?)</p>", page)
+    assert [heading for heading, _ in headings] == list(PARTS)
+    assert all(sentence.endswith(".") for _, sentence in headings)
+    assert page.count("<svg") == 3 + 2 + 1
+    fused = report["fused"]["overall"]
+    assert f"{fused['auc']['value']:.3f}<small>" in page
+    counts = fused["counts"]
+    assert f"<b>{counts['found']}</b>" in page
+    mean = report["robustness"]["mean"]["fused"]["value"]
+    assert f"{100 * mean:.1f} %" in page
+    assert not list(path.parent.glob(".*part"))
+
+
+def test_worst_errors_stand_beside_their_maps(artifacts: Path, stage: Any) -> None:
+    page = write.build(artifacts, tiny_params(), look)
+    table = read_table(artifacts / "evaluate" / "predictions.csv", COLUMNS)
+    wrong = {row["name"] for row in table.rows() if row["verdict"] != row["label"]}
+    shown = re.findall(r"<figcaption>(.*?)<br>", page)
+    assert shown and set(shown) <= wrong
+    assert len(shown) == min(len(wrong), tiny_params().evaluate.worst_images)
+    assert page.count('alt="blur map of ') == len(shown)
+    assert 'src="http' not in page and "<script" not in page
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("evaluate/metrics.json", "evaluate/predictions.csv", "cnn/history.csv"),
+        *("evaluate/plots/roc_fused.csv", "evaluate/plots/calibration_cnn.csv"),
+    ],
+)
+def test_what_is_missing_or_damaged_is_one_line(artifacts: Path, tmp_path: Path, name: str) -> None:
+    copy = tmp_path / "artifacts"
+    shutil.copytree(artifacts, copy)
+    (copy / name).write_text("nonsense\n1,2\n")
+    with pytest.raises(BlurError, match=f"{Path(name).name}: .*make repro"):
+        write.build(copy, tiny_params(), look)
+    (copy / name).unlink()
+    with pytest.raises(BlurError, match="no such file; run"):
+        write.build(copy, tiny_params(), look)
+
+
+def test_it_is_readable_at_any_width(page: Page, artifacts: Path) -> None:
+    path = write.write_report(artifacts, tiny_params())
+    for width in (360, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    images = page.locator("img")
+    assert images.count() > 2
+    for number in range(images.count()):
+        assert images.nth(number).evaluate("image => image.naturalWidth") > 0
+
+
+def test_the_command_writes_the_report(artifacts: Path) -> None:
+    from click.testing import CliRunner
+
+    from blur_fusion.evaluation.page import report_command
+    from trees import REPOSITORY
+
+    (artifacts / "evaluate" / "report.html").unlink(missing_ok=True)
+    words = ["--model-dir", str(artifacts), "--params", str(REPOSITORY / "params.yaml")]
+    result = CliRunner().invoke(report_command, words)
+    assert result.exit_code == 0, result.output
+    assert (artifacts / "evaluate" / "report.html").is_file()
+
+
+def test_maps_are_of_the_network_that_was_trained(tmp_path: Path) -> None:
+    import dataclasses
+
+    from blur_fusion.cnn.network import build_network
+
+    params = tiny_params()
+    small = dataclasses.replace(params.cnn, filters=(6, 8), patterns=8)
+    params = dataclasses.replace(params, cnn=small)
+    with pytest.raises(BlurError, match="no weights"):
+        write.trained_map(tmp_path, params)
+    (tmp_path / "cnn").mkdir()
+    build_network(small).save_weights(tmp_path / "cnn" / "final.weights.h5")
+    image = np.random.default_rng(8).integers(0, 255, (96, 128)).astype(np.uint8)
+    found = write.trained_map(tmp_path, params)(image)
+    assert found.logit.shape == image.shape
+    assert not np.array_equal(found.logit, look(image).logit)

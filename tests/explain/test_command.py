@@ -1,0 +1,175 @@
+"""`blur explain`: pictures and pages, nothing overwritten, errors in one line."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from blur_fusion.cli.main import blur
+from blur_fusion.errors import BlurError
+from blur_fusion.explain.drawing import figure
+from blur_fusion.explain.explainer import Explainer
+from blur_fusion.explain.explanation import Contribution, percent, strongest
+from blur_fusion.explain.page import Target, bars, section
+from blur_fusion.model.detector import BlurDetector
+from scan_command import ENVIRONMENT, command
+from tiny_model import write_tiny_model
+from trees import write_photo
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> tuple[Path, Path]:
+    sharp = write_photo(tmp_path / "in" / "sharp.jpg", 1, size=(300, 420))
+    return sharp, write_photo(tmp_path / "in" / "soft.jpg", 2, blurred=True, size=(300, 420))
+
+
+def explain(model: Path, *arguments: object) -> Result:
+    words = ["explain", "--model", str(model), "--no-grad-cam", *map(str, arguments)]
+    return CliRunner().invoke(blur, words)
+
+
+def test_a_picture_for_each_photo(model: Path, photos: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = explain(model, *photos, "--output", out)
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in out.iterdir()) == [
+        "sharp-explained.png",
+        "soft-explained.png",
+    ]
+    picture = cv2.imread(str(out / "soft-explained.png"))
+    assert picture.shape[1] >= 1000 and picture.min() < 40 and picture.max() == 255
+    assert f"{photos[0]}: not blurred" in result.stdout and "soft.jpg: blurred" in result.stdout
+    again = explain(model, photos[0], "--output", out)
+    assert again.exit_code == 1 and "exists" in again.stderr
+    assert explain(model, photos[0], "--output", out, "--force").exit_code == 0
+
+
+def test_one_page_of_all_and_the_rest_goes_on(
+    model: Path, photos: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
+    out = tmp_path / "page.html"
+    result = explain(model, photos[0], tmp_path / "notes.txt", photos[1], "--output", out)
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1 and "notes.txt: is no image" in result.stderr
+    page = out.read_text("utf-8")
+    headings = re.findall("<h2>(.*?)</h2>", page)
+    assert headings == ["Not blurred", "Not read", "Blurred"]
+    assert page.count("data:image/jpeg") == 4  # photo and map of two
+    assert "http" not in page.replace("http-equiv", "")
+    assert not list(tmp_path.glob(".*part"))
+
+
+def test_two_photos_of_one_name(model: Path, tmp_path: Path) -> None:
+    pair = [write_photo(tmp_path / name / "a.jpg", k) for k, name in enumerate("xy")]
+    out = tmp_path / "out"
+    assert explain(model, *pair, "--output", out, "--format", "html").exit_code == 0
+    assert sorted(p.name for p in out.iterdir()) == ["a-explained-2.html", "a-explained.html"]
+
+
+@pytest.mark.parametrize(
+    ("output", "style", "photos", "line"),
+    [
+        ("a.png", None, 2, "holds one photo"),
+        ("a.png", "html", 1, "no name for html"),
+        ("absent/a.html", None, 1, "no such folder"),
+        ("taken.html", None, 1, "exists"),
+        ("taken.txt", None, 1, "is a file"),
+    ],
+)
+def test_impossible_targets(
+    tmp_path: Path, output: str, style: str | None, photos: int, line: str
+) -> None:
+    for name in ("taken.html", "taken.txt"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(BlurError, match=line):
+        Target.of(tmp_path / output, style, photos, False)
+    assert (tmp_path / "taken.html").read_text() == "mine"
+
+
+def test_the_verdict_is_the_detector_s(model: Path, photos: tuple[Path, Path]) -> None:
+    explainer, expected = Explainer(model), BlurDetector(model).predict(photos)
+    found = [explainer.explain(path) for path in photos]
+    assert [one.verdict for one in found] == expected
+    arrays = [np.ascontiguousarray(cv2.imread(str(path))[..., ::-1]) for path in photos]
+    again = explainer.explain(arrays[1], "b")
+    assert again.verdict.logit == expected[1].logit and again.verdict.path == "b"
+    assert again.photo.shape == (*again.map.logit.shape, 3)
+
+
+def test_contributions_are_what_the_logit_loses(model: Path, photos: tuple[Path, Path]) -> None:
+    """A stack that only hears the network: all else contributes next to nothing."""
+    found = Explainer(model).explain(photos[1]).contributions
+    assert found[0].name == "network"
+    names = {one.name for one in found}
+    assert {"edge_width", "spectrum", "network"} <= names and len(names) == len(found)
+    assert abs(found[0].logit) > 5 * max(abs(one.logit) for one in found[1:])
+
+
+def test_bars_and_words() -> None:
+    found = [Contribution("a_b", 2.0), Contribution("c", -1.0), Contribution("d", 0.01)]
+    assert [one.name for one in strongest(found)] == ["a_b", "c"]
+    drawn = bars(found)
+    assert "a b" in drawn and "+2.0" in drawn and "-1.0" in drawn and ">d<" not in drawn
+    assert bars([]) == ""
+    assert [percent(p) for p in (1.0, 0.5, 0.001)] == ["over 99 %", "50 %", "below 1 %"]
+
+
+def test_names_are_text_and_never_markup(model: Path, photos: tuple[Path, Path]) -> None:
+    found = Explainer(model).explain(photos[1], "<script>x</script>\udcff.jpg")
+    text = section(found)
+    assert "<script>" not in text and "&lt;script&gt;" in text
+    assert text.encode("ascii")
+    assert figure(found).shape[2] == 3
+
+
+def test_nothing_heavy_is_imported_without_grad_cam(
+    model: Path, photos: tuple[Path, Path], tmp_path: Path
+) -> None:
+    heavy = "{'tensorflow', 'keras', 'sklearn', 'matplotlib', 'onnx', 'gradio', 'scipy'}"
+    code = (
+        "import sys\nfrom blur_fusion.cli.main import blur\n"
+        "try: blur(sys.argv[1:])\n"
+        f"finally: print(sorted({heavy} & set(sys.modules)), file=sys.stderr)"
+    )
+    words = command("explain", "--model", model, "--no-grad-cam", photos[1], "--output", tmp_path)
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *words[3:]],
+        **{"capture_output": True, "text": True, "env": ENVIRONMENT, "cwd": tmp_path},
+    )
+    assert ran.returncode == 0 and ran.stderr.strip() == "[]"
+    assert (tmp_path / "soft-explained.png").is_file()
+
+
+def test_grad_cam_without_tensorflow_is_one_line(
+    model: Path, photos: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "keras" else find(name, *a)
+    )
+    result = explain(model, photos[0], "--grad-cam")
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert "blur-fusion[train]" in result.stderr
+
+
+def test_grad_cam_is_drawn_over_the_photo(model: Path, photos: tuple[Path, Path]) -> None:
+    found = Explainer(model).explain(photos[1], grad_cam=True)
+    assert found.grad_cam is not None and found.grad_cam.shape == found.map.logit.shape
+    assert found.grad_cam.min() >= 0 and found.grad_cam.max() <= 1
+    assert figure(found).shape[1] > figure(Explainer(model).explain(photos[1])).shape[1]
+    assert "Grad-CAM" in section(found)

@@ -1,0 +1,130 @@
+"""Grad-CAM on whatever has a convolution, and the exported network as a Keras model again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from blur_fusion.cnn.network import build_network
+from blur_fusion.errors import BlurError
+from blur_fusion.explain.from_onnx import keras_network
+from blur_fusion.explain.gradcam import grad_cam
+from blur_fusion.model.network import OnnxNetwork
+from blur_fusion.model.onnx import network_onnx
+from tiny_model import PARAMS, tiny_network
+
+
+def _sequential() -> keras.Model:
+    stack = [
+        layers.Input((64, 64, 3)),
+        layers.Conv2D(8, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(8, 3),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.Flatten(),
+        layers.Dense(2, activation="softmax"),
+    ]
+    return keras.Sequential(stack)
+
+
+def _nested() -> keras.Model:
+    inner_image = layers.Input((64, 64, 3))
+    inner = keras.Model(inner_image, layers.Conv2D(6, 3, 2, activation="relu")(inner_image))
+    image = layers.Input((64, 64, 3))
+    pooled = layers.GlobalAveragePooling2D()(inner(layers.Rescaling(1 / 255)(image)))
+    return keras.Model(image, layers.Dense(1, activation="sigmoid")(pooled))
+
+
+def _pointwise() -> keras.Model:
+    image = layers.Input((64, 64, 3))
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 1)(image))
+    return keras.Model(image, layers.Dense(3)(pooled))
+
+
+def _ours() -> keras.Model:
+    return build_network(dataclasses.replace(PARAMS.cnn, filters=(6, 8), patterns=8))
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    return np.random.default_rng(3).integers(0, 255, (64, 64, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("make", [_sequential, _nested, _pointwise, _ours])
+def test_any_model_with_a_convolution(make: Callable[[], Any], picture: np.ndarray) -> None:
+    keras.utils.set_random_seed(4)
+    model = make()
+    image = picture[..., : model.inputs[0].shape[-1]]
+    heat = [grad_cam(model, image, towards=sign) for sign in (1.0, -1.0)]
+    for found in heat:
+        assert found.ndim == 2 and min(found.shape) > 1
+        assert np.isfinite(found).all() and found.min() >= 0 and found.max() <= 1
+    assert max(found.max() for found in heat) == 1
+    assert not np.array_equal(*heat)
+
+
+def test_heat_lies_where_the_answer_comes_from() -> None:
+    image = layers.Input((64, 64, 1))
+    kernel = keras.initializers.Constant(1 / 9)
+    bright = layers.Conv2D(1, 3, padding="same", kernel_initializer=kernel)(image)
+    pooled = layers.GlobalAveragePooling2D()(bright)
+    model = keras.Model(image, layers.Dense(1, kernel_initializer="ones")(pooled))
+    spot = np.zeros((64, 64, 1), np.float32)
+    spot[8:16, 40:48] = 255
+    heat = grad_cam(model, spot)
+    assert heat[12, 44] == 1 and heat[40:, :].max() == 0
+
+
+def test_a_saturated_answer_still_has_heat(picture: np.ndarray) -> None:
+    image = layers.Input((64, 64, 3))
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(image))
+    gain = keras.initializers.Constant(50.0)
+    model = keras.Model(image, layers.Dense(1, "sigmoid", kernel_initializer=gain)(pooled))
+    assert float(model(picture[None])[0, 0]) == 1.0  # its own gradient is nothing
+    assert grad_cam(model, picture).max() == 1
+
+
+def test_a_layer_may_be_named(picture: np.ndarray) -> None:
+    model = _sequential()
+    assert grad_cam(model, picture, layer=model.layers[0].name).shape == (62, 62)
+
+
+def test_what_cannot_be_done_is_one_line(picture: np.ndarray) -> None:
+    dense = keras.Sequential([layers.Input((64, 64, 3)), layers.Flatten(), layers.Dense(1)])
+    with pytest.raises(BlurError, match="no convolution"):
+        grad_cam(dense, picture)
+    with pytest.raises(BlurError, match="no layer 'absent'"):
+        grad_cam(_sequential(), picture, layer="absent")
+    with pytest.raises(BlurError, match="no map"):
+        grad_cam(dense, picture, layer=dense.layers[-1].name)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (61, 47)])
+def test_the_exported_network_answers_the_same_in_keras(size: tuple[int, int]) -> None:
+    keras.utils.set_random_seed(5)
+    image = np.random.default_rng(6).integers(0, 255, size).astype(np.uint8)
+    for content in (network_onnx(_ours()), tiny_network()):
+        network = keras_network(content, "x")
+        answer = np.asarray(network(image[None, :, :, None].astype(np.float32), training=False))
+        expected = OnnxNetwork(content, "x").logits([image])
+        assert answer == pytest.approx(expected, abs=1e-3)
+        assert grad_cam(network, image[..., None]).max() <= 1
+
+
+def test_damaged_networks_are_one_line() -> None:
+    with pytest.raises(BlurError, match="x: is no ONNX"):
+        keras_network(b"nonsense", "x")
+    from onnx import TensorProto, helper
+
+    node = helper.make_node("Tanh", ["image"], ["logits"])
+    given = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, "h", "w"])
+    graph = helper.make_graph([node], "g", [given], [helper.make_empty_tensor_value_info("logits")])
+    with pytest.raises(BlurError, match="operation Tanh is not known"):
+        keras_network(helper.make_model(graph).SerializeToString(), "x")

@@ -1,0 +1,109 @@
+"""Explanations against known truth: floors on a few seeded pictures; the benchmark has more."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.localisation import (
+    FILLED,
+    MOTION,
+    composite,
+    directions,
+    evenly_blurred,
+    pixel_auc,
+    pixel_aucs,
+    radii,
+)
+from blur_fusion.explain.blur_map import blur_map
+from blur_fusion.explain.explainer import Explainer
+from blur_fusion.explain.extent import measure_defocus, measure_motion
+from blur_fusion.sample.blur import disk
+
+SEED = 977
+
+
+@pytest.fixture(scope="module")
+def explainer() -> Explainer:
+    return Explainer()
+
+
+@pytest.mark.parametrize("subject_blurred", [False, True])
+def test_the_blur_map_separates_sharp_from_blurred(
+    explainer: Explainer, subject_blurred: bool
+) -> None:
+    maps = {"map": lambda image: explainer.blur_map(image).logit}
+    aucs = pixel_aucs(maps, FILLED, 10, subject_blurred, SEED)["map"]
+    assert np.mean(aucs) >= 0.9
+
+
+def test_direction_and_length_of_motion() -> None:
+    angles, lengths = directions(FILLED, 15, SEED)
+    assert len(angles.errors) >= 12 and np.median(angles.errors) <= 15
+    assert len(lengths.true) >= 8 and lengths.spearman >= 0.9
+
+
+def test_extent_of_defocus_grows_with_the_true_radius() -> None:
+    found = radii(FILLED, 20, SEED)
+    assert len(found.true) >= 8 and found.spearman >= 0.9
+    assert found.relative_error < 0.2
+
+
+def test_a_turned_picture_has_a_turned_direction() -> None:
+    working = evenly_blurred("leaves", MOTION, (SEED, 1)).working
+    straight = measure_motion(working).angle
+    turned = measure_motion(np.ascontiguousarray(np.rot90(working))).angle
+    assert straight is not None and turned is not None
+    apart = abs(turned - straight) % 180
+    assert apart == pytest.approx(90, abs=5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 50), (20, 20), (40, 200)])
+@pytest.mark.parametrize("level", [0, 128, None])
+def test_odd_pictures_have_finite_maps_and_no_extent(
+    shape: tuple[int, int], level: int | None
+) -> None:
+    rng = np.random.default_rng(1)
+    image = np.full(shape, level, np.uint8) if level is not None else rng.integers(0, 255, shape)
+    image = image.astype(np.uint8)
+    found = blur_map(image, np.zeros((2, 2), np.float32))
+    assert found.logit.shape == shape and np.isfinite(found.logit).all()
+    assert ((found.blurred >= 0) & (found.blurred <= 1)).all()
+    motion, defocus = measure_motion(image), measure_defocus(image)
+    for value in (motion.angle, motion.length, defocus.radius):
+        assert value is None or np.isfinite(value)
+
+
+def test_empty_places_are_told_apart() -> None:
+    rng = np.random.default_rng(2)
+    image = np.full((256, 256), 200, np.uint8)
+    image[:, :128] = rng.integers(0, 255, (256, 128))
+    found = blur_map(image, np.zeros((16, 16), np.float32))
+    assert found.empty[:, 200:].mean() > 0.95 and found.empty[:, :96].mean() < 0.05
+
+
+def test_composites_are_blurred_where_the_mask_says() -> None:
+    shot = composite("leaves", False, (SEED, 5))
+    detail = np.abs(np.diff(shot.working.astype(float), axis=1))[:, :-1]
+    inside = shot.blurred[:, 2:] > 0.99
+    assert shot.working.shape == shot.blurred.shape
+    assert detail[inside].mean() < 0.7 * detail[shot.blurred[:, 2:] < 0.01].mean()
+
+
+def test_pixel_auc_counts_pairs() -> None:
+    blurred = np.array([[0, 0, 1, 1, 0.5]], np.float32)
+    assert pixel_auc(blurred, np.array([[0, 1, 1, 2, 9]], np.float32)) == 3.5 / 4
+    assert pixel_auc(blurred, -blurred) == 0
+    assert pixel_auc(blurred, np.array([[0, 3, np.nan, 2, 9]], np.float32)) == 1 / 2
+
+
+def test_the_disk_s_transfer_function_is_that_of_a_disk() -> None:
+    from blur_fusion.explain.extent import _disk
+
+    kernel = disk(6.0)
+    wide = np.zeros((256, 256))
+    wide[: len(kernel), : len(kernel)] = kernel
+    measured = np.abs(np.fft.fft(wide.sum(axis=0)))[:30]
+    frequencies = np.arange(30) / 256
+    expected = np.abs(_disk(frequencies, np.zeros(30), 6.0))
+    assert measured == pytest.approx(expected, abs=0.03)

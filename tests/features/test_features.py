@@ -1,0 +1,188 @@
+"""Properties of the focus measures: what they answer to, and what they ignore."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from blur_fusion.features.measures import MEASURES
+from blur_fusion.features.pyramid import Pyramid
+from blur_fusion.features.summary import describe, feature_names
+from blur_fusion.params import FeatureParams, load_params
+from trees import REPOSITORY
+
+PARAMS = load_params(REPOSITORY / "params.yaml").features
+NAMES = feature_names(PARAMS)
+BY_NAME = {measure.name: measure for measure in MEASURES}
+
+
+def leaves(seed: int = 3, side: int = 384) -> np.ndarray:
+    """Overlapping disks of random grey with fine texture: uint8, 40..215."""
+    rng = np.random.default_rng(seed)
+    image = np.full((side, side + 96), 128, np.float32)
+    for _ in range(500):
+        centre = (int(rng.integers(0, side + 96)), int(rng.integers(0, side)))
+        radius = int(4 + 40 * rng.random() ** 3)
+        cv2.circle(image, centre, radius, float(rng.uniform(60, 195)), -1)
+    return np.clip(image + 6 * rng.standard_normal(image.shape), 40, 215).astype(np.uint8)
+
+
+def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
+    if sigma == 0:
+        return image
+    soft = cv2.GaussianBlur(image.astype(np.float32), (0, 0), sigma)
+    return np.round(soft).astype(np.uint8)
+
+
+def values(image: np.ndarray) -> dict[str, float]:
+    return dict(zip(NAMES, describe(image, PARAMS).tolist(), strict=True))
+
+
+def measure_of(name: str) -> str:
+    return name.split(".")[0]
+
+
+def test_names_and_vector_agree() -> None:
+    vector = describe(leaves(), PARAMS)
+    assert vector.dtype == np.float32 and vector.shape == (len(NAMES),)
+    assert len(set(NAMES)) == len(NAMES) <= 130
+    assert {measure_of(name) for name in NAMES} == set(BY_NAME)
+
+
+def test_table_is_complete() -> None:
+    for measure in MEASURES:
+        assert measure.source and measure.function.__doc__ and measure.answer in (-1, 0, 1)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_answers_as_blur_grows(seed: int) -> None:
+    """Median over tiles, from sharp to strongly blurred, on the working image's own level."""
+    image = cv2.GaussianBlur(leaves(seed), (0, 0), 0.5)
+    steps = [values(blurred(image, sigma)) for sigma in (0.0, 0.7, 1.2, 2.0, 3.0)]
+    for measure in MEASURES:
+        if measure.answer == 0:
+            continue
+        name = f"{measure.name}.{measure.levels[0]}.p50"
+        series = measure.answer * np.array([step[name] for step in steps])
+        assert (np.diff(series) > 0).all(), f"{name}: {series}"
+
+
+def test_ignores_brightness() -> None:
+    image = leaves()
+    first, second = values(image), values(image + np.uint8(30))
+    for name in NAMES:
+        if BY_NAME[measure_of(name)].brightness_free:
+            assert first[name] == pytest.approx(second[name], abs=1e-4), name
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1.5])
+def test_ignores_contrast(sigma: float) -> None:
+    soft = blurred(leaves(), sigma)
+    half = np.round(64 + soft.astype(np.float32) / 2).astype(np.uint8)
+    first, second = values(soft), values(half)
+    softer = values(blurred(leaves(), sigma + 1))
+    for name in NAMES:
+        measure = BY_NAME[measure_of(name)]
+        if measure.contrast_free and measure.answer and name.endswith(".p50"):
+            moved = abs(first[name] - second[name])
+            spread = abs(first[name] - softer[name])
+            # Rounding to whole grey levels stays, most in extreme values.
+            share = 0.7 if measure.name == "laplacian_maximum" else 0.25
+            assert moved < share * spread + 0.02, f"{name}: {moved} of {spread}"
+
+
+def test_darkness_and_contrast_are_reported() -> None:
+    image = leaves()
+    dim = (image // 2).astype(np.uint8)
+    assert values(dim)["darkness.0"] > values(image)["darkness.0"] + 0.1
+    assert values(dim)["contrast.0"] < values(image)["contrast.0"] - 0.3
+    clipped = np.where(image > 128, 255, 0).astype(np.uint8)
+    assert values(image)["saturation.0"] == 0 and values(clipped)["saturation.0"] == 1
+
+
+def test_noise_is_not_detail() -> None:
+    """Noise on a flat field has no more Laplacian than the field, and its level is reported."""
+    rng = np.random.default_rng(0)
+    flat = np.full((384, 480), 120.0)
+    noisy = np.round(flat + 3 * rng.standard_normal(flat.shape)).astype(np.uint8)
+    assert Pyramid(noisy, 2, 8).noise == pytest.approx(3.0, rel=0.05)
+    assert Pyramid(flat.astype(np.uint8), 2, 8).noise == 0
+    sharp = values(leaves())
+    assert values(noisy)["laplacian_variance.0.p50"] < sharp["laplacian_variance.0.p50"] - 1.5
+    assert values(noisy)["content_share.0"] == 0 and sharp["content_share.0"] > 0.9
+
+
+def test_noise_does_not_hide_blur() -> None:
+    """A blurred picture with noise stays nearer to the blurred one than to the sharp one."""
+    rng = np.random.default_rng(0)
+    image = cv2.GaussianBlur(leaves(), (0, 0), 0.5)
+    soft = blurred(image, 2.0)
+    noisy = np.clip(soft + 2 * rng.standard_normal(soft.shape), 0, 255).astype(np.uint8)
+    for name in ("haar_ratio.0.p50", "laplacian_gradient.1.p50", "edge_width.0.p50"):
+        sharp_value, soft_value, value = (values(i)[name] for i in (image, soft, noisy))
+        assert abs(value - soft_value) < abs(value - sharp_value), name
+
+
+def test_motion_shows_in_one_direction() -> None:
+    image = cv2.GaussianBlur(leaves(), (0, 0), 0.5)
+    moved = cv2.blur(image, (15, 1))
+    unfocused = blurred(image, 3.0)
+    motion, focus = values(moved), values(unfocused)
+    for name in ("direction_contrast.1.p50", "coherence.1.p50", "direction_range.1"):
+        assert motion[name] > focus[name] + 0.1, name
+    sharp = values(image)
+    assert motion["weakest_direction.1.p50"] < sharp["weakest_direction.1.p50"] - 0.5
+
+
+def test_sharp_subject_outweighs_blurred_background() -> None:
+    """A quarter of the picture is sharp: the sharpest tiles read as in the sharp picture."""
+    image = cv2.GaussianBlur(leaves(), (0, 0), 0.5)
+    soft = blurred(image, 4.0)
+    mixed = soft.copy()
+    mixed[96:288, 120:360] = image[96:288, 120:360]
+    name = "haar_ratio.0.p75"
+    whole, part, none = (values(i)[name] for i in (image, mixed, soft))
+    assert abs(part - whole) < 0.35 * abs(part - none)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 1), (1, 300), (7, 5), (30, 40), (40, 30), (33, 47), (768, 20), (12, 768), (576, 767)],
+)
+@pytest.mark.parametrize("kind", ["black", "white", "random"])
+def test_any_size_and_content_gives_finite_values(shape: tuple[int, int], kind: str) -> None:
+    rng = np.random.default_rng(1)
+    image = {
+        "black": np.zeros(shape, np.uint8),
+        "white": np.full(shape, 255, np.uint8),
+        "random": rng.integers(0, 256, shape, dtype=np.uint8),
+    }[kind]
+    vector = describe(image, PARAMS)
+    assert vector.shape == (len(NAMES),) and np.isfinite(vector).all()
+    assert np.abs(vector).max() < 50
+
+
+def test_same_image_gives_same_bytes_whatever_came_before() -> None:
+    image = leaves()
+    first = describe(image, PARAMS).tobytes()
+    describe(leaves(7), PARAMS)
+    describe(np.zeros((30, 40), np.uint8), PARAMS)
+    assert describe(image, PARAMS).tobytes() == first
+    turned = np.asfortranarray(image)
+    assert describe(turned, PARAMS).tobytes() == first
+
+
+def test_read_only_image_is_left_alone() -> None:
+    image = leaves()
+    image.setflags(write=False)
+    before = image.tobytes()
+    describe(image, PARAMS)
+    assert image.tobytes() == before
+
+
+def test_other_params() -> None:
+    params = FeatureParams(levels=1, tiles=3, percentiles=(50.0,))
+    names = feature_names(params)
+    assert describe(leaves(), params).shape == (len(names),)
+    assert all(name.split(".")[1] == "0" for name in names)

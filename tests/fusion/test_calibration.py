@@ -1,0 +1,136 @@
+"""Threshold, calibration and scaling: properties on made-up scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from blur_fusion.errors import BlurError
+from blur_fusion.fusion.calibration import Calibration, choose_threshold, fit_calibration, sigmoid
+from blur_fusion.fusion.stack import Standardiser
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_threshold_meets_rate_and_no_lower_cut_finds_more(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(2, 60))
+    labels = rng.permutation(np.arange(count) % 2)
+    scores = sigmoid(labels * rng.uniform(0, 4) + rng.standard_normal(count))
+    if seed % 2:
+        scores = np.round(scores, 1)  # ties
+    rate = float(rng.choice([0.01, 0.05, 0.2, 0.5]))
+    threshold = choose_threshold(labels, scores, rate)
+    flagged = scores >= threshold
+    assert flagged[labels == 0].mean() <= rate
+    assert not flagged.all()
+    for other in np.unique(scores):
+        lower = scores >= other
+        if lower[labels == 0].mean() <= rate:
+            assert lower[labels == 1].sum() <= flagged[labels == 1].sum()
+
+
+def test_threshold_lies_midway() -> None:
+    labels = np.array([0, 0, 0, 1, 1])
+    scores = np.array([0.1, 0.2, 0.3, 0.7, 0.9])
+    assert choose_threshold(labels, scores, 0.34) == pytest.approx(0.5)
+    nudged = choose_threshold(labels, scores + 1e-4, 0.34)
+    assert nudged == pytest.approx(0.5, abs=1e-3)
+
+
+def test_threshold_spends_false_alarms_only_for_recall() -> None:
+    labels = np.array([0] * 10 + [1] * 3)
+    scores = np.array([0.1] * 7 + [0.3, 0.5, 0.6] + [0.55, 0.8, 0.9])
+    assert choose_threshold(labels, scores, 0.1) == pytest.approx(0.525)
+    assert choose_threshold(labels, scores, 0.05) == pytest.approx(0.7)
+
+
+def test_threshold_on_equal_scores_flags_none() -> None:
+    for score in (0.0, 0.5, 1.0):
+        threshold = choose_threshold(np.array([0, 1, 1]), np.full(3, score), 0.4)
+        assert threshold > score
+
+
+def test_threshold_between_neighbouring_floats() -> None:
+    low = 0.5
+    high = float(np.nextafter(low, 1))
+    assert choose_threshold(np.array([0, 1]), np.array([low, high]), 0.1) == high
+
+
+@pytest.mark.parametrize("labels", [[0, 0], [1, 1]])
+def test_threshold_needs_both_classes(labels: list[int]) -> None:
+    with pytest.raises(BlurError, match="no (sharp|blurred) validation image"):
+        choose_threshold(np.array(labels), np.array([0.2, 0.4]), 0.1)
+
+
+def test_calibration_recovers_temperature_and_bias() -> None:
+    rng = np.random.default_rng(0)
+    logits = 6 * rng.standard_normal(20000)
+    labels = (rng.random(20000) < sigmoid(logits / 3 + 0.7)).astype(int)
+    fitted = fit_calibration(labels, logits)
+    assert fitted.temperature == pytest.approx(3, rel=0.05)
+    assert fitted.bias == pytest.approx(0.7, abs=0.1)
+
+
+def test_calibration_agrees_with_scikit_learn() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(1)
+    labels = np.arange(4000) % 2
+    logits = labels * 2.0 - 1 + rng.standard_normal(4000)
+    fitted = fit_calibration(labels, logits)
+    peer = LogisticRegression(C=1e9).fit(logits[:, None], labels)
+    expected = peer.predict_proba(logits[:, None])[:, 1]
+    assert np.abs(fitted.probability(logits) - expected).max() < 0.01
+
+
+@pytest.mark.parametrize("gap", [0.1, 1.0, 1e4])
+def test_calibration_of_parted_classes_is_finite(gap: float) -> None:
+    labels = np.array([0] * 20 + [1] * 20)
+    logits = np.linspace(-0.01, 0.01, 40) + gap * (2 * labels - 1)
+    fitted = fit_calibration(labels, logits)
+    probability = fitted.probability(logits)
+    assert 0 < fitted.temperature < 1e6 and np.isfinite(probability).all()
+    assert 0.9 < probability[-1] < 0.99 and (np.diff(probability) >= 0).all()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_calibration_keeps_order_even_of_misleading_logits(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(100) % 2
+    logits = rng.standard_normal(100) - 2.0 * seed * labels
+    fitted = fit_calibration(labels, logits)
+    order = np.argsort(logits)
+    assert fitted.temperature > 0
+    assert (np.diff(fitted.probability(logits[order])) >= 0).all()
+    assert fitted.probability(logits).mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_calibration_refuses_nonsense() -> None:
+    with pytest.raises(BlurError, match="one class only"):
+        fit_calibration(np.ones(4, int), np.arange(4.0))
+    with pytest.raises(BlurError, match="not finite"):
+        fit_calibration(np.array([0, 1]), np.array([0.0, np.nan]))
+    with pytest.raises(BlurError, match="temperature"):
+        Calibration(0.0, 1.0)
+
+
+def test_standardiser() -> None:
+    rng = np.random.default_rng(0)
+    table = rng.normal([5, -3, 0], [2, 0.1, 1], (4000, 3))
+    table[:, 2] = 7  # constant
+    scaling = Standardiser.fit(table, 3.0)
+    scaled = scaling.apply(table)
+    assert np.abs(np.median(scaled, axis=0)).max() < 1e-6
+    assert scaled[:, :2].std(axis=0) == pytest.approx([1, 1], abs=0.05)
+    assert (scaled[:, 2] == 0).all()
+    assert np.abs(scaling.apply(np.full((1, 3), 1e9))).max() == 3
+    with pytest.raises(BlurError, match="2 inputs, trained on 3"):
+        scaling.apply(np.zeros((1, 2)))
+    with pytest.raises(BlurError, match="not finite"):
+        Standardiser.fit(np.array([[np.nan]]), 3.0)
+
+
+def test_standardiser_bears_a_column_that_is_mostly_zero() -> None:
+    table = np.zeros((100, 1))
+    table[:3] = 1.0
+    assert np.abs(Standardiser.fit(table, 3.0).apply(table)).max() <= 3

@@ -1,0 +1,49 @@
+"""Trees of named files for the tests of actions, and what they look like from outside."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from blur_fusion.model.prediction import Verdict
+
+Tree = dict[str, tuple[bytes | str, int]]
+
+
+def fill(root: Path, *names: str) -> Path:
+    """Files below `root`; content and time of change differ from file to file."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.fsencode(name) * 3)
+        stamp = 1_600_000_000_123_456_789 + sum(os.fsencode(str(path)))
+        os.utime(path, ns=(stamp, stamp))
+    return root
+
+
+def look(*roots: Path) -> Tree:
+    """Content (or a link's text) and time of change of every file, but for journals."""
+    found: Tree = {}
+    for root in roots:
+        for place, _, names in os.walk(root):
+            for name in names:
+                path = os.path.join(place, name)
+                if name.startswith("blur-journal-"):
+                    continue
+                link = os.path.islink(path)
+                content = os.readlink(path) if link else Path(path).read_bytes()
+                found[path] = (content, os.lstat(path).st_mtime_ns)
+    return found
+
+
+def names(root: Path) -> set[str]:
+    """Files below `root`, journals left out."""
+    return {os.path.relpath(path, root) for path in look(root)}
+
+
+def blurred(*paths: Path, kind: str = "defocus", probability: float = 0.9) -> list[Verdict]:
+    return [Verdict(str(path), True, probability, kind) for path in paths]
+
+
+def sharp(*paths: Path) -> list[Verdict]:
+    return [Verdict(str(path), False, 0.1, "sharp") for path in paths]

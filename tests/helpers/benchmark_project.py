@@ -1,0 +1,58 @@
+"""A tiny store with made-up logits and focus measures beside it, as the stages leave them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from blur_fusion.data.layouts import open_dataset
+from blur_fusion.data.split import assign_splits
+from blur_fusion.data.store import Store, write_store
+from blur_fusion.params import load_params
+from trees import REPOSITORY, write_photo
+
+NAMES = ("laplacian_variance.0.p50", "reblur.0.p50", "reblur.1.p50")
+
+
+def write_project(root: Path) -> Path:
+    """Write params.yaml and artifacts below `root`; gives the folder back."""
+    values = yaml.safe_load((REPOSITORY / "params.yaml").read_text("utf-8"))
+    values["fuse"] |= {"hidden": [4], "epochs": 3, "members": 2}
+    values["cnn"] |= {"filters": [4, 6], "patterns": 7, "epochs": 1, "steps_per_epoch": 2}
+    values["cnn"] |= {"crop_side": 32, "crops": 4, "ranked": 2, "wide_crop_side": 48}
+    values["cnn"] |= {"wide_crops": 2, "check_images": 4}
+    values["compute"]["workers"] = 1
+    values["image"]["long_side"] = 96
+    values["evaluate"]["resamples"] = 60
+    (root / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    params = load_params(root / "params.yaml")
+    for scene in range(40):
+        write_photo(root / "own" / "sharp" / f"a{scene}.jpg", seed=scene)
+        write_photo(root / "own" / "blurred" / f"b{scene}.jpg", seed=500 + scene, blurred=True)
+    dataset = open_dataset(root / "own")
+    rows = assign_splits(dataset, params.split, seed=1)
+    write_store(dataset, rows, root / "artifacts/load", params.image, params.load, workers=1)
+    _write_stages(root / "artifacts", Store.open(root / "artifacts/load"))
+    return root
+
+
+def _write_stages(artifacts: Path, store: Store) -> None:
+    rng = np.random.default_rng(0)
+    index = np.flatnonzero(store.splits != "test")
+    labels, ranked = store.labels[index], np.flatnonzero(store.splits == "train")[:6]
+    signal = labels[:, None] + rng.normal(0, 0.4, (len(index), 7))
+    series = np.arange(4)[None, :, None] + rng.normal(0, 0.3, (len(ranked), 4, 7))
+    train = signal[store.splits[index] == "train"]
+    copies = train + rng.normal(0, 0.2, train.shape)
+    for stage, columns, kind in (("cnn", slice(4), "logits"), ("features", slice(4, 7), "values")):
+        (artifacts / stage).mkdir()
+        arrays = {"index": index, kind: signal[:, columns].astype(np.float32)}
+        arrays |= {"ranked_index": ranked}
+        arrays |= {f"ranked_{kind}": series[:, :, columns].astype(np.float32)}
+        arrays |= {f"copied_{kind}": copies[:, columns].astype(np.float32)}
+        extra = {"names": np.array(NAMES)} if stage == "features" else {}
+        np.savez(
+            artifacts / stage / ("logits.npz" if extra == {} else "features.npz"), **arrays, **extra
+        )

@@ -1,0 +1,121 @@
+"""A small data set on disk and a detector without TensorFlow, for tests of the evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from blur_fusion.data.split import Row
+from blur_fusion.evaluation.run import evaluate, write_evaluation
+from blur_fusion.params import Params, load_params
+from trees import REPOSITORY
+
+ROOT = REPOSITORY
+
+
+@dataclass(frozen=True)
+class FakeScores:
+    """Same attributes as `blur_fusion.model.scores.Scores`."""
+
+    cnn: np.ndarray
+    features: np.ndarray
+    fused: np.ndarray
+    logit: np.ndarray
+    kind: list[str]
+    thresholds: dict[str, float]
+
+
+class FakeDetector:
+    """Judges by the spread of grey levels; counts how often it is asked."""
+
+    calls = 0
+
+    def predict(self, images: Iterable[np.ndarray]) -> FakeScores:
+        """P(blurred) falls with the mean absolute difference of neighbours."""
+        self.calls += 1
+        steps = np.array([np.abs(np.diff(image.astype(float))).mean() for image in images])
+        fused = 1 / (1 + np.exp((steps - 12) / 4))
+        cnn = np.clip(fused + 0.3 * np.sin(np.arange(len(fused))), 0.01, 0.99)
+        return FakeScores(
+            cnn=cnn,
+            features=fused**2,
+            fused=fused,
+            logit=np.log(fused / (1 - fused)),
+            kind=["defocus" if value >= 0.5 else "sharp" for value in fused],
+            thresholds={"cnn": 0.5, "features": 0.4, "fused": 0.5},
+        )
+
+
+def draw(label: int, number: int, side: int = 96) -> np.ndarray:
+    """A noisy RGB picture; label 1 is smoothed, more or less strongly by `number`."""
+    noise = np.random.default_rng(100 * label + number).integers(0, 256, (side, side * 2, 3))
+    picture = noise.astype(np.uint8)
+    sigma = 0.4 + 0.25 * (number % 6) if label else 0.3 * (number % 3)
+    return cv2.GaussianBlur(picture, (0, 0), sigma) if sigma else picture
+
+
+def write_images(folder: Path, count: int) -> None:
+    """`count` images of each class under `folder`, as class folders."""
+    for label, name in ((0, "sharp"), (1, "blurred")):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            cv2.imwrite(str(folder / name / f"{number}.png"), draw(label, number))
+
+
+class FakeStore:
+    """Same interface as `blur_fusion.data.store.Store`, on class folders."""
+
+    def __init__(self, root: Path, count: int) -> None:
+        splits = ("train", "validation", "test", "test")
+        self.rows = [
+            Row(
+                path=root / folder / f"{number}.png",
+                name=f"{folder}/{number}.png",
+                label=label,
+                kind="defocus" if label else "sharp",
+                subset="even" if number % 8 < 4 else "odd",
+                scene=str(number),
+                half="",
+                split=splits[number % 4],
+                fold=0 if number % 4 == 0 else -1,
+            )
+            for label, folder in ((0, "sharp"), (1, "blurred"))
+            for number in range(count)
+        ]
+        self.labels = np.array([row.label for row in self.rows])
+        self.splits = np.array([row.split for row in self.rows])
+        self.dataset = {"name": "fake", "digest": "0123456789abcdef"}
+        self.seen: list[int] = []
+
+    def image(self, index: int) -> np.ndarray:
+        """Grey working image `index`."""
+        self.seen.append(index)
+        return np.asarray(cv2.imread(str(self.rows[index].path), cv2.IMREAD_GRAYSCALE))
+
+
+def tiny_params() -> Params:
+    """The project's parameters with few resamples."""
+    params = load_params(ROOT / "params.yaml")
+    evaluate = replace(params.evaluate, resamples=50, worst_images=6)
+    return replace(params, evaluate=evaluate)
+
+
+HISTORY = (
+    "fit,epoch,loss,validation_loss,validation_auc\n"
+    "fold_0,0,0.9,0.8,0.7\nfinal,0,0.6,0.5,0.8\nfinal,1,0.4,0.3,0.9\n"
+)
+
+
+def run_stage(folder: Path, out: Path, count: int) -> tuple[dict[str, Any], FakeStore]:
+    """The evaluate stage on `folder`/data into `out`: its report, and the store it read."""
+    store, params, detector = FakeStore(folder / "data", count), tiny_params(), FakeDetector()
+    evaluation = evaluate(store, detector, params)  # type: ignore[arg-type]
+    assert detector.calls == 2  # the test images once, and some of them perturbed
+    history = folder / "history.csv"
+    history.write_text(HISTORY)
+    return write_evaluation(evaluation, store, params, out, history), store  # type: ignore[arg-type]

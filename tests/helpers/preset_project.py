@@ -1,0 +1,79 @@
+"""A small data set, and params for short runs of presets on it."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from blur_fusion.params import Params, load_params
+from blur_fusion.presets.layouts import Source
+from blur_fusion.presets.params import Preset, known_presets, load_preset
+from blur_fusion.presets.run import shortened
+from blur_fusion.presets.trained import Trained
+from trees import REPOSITORY, write_photo
+
+PRESETS = REPOSITORY / "presets"
+NAMES = known_presets(PRESETS)
+IMAGES = 40  # of a training run
+
+
+def tiny_params() -> Params:
+    """The project's params with few resamples and one thread."""
+    params = load_params(REPOSITORY / "params.yaml")
+    return replace(
+        params,
+        evaluate=replace(params.evaluate, resamples=20),
+        compute=replace(params.compute, workers=2),
+    )
+
+
+def short_preset(name: str, images: int = IMAGES) -> Preset:
+    """A preset as it is in presets/, for one epoch on few images."""
+    return shortened(load_preset(name, PRESETS), 1, images)
+
+
+def write_photos(root: Path, scenes: int = 34) -> Path:
+    """Class folders of `scenes` sharp and as many blurred photos."""
+    for k in range(scenes):
+        write_photo(root / "sharp" / f"a{k}.jpg", seed=k)
+        write_photo(root / "blurred" / f"b{k}.jpg", seed=500 + k, blurred=True)
+    return root
+
+
+def write_metadata(root: Path, rows: str, images: int = 12) -> Path:
+    """A folder of photos, every second one blurred, with `rows` below its metadata.csv's header."""
+    for k in range(images):
+        write_photo(root / f"{k}.jpg", seed=k, blurred=k % 2 == 0)
+    (root / "metadata.csv").write_text(rows, encoding="utf-8")
+    return root
+
+
+def good_rows(images: int = 12, header: str = "File Name,Label") -> str:
+    """Rows of that folder: 0 = blur, 1 = focus."""
+    return "\n".join([header, *(f"{k}.jpg,{k % 2}" for k in range(images))]) + "\n"
+
+
+def narrow(preset: Preset) -> Preset:
+    """The same system, but narrow dense layers and small pictures under a backbone: quick."""
+    network = replace(
+        preset.network,
+        dense=tuple(min(units, 256) for units in preset.network.dense),
+        fused_dense=tuple(min(units, 64) for units in preset.network.fused_dense),
+    )
+    side = 96 if preset.network.backbone else preset.input.side
+    return replace(preset, network=network, input=replace(preset.input, side=side))
+
+
+def same_when_read_back(out: Path, source: Source) -> None:
+    """The preset in `out` says of the test photos what its run wrote down."""
+    with (out / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    paths = [row.path for row in source.rows if row.split == "test"]
+    trained = Trained.load(out)
+    probabilities, verdicts = trained.blurred(trained.classes(paths, workers=1))
+    written = np.array([float(row["probability"]) for row in rows])
+    np.testing.assert_allclose(probabilities, written, atol=1e-5)
+    assert [str(int(verdict)) for verdict in verdicts] == [row["verdict"] for row in rows]

@@ -1,0 +1,38 @@
+"""A made-up shared-data folder: every set, a few pictures each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trees import write_photo, write_sheet
+
+CERTH = "certh/CERTH_ImageBlurDataset"
+
+
+def write_shared(root: Path) -> Path:
+    """Write it below `root`; gives the folder back."""
+    rows = ["filename,label,note"]
+    for k, label in enumerate(["sharp", "sharp", "blurred", "ambiguous"]):
+        write_photo(root / "photos" / f"p{k}.jpg", k, label == "blurred")
+        rows.append(f"p{k}.jpg,{label},")
+    (root / "photos" / "labels.csv").write_text("\n".join(rows) + "\n")
+    write_photo(root / "kodak" / "01.png", 20)
+    for letter, folder in (("S", "sharp"), ("F", "defocused_blurred"), ("M", "motion_blurred")):
+        write_photo(root / "kwentar" / folder / f"0_PHONE_{letter}.JPG", 30, letter != "S")
+    digital = root / CERTH / "EvaluationSet/DigitalBlurSet"
+    for name in ("Original_10", "DiskR10_2", "MotionL50Th90_2", "Original_1", "DiskR8_1"):
+        write_photo(digital / f"{name}.jpg", 40, not name.startswith("Original"))
+    natural = root / CERTH / "EvaluationSet/NaturalBlurSet"
+    write_photo(natural / "Original_5.jpg", 50, blurred=True)
+    write_sheet(natural.with_suffix(".xlsx"), [("Image Name", "Blur Label"), ("Original_5", 1)])
+    for folder, name in (
+        ("Undistorted", "Original_12"),
+        ("Artificially-Blurred", "DiskR10_4"),
+        ("Naturally-Blurred", "Original_244"),
+    ):
+        write_photo(root / CERTH / "TrainingSet" / folder / f"{name}.jpg", 60)
+    for step in (-2, -1, 0, 1, 2):
+        write_photo(root / "focus_stacks/smear" / f"{step}.bmp", 70, step != 0)
+    for step in (0, 1):
+        write_photo(root / "focus_stacks/chart" / f"{step}.png", 80, step > 0)
+    return root

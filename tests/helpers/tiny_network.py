@@ -1,0 +1,28 @@
+"""A network small enough to be fitted in a test."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from blur_fusion.params import CnnParams, load_params
+from trees import REPOSITORY
+
+TINY: CnnParams = dataclasses.replace(
+    load_params(REPOSITORY / "params.yaml").cnn,
+    patterns=6,
+    filters=(4, 6),
+    epochs=2,
+    steps_per_epoch=3,
+    crop_side=32,
+    crops=4,
+    wide_crop_side=48,
+    wide_crops=2,
+    wide_every=3,
+    check_images=8,
+)
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)

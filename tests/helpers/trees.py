@@ -1,0 +1,46 @@
+"""Where the project lies, and small photos and label sheets for trees of each layout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import openpyxl
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SOURCES = os.pathsep.join(map(str, (REPOSITORY / "pipeline", REPOSITORY)))  # for PYTHONPATH
+Tree = Callable[..., Path]
+
+
+def write_photo(
+    path: Path, seed: int, blurred: bool = False, size: tuple[int, int] = (64, 96)
+) -> Path:
+    """Write a picture of random rectangles, fixed by `seed`; Gaussian-blurred or not."""
+    generator = np.random.default_rng(seed)
+    height, width = size
+    image = np.full((height, width, 3), 120, np.uint8)
+    for _ in range(30):
+        x, y = int(generator.integers(width)), int(generator.integers(height))
+        colour = [int(value) for value in generator.integers(0, 256, 3)]
+        cv2.rectangle(image, (x, y), (x + width // 6, y + height // 6), colour, -1)
+    if blurred:
+        image = cv2.GaussianBlur(image, (0, 0), 3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ending = path.suffix if path.suffix.lower() in (".png", ".bmp") else ".jpg"
+    cv2.imencode(ending, image)[1].tofile(path)
+    return path
+
+
+def write_sheet(path: Path, rows: Iterable[tuple[Any, Any]]) -> Path:
+    """Write `rows`, the header among them, as an xlsx sheet."""
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.create_sheet("Sheet2")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    book.save(path)
+    return path

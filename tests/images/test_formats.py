@@ -1,0 +1,160 @@
+"""Formats beside JPEG and PNG: deep, grey, clear, CMYK, moving, HEIC and RAW."""
+
+from __future__ import annotations
+
+import builtins
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from blur_fusion.errors import BlurError
+from blur_fusion.images.working import open_working, working_image
+from dng_file import write_dng
+from pictures import noise, quarters
+
+
+def grey_levels(image: np.ndarray) -> list[float]:
+    """Grey level of each quarter."""
+    h, w = image.shape[0] // 2, image.shape[1] // 2
+    return [float(image[y : y + h, x : x + w].mean()) for y in (0, h) for x in (0, w)]
+
+
+@pytest.mark.parametrize("ending", [".png", ".webp", ".tiff", ".bmp", ".gif", ".avif"])
+def test_formats(tmp_path: Path, ending: str) -> None:
+    try:
+        ok, data = cv2.imencode(ending, cv2.cvtColor(quarters(), cv2.COLOR_GRAY2BGR))
+    except cv2.error:
+        ok = False
+    if not ok:
+        pytest.skip(f"this OpenCV writes no {ending}")
+    path = tmp_path / f"picture{ending}"
+    data.tofile(path)
+    opened = open_working(path, 1000)
+    assert (opened.width, opened.height) == (80, 48)
+    assert grey_levels(opened.pixels) == pytest.approx([40, 100, 170, 230], abs=3)
+
+
+@pytest.mark.parametrize("ending", [".png", ".tiff"])
+def test_deep_grey_is_stretched(tmp_path: Path, ending: str) -> None:
+    deep = (quarters().astype(np.uint16) - 40) * 4 + 1000  # 1000 to 1760 of 65535
+    path = tmp_path / f"deep{ending}"
+    cv2.imencode(ending, deep)[1].tofile(path)
+    expected = [0, 255 * 60 / 190, 255 * 130 / 190, 255]
+    assert grey_levels(working_image(path, 1000)) == pytest.approx(expected, abs=1)
+    assert grey_levels(working_image(deep, 1000)) == pytest.approx(expected, abs=1)
+
+
+def test_one_hot_pixel_does_not_darken_the_rest() -> None:
+    deep = (noise(60, 60)[:, :, 0].astype(np.uint16)) * 4
+    deep[3, 3] = 65535
+    assert working_image(deep, 100).std() > 60
+
+
+def test_flat_deep_grey() -> None:
+    assert np.unique(working_image(np.full((9, 9), 700, np.uint16), 100)).tolist() == [0]
+
+
+def test_float_tiff_is_stretched(tmp_path: Path) -> None:
+    depth = quarters().astype(np.float32) / 1000
+    depth[0, 0] = np.nan
+    path = tmp_path / "depth.tiff"
+    cv2.imencode(".tiff", depth)[1].tofile(path)
+    assert grey_levels(working_image(path, 100))[3] == pytest.approx(255, abs=1)
+
+
+def test_palette_with_clear_colour_lies_over_white(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow writes the palette")
+    palette = image.fromarray((quarters() > 100).astype(np.uint8), "P")
+    palette.putpalette([0, 0, 0, 90, 90, 90])
+    palette.save(tmp_path / "clear.png", transparency=0)
+    seen = grey_levels(working_image(tmp_path / "clear.png", 100))
+    assert seen == pytest.approx([255, 255, 90, 90], abs=1)
+
+
+def test_cmyk(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow writes CMYK")
+    plates = np.zeros((480, 800, 4), np.uint8)
+    plates[:240, :, 3] = 200  # black ink
+    image.fromarray(plates, "CMYK").save(tmp_path / "print.jpg")
+    for side in (1000, 100):  # full and reduced
+        opened = open_working(tmp_path / "print.jpg", side)
+        assert (opened.width, opened.height) == (800, 480)
+        assert grey_levels(opened.pixels) == pytest.approx([55, 55, 255, 255], abs=4)
+
+
+def test_bombs_are_one_line(tmp_path: Path) -> None:
+    """A header that promises 40,000 x 40,000 pixels."""
+    data = bytearray(cv2.imencode(".png", quarters())[1].tobytes())
+    data[16:24] = struct.pack(">II", 40_000, 40_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
+    (tmp_path / "bomb.png").write_bytes(bytes(data))
+    with pytest.raises(BlurError, match=r"bomb\.png: has more than 2\^30 pixels") as caught:
+        working_image(tmp_path / "bomb.png", 100)
+    assert "\n" not in str(caught.value)
+
+
+def test_heic(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="the extra 'heic' is not installed")
+    rgb = np.ascontiguousarray(np.repeat(quarters(240, 400)[:, :, None], 3, axis=2))
+    coded = heif.from_bytes(mode="RGB", size=(400, 240), data=rgb.tobytes())
+    coded.save(tmp_path / "phone.heic", quality=95)
+    opened = open_working(tmp_path / "phone.heic", 100)
+    assert (opened.width, opened.height) == (400, 240)
+    assert grey_levels(opened.pixels) == pytest.approx([40, 100, 170, 230], abs=4)
+    misnamed = (tmp_path / "phone.heic").rename(tmp_path / "phone.jpg")
+    assert open_working(misnamed, 100).pixels.shape == (60, 100)
+    data = misnamed.read_bytes()
+    misnamed.write_bytes(data[: len(data) // 2])
+    with pytest.raises(BlurError, match=r"phone\.jpg: is no HEIC picture, or is damaged"):
+        open_working(misnamed, 100)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_raw_without_a_preview_is_developed(tmp_path: Path, orientation: int) -> None:
+    pytest.importorskip("rawpy", reason="the extra 'raw' is not installed")
+    bayer = quarters(480, 800).astype(np.uint16) * 200
+    path = write_dng(tmp_path / "camera.dng", bayer, orientation)
+    opened = open_working(path, 100)
+    long_first = (800, 480) if orientation == 1 else (480, 800)
+    assert abs(opened.width - long_first[0]) <= 8 and abs(opened.height - long_first[1]) <= 8
+    levels = grey_levels(opened.pixels)
+    expected = [0, 1, 2, 3] if orientation == 1 else [2, 0, 3, 1]
+    assert np.argsort(np.argsort(levels)).tolist() == np.argsort(np.argsort(expected)).tolist()
+
+
+def test_damaged_raw_is_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("rawpy", reason="the extra 'raw' is not installed")
+    (tmp_path / "camera.nef").write_bytes(b"II*\0" + b"\0" * 400)
+    with pytest.raises(BlurError, match=r"camera\.nef: is no RAW file"):
+        open_working(tmp_path / "camera.nef", 100)
+    with pytest.raises(BlurError, match=r"missing\.cr2: cannot be read"):
+        open_working(tmp_path / "missing.cr2", 100)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "module"),
+    [
+        ("phone.heic", b"\0\0\0\x18ftypheic" + b"\0" * 40, "pillow_heif"),
+        ("camera.cr2", b"II*\0" + b"\0" * 40, "rawpy"),
+    ],
+)
+def test_without_the_extra_a_line_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, module: str
+) -> None:
+    real = builtins.__import__
+
+    def missing(wanted: str, *args: Any, **kwargs: Any) -> Any:
+        if wanted == module:
+            raise ImportError(wanted)
+        return real(wanted, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    (tmp_path / name).write_bytes(content)
+    extra = {"pillow_heif": "heic", "rawpy": "raw"}[module]
+    with pytest.raises(BlurError, match=rf"pip install 'blur-fusion\[{extra}\]'"):
+        working_image(tmp_path / name, 100)

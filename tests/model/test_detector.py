@@ -1,0 +1,201 @@
+"""`BlurDetector`: the same arithmetic as in training, in threads, and errors photo by photo."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from blur_fusion.errors import BlurError
+from blur_fusion.features.polar import polar_spectrum
+from blur_fusion.features.summary import describe
+from blur_fusion.model import detector as module
+from blur_fusion.model.detector import BlurDetector
+from blur_fusion.model.prediction import FIELDS, Verdict
+from tiny_model import tiny_contents, write_tiny_model
+from trees import REPOSITORY, write_photo
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    root = tmp_path_factory.mktemp("photos")
+    return [
+        write_photo(root / f"{k}.png", k, blurred=k % 2 == 1, size=(100 + 9 * k, 320))
+        for k in range(12)
+    ]
+
+
+def test_fields_are_in_the_agreed_order() -> None:
+    assert (
+        *("path", "blurred", "probability", "kind", "logit"),
+        *("laplacian_variance", "width", "height", "error"),
+    ) == FIELDS
+    failed = Verdict.failed("a/b.jpg", "a/b.jpg: is an\nempty file")
+    assert (failed.path, failed.error) == ("a/b.jpg", "is an empty file")
+    assert failed.blurred is None is failed.probability
+
+
+def test_verdicts_are_the_stacks(folder: Path, photos: list[Path]) -> None:
+    detector, contents = BlurDetector(folder), tiny_contents()
+    verdicts = detector.predict(photos)
+    assert [verdict.path for verdict in verdicts] == [str(path) for path in photos]
+    assert {verdict.blurred for verdict in verdicts} == {True, False}
+    for path, verdict in zip(photos, verdicts, strict=True):
+        full = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        assert (verdict.height, verdict.width) == full.shape
+        working = module.open_working(path, detector.long_side).pixels
+        assert max(working.shape) == 256 == detector.long_side
+        edges = cv2.Laplacian(working, cv2.CV_64F)
+        assert verdict.laplacian_variance == pytest.approx(edges.var(), rel=1e-9)
+        # The tiny network by hand: mean over 8x8 blocks.
+        mask = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32)
+        size = np.abs(cv2.filter2D(working.astype(np.float32), -1, mask)[1:-1, 1:-1])
+        rows, columns = (_blocks(side) for side in size.shape)
+        blocks = [size[row, column].mean() for row in rows for column in columns]
+        mean = float(np.mean(blocks))
+        slopes, offsets = np.array([-1.0, 1.0, 0.3, -0.3]), np.array([4, -4, 1, 2])
+        logits = (slopes * mean + offsets)[None]
+        measures = describe(working, contents.features)[None]
+        raw = contents.model.stack.logits(logits, measures)["fused"]
+        expected = contents.model.calibrations["fused"]
+        assert verdict.logit == pytest.approx(float(expected.scaled(raw)[0]), abs=1e-3)
+        assert verdict.probability == pytest.approx(float(expected.probability(raw)[0]), abs=1e-3)
+        assert verdict.blurred == (verdict.probability >= 0.5)
+        motion = contents.model.stack.motion(logits, measures, polar_spectrum(working)[None])
+        assert motion is not None
+        likely = "motion" if motion[0] > 0 else "defocus"
+        assert verdict.kind == (likely if verdict.blurred else "sharp")
+        assert verdict.error is None
+
+
+def _blocks(length: int) -> list[slice]:
+    """Blocks of 8; both ends share what the last one lacks."""
+    before = -length % 8 // 2
+    starts = range(-before, length, 8)
+    return [slice(max(0, start), start + 8) for start in starts if start + 8 > 0]
+
+
+def test_threads_give_the_same_in_order(folder: Path, photos: list[Path]) -> None:
+    alone = BlurDetector(folder).predict(photos)
+    assert BlurDetector(folder, threads=3).predict(photos) == alone
+    shared = BlurDetector(folder)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda path: shared.predict([path])[0], photos * 3))
+    assert found == alone * 3
+
+
+def test_one_bad_photo_stops_nothing(folder: Path, photos: list[Path], tmp_path: Path) -> None:
+    empty, text = tmp_path / "empty.jpg", tmp_path / "text.jpg"
+    empty.write_bytes(b"")
+    text.write_text("no picture")
+    bad = np.zeros((3, 3, 7), np.uint8)
+    sources = [photos[0], empty, text, tmp_path / "absent.jpg", bad, photos[1]]
+    for threads in (1, 2):
+        verdicts = BlurDetector(folder, threads=threads).predict(sources)
+        assert [verdict.error is None for verdict in verdicts] == [True, *[False] * 4, True]
+        assert verdicts[4].path == "array 4"
+        for verdict in verdicts[1:5]:
+            assert verdict.blurred is verdict.probability is verdict.width is None
+            assert verdict.error and "\n" not in verdict.error
+
+
+def test_arrays_and_files_agree(folder: Path, photos: list[Path]) -> None:
+    rgb = cv2.cvtColor(cv2.imread(str(photos[3])), cv2.COLOR_BGR2RGB)
+    from_file, from_array = BlurDetector(folder).predict([photos[3], rgb])
+    assert from_array.path == "array 1"
+    assert from_array.probability == pytest.approx(from_file.probability, abs=0.02)
+    assert (from_array.width, from_array.height) == (from_file.width, from_file.height)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 500), (31, 33), (700, 3)])
+def test_any_size_gets_a_verdict(folder: Path, size: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    (verdict,) = BlurDetector(folder).predict([image])
+    assert verdict.error is None
+    assert (verdict.height, verdict.width) == size
+    assert verdict.probability is not None and 0 <= verdict.probability <= 1
+
+
+def test_stream_reads_no_further_than_needed(folder: Path, photos: list[Path]) -> None:
+    for threads, most in ((1, 1), (2, 4)):
+        taken: list[Path] = []
+
+        def source(taken: list[Path] = taken) -> Iterator[Path]:
+            for path in photos:
+                taken.append(path)
+                yield path
+
+        stream = BlurDetector(folder, threads=threads).stream(source())
+        assert next(stream).path == str(photos[0])
+        assert len(taken) <= most
+        stream.close()
+
+
+def test_threshold_and_rate(folder: Path, photos: list[Path]) -> None:
+    ordinary = BlurDetector(folder)
+    assert ordinary.threshold == 0.5
+    probability = ordinary.predict(photos[1:2])[0].probability
+    assert probability is not None
+    exact = BlurDetector(folder, threshold=probability)
+    assert exact.predict(photos[1:2])[0].blurred is True
+    above = BlurDetector(folder, threshold=float(np.nextafter(probability, 1)))
+    verdict = above.predict(photos[1:2])[0]
+    assert (verdict.blurred, verdict.kind) == (False, "sharp")
+    strict, lax = (BlurDetector(folder, max_false_alarms=rate) for rate in (0.01, 0.2))
+    assert strict.threshold > lax.threshold
+    assert strict.threshold == tiny_contents().rates.threshold(0.01)
+    marks = {d.fingerprint for d in (ordinary, exact, above, strict, lax)}
+    assert len(marks) == 5 and BlurDetector(folder).fingerprint in marks
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"threshold": 0.5, "max_false_alarms": 0.1}, "exclude each other"),
+        ({"threshold": 1.5}, "no probability"),
+        ({"threshold": float("nan")}, "no probability"),
+        ({"max_false_alarms": 3}, "outside 0..0.3"),
+        ({"threads": 0}, "below 1"),
+    ],
+)
+def test_impossible_arguments(folder: Path, arguments: dict[str, float], said: str) -> None:
+    with pytest.raises(BlurError, match=said):
+        BlurDetector(folder, **arguments)  # type: ignore[arg-type]
+
+
+def test_without_a_shipped_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "SHIPPED", tmp_path)
+    with pytest.raises(BlurError, match="holds no model"):
+        BlurDetector()
+
+
+def test_the_map_says_where_the_logit_comes_from(folder: Path, photos: list[Path]) -> None:
+    detector = BlurDetector(folder)
+    working = module.open_working(photos[1], detector.long_side).pixels
+    local, attention = detector.blur_map(working)
+    assert local.shape == attention.shape == tuple(-(-(side - 2) // 8) for side in working.shape)
+    assert attention.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_neither_tensorflow_nor_sklearn_is_imported(folder: Path, photos: list[Path]) -> None:
+    code = (
+        "import sys\nimport blur_fusion\n"
+        "assert not {'numpy', 'cv2', 'onnxruntime'} & set(sys.modules)\n"
+        f"print(blur_fusion.BlurDetector({str(folder)!r}).predict([{str(photos[0])!r}])[0].error)\n"
+        "print(sorted({'tensorflow', 'keras', 'sklearn', 'onnx', 'joblib'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.split("\n")[:2], done.stderr) == (["None", "[]"], "")

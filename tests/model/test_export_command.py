@@ -1,0 +1,157 @@
+"""`blur export`: what it records, and what it refuses to touch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from blur_fusion.cli.main import blur
+from blur_fusion.errors import BlurError
+from blur_fusion.model.detector import BlurDetector
+from blur_fusion.model.export import export_model
+from blur_fusion.model.folder import MODEL, NETWORK
+from blur_fusion.model.provenance import dvc_digest
+from export_project import make_project, tiny_params
+from trees import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def exported(project: Path) -> Path:
+    target = project / "model"
+    assert export_model(target, project / "artifacts", project / "params.yaml") == []
+    return target
+
+
+def test_provenance_names_what_was_recorded(project: Path, exported: Path) -> None:
+    origin = json.loads((exported / MODEL).read_text("utf-8"))["provenance"]
+    assert origin["dataset"] == {"name": "sample", "digest": "ab" * 32}
+    assert origin["params"] == {"seed": 11, "cnn.filters": [5, 6, 4]}
+    assert set(origin["code"]) == {"sample", "load", "cnn", "features", "fuse"}
+    assert origin["code"]["cnn"] == {"pipeline/blur_fusion/cnn": "12" * 16 + ".dir"}
+    assert origin["outputs"]["artifacts/cnn"] == dvc_digest(project / "artifacts" / "cnn")
+    assert set(origin["weights"]) == {
+        *("cnn/final.weights.h5", "fuse/features.npz", "fuse/both.npz", "fuse/kind.npz")
+    }
+    assert {"python", "tensorflow", "keras", "numpy"} <= origin["versions"].keys()
+    text = "".join(path.read_text("utf-8", errors="replace") for path in exported.iterdir())
+    assert str(project) not in text and str(Path.home()) not in text
+
+
+def test_artefacts_that_dvc_did_not_write_are_exported_with_a_warning(
+    project: Path, tmp_path: Path
+) -> None:
+    lock = (project / "dvc.lock").read_text("utf-8")
+    md5 = dvc_digest(project / "artifacts" / "fuse")
+    try:
+        (project / "dvc.lock").write_text(lock.replace(md5, "78" * 16 + ".dir"), encoding="utf-8")
+        args = project / "artifacts", project / "params.yaml"
+        (warning,) = export_model(tmp_path / "m", *args)
+    finally:
+        (project / "dvc.lock").write_text(lock, encoding="utf-8")
+    assert "records another" in warning and "fuse" in warning
+    origin = json.loads((tmp_path / "m" / MODEL).read_text("utf-8"))["provenance"]
+    assert origin["code"] == {} == origin["outputs"]
+    assert origin["params"]["cnn.patterns"] == 7
+
+
+def test_params_changed_since_training_are_named(project: Path, tmp_path: Path) -> None:
+    values = {**tiny_params(), "seed": 12}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    (tmp_path / "dvc.lock").write_bytes((project / "dvc.lock").read_bytes())
+    with pytest.raises(BlurError, match="seed: the models were trained with other values"):
+        export_model(tmp_path / "m", project / "artifacts", tmp_path / "params.yaml")
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("load/dataset.json", "cnn/final.weights.h5", "fuse/model.json"),
+        *("fuse/both.npz", "fuse/validation.npz"),
+    ],
+)
+def test_a_missing_artefact_is_one_line(project: Path, tmp_path: Path, name: str) -> None:
+    path = project / "artifacts" / name
+    hidden = path.rename(path.with_name("hidden"))
+    try:
+        with pytest.raises(BlurError) as caught:
+            export_model(tmp_path / "m", project / "artifacts", project / "params.yaml")
+    finally:
+        hidden.rename(path)
+    assert Path(name).name in str(caught.value) and "\n" not in str(caught.value)
+    assert not (tmp_path / "m").exists()
+
+
+def _export(project: Path, target: Path, *words: str) -> Any:
+    places = ["--model-dir", str(project / "artifacts"), "--params", str(project / "params.yaml")]
+    return CliRunner().invoke(blur, ["export", str(target), *places, *words])
+
+
+def test_command_writes_and_replaces_only_a_model(project: Path, tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "model"
+    first = _export(project, target)
+    assert first.exit_code == 0 and first.stdout.startswith(f"{target}: model written, 0.")
+    again = _export(project, target)
+    assert again.exit_code == 1 and "--force replaces it" in again.stderr
+    (target / NETWORK).write_bytes(b"old")
+    assert _export(project, target, "--force").exit_code == 0
+    assert BlurDetector(target).long_side == 200
+
+
+@pytest.mark.parametrize("words", [(), ("--force",)])
+def test_command_leaves_other_folders_alone(
+    project: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    own, notes, other = tmp_path / "own", tmp_path / "notes.txt", tmp_path / "other"
+    own.mkdir()
+    (own / "photo.jpg").write_bytes(b"mine")
+    notes.write_text("mine")
+    other.mkdir()
+    (other / MODEL).write_text('{"made by": "another program"}')
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for target in (own, notes, other):
+        done = _export(project, target, *words)
+        assert done.exit_code == 1, target
+        assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_missing_onnx_names_the_extra(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(BlurError, match=r"blur-fusion\[train\]"):
+        export_model(tmp_path / "m", project / "artifacts", project / "params.yaml")
+
+
+def test_folder_digests_are_dvcs(tmp_path: Path) -> None:
+    for name in (
+        "b/x.py",
+        "b.py",
+        "b-c/y.py",
+        "a/é.txt",
+        "__pycache__/z.pyc",
+        "b/old.pyc",
+        "b/k.so",
+    ):
+        path = tmp_path / "code" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name, encoding="utf-8")
+    (tmp_path / ".dvcignore").write_bytes((REPOSITORY / ".dvcignore").read_bytes())
+    for words in (("init", "--no-scm", "-q"), ("add", "-q", "code")):
+        subprocess.run([sys.executable, "-m", "dvc", *words], cwd=tmp_path, check=True)
+    recorded = yaml.safe_load((tmp_path / "code.dvc").read_text("utf-8"))["outs"][0]["md5"]
+    assert dvc_digest(tmp_path / "code") == recorded

@@ -1,0 +1,195 @@
+"""The packaged model: small, whole, and made by this very commit; and how releases are verified."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from blur_fusion.errors import BlurError
+from blur_fusion.fusion.stack import Ensemble, Member
+from blur_fusion.model import verify
+from blur_fusion.model.detector import SHIPPED, BlurDetector
+from blur_fusion.model.folder import MODEL, NETWORK, REST, STACK, write_folder
+from blur_fusion.model.provenance import (
+    STAGES,
+    code_digests,
+    flat_params,
+    output_digests,
+    read_lock,
+    stage_params,
+)
+from blur_fusion.model.verify import compare
+from tiny_model import tiny_contents, write_tiny_model
+from trees import REPOSITORY
+
+LIMIT = 5_000_000  # bytes
+
+
+@pytest.fixture(scope="module")
+def packaged() -> dict[str, Any]:
+    """The packaged model's provenance."""
+
+    lines: dict[str, Any] = json.loads((SHIPPED / MODEL).read_text("utf-8"))["provenance"]
+    return lines
+
+
+@pytest.fixture(scope="module")
+def lock() -> dict[str, Any]:
+    return read_lock(REPOSITORY / "dvc.lock")
+
+
+def test_packaged_model_is_small_and_whole(packaged: dict[str, Any]) -> None:
+    assert sorted(path.name for path in SHIPPED.iterdir()) == sorted((NETWORK, REST, STACK, MODEL))
+    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= LIMIT
+    detector = BlurDetector()
+    assert detector.provenance == packaged
+    rng = np.random.default_rng(0)
+    (verdict,) = detector.predict([rng.integers(0, 256, (90, 120), dtype=np.uint8)])
+    assert verdict.error is None and verdict.probability is not None
+
+
+def test_packaged_model_is_of_these_params(packaged: dict[str, Any], lock: dict[str, Any]) -> None:
+    given = flat_params(REPOSITORY / "params.yaml")
+    assert packaged["params"] == {name: given[name] for name in packaged["params"]}
+    assert packaged["params"] == stage_params(lock, list(STAGES))
+    written = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text("utf-8"))["stages"]
+    assert set(packaged["params"]) == {name for stage in STAGES for name in _params(written[stage])}
+
+
+def _params(stage: dict[str, Any]) -> list[str]:
+    found: list[str] = stage.get("params", [])
+    return found
+
+
+def test_packaged_model_is_of_the_locked_run(
+    packaged: dict[str, Any], lock: dict[str, Any], tmp_path: Path
+) -> None:
+    assert set(packaged["code"]) == set(STAGES)
+    assert packaged["code"] == code_digests(lock, list(STAGES))
+    locks = [lock]
+    # Who ran `make repro` on another processor, or another Python, has other bytes.
+    show = ["git", "show", "HEAD:dvc.lock"]
+    if (committed := subprocess.run(show, cwd=REPOSITORY, capture_output=True)).returncode == 0:
+        (tmp_path / "dvc.lock").write_bytes(committed.stdout)
+        locks.append(read_lock(tmp_path / "dvc.lock"))
+    assert packaged["outputs"] in [output_digests(one, list(STAGES)) for one in locks]
+
+
+def pictures(count: int = 8) -> Iterator[np.ndarray]:
+    for k in range(count):
+        spread = 1 + 30 * k // count  # so that both verdicts occur
+        yield np.random.default_rng(k).integers(100, 101 + spread, (60, 80)).astype(np.uint8)
+
+
+def _changed(folder: Path, by: float) -> Path:
+    """The tiny model with another gain."""
+    contents = tiny_contents()
+    members = tuple(Member(m.layers, m.gain + by) for m in contents.model.stack.both.members)
+    stack = dataclasses.replace(contents.model.stack, both=Ensemble(members))
+    model = dataclasses.replace(contents.model, stack=stack)
+    write_folder(folder, dataclasses.replace(contents, model=model, provenance={"made": "again"}))
+    return folder
+
+
+def test_equal_models_are_byte_equal(tmp_path: Path) -> None:
+    ours, theirs = write_tiny_model(tmp_path / "a"), write_tiny_model(tmp_path / "b")
+    result = compare(ours, theirs, pictures())
+    assert result.same and result.images == 8 and result.weights == result.probability == 0
+    assert result.lines()[0] == "byte-equal: cnn.onnx, stack.json, model.json"
+    assert {v.blurred for v in _verdicts(ours)} == {True, False}
+
+
+def _verdicts(folder: Path) -> list[Any]:
+    detector = BlurDetector(folder)
+    return [detector.judge(image, "", (80, 60)) for image in pictures()]
+
+
+def test_a_slight_difference_is_measured_and_accepted(tmp_path: Path) -> None:
+    theirs = _changed(tmp_path / "b", 1e-6)
+    result = compare(write_tiny_model(tmp_path / "a"), theirs, pictures())
+    assert result.same and 0 < result.probability < 1e-3
+    assert result.weights == pytest.approx(1e-6, rel=0.2)
+    assert set(result.other_bytes) == {STACK, MODEL} and result.origin == ("made",)
+    assert "provenance differs in: made" in result.lines()
+
+
+def test_another_verdict_is_refused(tmp_path: Path) -> None:
+    theirs = _changed(tmp_path / "b", -2.0)
+    result = compare(write_tiny_model(tmp_path / "a"), theirs, pictures())
+    expected = [
+        k
+        for k, (a, b) in enumerate(zip(_verdicts(tmp_path / "a"), _verdicts(theirs), strict=True))
+        if (a.blurred, a.kind) != (b.blurred, b.kind)
+    ]
+    assert expected and result.verdicts == tuple(expected) and not result.same
+
+
+def _checkout(root: Path) -> Path:
+    (root / "stages").mkdir(parents=True)
+    (root / "stages" / "cnn.py").write_text("committed")
+    (root / ".gitignore").write_text("artifacts\n")
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    subprocess.run(["git", "add", "."], cwd=root, check=True)
+    (root / "stages" / "cnn.py").write_text("edited")
+    (root / "stages" / "new.py").write_text("untracked")
+    (root / "artifacts").mkdir()
+    (root / "artifacts" / "old").write_text("must not be used")
+    return root
+
+
+def test_copies_tracked_files_as_they_are(tmp_path: Path) -> None:
+    root = _checkout(tmp_path / "root")
+    assert verify.copy_tracked(root, tmp_path / "copy") == 2
+    assert (tmp_path / "copy" / "stages" / "cnn.py").read_text() == "edited"
+    assert not (tmp_path / "copy" / "artifacts").exists()
+    assert not (tmp_path / "copy" / "stages" / "new.py").exists()
+    with pytest.raises(BlurError, match="no Git checkout"):
+        verify.copy_tracked(tmp_path / "nowhere", tmp_path / "copy")
+
+
+@pytest.mark.parametrize("by", [0.0, -2.0])
+def test_verification_trains_every_stage_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], by: float
+) -> None:
+    """The stages themselves are run by test_end_to_end; here they are only counted."""
+    called: list[str] = []
+
+    def fake(copy: Path, *words: str) -> None:
+        assert copy.is_relative_to(tmp_path) and words[0] == "-m"
+        called.append(words[1])
+        if words[1] == "blur_fusion.cli.main":
+            assert words[2] == "export"
+            _changed(Path(words[3]), by)
+
+    monkeypatch.setattr(verify, "_run", fake)
+    monkeypatch.setattr(verify.Store, "open", lambda folder: folder)
+    monkeypatch.setattr(verify, "_validation", lambda store: pictures())
+    monkeypatch.setattr(verify, "ROOT", _checkout(tmp_path / "root"))
+    monkeypatch.setattr(verify, "SHIPPED", _changed(tmp_path / "shipped", 0.0))
+    monkeypatch.setattr(verify.tempfile, "tempdir", str(tmp_path))
+    if by:
+        with pytest.raises(BlurError, match="answers otherwise"):
+            verify.main()
+    else:
+        verify.main()
+    assert called == [*(f"stages.{stage}" for stage in STAGES), "blur_fusion.cli.main"]
+    assert ("byte-equal" in capsys.readouterr().out) == (not by)
+
+
+def test_a_failing_stage_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BlurError, match=r"-m no\.such\.stage: ended with status 1"):
+        verify._run(tmp_path, "-m", "no.such.stage")
+
+
+def test_without_a_packaged_model_nothing_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(BlurError, match="no such file"):
+        verify.verify_release(tmp_path, tmp_path / "absent", tmp_path / "work")
+    assert not (tmp_path / "work").exists()

@@ -1,0 +1,167 @@
+"""`make relock` on a made-up project: code may differ, nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from blur_fusion.errors import BlurError
+from blur_fusion.model.provenance import STAGES, dvc_digest, dvc_entry
+from blur_fusion.model.relock import relock
+
+MODEL = "pipeline/blur_fusion/model/shipped/model.json"
+LOCKS = ("dvc.lock", "presets/dvc.lock")
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _yaml(path: Path, content: dict[str, Any]) -> None:
+    _write(path, yaml.safe_dump(content, sort_keys=False))
+
+
+def _locked(root: Path, cmd: str, deps: list[str], params: Any, outs: list[str]) -> dict[str, Any]:
+    parts = {"deps": sorted(deps), "params": params, "outs": outs}
+    entries = [[{"path": p, **dvc_entry(root / p)} for p in parts[k]] for k in ("deps", "outs")]
+    return {"cmd": cmd, "deps": entries[0], "params": params, "outs": entries[1]}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Five stages on the folder data/own, and a preset whose output is absent."""
+    root = tmp_path
+    _yaml(root / "params.yaml", {"seed": 1, "dataset": {"name": "own"}})
+    _yaml(root / "presets" / "one.yaml", {"network": {"side": 3}})
+    for path in ("data/own/a", "pipeline/old/a.py", "stages/x.py", "artifacts/one", MODEL):
+        _write(root / path, path)
+    specs, locks = {}, {}
+    for name in STAGES:
+        out = f"artifacts/{name}"
+        _write(root / out / "b", name)
+        deps = ["data/${dataset.name}", "stages/x.py", "pipeline/old"]
+        params = ["seed", "dataset.name"]
+        specs[name] = {"cmd": "x", "deps": deps, "params": params, "outs": [{out: {"cache": 0}}]}
+        values = {"params.yaml": {"dataset.name": "own", "seed": 1}}
+        locks[name] = _locked(root, "x", ["data/own", *deps[1:]], values, [out])
+    _yaml(root / "dvc.yaml", {"stages": specs})
+    _yaml(root / "dvc.lock", {"schema": "2.0", "stages": locks})
+    preset = {
+        "matrix": {"name": ["one", "new"]},
+        "cmd": "y ${item.name}",
+        "deps": ["data/${dataset.name}", "pipeline/old"],
+        "params": [{"presets/one.yaml": ["network"]}],
+        "outs": ["artifacts/${item.name}"],
+    }
+    values = {"presets/one.yaml": {"network": {"side": 3}}}
+    lock = _locked(root, "y one", ["data/own", "pipeline/old"], values, ["artifacts/one"])
+    (root / "artifacts" / "one").unlink()
+    _yaml(root / "presets" / "dvc.yaml", {"stages": {"preset": preset}})
+    _yaml(root / "presets" / "dvc.lock", {"schema": "2.0", "stages": {"preset@one": lock}})
+    outputs = {f"artifacts/{name}": dvc_digest(root / "artifacts" / name) for name in STAGES}
+    _write(root / MODEL, json.dumps({"provenance": {"outputs": outputs, "code": {}}, "a": 0.1}))
+    _write(root / "tests" / "golden" / "test_golden.py", "def test_it():\n    assert True\n")
+    return root
+
+
+def _stages(root: Path, lock: str) -> dict[str, Any]:
+    return yaml.safe_load((root / lock).read_text("utf-8"))["stages"]
+
+
+def _refused(root: Path, match: str) -> None:
+    files = [root / name for name in (*LOCKS, MODEL)]
+    before = [path.read_bytes() for path in files]
+    with pytest.raises(BlurError, match=match):
+        relock(root)
+    assert [path.read_bytes() for path in files] == before
+
+
+def test_unchanged_code_leaves_the_locks_as_they_are(project: Path) -> None:
+    before = [(project / lock).read_bytes() for lock in LOCKS]
+    assert relock(project) == ["preset@new: other run, or none; left out of date"]
+    assert [(project / lock).read_bytes() for lock in LOCKS] == before
+
+
+def test_code_may_change_and_move(project: Path) -> None:
+    (project / "pipeline" / "old").rename(project / "pipeline" / "new")
+    _write(project / "pipeline" / "new" / "b.py", "more")
+    for file in ("dvc.yaml", "presets/dvc.yaml"):
+        text = (project / file).read_text("utf-8")
+        _write(project / file, text.replace("pipeline/old", "pipeline/new"))
+    before = _stages(project, "dvc.lock")
+    relock(project)
+    entry = {"path": "pipeline/new", **dvc_entry(project / "pipeline" / "new")}
+    assert entry["nfiles"] == 2
+    after = _stages(project, "dvc.lock")
+    for name in STAGES:
+        assert [after[name]["deps"][k] for k in (0, 2)] == [before[name]["deps"][k] for k in (0, 2)]
+        assert after[name]["deps"][1] == entry and list(after[name]) == list(before[name])
+        assert after[name]["outs"] == before[name]["outs"]
+    assert _stages(project, LOCKS[1])["preset@one"]["deps"][1] == entry
+    text = (project / MODEL).read_text("utf-8")
+    code = json.loads(text)["provenance"]["code"]
+    digests = {"pipeline/new": entry["md5"], "stages/x.py": dvc_digest(project / "stages/x.py")}
+    assert code == {name: digests for name in STAGES}
+    relock(project)
+    assert (project / MODEL).read_text("utf-8") == text
+
+
+@pytest.mark.parametrize(
+    ("path", "match"),
+    [
+        ("data/own/a", "sample: other data/own"),
+        ("artifacts/cnn/b", "cnn: other artifacts/cnn"),
+    ],
+)
+def test_other_data_and_outputs_are_refused(project: Path, path: str, match: str) -> None:
+    _write(project / path, "other")
+    _refused(project, match)
+    (project / path).unlink()
+    (project / path).parent.rmdir()
+    _refused(project, match)
+
+
+def test_another_param_is_refused(project: Path) -> None:
+    _yaml(project / "params.yaml", {"seed": 2, "dataset": {"name": "own"}})
+    _refused(project, "sample: other params.yaml: seed")
+
+
+def test_another_list_of_outputs_is_refused(project: Path) -> None:
+    text = (project / "dvc.yaml").read_text("utf-8")
+    _write(project / "dvc.yaml", text.replace("artifacts/fuse:", "artifacts/one:"))
+    _refused(project, "fuse: other artifacts/fuse, artifacts/one")
+
+
+def test_absent_code_is_refused(project: Path) -> None:
+    (project / "stages" / "x.py").unlink()
+    _refused(project, "stages/x.py: dvc.yaml names it, but it is absent")
+
+
+def test_a_model_of_another_run_is_refused(project: Path) -> None:
+    _write(project / MODEL, json.dumps({"provenance": {"outputs": {}, "code": {}}}))
+    _refused(project, "of another run")
+
+
+def test_changed_results_are_refused(project: Path) -> None:
+    golden = project / "tests" / "golden" / "test_golden.py"
+    _write(golden, "def test_it():\n    assert False\n")
+    _refused(project, "tests/golden: fails")
+    golden.unlink()
+    _refused(project, "tests/golden: fails")
+
+
+@pytest.mark.parametrize("path", ["presets/one.yaml", "artifacts/one"])
+def test_presets_out_of_date_stay_so(project: Path, path: str) -> None:
+    _write(project / path, "network: {side: 4}\n")
+    _write(project / "stages" / "x.py", "other")
+    before = (project / LOCKS[1]).read_bytes()
+    assert relock(project)[0].startswith("preset@one: other ")
+    assert (project / LOCKS[1]).read_bytes() == before
+    assert _stages(project, "dvc.lock")["cnn"]["deps"][-1]["md5"] == dvc_digest(
+        project / "stages" / "x.py"
+    )

@@ -1,0 +1,183 @@
+"""Compiled loops answer as numpy and OpenCV do."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from blur_fusion.cnn.spectra import FLOOR, GAIN, OFFSET, cosine_basis, local_spectra
+from blur_fusion.errors import BlurError
+from blur_fusion.features import powers, pyramid, tiles
+from blur_fusion.features.planes import HORIZONTAL, VERTICAL, Scratch
+from blur_fusion.features.summary import describe_twice
+from blur_fusion.features.tiles import KINDS, CompiledTiling, OpenCvTiling
+from blur_fusion.images import resize as averaging
+from blur_fusion.images.resize import area_average
+from blur_fusion.model import detector as laplacian
+from blur_fusion.native.library import SWITCH, library
+from blur_fusion.params import load_params
+from trees import REPOSITORY
+
+PARAMS = load_params(REPOSITORY / "params.yaml").features
+
+
+@pytest.fixture
+def compiled() -> ctypes.CDLL:
+    found = library()
+    if found is None:
+        pytest.skip("nothing was compiled here")
+    return found
+
+
+def test_compiled_where_there_is_a_compiler() -> None:
+    if sys.platform != "linux" or not shutil.which("gcc") or os.environ.get(SWITCH) == "0":
+        pytest.skip("no Linux with gcc, or told not to")
+    assert library() is not None, "pip install -e . compiled nothing; try it without --quiet"
+
+
+def test_can_be_told_to_leave_it() -> None:
+    code = "from blur_fusion.native.library import library; raise SystemExit(library() is not None)"
+    environment = {**os.environ, SWITCH: "0"}
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=REPOSITORY, check=True)
+
+
+def pixels(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def exact(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Area average of a small grey image, from the definition."""
+    width, height = size
+    parts = image.astype(np.int64).repeat(height, axis=0).repeat(width, axis=1)
+    sums = parts.reshape(height, image.shape[0], width, image.shape[1]).sum(axis=(1, 3))
+    return np.floor(sums / image.size + 0.5).astype(np.uint8)
+
+
+AVERAGED = [((50, 41), (19, 24)), ((97, 33), (33, 10)), ((61, 7), (2, 3)), ((5, 64), (31, 2))]
+
+
+@pytest.mark.parametrize(("shape", "size"), AVERAGED)
+@pytest.mark.parametrize("native", [True, False])
+def test_area_averages_are_exact(
+    shape: tuple[int, int],
+    size: tuple[int, int],
+    native: bool,
+    compiled: ctypes.CDLL,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(averaging, "library", lambda: compiled if native else None)
+    image = pixels(shape)
+    assert (area_average(image, size) == exact(image, size)).all()
+    rgb = pixels((*shape, 3))
+    planes = [exact(rgb[:, :, channel], size) for channel in range(3)]
+    assert (area_average(rgb, size) == np.stack(planes, axis=2)).all()
+    assert (area_average(rgb[:, ::-1], size) == np.stack(planes, axis=2)[:, ::-1]).all()
+
+
+def test_large_area_averages_agree(compiled: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
+    for shape, size in (((2048, 1365), (512, 768)), ((40_001, 40), (11, 3000))):
+        image = np.maximum(pixels(shape), 200)  # sums as large as they get
+        first = area_average(image, size)
+        with monkeypatch.context() as patch:
+            patch.setattr(averaging, "library", lambda: None)
+            assert (area_average(image, size) == first).all()
+        near = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        assert np.abs(first.astype(int) - near).max() <= 1
+
+
+def test_longest_side_is_said() -> None:
+    with pytest.raises(BlurError, match="side"):
+        area_average(np.zeros((70_000, 3), np.uint8), (1, 999))
+
+
+@pytest.mark.parametrize("shape", [(1, 9), (2, 2), (3, 7), (40, 3000), (577, 769)])
+@pytest.mark.parametrize("native", [True, False])
+def test_laplacian_variance_is_exact(
+    shape: tuple[int, int],
+    native: bool,
+    compiled: ctypes.CDLL,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(laplacian, "library", lambda: compiled if native else None)
+    for image in (pixels(shape), 255 * (pixels(shape) // 128), pixels((9, *shape))[5]):
+        edges = cv2.Laplacian(image, cv2.CV_16S).astype(np.int64)
+        energy = int((edges * edges).sum())
+        expected = energy / image.size - (int(edges.sum()) / image.size) ** 2
+        assert laplacian.laplacian_variance(image) == expected
+
+
+def planes() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    sizes = [(16, 16), (18, 300), (64, 70), (330, 522)]
+    found = [rng.integers(0, 4081, size).astype(np.int16) for size in sizes]
+    found += [16 * rng.integers(0, 3, (80, 96)).astype(np.int16)]  # many equal slopes
+    return [*found, np.full((40, 48), 4080, np.int16)]
+
+
+@pytest.mark.parametrize("grid", [tiles.Grid(1, 1), tiles.Grid(2, 3), tiles.Grid(3, 4)])
+def test_sums_over_tiles_are_the_same(grid: tiles.Grid, compiled: ctypes.CDLL) -> None:
+    ours, theirs = CompiledTiling(grid, compiled), OpenCvTiling(grid, Scratch())
+    for plane in planes():
+        for kind in KINDS:
+            sums = ours.sums(plane, kind)
+            assert sums.shape == (kind.count, grid.count)
+            assert (sums == theirs.sums(plane, kind)).all(), kind
+        for step in (HORIZONTAL, VERTICAL):
+            first, second = ours.steepest(plane, step), theirs.steepest(plane, step)
+            assert all((a == b).all() for a, b in zip(first, second, strict=True)), step
+
+
+def test_kinds_are_numbered_as_in_c() -> None:
+    named = [kind for kind in vars(tiles).values() if isinstance(kind, tiles.Kind)]
+    assert list(KINDS) == named and [kind.number for kind in KINDS] == list(range(12))
+
+
+def test_largest_sums_fit(compiled: ctypes.CDLL) -> None:
+    """Stripes of black and white give the largest differences that a picture can have."""
+    checks = np.indices((96, 96)).sum(axis=0) % 2 * 4080
+    for plane in (checks.astype(np.int16), (np.indices((96, 96))[1] // 2 % 2 * 4080).astype("i2")):
+        grid = tiles.Grid(1, 1)
+        ours, theirs = CompiledTiling(grid, compiled), OpenCvTiling(grid, Scratch())
+        for kind in KINDS:
+            assert (ours.sums(plane, kind) == theirs.sums(plane, kind)).all(), kind
+
+
+def test_features_are_the_same(compiled: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
+    soft = cv2.GaussianBlur(pixels((400, 610)), (0, 0), 1.3)
+    images = [pixels((300, 201)), soft, pixels((40, 500)), pixels((1, 1)), pixels((9, 17))]
+    images.append(np.full((120, 90), 7, np.uint8))
+    ours = [describe_twice(image, PARAMS) for image in images]
+    for module in (pyramid, powers):
+        monkeypatch.setattr(module, "library", lambda: None)
+    for image, (measures, polar) in zip(images, ours, strict=True):
+        others = describe_twice(image, PARAMS)
+        assert (measures == others[0]).all() and (polar == others[1]).all()
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 50), (47, 131), (200, 158)])
+def test_local_spectra_by_definition(size: tuple[int, int], compiled: ctypes.CDLL) -> None:
+    image = pixels(size).astype(np.float32)
+    even = np.pad(image, [(0, extent % 2) for extent in size], "edge")
+    half = even.reshape(even.shape[0] // 2, 2, -1, 2).mean(axis=(1, 3))
+    kernels = cosine_basis(8, 32)[:, :, 0].transpose(2, 0, 1).astype(np.float64)
+    found = local_spectra(compiled, image, 32)
+    for seen, answer in zip((image, half), found, strict=True):
+        down, across = (-(-extent // 4) for extent in seen.shape)
+        pairs = zip((down, across), seen.shape, strict=True)
+        more = [4 * (count - 1) + 8 - extent for count, extent in pairs]
+        around = [(total // 2, total - total // 2) for total in more]
+        padded = np.pad(seen.astype(np.float64), around)
+        blocks = np.lib.stride_tricks.sliding_window_view(padded, (8, 8))[::4, ::4]
+        sizes = np.abs(np.einsum("ijkl,pkl->pij", blocks, kernels))
+        assert answer.shape == (1, 32, down, across) and answer.dtype == np.float32
+        # Of sums up to 2040 in single precision, next to the floor.
+        assert np.abs(answer[0] - (np.log(sizes + FLOOR) + OFFSET / GAIN)).max() < 4e-3
+        large = sizes > 5
+        assert np.abs(answer[0] - np.log(sizes + FLOOR) - OFFSET / GAIN)[large].max() < 1e-4

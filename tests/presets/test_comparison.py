@@ -1,0 +1,195 @@
+"""The comparison: every system on the same photos, differences in pairs, CSV, Markdown, plot."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from benchmark_project import write_project
+from blur_fusion.data.store import Store
+from blur_fusion.errors import BlurError
+from blur_fusion.evaluation.metrics import measure
+from blur_fusion.fusion.stack import Ensemble, Member
+from blur_fusion.params import load_params
+from blur_fusion.presets import comparison as module
+from blur_fusion.presets import comparison as ours
+from blur_fusion.presets.comparison import (
+    OUR_NAME,
+    Comparison,
+    compare,
+    comparison_command,
+    csv_rows,
+    differences,
+    markdown,
+    preset_systems,
+    write,
+)
+from blur_fusion.presets.layouts import Source
+from blur_fusion.presets.run import run_preset
+from blur_fusion.presets.training_time import training_seconds
+from evaluation_fakes import FakeDetector
+from preset_project import short_preset, write_photos
+from trees import REPOSITORY
+
+
+class Detector(FakeDetector):
+    """With the parts of `blur_fusion.model.scores.Detector` whose size and speed are measured."""
+
+    def __init__(self) -> None:
+        layers = ((np.zeros((3, 1), np.float32), np.zeros(1, np.float32)),)
+        parts = {
+            "features": Ensemble((Member(layers, 0.0),)),
+            "fused": Ensemble((Member(layers, 1),)),
+        }
+        self.model = SimpleNamespace(stack=SimpleNamespace(**parts))
+        self.network = self
+
+    def logits(self, images: Iterable[np.ndarray]) -> np.ndarray:
+        return np.zeros((len(list(images)), 4))
+
+    def count_params(self) -> int:
+        return 100
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store, one trained preset, and files as large as our model's would be."""
+    root = write_project(tmp_path_factory.mktemp("project"))
+    (root / "presets").symlink_to(REPOSITORY / "presets")
+    params, artifacts = load_params(root / "params.yaml"), root / "artifacts"
+    store = Store.open(artifacts / "load")
+    preset, source = short_preset("lenet", 12), Source(tuple(store.rows), store.dataset)
+    run_preset(preset, source, artifacts / "presets" / "lenet", params)
+    (artifacts / "cnn" / "final.weights.h5").write_bytes(b"0" * 3000)
+    (artifacts / "fuse").mkdir()
+    (artifacts / "fuse" / "features.npz").write_bytes(b"0" * 500)
+    (artifacts / "fuse" / "both.npz").write_bytes(b"0" * 500)
+    (artifacts / "fuse" / "validation.npz").write_bytes(b"0" * 9000)
+    (artifacts / "ours").mkdir()
+    (artifacts / "ours" / "training.json").write_text('{"seconds": 12.5}')
+    return root
+
+
+@pytest.fixture
+def fake_detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = Detector()
+    detector.network = SimpleNamespace(model=detector, logits=detector.logits)
+    monkeypatch.setattr(ours, "load_detector", lambda models, params: detector)
+    monkeypatch.setattr(ours, "describe", lambda image, params: None)
+
+
+@pytest.fixture
+def found(
+    project: Path, fake_detector: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Comparison:
+    monkeypatch.chdir(project)
+    held = write_photos(tmp_path / "kwentar", 4)
+    return compare(project / "artifacts", [held], load_params())
+
+
+def test_parts_systems_and_notes(found: Comparison, project: Path) -> None:
+    assert [(part.data, part.rule) for part in found.parts] == [
+        *(("own", "own"), ("own", "validation")),
+        *(("kwentar", "own"), ("kwentar", "validation")),
+    ]
+    names = {"lenet", OUR_NAME, "ours: cnn", "ours: features"}
+    for part in found.parts:
+        extra = {"constant", "laplacian < 470"} if part.rule == "own" else set()
+        laplacian = {name for name in part.figures if name.startswith("laplacian")}
+        assert set(part.figures) == names | extra | laplacian and len(laplacian) == 1
+    kwentar = found.parts[2]
+    assert (kwentar.photos, kwentar.blurred) == (8, 4)
+    fused = found.systems[OUR_NAME]
+    assert fused["parameters"] == 100 + 2 * (3 + 1 + 1)
+    assert fused["megabytes"] == pytest.approx(0.004) and fused["training_seconds"] == 12.5
+    assert fused["trained"] == "stacked out of fold"
+    assert found.systems["lenet"]["trained"] == "once, on 24 pictures"
+    assert all(
+        known["ms_per_image"] > 0 for name, known in found.systems.items() if name != "constant"
+    )
+    missing = {note.split(":")[0] for note in found.notes}
+    assert missing == {"certh-hybrid", "label-csv", "three-class", "transfer", "two-conv"}
+    assert "run 'blur preset two-conv'" in "\n".join(found.notes)
+
+
+def test_figures_are_those_of_the_predictions(found: Comparison, project: Path) -> None:
+    with (project / "artifacts/presets/lenet/predictions.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    labels = np.array([int(row["label"]) for row in rows])
+    values = np.array([float(row["probability"]) for row in rows])
+    verdicts = np.array([row["verdict"] == "1" for row in rows])
+    expected = measure(labels, values, verdicts, 15)
+    for metric, value in expected.items():
+        assert found.parts[0].figures["lenet"][metric]["value"] == pytest.approx(value)
+
+
+def test_differences_take_the_best_preset_of_each_metric() -> None:
+    def figures(auc: float, accuracy: float) -> dict[str, dict[str, float]]:
+        return {
+            metric: {"value": value}
+            for metric, value in (("auc", auc), ("accuracy", accuracy), ("balanced_accuracy", 0.5))
+        }
+
+    known = {OUR_NAME: figures(0.9, 0.8), "a": figures(0.7, 0.9), "b": figures(0.8, 0.6)}
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.2, 400)  # what is common to all falls out of the differences
+    draws = {
+        name: {m: cell["value"] + noise + rng.normal(0, 0.01, 400) for m, cell in values.items()}
+        for name, values in known.items()
+    }
+    auc, balanced, accuracy = differences(known, draws, ["a", "b"])
+    assert (auc["preset"], accuracy["preset"]) == ("b", "a")
+    assert auc["value"] == pytest.approx(0.1) and auc["excludes_zero"]
+    assert accuracy["value"] == pytest.approx(-0.1) and accuracy["excludes_zero"]
+    assert accuracy["high"] < 0 < auc["low"]
+    assert balanced["value"] == 0 and not balanced["excludes_zero"]
+    assert differences(known, draws, []) == []
+
+
+def test_csv_markdown_and_plot(found: Comparison, tmp_path: Path) -> None:
+    write(found, tmp_path / "out")
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["comparison.csv", "comparison.md", "comparison.png"]
+    header, rows = csv_rows(found)
+    assert {"accuracy", "auc_low", "ms_per_image", "training_seconds", "trained"} <= set(header)
+    with (tmp_path / "out" / "comparison.csv").open(encoding="utf-8", newline="") as file:
+        read = list(csv.DictReader(file))
+    assert len(read) == len(rows) == sum(len(part.figures) for part in found.parts)
+    text = (tmp_path / "out" / "comparison.md").read_text("utf-8")
+    assert text == markdown(found) and "stacked out of fold" in text
+    assert text.count("ours: fused minus lenet, the best preset by") == 12
+    assert text.count("exclude") == 12
+    assert (tmp_path / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_predictions_of_other_photos_are_not_compared(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = load_params(project / "params.yaml")
+    store = Store.open(project / "artifacts/load")
+    rows = [row for row in store.rows if row.split == "validation"]
+    monkeypatch.chdir(project)
+    systems, notes = preset_systems(project / "artifacts/presets", rows, params)
+    assert systems == []
+    assert any("lenet: not compared" in n and "of other test photos" in n for n in notes)
+
+
+def test_the_command_prints_the_table(
+    project: Path, fake_detector: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(module, "preset_systems", lambda folder, rows, params: ([], ["none"]))
+    ran = CliRunner().invoke(comparison_command, ["--out", str(tmp_path / "out")])
+    assert ran.exit_code == 0, ran.output
+    assert (tmp_path / "out" / "comparison.md").read_text("utf-8") in ran.output
+
+
+def test_training_time_needs_stored_images(tmp_path: Path) -> None:
+    with pytest.raises(BlurError, match="run 'make repro' first"):
+        training_seconds(tmp_path)

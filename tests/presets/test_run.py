@@ -1,0 +1,136 @@
+"""Each preset trains on 40 images for one epoch, is read back, and judges as it did."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from blur_fusion.cli.main import blur
+from blur_fusion.presets.examples import Example, read_example
+from blur_fusion.presets.layouts import Source, open_source
+from blur_fusion.presets.made import make_three_class
+from blur_fusion.presets.networks import build, build_fused
+from blur_fusion.presets.params import load_preset
+from blur_fusion.presets.run import blurred_background, judge_folder, run_preset, swept
+from blur_fusion.presets.trained import Trained
+from preset_project import PRESETS, short_preset, tiny_params
+from trees import REPOSITORY
+
+DRAWN = ("curves.png", "mistakes.png", "predictions.png", "samples.png")
+
+
+def test_certh_hybrid_is_as_large_as_its_authors(monkeypatch: pytest.MonkeyPatch) -> None:
+    preset = load_preset("certh-hybrid", PRESETS)
+    monkeypatch.setattr(keras.config, "floatx", lambda: "float16")  # half the memory
+    dense = [layer for layer in build(preset)[0].layers if isinstance(layer, keras.layers.Dense)]
+    assert [layer.units for layer in dense] == [2048, 2048, 2]
+    assert dense[0].kernel.shape == (12 * 12 * 128, 2048)
+    fused = [layer for layer in build_fused(preset).layers if isinstance(layer, keras.layers.Dense)]
+    assert [layer.units for layer in fused] == [4096, 4096, 2048, 2048, 2]
+
+
+def test_a_network_learns_what_can_be_learned(preset_source: Source, tmp_path: Path) -> None:
+    """Sigma 3 on 64x96 pixels is plain to see: a broken pipeline would stay at one half."""
+    preset = short_preset("two-conv")
+    recipe = replace(preset.recipe, epochs=12)
+    preset = replace(preset, recipe=recipe, input=replace(preset.input, side=64))
+    report = run_preset(preset, preset_source, tmp_path / "run", tiny_params())
+    assert report["figures"]["own"]["auc"]["value"] > 0.9
+
+
+def test_two_thirds_are_possible_in_three_classes(preset_photos: Path, tmp_path: Path) -> None:
+    make_three_class(str(preset_photos / "sharp"), tmp_path / "three", images=30)
+    preset, params = short_preset("three-class", images=30), tiny_params()
+    preset = replace(preset, recipe=replace(preset.recipe, epochs=6))
+    given = open_source(tmp_path / "three", preset.layout, params)
+    report = run_preset(preset, given, tmp_path / "run", params)
+    found = report["confusion"]
+    assert found["original"] == found["sharp"]  # the same pictures: the same answers
+    right = sum(found[name][name] for name in found)
+    assert right <= 2 / 3 * sum(sum(row.values()) for row in found.values())
+    assert sum(found["blurry"].values()) == report["test"]["blurred"]
+
+
+def test_the_command_trains_and_then_only_tests(
+    preset_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("params.yaml", "presets"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    words = [
+        "preset",
+        "three-class",
+        "--data",
+        str(preset_photos),
+        "--epochs",
+        "1",
+        "--images",
+        "6",
+    ]
+    ran = CliRunner().invoke(blur, words)  # its layout is another
+    assert ran.exit_code == 1 and "original" in ran.stderr or "blurry" in ran.stderr
+    words[1] = "lenet"
+    ran = CliRunner().invoke(blur, words)
+    assert ran.exit_code == 0, ran.output
+    out = tmp_path / "artifacts/presets/lenet_on_own"
+    assert "threshold swept on" in ran.output and (out / "sweep.csv").is_file()
+    before = (out / "model.weights.h5").read_bytes()
+    tested = ["preset", "lenet", "--test", str(preset_photos), "--out", str(out)]
+    ran = CliRunner().invoke(blur, tested)
+    assert ran.exit_code == 0 and "68 photos, 34 blurred" in ran.output
+    assert (out / "model.weights.h5").read_bytes() == before
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    ran = CliRunner().invoke(blur, [*words, "--out", "mine"])
+    assert ran.exit_code == 1 and "holds something else than a trained preset" in ran.stderr
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+    (out / "preset.json").write_text(json.dumps({"preset": 3}))
+    ran = CliRunner().invoke(blur, tested)
+    assert ran.exit_code == 1 and ran.stderr.count("\n") == 1 and "preset.json" in ran.stderr
+
+
+def test_kwentar_in_its_own_layout(shared_data: Path, tmp_path: Path) -> None:
+    preset, params = short_preset("two-conv"), tiny_params()
+    given = open_source(shared_data / "kwentar", preset.layout, params)
+    run_preset(preset, given, tmp_path / "run", params)
+    trained = Trained.load(tmp_path / "run")
+    found = judge_folder(trained, shared_data / "kwentar", 0.5, params)
+    assert (found["photos"], found["blurred"]) == (24, 16)
+
+
+def test_pictures_are_made_small_and_blurred_where_the_preset_says(preset_photos: Path) -> None:
+    path = preset_photos / "sharp" / "a0.jpg"
+    for name, shape in (("lenet", (128, 128, 1)), ("three-class", (32, 32, 3))):
+        preset = load_preset(name, PRESETS)
+        sharp, soft = (read_example(Example(path, 0, s), preset) for s in (0.0, 4.0))
+        assert sharp.shape == soft.shape == shape and sharp.dtype == np.uint8
+        assert (
+            np.abs(np.diff(soft.astype(int), axis=1)).mean()
+            < 0.6 * np.abs(np.diff(sharp.astype(int), axis=1)).mean()
+        )
+
+
+def test_blurred_background_leaves_the_subject() -> None:
+    picture = np.random.default_rng(1).integers(100, 140, (200, 300), dtype=np.uint8)
+    picture[80:120, 130:170] = np.random.default_rng(2).integers(0, 256, (40, 40), dtype=np.uint8)
+    found = blurred_background(picture)
+    assert found.shape == picture.shape
+    np.testing.assert_array_equal(found[85:115, 135:165], picture[85:115, 135:165])
+    assert found[:30].std() < 0.5 * picture[:30].std()
+    colour = blurred_background(np.stack([picture] * 3, axis=-1))
+    assert colour.shape == (200, 300, 3)
+
+
+def test_the_sweep_counts() -> None:
+    labels, values = np.array([0, 0, 1, 1]), np.array([0.2, 0.6, 0.4, 0.9])
+    table = swept(labels, values, np.array([0.5]))
+    assert len(table) == 101 and table[0] == (0.0, 1.0, 0.0, 1.0)
+    assert table[50] == pytest.approx((0.5, 0.5, 0.5, 1.0))
+    assert table[100] == pytest.approx((1.0, 0.0, 1.0, 0.0))
+    assert np.isnan(swept(labels, values, np.zeros(0))[0][3])

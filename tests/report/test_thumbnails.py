@@ -1,0 +1,76 @@
+"""Thumbnails: small, oriented, in the right colours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from blur_fusion.images.thumbnails import SIDE, file_thumbnail, thumbnail
+
+Pixels = npt.NDArray[np.uint8]
+RED, BLUE = (220, 30, 30), (30, 30, 220)
+
+
+def decoded(data: bytes | None, flag: int = cv2.IMREAD_COLOR_RGB) -> Pixels:
+    assert data is not None and data[:2] == b"\xff\xd8"
+    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), flag), np.uint8)
+
+
+def red_above_blue(height: int, width: int) -> Pixels:
+    image = np.empty((height, width, 3), np.uint8)
+    image[: height // 2], image[height // 2 :] = RED, BLUE
+    return image
+
+
+def turned_jpeg(rgb: Pixels, orientation: int) -> bytes:
+    """A JPEG with an EXIF segment that holds nothing but the orientation."""
+    data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
+    tiff = (
+        b"II*\0\x08\0\0\0" + b"\x01\0" + b"\x12\x01\x03\0\x01\0\0\0" + bytes([orientation, 0, 0, 0])
+    )
+    exif = b"Exif\0\0" + tiff + b"\0\0\0\0"
+    return data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:]
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((900, 1200, 3), (180, 240)),
+        ((1200, 900), (240, 180)),
+        ((100, 60, 3), (100, 60)),  # never enlarged
+        ((2, 4000), (1, 240)),
+    ],
+)
+def test_sizes(shape: tuple[int, ...], expected: tuple[int, int]) -> None:
+    assert decoded(thumbnail(np.full(shape, 99, np.uint8))).shape[:2] == expected
+
+
+def test_colours_and_grey() -> None:
+    small = decoded(thumbnail(red_above_blue(600, 600)))
+    assert np.abs(small[20, 120].astype(int) - RED).max() < 12
+    assert np.abs(small[220, 120].astype(int) - BLUE).max() < 12
+    assert decoded(thumbnail(np.full((300, 300), 99, np.uint8)), cv2.IMREAD_UNCHANGED).ndim == 2
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("long_side", [200, 700, 2500])
+def test_files_are_oriented_by_exif(tmp_path: Path, long_side: int, known: bool) -> None:
+    path = tmp_path / "turned é.jpg"
+    path.write_bytes(turned_jpeg(red_above_blue(long_side // 2, long_side), orientation=6))
+    size = (long_side // 2, long_side) if known else None
+    small = decoded(file_thumbnail(path, size))
+    side = min(SIDE, long_side)
+    assert small.shape[:2] == (side, side // 2)
+    middle = small[side // 2].astype(int)  # turned clockwise: what was above is now on the right
+    assert np.abs(middle[-10] - RED).max() < 12 and np.abs(middle[10] - BLUE).max() < 12
+
+
+def test_what_opencv_cannot_read_has_none(tmp_path: Path) -> None:
+    (tmp_path / "no.jpg").write_bytes(b"no image")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    for name in ("no.jpg", "empty.jpg", "absent.jpg"):
+        assert file_thumbnail(tmp_path / name, (2000, 1000)) is None

@@ -1,0 +1,130 @@
+"""Scenes and the camera of the embedded data set."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from blur_fusion.data.overlays import overlay
+from blur_fusion.errors import BlurError
+from blur_fusion.sample.blur import Blur, disk, straight_motion
+from blur_fusion.sample.camera import Camera, develop, draw_camera
+from blur_fusion.sample.photographs import EVALUATION_PHOTOGRAPHS, TRAINING_PHOTOGRAPHS, photograph
+from blur_fusion.sample.scenes import FAMILIES, Scene, render_scene
+from blur_fusion.sample.shots import _shoot
+
+SIZE = (120, 160)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scenes_are_light(family: str) -> None:
+    for size in (SIZE, (96, 75), (200, 256)):
+        for seed in range(3):
+            scene = FAMILIES[family][0](size, np.random.default_rng(seed))
+            assert scene.shape == size and scene.dtype == np.float32
+            assert np.isfinite(scene).all() and scene.min() >= 0
+            assert scene.std() > 0
+            again = FAMILIES[family][0](size, np.random.default_rng(seed))
+            assert np.array_equal(scene, again)
+
+
+def test_rendered_scenes_of_all_families_and_photographs() -> None:
+    assert sum(share for _, share in FAMILIES.values()) > 0
+    found = set()
+    for seed in range(60):
+        family, scene = render_scene(SIZE, np.random.default_rng(seed))
+        found.add(family)
+        for view in (scene.focused, scene.shallow):
+            if view is not None:
+                assert view.shape == SIZE and np.isfinite(view).all() and view.min() >= 0
+    assert len(found) >= 7 and found <= set(FAMILIES)
+    assert render_scene(SIZE, np.random.default_rng(0), "china.jpg")[0] == "photograph"
+
+
+def test_shallow_focus_blurs_the_ground_and_keeps_a_subject() -> None:
+    seen = 0
+    for seed in range(40):
+        _, scene = render_scene((240, 320), np.random.default_rng(seed), "grass.png")
+        if scene.shallow is None:
+            continue
+        seen += 1
+        same = np.isclose(scene.shallow, scene.focused, atol=1e-4)
+        assert 0.005 < same.mean() < 0.98
+        assert scene.shallow[~same].std() < scene.focused[~same].std()
+    assert seen > 3
+
+
+def test_photographs_are_never_in_both_halves() -> None:
+    assert not set(TRAINING_PHOTOGRAPHS) & set(EVALUATION_PHOTOGRAPHS)
+    for name in (*TRAINING_PHOTOGRAPHS, *EVALUATION_PHOTOGRAPHS):
+        crop = photograph(name, (600, 800), np.random.default_rng(0))
+        assert crop.shape == (600, 800) and 0 <= crop.min() < crop.max() <= 1
+    with pytest.raises(BlurError, match="nobody"):
+        photograph("nobody.png", SIZE, np.random.default_rng(0))
+
+
+def plain_camera(seed: int = 0) -> Camera:
+    camera = draw_camera(False, 1.0, np.random.default_rng(seed))
+    settings = {"electrons": 1e6, "read_noise": 0.0, "grain": 0.0, "denoise": 0.0, "sharpen": 0.0}
+    return Camera(**{**camera.__dict__, **settings, "contrast": 0.0})
+
+
+def streak(light: np.ndarray) -> int:
+    """How many pixels of the picture are white when a shaken camera takes `light`."""
+    blurred = Blur("motion", (straight_motion(30, 0.0),)).apply(light.astype(np.float32))
+    picture = develop(blurred, plain_camera(), np.random.default_rng(0))
+    return int((picture == 255).sum())
+
+
+def test_light_is_clipped_after_the_blur() -> None:
+    light = np.full((61, 121), 0.02)
+    light[29:32, 59:62] = 80.0  # a lamp, far above white
+    assert streak(light) > 60  # three rows of thirty
+    assert streak(np.clip(light, 0, 1)) == 0
+
+
+def test_a_whole_shot_clips_after_the_blur_too() -> None:
+    ground = np.random.default_rng(0).uniform(0.01, 0.05, (120, 160)).astype(np.float32)
+    white = []
+    for power in (80.0, 1.0):
+        light = ground.copy()
+        light[58:61, 78:81] = power
+        shots = [
+            _shoot(Scene(light, None), "night", True, np.random.default_rng(seed))[0]
+            for seed in range(12)
+        ]
+        white.append(sum(int((shot.min(axis=2) > 225).sum()) for shot in shots))
+    assert white[0] > 5 * white[1]
+
+
+def test_brighter_light_gives_no_darker_picture() -> None:
+    ramp = np.tile(np.linspace(0, 1.5, 200, dtype=np.float32), (20, 1))
+    picture = develop(ramp, plain_camera(), np.random.default_rng(0))
+    assert (np.diff(picture.mean(axis=0)) >= 0).all()
+    assert picture[0, 0] == 0 and picture[0, -1] == 255
+
+
+def test_noise_grows_as_electrons_get_few() -> None:
+    flat = np.full((80, 80), 0.3, np.float32)
+    spreads = []
+    for electrons in (1e6, 3000, 150):
+        camera = Camera(**{**plain_camera().__dict__, "electrons": electrons})
+        spreads.append(develop(flat, camera, np.random.default_rng(0)).std())
+    assert spreads[0] < spreads[1] < spreads[2]
+
+
+def test_two_kernels_fade_into_one_another() -> None:
+    scene = np.random.default_rng(0).random((100, 200)).astype(np.float32)
+    blurred = Blur("defocus", (disk(1), disk(6)), tilt=0.0).apply(scene)
+    detail = np.abs(np.diff(blurred, axis=0)).mean(axis=0)
+    assert detail[:20].mean() > 2 * detail[-20:].mean()
+
+
+def test_overlays_touch_a_part_of_the_picture_only() -> None:
+    picture = np.random.default_rng(0).integers(90, 110, (300, 400, 3), dtype=np.uint8)
+    before = picture.copy()
+    for seed in range(30):
+        result = overlay(picture, np.random.default_rng(seed))
+        changed = (result != picture).any(axis=2).mean()
+        assert result.shape == picture.shape and 0 < changed < 0.5
+    assert (picture == before).all()

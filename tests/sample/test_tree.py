@@ -1,0 +1,162 @@
+"""The embedded data set on disk: a CERTH tree, the same bytes from the same seed."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from blur_fusion.data.dataset import DataSet
+from blur_fusion.data.layouts import open_dataset
+from blur_fusion.params import SampleParams, load_params
+from blur_fusion.sample.digital import FILTERS
+from blur_fusion.sample.photographs import EVALUATION_PHOTOGRAPHS, TRAINING_PHOTOGRAPHS
+from blur_fusion.sample.shots import ScenePlan, take_shots
+from blur_fusion.sample.tree import plan_scenes, write_sample, write_sheet
+from trees import REPOSITORY
+
+TINY = SampleParams(
+    training_scenes=10, natural_scenes=7, digital_scenes=2, long_side=160, supersampled=0.4
+)
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data") / "sample"
+    count = write_sample(root, TINY, seed=4, workers=1)
+    assert count == sum(path.suffix.lower() == ".jpg" for path in root.rglob("*"))
+    return root
+
+
+@pytest.fixture(scope="module")
+def dataset(tree: Path) -> DataSet:
+    return open_dataset(tree)
+
+
+def test_the_certh_reader_reads_it_without_a_note(tree: Path, dataset: DataSet) -> None:
+    assert dataset.notes == ()
+    assert len(dataset) == sum(path.suffix.lower() == ".jpg" for path in tree.rglob("*"))
+    halves = Counter((image.subset, image.half, image.label) for image in dataset)
+    assert halves[("digital", "test", 0)] == 2 and halves[("digital", "test", 1)] == 30
+    for key in (("training", "train"), ("natural", "test")):
+        assert halves[(*key, 0)] >= 7 and halves[(*key, 1)] >= 7
+    assert {image.kind for image in dataset if image.label} == {"defocus", "motion"}
+    assert {image.kind for image in dataset if not image.label} == {"sharp"}
+
+
+def test_scenes_never_straddle_the_halves(dataset: DataSet) -> None:
+    halves: dict[str, set[str]] = defaultdict(set)
+    for image in dataset:
+        halves[image.scene].add(image.half)
+    assert len(halves) == TINY.training_scenes + TINY.natural_scenes + TINY.digital_scenes
+    assert all(len(found) == 1 for found in halves.values())
+
+
+def test_digital_scenes_are_an_original_and_its_filters(tree: Path, dataset: DataSet) -> None:
+    digital = [image for image in dataset if image.subset == "digital"]
+    for scene in {image.scene for image in digital}:
+        names = {image.path.stem.rsplit("_", 1)[0] for image in digital if image.scene == scene}
+        assert names == {"Original", *FILTERS}
+    # The second original in the string order of names is the tenth: the reader knows it too.
+    folder = tree / "EvaluationSet/DigitalBlurSet"
+    original, filtered = (
+        cv2.imread(str(folder / f"{name}.jpg"), cv2.IMREAD_GRAYSCALE)
+        for name in ("Original_10", "DiskR10_2")
+    )
+    other = cv2.imread(str(folder / "Original_1.jpg"), cv2.IMREAD_GRAYSCALE)
+    if other.shape != original.shape:
+        other = cv2.resize(other, original.shape[::-1])
+    likeness = [np.corrcoef(o.ravel(), filtered.ravel())[0, 1] for o in (original, other)]
+    assert likeness[0] > 0.8 > likeness[1]
+
+
+def test_images_have_their_sizes(dataset: DataSet) -> None:
+    longest = Counter(
+        max(cv2.imread(str(image.path)).shape[:2]) > TINY.long_side for image in dataset
+    )
+    assert longest[True] and longest[False]  # some are rendered larger
+    for image in dataset:
+        height, width, channels = cv2.imread(str(image.path)).shape
+        assert channels == 3
+        assert 0.3 * TINY.long_side < max(height, width) <= 1.5 * TINY.long_side
+
+
+def test_blurred_shots_have_less_detail_than_sharp_ones(dataset: DataSet) -> None:
+    detail: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for image in dataset:
+        if image.subset != "digital":
+            picture = cv2.imread(str(image.path), cv2.IMREAD_GRAYSCALE)
+            variance = cv2.Laplacian(picture, cv2.CV_64F).var()
+            detail[(image.scene, image.label)].append(float(np.log(variance + 1)))
+    scenes = {scene for scene, _ in detail}
+    gaps = [np.mean(detail[(scene, 0)]) - np.mean(detail[(scene, 1)]) for scene in scenes]
+    assert np.mean(gaps) > 0.3
+    assert np.mean(np.array(gaps) > 0) > 0.6
+
+
+def test_the_same_seed_gives_the_same_bytes_however_many_work(tree: Path, tmp_path: Path) -> None:
+    write_sample(tmp_path / "again", TINY, seed=4, workers=2)
+    assert contents(tmp_path / "again") == contents(tree)
+
+
+def test_another_seed_or_scene_gives_other_pictures(tmp_path: Path) -> None:
+    def shot(number: int, seed: int) -> bytes:
+        plan = ScenePlan(number, "scene", "", (("a.jpg", "sharp"), ("b.jpg", "natural")))
+        written = take_shots(tmp_path, plan, (120, 160), seed)
+        assert [(w.path, w.label) for w in written] == [("a.jpg", 0), ("b.jpg", 1)]
+        first, second = ((tmp_path / name).read_bytes() for name in ("a.jpg", "b.jpg"))
+        assert first != second
+        return first
+
+    assert shot(3, 1) == shot(3, 1)
+    assert len({shot(3, 1), shot(4, 1), shot(3, 2)}) == 3
+
+
+def test_label_sheets_are_byte_stable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("Original_1", -1), ("Original_2", 1)]
+    write_sheet(tmp_path / "one.xlsx", ("Image Name", "Blur Label"), rows)
+    later = time.time() + 10_000
+    monkeypatch.setattr(time, "time", lambda: later)  # what zipfile would stamp
+    time.sleep(1.1)  # the document's own stamps count seconds
+    write_sheet(tmp_path / "two.xlsx", ("Image Name", "Blur Label"), rows)
+    assert (tmp_path / "one.xlsx").read_bytes() == (tmp_path / "two.xlsx").read_bytes()
+    write_sheet(tmp_path / "two.xlsx", ("Image Name", "Blur Label"), rows[::-1])
+    assert (tmp_path / "one.xlsx").read_bytes() != (tmp_path / "two.xlsx").read_bytes()
+
+
+def test_the_default_plan_is_as_large_as_asked() -> None:
+    params = load_params(REPOSITORY / "params.yaml").sample
+    plans = plan_scenes(params)
+    images = {
+        plan.number: 1 + len(FILTERS) if plan.shots[0][1] == "filters" else len(plan.shots)
+        for plan in plans
+    }
+    later = [plan for plan in plans if plan.shots[0][0].startswith("EvaluationSet")]
+    assert 2300 <= sum(images.values()) <= 4200
+    assert 900 <= sum(images[plan.number] for plan in later) <= 1600
+    assert len({plan.scene for plan in plans}) == len(plans) == len(images) >= 500
+    paths = [path for plan in plans for path, _ in plan.shots]
+    assert len(set(paths)) == len(paths)
+
+
+@pytest.mark.parametrize("size", [(10, 7), (500, 280), (1, 1)])
+def test_a_photograph_is_one_scene_of_one_half(size: tuple[int, int]) -> None:
+    training, natural = size
+    params = SampleParams(training, natural, 1, 160, 0.0)
+    plans = [plan for plan in plan_scenes(params) if plan.photo]
+    photos = [plan.photo for plan in plans]
+    assert photos and len(set(photos)) == len(photos)
+    for plan in plans:
+        halves = {path.split("/")[0] for path, _ in plan.shots}
+        expected = "TrainingSet" if plan.photo in TRAINING_PHOTOGRAPHS else "EvaluationSet"
+        assert halves == {expected}
+        assert plan.photo in (*TRAINING_PHOTOGRAPHS, *EVALUATION_PHOTOGRAPHS)

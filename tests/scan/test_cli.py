@@ -1,0 +1,148 @@
+"""`blur scan`: formats, exit codes, thresholds, lists and odd names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blur_fusion.model.prediction import FIELDS
+from fake_judge import album
+from scan_command import ENVIRONMENT, blur, command, rows
+from tiny_model import write_tiny_model
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    album(tmp_path / "photos")
+    return tmp_path / "photos"
+
+
+def test_table_and_summary(photos: Path, model: Path) -> None:
+    ran = blur(photos, "--model", model)
+    lines = ran.stdout.decode().splitlines()
+    assert ran.returncode == 0 and ran.stderr == b""  # no progress bar where nobody watches
+    assert len(lines) == 1 + 6 + 1
+    assert lines[-1].startswith("6 photos: 2 blurred (") and lines[-1].endswith("), 4 sharp")
+
+
+def test_formats_agree(photos: Path, model: Path, tmp_path: Path) -> None:
+    found = rows(blur(photos, "--model", model, "--format", "jsonl"))
+    assert [list(row) for row in found] == [list(FIELDS)] * 6
+    assert json.loads(blur(photos, "--model", model, "--format", "json").stdout) == found
+    out = tmp_path / "out.csv"
+    ran = blur(photos, "--model", model, "--format", "csv", "--output", out)
+    table = list(csv.DictReader(io.StringIO(out.read_text())))
+    assert [row["path"] for row in table] == [row["path"] for row in found]
+    assert ran.stdout == b"" and b"6 photos: 2 blurred" in ran.stderr
+    again = blur(photos, "--model", model, "--output", out)
+    assert again.returncode == 2 and again.stdout == b""
+    assert again.stderr.decode().count("\n") == 1 and b"exists" in again.stderr
+    assert blur(photos, "--model", model, "--output", out, "--force").returncode == 0
+
+
+def test_exit_codes(photos: Path, model: Path) -> None:
+    assert blur(photos, "--model", model, "--fail-on-blurred").returncode == 3
+    assert blur(photos / "01.jpg", "--model", model, "--fail-on-blurred").returncode == 0
+    unread = blur(photos, photos / "gone.jpg", "--model", model, "--format", "jsonl")
+    assert unread.returncode == 1 and len(rows(unread)) == 7
+    assert rows(unread)[-1]["error"] == "cannot be read (No such file or directory)"
+    both = blur(photos, photos / "gone.jpg", "--model", model, "--fail-on-blurred")
+    assert both.returncode == 3
+    for wrong in (
+        ["--model", photos],
+        ["--threshold", "2"],
+        ["--threshold", ".5", "--max-false-alarms", ".1"],
+        ["--move", "a", "--copy", "b"],
+        ["--dry-run"],
+        ["--report", photos],
+    ):
+        ran = blur(photos, *(["--model", model] if "--model" not in wrong else []), *wrong)
+        assert ran.returncode == 2, wrong
+        assert b"Traceback" not in ran.stderr and ran.stdout == b""
+
+
+def test_thresholds_from_one_cache(photos: Path, model: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+
+    def found(*more: object) -> list[dict[str, Any]]:
+        ran = blur(photos, "--model", model, "--format", "jsonl", *more)
+        assert ran.returncode == 0, ran.stderr
+        return rows(ran)
+
+    plain = found("--cache", cache)
+    for photo in photos.iterdir():  # same name, size and time: only the cache can know it
+        about = photo.stat()
+        photo.write_bytes(b"\0" * about.st_size)
+        os.utime(photo, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert found("--cache", cache) == plain
+    none = found("--cache", cache, "--threshold", "1")
+    assert {(row["blurred"], row["kind"]) for row in none} == {(False, "sharp")}
+    assert [row["logit"] for row in none] == [row["logit"] for row in plain]
+    all_ = found("--cache", cache, "--threshold", "0")
+    assert {row["blurred"] for row in all_} == {True} and "sharp" not in {r["kind"] for r in all_}
+
+
+def test_verdicts_are_those_of_the_detector(photos: Path, model: Path) -> None:
+    from blur_fusion.model.detector import BlurDetector
+
+    for threshold in (None, 0.02, 0.98):
+        limit = [] if threshold is None else ["--threshold", threshold]
+        found = rows(blur(photos, "--model", model, "--format", "jsonl", *limit))
+        detector = BlurDetector(model, threshold=threshold)
+        for row, verdict in zip(found, detector.predict(sorted(photos.iterdir())), strict=True):
+            assert row == {name: getattr(verdict, name) for name in FIELDS}
+
+
+def test_list_on_standard_input_and_sorting(photos: Path, model: Path) -> None:
+    listed = b"\n".join(os.fsencode(path) for path in sorted(photos.iterdir()))
+    ran = blur("-", "--model", model, "--format", "jsonl", "--sort", "probability", given=listed)
+    found = [row["probability"] for row in rows(ran)]
+    assert len(found) == 6 and found == sorted(found, reverse=True)
+
+
+def test_odd_names_do_not_crash(photos: Path, model: Path) -> None:
+    odd = os.fsencode(photos) + b"/new\nline \"quote' \xff.jpg"
+    try:
+        os.rename(photos / "00.jpg", odd)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    for style in ("table", "csv", "json", "jsonl"):
+        ran = blur(photos, "--model", model, "--format", style)
+        assert ran.returncode == 0 and b"Traceback" not in ran.stderr
+    assert os.fsdecode(odd) in [
+        row["path"] for row in rows(blur(photos, "--model", model, "--format", "jsonl"))
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_progress_is_for_terminals(photos: Path, model: Path) -> None:
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    ran = subprocess.run(
+        command("scan", photos, "--model", model, "--format", "jsonl"),
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env=ENVIRONMENT,
+        check=False,
+    )
+    os.close(theirs)
+    seen = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert len(ran.stdout.splitlines()) == 6
+    assert "6/6" in seen and "photo" in seen  # how many, and at what rate

@@ -1,0 +1,138 @@
+"""`blur scan --exposure`: dark, overexposed and low-contrast photos beside blurred ones."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import json
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from blur_fusion.model.detector import EXPOSURES, BlurDetector, exposure
+from blur_fusion.model.prediction import FIELDS, WITH_EXPOSURE, Verdict
+from blur_fusion.scan.cache import Cache, identity
+from scan_command import blur, rows
+from tiny_model import write_tiny_model
+from trees import write_photo
+
+WANTED = {"dark": 0.15, "low-contrast": 0.12, "normal": 1.0, "overexposed": 0.1}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """One photo of each exposure, named after it, and one that cannot be read."""
+    folder = tmp_path / "photos"
+    for name, scale in WANTED.items():
+        path = write_photo(folder / f"{name}.png", seed=1)
+        low = {"overexposed": 225.0, "low-contrast": 110.0}.get(name, 0.0)
+        image = np.clip(low + scale * cv2.imread(str(path)).astype(float), 0, 255)
+        cv2.imwrite(str(path), image.astype(np.uint8))
+    (folder / "unread.png").write_bytes(b"")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ((0, 255), "normal"),
+        ((0, 63), "dark"),
+        ((0, 64), "normal"),
+        ((40, 60), "dark"),  # low in contrast as well
+        ((170, 255), "overexposed"),
+        ((169, 255), "normal"),
+        ((100, 150), "low-contrast"),
+        ((100, 151), "normal"),
+    ],
+)
+def test_thresholds(levels: tuple[int, int], expected: str) -> None:
+    assert expected in EXPOSURES
+    working = np.repeat(np.array(levels, np.uint8), 50).reshape(10, 10)
+    assert exposure(working) == expected
+
+
+def test_few_bright_pixels_leave_a_photo_dark_and_many_clipped_ones_overexpose_it() -> None:
+    night = np.full((100, 100), 10, np.uint8)
+    night[:2] = 255
+    assert exposure(night) == "dark"
+    sky = np.full((100, 100), 40, np.uint8)
+    sky[:51] = 255
+    assert exposure(sky) == "overexposed"
+    assert exposure(np.ascontiguousarray(sky[::2])[:, ::3]) == "overexposed"  # no copy needed
+
+
+@pytest.mark.parametrize("style", ["jsonl", "json", "csv"])
+def test_field_is_there_only_where_asked_for(photos: Path, model: Path, style: str) -> None:
+    def found(*more: str) -> list[dict[str, str]]:
+        text = blur(photos, "--model", model, "--format", style, *more).stdout.decode()
+        if style == "csv":
+            return list(csv.DictReader(io.StringIO(text)))
+        return json.loads(text) if style == "json" else list(map(json.loads, text.splitlines()))
+
+    plain, exposed = found(), found("--exposure")
+    assert [tuple(row) for row in plain] == [FIELDS] * 5
+    assert [tuple(row) for row in exposed] == [WITH_EXPOSURE] * 5
+    assert [row["exposure"] or None for row in exposed] == [*sorted(WANTED), None]
+    assert [{name: row[name] for name in FIELDS} for row in exposed] == plain
+
+
+def test_table_and_summary(photos: Path, model: Path) -> None:
+    lines = blur(photos, "--model", model, "--exposure").stdout.decode().splitlines()
+    assert lines[0].split() == ["verdict", "probability", "kind", "exposure", "path"]
+    flagged = [name for name in WANTED if any(f" {name} " in line for line in lines[1:-1])]
+    assert flagged == ["dark", "low-contrast", "overexposed"]
+    assert lines[-1].endswith("1 unread; exposure: 1 dark, 1 low-contrast, 1 overexposed")
+    one = blur(photos / "normal.png", "--model", model, "--exposure").stdout.decode()
+    assert one.splitlines()[-1].endswith("; exposure: all normal")
+    assert "exposure" not in blur(photos, "--model", model).stdout.decode()
+
+
+def test_the_cache_knows_it_and_an_older_cache_is_judged_anew(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    given = (photos / "dark.png", "--model", model, "--format", "jsonl", "--cache", cache)
+    (plain,) = rows(blur(*given))
+    about = (photos / "dark.png").stat()
+    (photos / "dark.png").write_bytes(b"\0" * about.st_size)  # only the cache can know it
+    os.utime(photos / "dark.png", ns=(about.st_atime_ns, about.st_mtime_ns))
+    (known,) = rows(blur(*given, "--exposure"))
+    assert known == {**plain, "exposure": "dark"}
+    file = identity(str(photos / "normal.png"))
+    assert file is not None
+    store = Cache(tmp_path / "old", "model")
+    store.put(file, Verdict("n", True, 0.9, "motion", 2.0, 1.0, 5, 5))
+    row = store._base.execute("SELECT verdict FROM verdicts").fetchone()
+    older = {name: value for name, value in json.loads(row[0]).items() if name != "exposure"}
+    store._base.execute("UPDATE verdicts SET verdict = ?", (json.dumps(older),))
+    assert store.get(file, "n") is None
+    store.close()
+
+
+def test_videos_and_the_python_interface(photos: Path, model: Path, clip: Path) -> None:  # noqa: F811
+    found = rows(blur(clip, "--model", model, "--format", "jsonl", "--exposure"))
+    assert found and all(row["exposure"] in EXPOSURES for row in found)
+    (verdict,) = BlurDetector(model).predict([photos / "overexposed.png"])
+    assert verdict.exposure == "overexposed"
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("distributed") is None, reason="the extra 'dask' is not installed"
+)
+def test_a_cluster_says_the_same(photos: Path, model: Path) -> None:
+    from dask_cluster import processes
+
+    given = (os.path.relpath(photos), "--model", model, "--format", "jsonl", "--exposure")
+    with processes(1) as running:
+        there = blur(*given, "--backend", "dask", "--scheduler", running.address)
+    assert there.returncode == 1, there.stderr
+    assert there.stdout == blur(*given).stdout
