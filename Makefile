@@ -19,7 +19,7 @@ export MALLOC_MMAP_THRESHOLD_ = 1000000000
 
 repro: $(STAMP)
 	$(BIN)/dvc repro
-	$(BIN)/python -m blur_fusion.evaluation.page
+	$(BIN)/python -m blur_fusion.report.training
 	$(BIN)/python -m blur_fusion.evaluation.table
 
 # One's own photos. Copies, because DVC does not look behind links inside a data set.
@@ -32,7 +32,7 @@ mine: $(STAMP)
 	cp -R "$(SHARP)/." data/mine/sharp
 	cp -R "$(BLURRED)/." data/mine/blurred
 	$(BIN)/dvc exp run -S dataset.name=mine evaluate  # named, so that no sample is rendered
-	$(BIN)/python -m blur_fusion.evaluation.page
+	$(BIN)/python -m blur_fusion.report.training
 	$(BIN)/python -m blur_fusion.evaluation.table
 
 # Every preset once on our split, then the table; what is trained already is not trained again.

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from blur_fusion.errors import BlurError
-from blur_fusion.evaluation import page as write
-from blur_fusion.evaluation.page import COLUMNS, read_table
 from blur_fusion.explain.blur_map import BlurMap, blur_map
+from blur_fusion.report import training as write
+from blur_fusion.report.training import COLUMNS, read_table
 from evaluation_fakes import run_stage, tiny_params, write_images
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def test_it_is_readable_at_any_width(page: Page, artifacts: Path) -> None:
 def test_the_command_writes_the_report(artifacts: Path) -> None:
     from click.testing import CliRunner
 
-    from blur_fusion.evaluation.page import report_command
+    from blur_fusion.report.training import report_command
     from trees import REPOSITORY
 
     (artifacts / "evaluate" / "report.html").unlink(missing_ok=True)
