@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from blur_fusion.errors import BlurError, require
 
 CHUNK = 1 << 20
 
@@ -23,7 +28,7 @@ def reserve(target: str) -> None:
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
 
 
-def remove(path: str) -> None:
+def remove(path: str | os.PathLike[str]) -> None:
     """Delete `path` if it is there."""
     with suppress(FileNotFoundError):
         os.unlink(path)
@@ -60,6 +65,116 @@ def publish(part: str | os.PathLike[str], target: str | os.PathLike[str], force:
             return False
         os.replace(part, target)
     return True
+
+
+def printable(text: str) -> str:
+    """`text` on one line, for people: what cannot be printed is escaped."""
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+@contextmanager
+def os_errors(path: str | os.PathLike[str], what: str = "cannot be written") -> Iterator[None]:
+    """Turn an OSError of the body into a :class:`BlurError`: `PATH: WHAT (reason)`."""
+    try:
+        yield
+    except OSError as error:
+        raise BlurError(f"{os.fspath(path)}: {what} ({error.strerror or error})") from None
+
+
+class _Part(io.FileIO):
+    """An unfinished file; errors of writing name the file that it will be."""
+
+    def __init__(self, part: Path, target: Path) -> None:
+        self._target = target
+        super().__init__(part, "wb")
+
+    def write(self, data: Any, /) -> int:
+        with os_errors(self._target):
+            return super().write(data)
+
+
+def _link_or_rename(part: Path, target: Path) -> None:
+    """Give `part` the free name `target`; FileExistsError where it is taken."""
+    try:
+        os.link(part, target)  # unlike a rename, never replaces
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, "File exists") from None
+        os.replace(part, target)
+
+
+@contextmanager
+def write_whole(path: str | os.PathLike[str], *, force: bool = False) -> Iterator[IO[bytes]]:
+    """A binary file to write, which gets the name `path` when the body ends without an error.
+
+    Until then, and after an error, `path` is as it was and nothing is left beside it.
+
+    Parameters
+    ----------
+    path : path-like
+        Its folder must exist.
+    force : bool
+        Replace a file that exists.
+
+    Raises
+    ------
+    BlurError
+        `path` exists, or its folder does not: before the body runs. It cannot be written. Somebody
+        else has written it meanwhile: the new file is kept under the name that the error gives.
+    """
+    path = Path(path)
+    require(not path.is_dir(), f"{path}: is a folder; name a file")
+    free = force or not os.path.lexists(path)
+    require(free, f"{path}: exists; name another file, or say --force to replace it")
+    require(path.parent.is_dir(), f"{path.parent}: no such folder; make it first")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with os_errors(path):
+        file = io.BufferedWriter(_Part(part, path))
+    try:
+        yield file
+        with os_errors(path):
+            file.close()
+            try:
+                (os.replace if force else _link_or_rename)(part, path)
+            except FileExistsError:
+                spare = path.with_name(f"{path.name}.new-{os.getpid()}")
+                os.replace(part, spare)
+                raise BlurError(f"{path}: exists since; the new file is {spare}") from None
+    finally:
+        with suppress(OSError, BlurError):  # a full disk: said already
+            file.close()
+        remove(part)
+
+
+@contextmanager
+def write_whole_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
+    """A new folder to fill, which gets the name `target` when the body ends without an error.
+
+    Parameters
+    ----------
+    target : Path
+        Missing or an empty folder; parents are made.
+    force : bool
+        Replace a folder with all that is in it.
+
+    Raises
+    ------
+    BlurError
+        `target` holds something, or cannot be written; OSErrors of the body too.
+    """
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with os_errors(target):
+            part.mkdir(parents=True)
+            yield part
+            if force:
+                shutil.rmtree(target, ignore_errors=True)
+            os.replace(part, target)  # an empty folder may be there
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager

@@ -21,7 +21,6 @@ from blur_fusion.actions.plan import (
     Places,
     Step,
     plan_actions,
-    printable,
 )
 from blur_fusion.actions.sidecar import prepare, tag, tag_group
 from blur_fusion.actions.undo import identity, put_back
@@ -196,7 +195,13 @@ class _Run:
         lines = dict.fromkeys([*self.notes.left, *self.notes.failures])
         failed, done = bool(self.notes.failures) or interrupted, sum(self.counts.values())
         return ActionReport(
-            path, done, tuple(map(printable, lines)), (), failed, interrupted, printable(summary)
+            path,
+            done,
+            tuple(map(files.printable, lines)),
+            (),
+            failed,
+            interrupted,
+            files.printable(summary),
         )
 
 
@@ -207,7 +212,7 @@ def _plan_lines(run: _Run) -> tuple[str, ...]:
     for group in run.groups(coming):
         lines += [f"{step.kind} {step.source} -> {step.target}" for step in group.steps]
         run._count(group.steps[0].kind, len(group.steps))
-    return tuple(map(printable, lines))
+    return tuple(map(files.printable, lines))
 
 
 def act(verdicts: Iterable[Verdict], roots: Sequence[Path], options: ActionOptions) -> ActionReport:

@@ -58,12 +58,6 @@ class ActionReport:
     summary: str = ""  # one line
 
 
-def printable(line: str) -> str:
-    """`line` without line breaks, control characters and bytes that are no UTF-8, for people."""
-    text = line.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
 Owner = tuple[str, str] | None  # folder and stem
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from blur_fusion import files
 from blur_fusion.actions.journal import Entry, Journal, JournalError, read
-from blur_fusion.actions.plan import printable
 
 
 class LeftError(Exception):
@@ -196,5 +195,5 @@ def undo(path: Path | str) -> UndoReport:
     if not lines:
         journal.close()
     left = f", {len(lines)} could not be" if lines else ""
-    told = tuple(map(printable, lines))
+    told = tuple(map(files.printable, lines))
     return UndoReport(restored, told, bool(lines), f"{restored} files put back{left}")

@@ -69,7 +69,7 @@ def explain(
     from blur_fusion.explain.explainer import open_explainer
     from blur_fusion.explain.explanation import grad_cam_missing
     from blur_fusion.explain.page import Target, write_explanations
-    from blur_fusion.scan.output import shown
+    from blur_fusion.files import printable
 
     missing = grad_cam_missing()
     if grad_cam and missing:
@@ -79,10 +79,10 @@ def explain(
     unread = []
 
     def said(verdict: Verdict, path: Path | None) -> None:
-        name = shown(verdict.path)
+        name = printable(verdict.path)
         if verdict.error is not None or verdict.probability is None:
             unread.append(name)
-            click.echo(f"warning: {name}: {shown(verdict.error or '')}", err=True)
+            click.echo(f"warning: {name}: {printable(verdict.error or '')}", err=True)
             return
         word = f"blurred ({verdict.kind})" if verdict.blurred else "not blurred"
         click.echo(f"{name}: {word}, probability {verdict.probability:.3f}: {path}")

@@ -1,0 +1,103 @@
+"""Files that are written whole or not at all, and names that can be printed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blur_fusion.errors import BlurError
+from blur_fusion.files import printable, write_whole, write_whole_folder
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file may grow beyond 1000 octets."""
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, old[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    def refused(*_: Any) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
+    path = tmp_path / "a.txt"
+    with write_whole(path) as file:
+        file.write(b"one")
+        assert not path.exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    with pytest.raises(BlurError, match="a.txt: exists"), write_whole(path):
+        raise AssertionError
+    with write_whole(path, force=True) as file:
+        file.write(b"two")
+    assert path.read_bytes() == b"two"
+    other = tmp_path / "b.txt"
+    since = pytest.raises(BlurError, match="b.txt: exists since; the new file is ")
+    with since, write_whole(other) as file:
+        file.write(b"ours")
+        other.write_bytes(b"theirs")
+    assert sorted(p.read_bytes() for p in tmp_path.iterdir()) == [b"ours", b"theirs", b"two"]
+    assert other.read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, BlurError])
+def test_after_an_error_nothing_has_changed(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"old")
+    with pytest.raises(error), write_whole(path, force=True) as file:
+        file.write(b"new")
+        raise error
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"old"]
+
+
+@pytest.mark.parametrize("size", [2000, 200_000])
+def test_a_full_disk_is_one_line(tmp_path: Path, full_disk: None, size: int) -> None:
+    said = pytest.raises(BlurError, match="a.txt: cannot be written \\(File too large\\)$")
+    with said, write_whole(tmp_path / "a.txt") as file:
+        file.write(bytes(size))
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_no_file_can_be(tmp_path: Path) -> None:
+    for path, match in ((tmp_path, "is a folder"), (tmp_path / "a/b", "no such folder")):
+        with pytest.raises(BlurError, match=match), write_whole(path):
+            raise AssertionError
+
+
+def test_a_folder_appears_whole(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "folder"
+    for force, content in ((False, "a"), (True, "b")):
+        with write_whole_folder(target, force=force) as folder:
+            (folder / content).touch()
+        assert [p.name for p in target.iterdir()] == [content]
+    with pytest.raises(BlurError, match="folder: cannot be written"), write_whole_folder(target):
+        pass
+    with pytest.raises(KeyboardInterrupt), write_whole_folder(target, force=True):
+        raise KeyboardInterrupt
+    assert [p.name for p in target.parent.iterdir()] == ["folder"]
+    assert [p.name for p in target.iterdir()] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("Äpfel 写真.jpg", "Äpfel 写真.jpg"),
+        ("two\nlines \x1b[31m", "two\\nlines \\x1b[31m"),
+        (os.fsdecode(b"caf\xe9"), "caf\\xe9"),
+    ],
+)
+def test_names_are_one_printable_line(name: str, line: str) -> None:
+    assert printable(name) == line
