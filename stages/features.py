@@ -13,15 +13,14 @@ ARTIFACTS = Path("artifacts")
 def main() -> None:
     """Read artifacts/load, write artifacts/features."""
     from blur_fusion.data.store import Store
-    from blur_fusion.features.store import measure_store, polar_store
+    from blur_fusion.features.store import measure_store
     from blur_fusion.features.summary import feature_names
 
     params = load_params()
     store = Store.open(ARTIFACTS / "load")
     count = measure_store(store, ARTIFACTS / "features", params)
-    spectra = polar_store(store, ARTIFACTS / "features", params)
     values = len(feature_names(params.features))
-    print(f"{count} images, {values} values each; {spectra} spectra for the kind")
+    print(f"{count} images, {values} values each")
 
 
 if __name__ == "__main__":

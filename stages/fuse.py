@@ -13,14 +13,13 @@ ARTIFACTS = Path("artifacts")
 def main() -> None:
     """Read artifacts/load, cnn and features; write artifacts/fuse."""
     from blur_fusion.data.store import Store
-    from blur_fusion.fusion.train import fuse, read_polar, read_table
+    from blur_fusion.fusion.train import fuse, read_table
 
     params = load_params()
     store = Store.open(ARTIFACTS / "load")
     known = store.labels, store.splits, store.kinds
     table = read_table(ARTIFACTS / "cnn", ARTIFACTS / "features", *known)
-    polar = read_polar(ARTIFACTS / "features" / "polar.npz", store.kinds)
-    print(fuse(table, ARTIFACTS / "fuse", params, polar))
+    print(fuse(table, ARTIFACTS / "fuse", params))
 
 
 if __name__ == "__main__":

@@ -127,8 +127,6 @@ def test_wrong_names_and_types(tmp_path: Path, change: dict[str, Any], message: 
         ("fuse__copy_weight", -1),
         ("fuse__agreement_weight", -0.1),
         ("fuse__kind_members", 0),
-        ("fuse__polar_members", 0),
-        ("fuse__polar_steps", 0),
         ("evaluate__robustness_images", 0),
         ("threshold__max_false_alarm_rate", 0),
         ("evaluate__resamples", 0),

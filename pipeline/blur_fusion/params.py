@@ -194,11 +194,9 @@ class FuseParams:
     copy_weight: float
     agreement_weight: float
     kind_members: int
-    polar_members: int
-    polar_steps: int
 
     def __post_init__(self) -> None:
-        counts = ("epochs", "batch", "members", "kind_members", "polar_members", "polar_steps")
+        counts = ("epochs", "batch", "members", "kind_members")
         positive("fuse", **{name: getattr(self, name) for name in counts})
         positive("fuse", learning_rate=self.learning_rate, clip=self.clip)
         sizes("fuse", "hidden", self.hidden)

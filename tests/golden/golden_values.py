@@ -74,8 +74,6 @@ FUSE = FuseParams(
     copy_weight=1.0,
     agreement_weight=0.3,
     kind_members=1,
-    polar_members=1,
-    polar_steps=1,
 )
 
 Pixels = np.ndarray

@@ -12,18 +12,14 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper
 
-from blur_fusion.features.polar import SHAPE
 from blur_fusion.features.summary import feature_names
 from blur_fusion.fusion.calibration import Calibration, RateTable
 from blur_fusion.fusion.stack import (
     JUDGES,
     LOGIT_NAMES,
-    REACH,
     Ensemble,
     Member,
     Model,
-    PolarEnsemble,
-    PolarMember,
     Stack,
     Standardiser,
 )
@@ -61,23 +57,6 @@ def tiny_network() -> bytes:
     return graph.bytes([image], answers)
 
 
-def polar_member(rng: np.random.Generator, spread: float, units: tuple[int, ...]) -> PolarMember:
-    """Random weights of this `spread`; `units` are the channels, then those of four layers."""
-
-    def layer(inputs: int, outputs: int) -> tuple[np.ndarray, np.ndarray]:
-        kernel, bias = rng.normal(0, spread, (inputs, outputs)), rng.normal(0, spread, outputs)
-        return kernel.astype(np.float32), bias.astype(np.float32)
-
-    wide, (channels, first, second, third, last) = 2 * REACH + 1, units
-    circular = layer(channels * wide, first), layer(first * wide, second)
-    return PolarMember(circular, (layer(2 * second, third), layer(third, last)))
-
-
-def tiny_polar(rng: np.random.Generator) -> PolarEnsemble:
-    """Two small members."""
-    return PolarEnsemble(tuple(polar_member(rng, 0.1, (SHAPE[1], 3, 2, 3, 1)) for _ in range(2)))
-
-
 def tiny_contents(seed: int = 0) -> ModelFolder:
     """What the folder holds: default focus measures, thresholds from made-up validation rows."""
     rng = np.random.default_rng(seed)
@@ -92,7 +71,7 @@ def tiny_contents(seed: int = 0) -> ModelFolder:
     wide = len(LOGIT_NAMES) + len(names)
     scaling = Standardiser((0.5,) * wide, (3.0,) * wide, 3.0)
     parts = ensemble(len(names), 0.0), ensemble(wide, 1.0), ensemble(wide, 1.0)
-    stack = Stack(names, scaling, *parts, tiny_polar(np.random.default_rng(seed + 1)))
+    stack = Stack(names, scaling, *parts)
     calibrations = {judge: Calibration(0.5, -1.5) for judge in JUDGES}
     model = Model(stack, calibrations, dict.fromkeys(JUDGES, 0.5))
     labels = rng.integers(0, 2, 200)

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from blur_fusion.errors import BlurError
-from blur_fusion.features.polar import polar_spectrum
 from blur_fusion.features.summary import describe
 from blur_fusion.model import detector as module
 from blur_fusion.model.detector import BlurDetector
@@ -72,7 +71,7 @@ def test_verdicts_are_the_stacks(folder: Path, photos: list[Path]) -> None:
         assert verdict.logit == pytest.approx(float(expected.scaled(raw)[0]), abs=1e-3)
         assert verdict.probability == pytest.approx(float(expected.probability(raw)[0]), abs=1e-3)
         assert verdict.blurred == (verdict.probability >= 0.5)
-        motion = contents.model.stack.motion(logits, measures, polar_spectrum(working)[None])
+        motion = contents.model.stack.motion(logits, measures)
         assert motion is not None
         likely = "motion" if motion[0] > 0 else "defocus"
         assert verdict.kind == (likely if verdict.blurred else "sharp")

@@ -61,7 +61,7 @@ def test_reads_back_exactly_and_writes_the_same_bytes(tmp_path: Path) -> None:
     assert read.model.calibrations == written.model.calibrations
     assert read.model.stack.standardiser == written.model.stack.standardiser
     parts = {field.name for field in dataclasses.fields(Stack)}
-    kept = {"names", "standardiser", "features", "both", "kind", "polar"}
+    kept = {"names", "standardiser", "features", "both", "kind"}
     assert parts == kept  # all are written
     assert {field.name for field in dataclasses.fields(Model)} == {
         *("stack", "calibrations", "thresholds")
@@ -77,14 +77,6 @@ def test_reads_back_exactly_and_writes_the_same_bytes(tmp_path: Path) -> None:
             for (kernel, bias), (kernel_2, bias_2) in zip(ours.layers, theirs.layers, strict=True):
                 assert kernel.dtype == np.float32 == bias.dtype
                 assert np.array_equal(kernel, kernel_2) and np.array_equal(bias, bias_2)
-    polar = [model.stack.polar for model in (read.model, written.model)]
-    assert polar[0] is not None and polar[1] is not None
-    for ours_2, theirs_2 in zip(polar[0].members, polar[1].members, strict=True):
-        for sort in ("circular", "dense"):
-            layers = zip(getattr(ours_2, sort), getattr(theirs_2, sort), strict=True)
-            assert all(
-                np.array_equal(a, b) for pairs in layers for a, b in zip(*pairs, strict=True)
-            )
     write_folder(tmp_path / "b", read)
     for name in (NETWORK, STACK, MODEL):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from blur_fusion.errors import require
 from blur_fusion.features.measures import MEASURES, Measure
 from blur_fusion.features.planes import thread_scratch
-from blur_fusion.features.polar import LEVELS, common_spectra, polar_pyramid
 from blur_fusion.features.pyramid import Pyramid
 from blur_fusion.features.tiles import Tiles
 from blur_fusion.images.working import middle
@@ -105,36 +104,10 @@ def describe(image: npt.NDArray[np.uint8], params: FeatureParams) -> npt.NDArray
     BlurError
         The array has another type or shape.
     """
-    return _summary(_pyramid(image, params), params)
-
-
-def describe_twice(
-    image: npt.NDArray[np.uint8], params: FeatureParams
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """:func:`describe`, and the common spectra behind the polar one, which share its work.
-
-    Both at once take a tenth more than the first alone.
-
-    Returns
-    -------
-    measures : ndarray of float32, shape (len(feature_names(params)),)
-    common : ndarray of float32, shape (levels, frequencies)
-        See `blur_fusion.features.polar.common_spectra`.
-    """
-    pyramid = _pyramid(image, params)
-    measures = _summary(pyramid, params)
-    enough = len(pyramid.levels) > LEVELS[-1]
-    return measures, common_spectra(pyramid if enough else polar_pyramid(image))
-
-
-def _pyramid(image: npt.NDArray[np.uint8], params: FeatureParams) -> Pyramid:
     fits = image.dtype == np.uint8 and image.ndim == 2 and image.size > 0
     require(fits, f"features: image of {image.dtype} {image.shape}; give grey uint8 (H, W)")
     cv2.setNumThreads(1)  # rows of pixels are too short to share out; images run in parallel
-    return Pyramid(middle(image), max(params.levels, 2), params.tiles, thread_scratch())
-
-
-def _summary(pyramid: Pyramid, params: FeatureParams) -> npt.NDArray[np.float32]:
+    pyramid = Pyramid(middle(image), max(params.levels, 2), params.tiles, thread_scratch())
     weights = tile_weights(pyramid.content)
     percentiles = np.asarray(params.percentiles, dtype=np.float64)
     taken = _taken(params)

@@ -196,105 +196,6 @@ class Standardiser:
         return np.clip(standard, -self.clip, self.clip).astype(np.float32)
 
 
-REACH = 2  # neighbours on either side that a circular layer sees
-CIRCULAR, DENSE = "circular", "dense"
-
-
-def neighbours(values: Floats) -> Floats:
-    """Each angle's values beside its neighbours': (..., a, c) to (..., a, c (1 + 2 REACH))."""
-    angles, steps = np.arange(values.shape[-2])[:, None], np.arange(-REACH, REACH + 1)
-    turned = values[..., (angles + steps) % values.shape[-2], :]  # (..., a, 1 + 2 REACH, c)
-    return turned.reshape(*values.shape[:-1], turned.shape[-2] * turned.shape[-1])
-
-
-@dataclass(frozen=True)
-class PolarMember:
-    """Circular layers, pooling, dense layers; ReLU after all but the last.
-
-    Attributes
-    ----------
-    circular, dense : tuple of (kernel, bias)
-        Kernels of shape (inputs, units); a circular layer's inputs are those of `neighbours`.
-    """
-
-    circular: Layers
-    dense: Layers
-
-    def logit(self, spectra: npt.NDArray[np.floating]) -> Floats:
-        """Logit, shape (n,), of polar spectra (n, a, c)."""
-        return PolarEnsemble((self,)).logit(spectra)
-
-
-@dataclass(frozen=True)
-class PolarEnsemble:
-    """Members of the same layers, whose logits are averaged.
-
-    Raises
-    ------
-    ValueError
-        Their layers have different shapes.
-    """
-
-    members: tuple[PolarMember, ...]
-
-    def __post_init__(self) -> None:
-        require_alike([(*member.circular, *member.dense) for member in self.members])
-
-    @cached_property
-    def _together(self) -> tuple[Layers, Layers]:
-        circular = side_by_side([member.circular for member in self.members])
-        # One more axis, as their values are those of every angle.
-        circles = tuple((kernel[:, None], bias[:, None]) for kernel, bias in circular)
-        return circles, side_by_side([member.dense for member in self.members])
-
-    def logit(self, spectra: npt.NDArray[np.floating]) -> Floats:
-        """Mean logit, shape (n,): motion is positive, defocus negative."""
-        values = np.asarray(spectra, np.float64)[None]
-        circular, dense = self._together
-        for kernel, bias in circular:
-            values = np.maximum(neighbours(values) @ kernel + bias, 0)
-        pooled = np.concatenate([values.mean(axis=-2), values.max(axis=-2)], axis=-1)
-        return np.asarray(tower(dense, pooled).mean(axis=0))
-
-    def save(self, path: Path) -> None:
-        """Write all weights to `path` (.npz)."""
-        arrays: dict[str, Weights] = {}
-        for number, member in enumerate(self.members):
-            for sort, layers in ((CIRCULAR, member.circular), (DENSE, member.dense)):
-                for depth, (kernel, bias) in enumerate(layers):
-                    arrays[f"member{number}.{sort}{depth}.kernel"] = kernel
-                    arrays[f"member{number}.{sort}{depth}.bias"] = bias
-        np.savez(path, **arrays)  # type: ignore[arg-type]
-
-    @classmethod
-    def load(cls, path: Path) -> PolarEnsemble:
-        """Read what :meth:`save` wrote.
-
-        Raises
-        ------
-        BlurError
-            The file is missing or damaged.
-        """
-
-        def built(weights: dict[str, Weights]) -> PolarEnsemble:
-            count = sum(name.endswith(f".{DENSE}0.kernel") for name in weights)
-            members = (
-                PolarMember(_layers(weights, n, CIRCULAR), _layers(weights, n, DENSE))
-                for n in range(count)
-            )
-            return cls(tuple(members))
-
-        return from_weights(path, built)
-
-
-def _layers(weights: dict[str, Weights], number: int, sort: str) -> Layers:
-    stem = f"member{number}.{sort}"
-    depth = sum(name.startswith(stem) and name.endswith(".kernel") for name in weights)
-    return tuple(
-        (weights[f"{stem}{layer}.kernel"], weights[f"{stem}{layer}.bias"]) for layer in range(depth)
-    )
-
-
 JUDGES = ("cnn", "features", "fused")
 LOGIT_NAMES = ("cnn.blurred", "cnn.sharp", "cnn.defocus", "cnn.motion")
 BLURRED = 0  # column of the CNN's logits
@@ -321,8 +222,6 @@ class Stack:
         On focus measures alone; on them and CNN logits. Fused is the mean of the two.
     kind : Ensemble, optional
         Motion (positive) against defocus; None where the training images did not tell kinds.
-    polar : PolarEnsemble, optional
-        The same from polar spectra; the answer is the mean of both.
     """
 
     names: tuple[str, ...]
@@ -330,26 +229,15 @@ class Stack:
     features: Ensemble
     both: Ensemble
     kind: Ensemble | None = None
-    polar: PolarEnsemble | None = None
 
     def motion(
-        self,
-        cnn: npt.NDArray[np.floating],
-        measures: npt.NDArray[np.floating],
-        spectra: npt.NDArray[np.floating] | None = None,
+        self, cnn: npt.NDArray[np.floating], measures: npt.NDArray[np.floating]
     ) -> Floats | None:
-        """Logit (n,) of motion against defocus should an image be blurred; None if unknown.
-
-        `spectra` (n, *SHAPE) are those of `blur_fusion.features.polar`; without them the networks
-        that look at them stay unheard.
-        """
+        """Logit (n,) of motion against defocus should an image be blurred; None if unknown."""
         if self.kind is None:
             return None
         inputs = self.standardiser.apply(np.concatenate([cnn, measures], axis=1))
-        logit = self.kind.logit(inputs, motion_logit(cnn))
-        if self.polar is None or spectra is None:
-            return logit
-        return (logit + self.polar.logit(spectra)) / 2
+        return self.kind.logit(inputs, motion_logit(cnn))
 
     def logits(
         self, cnn: npt.NDArray[np.floating], measures: npt.NDArray[np.floating]
@@ -372,14 +260,12 @@ class Model:
     thresholds: dict[str, float]
 
     def save(self, folder: Path) -> None:
-        """Write model.json, features.npz, both.npz, kind.npz and polar.npz into `folder`."""
+        """Write model.json, features.npz, both.npz and kind.npz into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.stack.features.save(folder / "features.npz")
         self.stack.both.save(folder / "both.npz")
         if self.stack.kind is not None:
             self.stack.kind.save(folder / "kind.npz")
-        if self.stack.polar is not None:
-            self.stack.polar.save(folder / "polar.npz")
         scaling = self.stack.standardiser
         content = {
             "features": list(self.stack.names),
@@ -433,7 +319,5 @@ class Model:
         both = Ensemble.load(path.parent / "both.npz")
         path = path.parent / "kind.npz"
         kind = Ensemble.load(path) if path.exists() else None
-        path = path.parent / "polar.npz"
-        polar = PolarEnsemble.load(path) if path.exists() else None
-        stack = Stack(names, standardiser, features, both, kind, polar)
+        stack = Stack(names, standardiser, features, both, kind)
         return cls(stack, calibrations, thresholds)

@@ -22,8 +22,6 @@ from blur_fusion.fusion.stack import (
     LOGIT_NAMES,
     Ensemble,
     Model,
-    PolarEnsemble,
-    PolarMember,
     Stack,
     Standardiser,
     motion_logit,
@@ -165,66 +163,6 @@ def kind_inputs(rows: Inputs, table: Table) -> Inputs:
     return replace(plain, copies=copies, copies_base=copies_base)
 
 
-BATCH = 128
-OWN_SHARE = 0.3  # of a batch: images of the data set itself; the others are sharp ones, blurred
-
-Floats32 = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class PolarRows:
-    """Spectra (n, a, c) with labels (n,), 1 for motion: of the data set's images, and made ones."""
-
-    own: Floats32
-    own_labels: npt.NDArray[np.int64]
-    made: Floats32
-    made_labels: npt.NDArray[np.int64]
-
-    def draw(self, rng: np.random.Generator) -> tuple[Floats32, Floats32]:
-        """A batch, each picture turned and mirrored at random: spectra, and labels (n, 1)."""
-        few = round(BATCH * OWN_SHARE) if len(self.made) else BATCH
-        own, made = (
-            rng.integers(max(1, len(rows)), size=count)
-            for rows, count in ((self.own, few), (self.made, BATCH - few))
-        )
-        spectra = np.concatenate([self.own[own], self.made[made]])
-        labels = np.concatenate([self.own_labels[own], self.made_labels[made]])
-        angles = spectra.shape[1]
-        way = rng.choice([-1, 1], size=(BATCH, 1))
-        places = (way * np.arange(angles) + rng.integers(angles, size=(BATCH, 1))) % angles
-        turned = np.take_along_axis(spectra, places[:, :, None], axis=1)
-        return turned, labels[:, None].astype(np.float32)
-
-
-def read_polar(path: Path, kinds: npt.NDArray[np.str_]) -> PolarRows | None:
-    """Rows from polar.npz of the stage `features`; None where too few kinds are known.
-
-    Parameters
-    ----------
-    path : Path
-    kinds : ndarray of str, shape (n,)
-        Of all images of the store.
-
-    Raises
-    ------
-    BlurError
-        The file is missing, damaged, or of other images.
-    """
-    try:
-        with np.load(path) as arrays:
-            index, own = arrays["index"], arrays["values"]
-            made, sorts = arrays["made_values"], arrays["made_kinds"]
-    except (OSError, ValueError, KeyError) as error:
-        raise BlurError(f"{path}: cannot be read ({error}); run the stage features") from None
-    known = len(index) == 0 or (index[-1] < len(kinds) and np.isin(kinds[index], sorts).all())
-    require(bool(known), f"{path}: of other images than the store's; run 'dvc repro'")
-    if not tells_kinds(kinds[index]):
-        return None
-    motion = (kinds[index] == "motion").astype(np.int64)
-    made_motion = np.tile((sorts == "motion").astype(np.int64), len(made))
-    return PolarRows(own, motion, made.reshape(-1, *own.shape[1:]), made_motion)
-
-
 History = list[dict[str, object]]
 
 
@@ -239,18 +177,7 @@ def _fit(name: str, inputs: Inputs, params: Params) -> tuple[Ensemble, History]:
     return fit_dense(name, inputs, wanted, 100 * params.seed)
 
 
-def _fit_polar(rows: PolarRows, params: Params, number: int) -> tuple[PolarMember, History]:
-    """The same for one of the networks on polar spectra."""
-    from blur_fusion.cnn.fit import make_deterministic
-    from blur_fusion.fusion.polar_fit import fit_polar_member
-
-    make_deterministic(params.seed, params.compute.threads)
-    return fit_polar_member(rows, params.fuse, 100 * params.seed, number)
-
-
-def fit_stack(
-    table: Table, params: Params, polar: PolarRows | None = None
-) -> tuple[Stack, History]:
+def fit_stack(table: Table, params: Params) -> tuple[Stack, History]:
     """Train on the training rows alone: on measures, on all columns, and for the kind."""
     rows = np.concatenate([table.logits, table.measures], axis=1)[table.train]
     base = table.logits[table.train, BLURRED].astype(np.float32)
@@ -269,17 +196,11 @@ def fit_stack(
     if tells_kinds(table.kinds[table.train]):
         wanted["kind"] = kind_inputs(everything, table)
     jobs = [delayed(_fit)(name, inputs, params) for name, inputs in wanted.items()]
-    if "kind" in wanted and polar is not None:  # short ones last, so that all cores end together
-        jobs += [
-            delayed(_fit_polar)(polar, params, number)
-            for number in range(params.fuse.polar_members)
-        ]
     fits = Parallel(n_jobs=min(parallel_fits(params.compute), len(jobs)))(jobs)
     found, histories = zip(*fits, strict=True)
-    ensembles, members = dict(zip(wanted, found, strict=False)), found[len(wanted) :]
-    told = PolarEnsemble(members) if members else None
+    ensembles = dict(zip(wanted, found, strict=True))
     history = [line for lines in histories for line in lines]
-    return Stack(table.names, standardiser, **ensembles, polar=told), history
+    return Stack(table.names, standardiser, **ensembles), history
 
 
 def calibrate(stack: Stack, table: Table, params: Params) -> tuple[Model, dict[str, Any]]:
@@ -310,7 +231,7 @@ def write_history(history: History, path: Path) -> None:
             writer.writerow({**line, "loss": f"{line['loss']:.6f}"})
 
 
-def fuse(table: Table, target: Path, params: Params, polar: PolarRows | None = None) -> str:
+def fuse(table: Table, target: Path, params: Params) -> str:
     """Train, calibrate and write everything below `target`.
 
     Parameters
@@ -318,8 +239,6 @@ def fuse(table: Table, target: Path, params: Params, polar: PolarRows | None = N
     table : Table
     target : Path
     params : Params
-    polar : PolarRows, optional
-        Without them kinds are told from CNN logits and focus measures alone.
 
     Returns
     -------
@@ -328,7 +247,7 @@ def fuse(table: Table, target: Path, params: Params, polar: PolarRows | None = N
     """
     from sklearn.metrics import roc_auc_score
 
-    stack, history = fit_stack(table, params, polar)
+    stack, history = fit_stack(table, params)
     model, validation = calibrate(stack, table, params)
     model.save(target)
     write_history(history, target / "history.csv")

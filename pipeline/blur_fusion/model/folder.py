@@ -21,21 +21,15 @@ import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.errors import BlurError, require
-from blur_fusion.features.polar import SHAPE
 from blur_fusion.features.summary import feature_names
 from blur_fusion.fusion.calibration import Calibration, RateTable
 from blur_fusion.fusion.stack import (
-    CIRCULAR,
-    DENSE,
     JUDGES,
     LOGIT_NAMES,
-    REACH,
     Ensemble,
     Layers,
     Member,
     Model,
-    PolarEnsemble,
-    PolarMember,
     Stack,
     Standardiser,
 )
@@ -62,13 +56,6 @@ def _ensemble_lines(ensemble: Ensemble) -> list[dict[str, Any]]:
     ]
 
 
-def _polar_lines(ensemble: PolarEnsemble) -> list[dict[str, Any]]:
-    return [
-        {CIRCULAR: _layer_lines(member.circular), DENSE: _layer_lines(member.dense)}
-        for member in ensemble.members
-    ]
-
-
 def stack_json(stack: Stack) -> str:
     """Write `stack` as JSON; the same stack gives the same text."""
     scaling = stack.standardiser
@@ -82,7 +69,6 @@ def stack_json(stack: Stack) -> str:
         "features": _ensemble_lines(stack.features),
         "both": _ensemble_lines(stack.both),
         "kind": None if stack.kind is None else _ensemble_lines(stack.kind),
-        "polar": None if stack.polar is None else _polar_lines(stack.polar),
     }
     return json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
 
@@ -95,15 +81,12 @@ def _weights(packed: dict[str, Any], dimensions: int) -> Weights:
     return weights
 
 
-def _layers(lines: list[Any], units: int, circle: int = 1) -> tuple[Layers, int]:
-    """Layers that fit one another from `units` inputs, `circle` times as many in each kernel.
-
-    Also the units of the last.
-    """
+def _layers(lines: list[Any], units: int) -> tuple[Layers, int]:
+    """Layers that fit one another from `units` inputs, and the units of the last."""
     layers = []
     for layer in lines:
         kernel, bias = _weights(layer["kernel"], 2), _weights(layer["bias"], 1)
-        if kernel.shape != (circle * units, len(bias)):
+        if kernel.shape != (units, len(bias)):
             raise ValueError(f"kernel {kernel.shape} on {units} inputs, bias of {len(bias)}")
         layers.append((kernel, bias))
         units = len(bias)
@@ -130,15 +113,6 @@ def _ensemble(lines: list[Any], width: int) -> Ensemble:
     """Members from `width` inputs to one logit."""
     members = [Member(_one_logit(line["layers"], width), _finite(line["gain"])) for line in lines]
     return Ensemble(tuple(members))
-
-
-def _polar(lines: list[Any]) -> PolarEnsemble:
-    """Members from polar spectra to one logit."""
-    members = []
-    for line in lines:
-        circular, units = _layers(line[CIRCULAR], SHAPE[1], 2 * REACH + 1)
-        members.append(PolarMember(circular, _one_logit(line[DENSE], 2 * units)))
-    return PolarEnsemble(tuple(members))
 
 
 def stack_from_json(text: str, names: tuple[str, ...], where: str) -> Stack:
@@ -175,14 +149,13 @@ def stack_from_json(text: str, names: tuple[str, ...], where: str) -> Stack:
     if not 0 < clip < float("inf"):
         raise ValueError(f"clip is {clip}")
     standardiser = Standardiser(tuple(centre.tolist()), tuple(scale.tolist()), clip)
-    kind, polar = content["kind"], content["polar"]
+    kind = content["kind"]
     return Stack(
         names,
         standardiser,
         features=_ensemble(content["features"], len(names)),
         both=_ensemble(content["both"], len(inputs)),
         kind=None if kind is None else _ensemble(kind, len(inputs)),
-        polar=None if polar is None else _polar(polar),
     )
 
 

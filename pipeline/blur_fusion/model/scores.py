@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.errors import require
-from blur_fusion.features.polar import in_polar_form
-from blur_fusion.features.summary import describe, describe_twice, feature_names
+from blur_fusion.features.summary import describe, feature_names
 from blur_fusion.fusion.stack import JUDGES, Model
 from blur_fusion.params import FeatureParams, Params
 
@@ -120,8 +119,8 @@ class Detector:
                 # Of several images both are computed at once; for one that would not pay.
                 later = beside.submit(self._measures, chunk) if len(chunk) > 1 else None
                 logits = np.asarray(self.network.logits(chunk))
-                measures, spectra = later.result() if later else self._measures(chunk)
-                found.append(self.scores(logits, measures, spectra))
+                measures = later.result() if later else self._measures(chunk)
+                found.append(self.scores(logits, measures))
                 if progress is not None:
                     progress(len(chunk))
         none = np.zeros((0, 4), np.float32), np.zeros((0, len(self.model.stack.names)))
@@ -135,30 +134,16 @@ class Detector:
         """
         logits = [np.asarray(self.network.logits([image])) for image in images]
         measured = [self._measures([image]) for image in images]
-        pairs = zip(logits, measured, strict=True)
-        return [self.scores(one, measures, spectra) for one, (measures, spectra) in pairs]
+        return [self.scores(*pair) for pair in zip(logits, measured, strict=True)]
 
-    def _measures(self, chunk: list[Pixels]) -> tuple[Floats, npt.NDArray[np.float32] | None]:
-        """Focus measures (n, F) of some images, and common spectra where the model hears them."""
-        images = [np.asarray(image) for image in chunk]
-        if self.model.stack.polar is None:
-            return np.stack([describe(image, self.params) for image in images]), None
-        measures, spectra = zip(
-            *(describe_twice(image, self.params) for image in images), strict=True
-        )
-        return np.stack(measures), np.stack(spectra)
+    def _measures(self, chunk: list[Pixels]) -> npt.NDArray[np.float32]:
+        """Focus measures (n, F) of some images."""
+        return np.stack([describe(np.asarray(image), self.params) for image in chunk])
 
     def scores(
-        self,
-        logits: npt.NDArray[np.floating],
-        measures: npt.NDArray[np.floating],
-        spectra: npt.NDArray[np.float32] | None = None,
+        self, logits: npt.NDArray[np.floating], measures: npt.NDArray[np.floating]
     ) -> Scores:
-        """Scores from CNN logits (n, 4), focus measures (n, F) and common spectra at hand.
-
-        Spectra (n, levels, frequencies) are for the kind of those that turn out blurred; see
-        `blur_fusion.features.polar.common_spectra`.
-        """
+        """Scores from CNN logits (n, 4) and focus measures (n, F) at hand."""
         raw = self.model.stack.logits(logits, measures)
         probability = {
             judge: self.model.calibrations[judge].probability(raw[judge]) for judge in JUDGES
@@ -167,8 +152,7 @@ class Detector:
         kinds = np.where(blurred, "blurred", "sharp").astype(object)
         rows = np.flatnonzero(blurred)
         if len(rows):
-            seen = None if spectra is None else np.stack([in_polar_form(spectra[k]) for k in rows])
-            motion = self.model.stack.motion(logits[rows], measures[rows], seen)
+            motion = self.model.stack.motion(logits[rows], measures[rows])
             if motion is not None:
                 kinds[rows] = np.where(motion > 0, "motion", "defocus")
         return Scores(
