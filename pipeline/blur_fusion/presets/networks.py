@@ -12,22 +12,6 @@ from blur_fusion.errors import BlurError
 from blur_fusion.presets.params import NetworkParams, Preset
 
 
-def _augmented(x: Any) -> Any:
-    """Mirror, turn and zoom a little; at work in training only."""
-    x = layers.RandomFlip("horizontal", seed=1)(x)
-    x = layers.RandomRotation(0.05, seed=2)(x)
-    return layers.RandomZoom(0.1, seed=3)(x)
-
-
-def _convolutions(x: Any, network: NetworkParams) -> Any:
-    """Blocks of convolutions, each halved by max pooling."""
-    for filters in network.filters:
-        for _ in range(network.convolutions):
-            x = layers.Conv2D(filters, network.kernel, padding="same", activation="relu")(x)
-        x = layers.MaxPooling2D()(x)
-    return x
-
-
 def _answer(x: Any, network: NetworkParams, hidden: tuple[int, ...], classes: int) -> Any:
     """Dense layers with dropout, then one number or one for each class."""
     for units in hidden:
@@ -45,8 +29,7 @@ def _backbone(x: Any, network: NetworkParams, weights: str) -> tuple[Any, keras.
     BlurError
         The weights cannot be downloaded, or the file holds none that fit.
     """
-    names = {"random": None, "": None, "imagenet": "imagenet"}
-    given = names.get(weights, weights)
+    given = None if weights in ("", "random") else weights
     if given not in (None, "imagenet") and not Path(weights).is_file():
         raise BlurError(f"{weights}: no such file of weights (network.weights, --weights)")
     shape = tuple(x.shape[1:])
@@ -85,14 +68,21 @@ def build(preset: Preset, weights: str = "") -> tuple[keras.Model, keras.Model |
         The frozen part inside, to be fine-tuned.
     """
     network, side = preset.network, preset.input.side
-    image = layers.Input((side, side, 3 if preset.input.colour else 1), name="image")
+    image = x = layers.Input((side, side, 3 if preset.input.colour else 1), name="image")
     backbone = None
-    x = _augmented(image) if preset.recipe.augment else image
+    if preset.recipe.augment:  # mirror, turn and zoom a little; at work in training only
+        x = layers.RandomFlip("horizontal", seed=1)(x)
+        x = layers.RandomRotation(0.05, seed=2)(x)
+        x = layers.RandomZoom(0.1, seed=3)(x)
     if network.backbone:
         x, backbone = _backbone(x, network, weights)
         x = layers.Dropout(network.dropout)(x) if network.dropout else x
     else:
-        x = _convolutions(layers.Rescaling(1 / 255)(x), network)
+        x = layers.Rescaling(1 / 255)(x)
+        for filters in network.filters:
+            for _ in range(network.convolutions):
+                x = layers.Conv2D(filters, network.kernel, padding="same", activation="relu")(x)
+            x = layers.MaxPooling2D()(x)
     pooled = layers.Flatten() if network.head == "flatten" else layers.GlobalAveragePooling2D()
     answer = _answer(pooled(x), network, network.dense, len(preset.layout.classes))
     return keras.Model(image, answer, name=preset.name.replace("-", "_")), backbone
@@ -110,3 +100,33 @@ def build_fused(preset: Preset) -> keras.Model:
     given = layers.Input((classes + 1,), name="judged")
     answer = _answer(given, preset.network, preset.network.fused_dense, classes)
     return keras.Model(given, answer, name="fused")
+
+
+def with_classes(model: keras.Model) -> keras.Model:
+    """`model` with a probability for each class, also where it ends in a sigmoid."""
+    answer = model.outputs[0]
+    if answer.shape[-1] > 1:
+        return model
+    both = layers.Concatenate()([layers.Rescaling(-1.0, offset=1.0)(answer), answer])
+    return keras.Model(model.inputs, both, name=model.name)
+
+
+def stacked(model: keras.Model, mean: float, deviation: float) -> keras.Model:
+    """What the fused network takes, of pictures and their Laplacian variances.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From :func:`with_classes`.
+    mean, deviation : float
+        Of log(1 + variance) of the training pictures.
+
+    Returns
+    -------
+    keras.Model
+        Maps pictures and variances (batch, 1) to (batch, classes + 1).
+    """
+    variance = layers.Input((1,), name="laplacian_512")
+    scaled = layers.Rescaling(1 / deviation, offset=-mean / deviation)(keras.ops.log1p(variance))
+    both = layers.Concatenate()([model.outputs[0], scaled])
+    return keras.Model([*model.inputs, variance], both, name="stacked")
