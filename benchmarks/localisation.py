@@ -213,9 +213,9 @@ def directions(families: Sequence[str], count: int, seed: int = SEED) -> tuple[A
         if motion.angle is not None:
             apart = abs(motion.angle - shot.angle) % 180
             errors.append(min(apart, 180 - apart))
-        if motion.length is not None:
+        if motion.extent is not None:
             true.append(shot.extent)
-            stated.append(motion.length)
+            stated.append(motion.extent)
     return Angles(np.array(errors), count), Extents(np.array(true), np.array(stated), count)
 
 
@@ -226,7 +226,7 @@ def radii(families: Sequence[str], count: int, seed: int = SEED) -> Extents:
     true, stated = [], []
     for number in range(count):
         shot = evenly_blurred(families[number % len(families)], DEFOCUS, (seed, 3, number))
-        radius = measure_defocus(shot.working).radius
+        radius = measure_defocus(shot.working).extent
         if radius is not None:
             true.append(shot.extent)
             stated.append(radius)

@@ -17,7 +17,7 @@ from benchmarks.localisation import (
 )
 from blur_fusion.explain.blur_map import blur_map
 from blur_fusion.explain.explainer import Explainer
-from blur_fusion.explain.extent import measure_defocus, measure_motion
+from blur_fusion.explain.extent import disk_transfer, measure_defocus, measure_motion
 from blur_fusion.sample.blur import disk
 
 SEED = 977
@@ -70,7 +70,7 @@ def test_odd_pictures_have_finite_maps_and_no_extent(
     assert found.logit.shape == shape and np.isfinite(found.logit).all()
     assert ((found.blurred >= 0) & (found.blurred <= 1)).all()
     motion, defocus = measure_motion(image), measure_defocus(image)
-    for value in (motion.angle, motion.length, defocus.radius):
+    for value in (motion.angle, motion.extent, defocus.extent):
         assert value is None or np.isfinite(value)
 
 
@@ -98,12 +98,10 @@ def test_pixel_auc_counts_pairs() -> None:
 
 
 def test_the_disk_s_transfer_function_is_that_of_a_disk() -> None:
-    from blur_fusion.explain.extent import _disk
-
     kernel = disk(6.0)
     wide = np.zeros((256, 256))
     wide[: len(kernel), : len(kernel)] = kernel
     measured = np.abs(np.fft.fft(wide.sum(axis=0)))[:30]
     frequencies = np.arange(30) / 256
-    expected = np.abs(_disk(frequencies, np.zeros(30), 6.0))
+    expected = np.abs(disk_transfer(frequencies, 6.0))
     assert measured == pytest.approx(expected, abs=0.03)

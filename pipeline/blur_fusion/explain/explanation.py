@@ -5,13 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.explain.blur_map import BlurMap
-from blur_fusion.explain.extent import Defocus, Motion, measure_defocus, measure_motion
+from blur_fusion.explain.extent import PointSpread, measure_defocus, measure_motion
 from blur_fusion.fusion.stack import LOGIT_NAMES, Model
 from blur_fusion.images.working import Opened, Source, open_working
 from blur_fusion.model.prediction import Verdict
@@ -108,7 +107,7 @@ class Explanation:
         0..1; None where it was not asked for.
     contributions : list of Contribution
         The largest first.
-    motion, defocus : Motion or None, Defocus or None
+    motion, defocus : PointSpread or None
         In pixels of the photo; None unless the verdict is of that kind.
     threshold : float
     """
@@ -118,8 +117,8 @@ class Explanation:
     map: BlurMap
     grad_cam: Floats | None
     contributions: list[Contribution]
-    motion: Motion | None
-    defocus: Defocus | None
+    motion: PointSpread | None
+    defocus: PointSpread | None
     threshold: float
 
 
@@ -198,35 +197,27 @@ class PhotoExplainer(ABC):
     def explain_look(self, look: Look, grad_cam: bool = False) -> Explanation:
         """Explain a verdict at hand."""
         verdict, working = look.verdict, look.working
-        long_side = max(verdict.width or 0, verdict.height or 0)
-        scale = max(1.0, long_side / max(working.shape))
         return Explanation(
             verdict=verdict,
             photo=look.photo,
             map=self.blur_map(working),
             grad_cam=self.heat(look) if grad_cam else None,
             contributions=self.contributions(working),
-            motion=_of_kind(verdict, "motion", lambda: _motion(working, scale)),
-            defocus=_of_kind(verdict, "defocus", lambda: _defocus(working, scale)),
+            motion=_spread(verdict, "motion", measure_motion, working),
+            defocus=_spread(verdict, "defocus", measure_defocus, working),
             threshold=self.threshold,
         )
 
 
-def _of_kind(verdict: Verdict, kind: str, measure: Callable[[], Any]) -> Any:
-    return measure() if verdict.blurred and verdict.kind == kind else None
-
-
-def _times(extent: float | None, scale: float) -> float | None:
-    return None if extent is None else extent * scale
-
-
-def _motion(working: Pixels, scale: float) -> Motion:
-    found = measure_motion(working)
-    return Motion(found.angle, _times(found.length, scale))
-
-
-def _defocus(working: Pixels, scale: float) -> Defocus:
-    return Defocus(_times(measure_defocus(working).radius, scale))
+def _spread(
+    verdict: Verdict, kind: str, measure: Callable[[Pixels], PointSpread], working: Pixels
+) -> PointSpread | None:
+    if not verdict.blurred or verdict.kind != kind:
+        return None
+    found = measure(working)
+    long_side = max(verdict.width or 0, verdict.height or 0)
+    scale = max(1.0, long_side / max(working.shape))
+    return PointSpread(None if found.extent is None else found.extent * scale, found.angle)
 
 
 READ_MAP = (
@@ -293,13 +284,13 @@ def kind_line(explanation: Explanation) -> str:
             f"Motion blur along {motion.angle:.0f} degrees "
             "(0 is level, 90 upright, counterclockwise)"
         )
-        if motion.length is None:
+        if motion.extent is None:
             return f"{line}; its length cannot be told from this photo."
-        return f"{line}, {_pixels(motion.length, verdict)} long."
+        return f"{line}, {_pixels(motion.extent, verdict)} long."
     if defocus is not None:
-        if defocus.radius is None:
+        if defocus.extent is None:
             return "Out of focus; how far cannot be told from this photo."
-        return f"Out of focus: points are disks of {_pixels(2 * defocus.radius, verdict)} across."
+        return f"Out of focus: points are disks of {_pixels(2 * defocus.extent, verdict)} across."
     return "Blurred; this model tells no kinds."
 
 
