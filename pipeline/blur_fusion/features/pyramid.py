@@ -46,6 +46,8 @@ def _between(low: float, high: float) -> slice:
 _MIDDLE, _CORNERS = _between(0.06, 0.3), _between(0.4, 1)  # no radius is 0.06, 0.3 or 0.4
 _INSIDE = [_between(*band) for band in BANDS]
 _USED = slice(_INSIDE[0].start, _INSIDE[-1].stop)
+# Down and across, cycles per pixel, of what `common_spectrum` gives.
+FREQUENCIES = PLACES[0][_USED], PLACES[1][_USED]
 
 
 def _fit(inside: slice) -> npt.NDArray[np.float64]:
@@ -86,7 +88,7 @@ def common_spectrum(plane: Plane, rounding: float, scratch: Scratch) -> Floats:
     Returns
     -------
     ndarray of float32, shape (frequencies,)
-        Of `BANDS`, radii ascending.
+        At `FREQUENCIES`.
     """
     power = tile_powers(plane, scratch)
     noise = max(lowest_tenth(_medians(power[:, _CORNERS].copy())), rounding)
