@@ -1,1 +1,37 @@
-"""Thin scripts, one for each stage of dvc.yaml, and the click test script."""
+"""Thin scripts, one for each stage of dvc.yaml, and the click test script.
+
+Whatever runs one of them computes with AVX2 and no wider vectors: NumPy, OpenCV, OpenBLAS and
+oneDNN each round otherwise with AVX-512, and a data set that differs in a hundred bytes trains a
+model with other errors. Worker processes inherit the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+PINNED = {
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "OPENCV_IPP": "disabled",  # picks its code by the processor's make and caches too
+    "OPENCV_LOG_LEVEL": "ERROR",  # else each process warns that it has no IPP
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+}
+
+
+def pin_instructions() -> None:
+    """Set what is not set; to be called before NumPy, OpenCV and TensorFlow are imported."""
+    processor = Path("/proc/cpuinfo")
+    known = processor.read_text("utf-8") if sys.platform == "linux" else ""
+    if "avx2" not in known:  # not x86-64, or older than all of this
+        return
+    wanted = dict(PINNED)
+    if "avx512f" in known:  # OpenCV complains where there is nothing to disable
+        wanted["OPENCV_CPU_DISABLE"] = "AVX512-SKX"
+    for name, value in wanted.items():
+        os.environ.setdefault(name, value)
+
+
+pin_instructions()

@@ -7,6 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tomllib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,7 +24,7 @@ from blur_fusion.features.tiles import KINDS, CompiledTiling, OpenCvTiling
 from blur_fusion.images import resize as averaging
 from blur_fusion.images.resize import area_average
 from blur_fusion.model import detector as laplacian
-from blur_fusion.native.library import SWITCH, library
+from blur_fusion.native.library import SWITCH, library, load
 from blur_fusion.params import load_params
 from trees import REPOSITORY
 
@@ -46,6 +49,45 @@ def test_can_be_told_to_leave_it() -> None:
     code = "from blur_fusion.native.library import library; raise SystemExit(library() is not None)"
     environment = {**os.environ, SWITCH: "0"}
     subprocess.run([sys.executable, "-c", code], env=environment, cwd=REPOSITORY, check=True)
+
+
+VARIANTS = {"x86-64": "sse2", "x86-64-v3": "avx2", "x86-64-v4": "avx512vl"}
+
+
+@pytest.fixture(scope="module")
+def variants(tmp_path_factory: pytest.TempPathFactory) -> list[ctypes.CDLL]:
+    """The loops compiled for each kind of processor that this one is, instead of cloned."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if sys.platform != "linux" or not shutil.which("gcc") or "avx2" not in cpuinfo.read_text():
+        pytest.skip("no gcc, or no AVX2")
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    (module,) = settings["tool"]["setuptools"]["ext-modules"]
+    headers = f"-I{sysconfig.get_paths()['include']}"
+    found = []
+    for name, flag in VARIANTS.items():
+        if flag in cpuinfo.read_text():
+            target = tmp_path_factory.mktemp("native") / f"{name}.so"
+            options = [*module["extra-compile-args"], "-DWIDE=", f"-march={name}", headers]
+            command = ["gcc", "-shared", "-fPIC", *options, *module["sources"], "-o", target]
+            subprocess.run(command, cwd=REPOSITORY, check=True)
+            found.append(load(target))
+    return found
+
+
+def test_wider_vectors_answer_alike(
+    variants: list[ctypes.CDLL], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of `target_clones` the loader picks one; all give the same bytes."""
+    image = cv2.GaussianBlur(pixels((331, 498)), (0, 0), 0.7)
+    answers = []
+    for variant in variants:
+        for module in (averaging, laplacian, powers, pyramid):
+            monkeypatch.setattr(module, "library", lambda variant=variant: variant)
+        measured = [*describe_twice(image, PARAMS), area_average(image, (201, 97))]
+        spectra = local_spectra(variant, image.astype(np.float32), 32)
+        arrays = [*measured, *spectra, np.array(laplacian.laplacian_variance(image))]
+        answers.append([array.tobytes() for array in arrays])
+    assert len(answers) > 1 and all(answer == answers[0] for answer in answers)
 
 
 def pixels(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:

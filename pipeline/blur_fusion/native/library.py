@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -32,6 +33,14 @@ def address(array: Any) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(array))
 
 
+def load(path: Path) -> ctypes.CDLL:
+    """The compiled functions in the file `path`, typed."""
+    found = ctypes.CDLL(str(path))
+    for name, types in _FUNCTIONS.items():
+        getattr(found, name).argtypes = types
+    return found
+
+
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL | None:
     """The compiled functions, typed; None where there are none.
@@ -41,12 +50,7 @@ def library() -> ctypes.CDLL | None:
     if os.environ.get(SWITCH) == "0":
         return None
     for suffix in EXTENSION_SUFFIXES:
-        path = Path(__file__).with_name(f"kernels{suffix}")
-        try:
-            found = ctypes.CDLL(str(path))
-            for name, types in _FUNCTIONS.items():
-                getattr(found, name).argtypes = types
-        except (OSError, AttributeError):  # not there, for another machine, or of another version
-            continue
-        return found
+        # Not there, for another machine, or of another version.
+        with suppress(OSError, AttributeError):
+            return load(Path(__file__).with_name(f"kernels{suffix}"))
     return None

@@ -13,7 +13,8 @@
 
 /* The loader picks the widest vectors that the processor has. Whole numbers, or the same roundings
    in the same order: all versions answer alike. */
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && __GNUC__ >= 12 && \
+#ifdef WIDE /* as told */
+#elif defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && __GNUC__ >= 12 && \
     !defined(__clang__)
 #define WIDE __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
