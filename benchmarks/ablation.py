@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from operator import eq, ne
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import numpy as np
@@ -24,11 +24,6 @@ from blur_fusion.fusion.calibration import fit_calibration
 from blur_fusion.fusion.stack import BLURRED, Ensemble
 from blur_fusion.fusion.train import Table, fit_stack, read_table
 from blur_fusion.params import Params
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from blur_fusion.params import Params
 
 
 @dataclass(frozen=True)
@@ -209,15 +204,15 @@ def _trainings(table: Table, params: Params) -> dict[str, tuple[Table, Params]]:
     }
 
 
-def stack_variants(table: Table, params: Params, parts: bool = True) -> Groups:
-    """Train the default and, for each of its `parts`, the stack that lacks it.
+def stack_variants(table: Table, params: Params) -> Groups:
+    """Train the default and, for each of its parts, the stack that lacks it.
 
     Returns
     -------
     list of (reference, variants)
         The fused judge with what it is compared with; then the features alone, likewise.
     """
-    trainings = _trainings(table, params) if parts else {"": (table, params)}
+    trainings = _trainings(table, params)
     logits: dict[str, Logits] = {name: trained_logits(*of) for name, of in trainings.items()}
     default = logits.pop("")
     fused, alone = Variant(FUSED, default["fused"]), Variant(FEATURES, default["features"])
@@ -230,69 +225,31 @@ def stack_variants(table: Table, params: Params, parts: bool = True) -> Groups:
 _FIRST = 32
 
 
-def measure_variants(
-    artifacts: Path,
-    params_file: Path,
-    folder: Path | None,
-    networks: bool,
-    generator: bool,
-    parts: bool = True,
-) -> dict[str, Any]:
+def measure_variants(artifacts: Path, params: Params) -> dict[str, Any]:
     """Train every variant and compare it with the default on the validation images.
 
     Parameters
     ----------
     artifacts : Path
         Holds load, cnn and features.
-    params_file : Path
-        Parameters that they were made with.
-    folder : Path or None
-        Where variants of the network and the generator lie; without it neither is trained.
-    networks, generator, parts : bool
-        Of what the variants are; without `parts` the stack is trained whole alone.
+    params : Params
+        Those that they were made with.
 
     Returns
     -------
     dict
-        `images`, `scenes`, and `groups`: lists of rows as of
-        :func:`benchmarks.ablation.compare`, the reference first.
+        `images`, `scenes`, and `groups`: lists of rows as of :func:`compare`, the reference first.
     """
-    from benchmarks import generator_variants as samples
-    from benchmarks import network_variants as nets
-    from benchmarks.sample_without import PARTS
-    from benchmarks.stage_runs import codes_of, read_params_text
-    from blur_fusion.params import load_params
-
-    params, text = load_params(params_file), params_file.read_text(encoding="utf-8")
-    if generator:
-        read_params_text(params_file)  # refuses another data set, before time is spent
     table, held = read_validation(artifacts, params.seed)
-    more: Groups = []
-    folders: list[Path] = []
-    if networks and folder is not None:  # first: their workers count their own threads
-        place, index = folder / "networks", table.index[~table.train]
-        more.append(nets.network_variants(artifacts / "load", place, text, params, index))
-        folders += [nets.path_of(place, part) for part in nets.NETWORKS]
-    groups = stack_variants(table, params, parts)
-    if generator and folder is not None:
-        place = folder / "generator"
-        made = samples.generator_variants(artifacts, place, table, text, params)
-        more.append((groups[1][0], made))
-        folders += [samples.path_of(place, part) for part in PARTS]
-    groups += more
+    groups = stack_variants(table, params)
     return {
         "images": len(held.labels),
         "scenes": len(set(held.codes.tolist())),
-        "groups": _compared(held, groups, params),
-        "code": sorted({code for place in folders for code in codes_of(place)}),
+        "groups": [
+            compare(held, first, others, params.evaluate.resamples, params.seed)
+            for first, others in groups
+        ],
     }
-
-
-def _compared(held: Held, groups: Groups, params: Params) -> list[list[dict[str, Any]]]:
-    pass
-
-    resamples, seed = params.evaluate.resamples, params.seed
-    return [compare(held, first, others, resamples, seed) for first, others in groups]
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -335,8 +292,6 @@ def as_text(found: dict[str, Any]) -> str:
                 )
             )
         lines.append("")
-    if len(found["code"]) > 1:
-        lines.append("note: the code changed between the variants of networks or generator")
     return "\n".join(lines).rstrip()
 
 
@@ -349,41 +304,16 @@ def as_text(found: dict[str, Any]) -> str:
     help="Folder that holds load, cnn and features.",
 )
 @params_option
-@click.option(
-    "--parts/--no-parts", default=True, show_default=True, help="Train the stack without each part."
-)
-@click.option("--networks", is_flag=True, help="Train the CNN without each part: minutes each.")
-@click.option(
-    "--generator", is_flag=True, help="Render the sample without each part: minutes each."
-)
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where networks and samples lie; what is done there is kept.",
-)
 @json_file_option
-def ablation_command(
-    artifacts: Path,
-    params_file: Path,
-    parts: bool,
-    networks: bool,
-    generator: bool,
-    folder: Path | None,
-    json_file: Path | None,
-) -> None:
-    """Leave out one part at a time and compare on the validation images; no test image is seen.
+def ablation_command(artifacts: Path, params_file: Path, json_file: Path | None) -> None:
+    """Leave out one part of the stack at a time and compare on the validation images.
 
-    The stack's variants take a minute each. --networks trains the final CNN without
-    attention, augmentation, overlays, ranked pairs, the coarse scale; --generator renders the
-    data set without overlays, hard scenes, fixed patterns, strong sharpening, shallow focus, small
-    framings, camera roll, and stacks its focus measures. Both need --folder.
+    No test image is seen. Each variant takes a minute to train.
     """
-    from blur_fusion.errors import require
     from blur_fusion.evaluation.report import as_json
+    from blur_fusion.params import load_params
 
-    need = "--networks and --generator need --folder, where their runs lie"
-    require(folder is not None or not (networks or generator), need)
-    found = measure_variants(artifacts, params_file, folder, networks, generator, parts)
+    found = measure_variants(artifacts, load_params(params_file))
     if json_file is not None:
         json_file.write_text(as_json(found), encoding="utf-8")
     click.echo(as_text(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import click
 import numpy as np
@@ -28,13 +28,6 @@ from blur_fusion.evaluation.intervals import cell, scene_codes, scene_weights, w
 from blur_fusion.evaluation.metrics import Floats, Ints, counts
 from blur_fusion.fusion.stack import JUDGES
 from blur_fusion.model.scores import Scores
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from blur_fusion.model.scores import Pixels, Scores
-    from blur_fusion.params import Params
-
 
 CERTH = f"certh/{INNER}"
 DIGITAL = f"{CERTH}/EvaluationSet/{EVALUATION['digital']}"

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from benchmarks.real_photos import json_file_option
-from benchmarks.stage_runs import (
-    Step,
-    codes_of,
-    prepare,
-    read_params_text,
-    run_from_sample,
-    stage,
-    with_seed,
-)
 from blur_fusion.cli.options import params_option
-from blur_fusion.errors import run
+from blur_fusion.errors import require, run
 from blur_fusion.fusion.stack import JUDGES
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-
+ROOT = Path(__file__).resolve().parents[1]  # where `stages` are imported from
+STAGES = ("sample", "load", "cnn", "features", "fuse")
+SEEDS = (11, 12, 13, 14, 15)
+SAMPLE = "data/sample"
 _FIRST, _WIDTH = 10, 11
 
 
@@ -100,23 +96,28 @@ def as_text(runs: Sequence[Mapping[str, Any]]) -> str:
         whole = kind != "mean"
         cells = [_shown(spread[name][kind], whole and name in sets) for name in columns]
         lines.append(line(title, cells))
-    codes = {code for each in runs for code in each["code"]}
-    if len(codes) > 1:
-        lines += ["", "note: the code changed between stages or seeds; this is no spread of seeds"]
     return "\n".join(lines)
 
 
-PHOTOS = "real_photos"
-STAGES = ("sample", "load", "cnn", "features", "fuse")
-SEEDS = (11, 12, 13, 14, 15)
+def with_seed(text: str, seed: int) -> str:
+    """The text of a params.yaml with another seed; all else, comments too, stays."""
+    changed, count = re.subn(r"(?m)^seed:.*$", f"seed: {seed}", text)
+    require(count == 1, f"params: {count} lines begin with 'seed:', needs one")
+    return changed
+
+
+def _run(folder: Path, module: str, *words: str) -> None:
+    paths = [f"{ROOT}/pipeline", str(ROOT), os.environ.get("PYTHONPATH")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    command = [sys.executable, "-m", module, *words]
+    status = subprocess.run(command, cwd=folder, env=environment, check=False).returncode
+    require(status == 0, f"{folder}: {module} ended with status {status}")
 
 
 def _validation(path: Path) -> dict[str, Any]:
     """AUC and log-loss of each judge on the embedded validation images."""
     import numpy as np
     from sklearn.metrics import log_loss, roc_auc_score
-
-    from blur_fusion.fusion.stack import JUDGES
 
     with np.load(path) as rows:
         labels = rows["label"]
@@ -130,43 +131,40 @@ def _validation(path: Path) -> dict[str, Any]:
 
 
 def run_seed(folder: Path, shared_data: Path, seed: int, params_text: str) -> dict[str, Any]:
-    """The whole pipeline with one seed in `folder`, or what of it is not done there yet.
-
-    The rendered data set is deleted once its working images are stored.
+    """The whole pipeline with one seed in `folder`, unless it was run there to its end.
 
     Returns
     -------
     dict
-        `seed`, `photos` (as `judge_photos` gives it), `validation`, `code`.
+        `seed`, `photos` (as `judge_photos` gives it), `validation`.
+
+    Raises
+    ------
+    BlurError
+        A stage failed, or `folder` holds a run of other params.
     """
-    prepare(folder, with_seed(params_text, seed))
-    photos = folder / f"{PHOTOS}.json"
-    words = (str(shared_data.resolve()), "--json", photos.name)
-    judged = Step(PHOTOS, f"benchmarks.{PHOTOS}", words)
-    run_from_sample(folder, [*(stage(name) for name in STAGES), judged])
+    text, params, photos = (
+        with_seed(params_text, seed),
+        folder / "params.yaml",
+        folder / "photos.json",
+    )
+    same = not params.is_file() or params.read_text(encoding="utf-8") == text
+    require(same, f"{params}: differs from the parameters asked for; name another folder")
+    if not photos.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        params.write_text(text, encoding="utf-8")
+        for stage in STAGES:
+            _run(folder, f"stages.{stage}")
+        shutil.rmtree(folder / SAMPLE, ignore_errors=True)
+        _run(folder, "benchmarks.real_photos", str(shared_data.resolve()), "--json", photos.name)
     return {
         "seed": seed,
         "photos": json.loads(photos.read_text(encoding="utf-8")),
         "validation": _validation(folder / "artifacts" / "fuse" / "validation.npz"),
-        "code": sorted(codes_of(folder)),
     }
 
 
-class _ManySeeds(click.Command):
-    """Lets `--seeds 11 12 13` stand for `--seeds 11 --seeds 12 --seeds 13`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat the option before each whole number that follows it."""
-        spelt: list[str] = []
-        inside = False
-        for word in args:
-            more = inside and word.isdigit() and spelt[-1] != "--seeds"
-            spelt += ["--seeds", word] if more else [word]
-            inside = word == "--seeds" or (inside and word.isdigit())
-        return super().parse_args(ctx, spelt)
-
-
-@click.command(cls=_ManySeeds)
+@click.command()
 @click.argument("shared_data", type=click.Path(path_type=Path))
 @click.option(
     "--folder",
@@ -175,12 +173,13 @@ class _ManySeeds(click.Command):
     help="Where the runs lie; what is done there is kept.",
 )
 @click.option(
-    "--seeds",
+    "--seed",
+    "seeds",
     type=click.IntRange(min=0),
     multiple=True,
     default=SEEDS,
     show_default=True,
-    help="Seeds, as in --seeds 11 12 13.",
+    help="May be given several times.",
 )
 @params_option
 @json_file_option
@@ -194,16 +193,18 @@ def seeds_command(
     """Run the whole pipeline once for each seed and judge the real photos below SHARED_DATA.
 
     Data set, split, training: all of it is drawn anew. Prints one line for each seed, and the
-    spread. Each run lies in FOLDER/seed_N; a run that was broken off goes on with the stage at
-    which it was.
+    spread. Each run lies in FOLDER/seed_N.
     """
     from blur_fusion.evaluation.report import as_json
+    from blur_fusion.params import load_params
 
-    text = read_params_text(params_file)
+    dataset = load_params(params_file).dataset
+    chosen = f"{dataset.root}/{dataset.name}"
+    require(chosen == SAMPLE, f"{params_file}: names {chosen}; this needs the embedded {SAMPLE}")
+    text = params_file.read_text(encoding="utf-8")
     runs = [run_seed(folder / f"seed_{n}", shared_data, n, text) for n in dict.fromkeys(seeds)]
     if json_file is not None:
-        found = {"seeds": runs, "spread": spreads(runs)}
-        json_file.write_text(as_json(found), encoding="utf-8")
+        json_file.write_text(as_json({"seeds": runs, "spread": spreads(runs)}), encoding="utf-8")
     click.echo(as_text(runs))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +24,7 @@ from benchmarks.ablation import (
     trained_logits,
     with_measures,
 )
-from benchmarks.generator_variants import _training_rows
 from blur_fusion.data.store import Store
-from blur_fusion.errors import BlurError
 from blur_fusion.fusion.stack import Ensemble, Member, Stack, Standardiser
 from blur_fusion.fusion.train import Table
 from blur_fusion.params import Params, load_params
@@ -117,11 +114,6 @@ def test_the_command_compares_every_stack(
     validation = int((Store.open(project / "artifacts/load").splits == "validation").sum())
     assert found["images"] == validation
     assert done.output.splitlines()[0].startswith(f"{validation} validation images of ")
-    done = CliRunner().invoke(ablation_command, [*words, "--no-parts", "--json", str(target)])
-    assert done.exit_code == 0, done.output
-    first, second = json.loads(target.read_text())["groups"]
-    assert [row["name"] for row in first] == names
-    assert [row["name"] for row in second] == ["features alone"]
 
 
 def test_test_images_are_in_no_row_and_measures_go_together(project: Path) -> None:
@@ -170,27 +162,3 @@ def test_one_member_is_the_first_of_the_fused_ones(
     expected = (alone + stack.both.members[0].logit(inputs, base)) / 2
     assert found["first member"] == pytest.approx(expected)
     assert (found["first member"] != found["fused"]).any()
-
-
-def test_what_a_sample_without_a_part_teaches_is_its_own(project: Path, tmp_path: Path) -> None:
-    """Training images, series and copies: any of the default sample's would hold the part."""
-    run = tmp_path / "run"
-    shutil.copytree(project / "artifacts", run / "artifacts")
-    path = run / "artifacts/features/features.npz"
-    with np.load(path) as arrays:
-        changed = {name: arrays[name] for name in arrays.files}
-    for name in ("values", "ranked_values", "copied_values"):
-        changed[name] = changed[name] + 1
-    np.savez(path, **changed)
-    table, _ = read_validation(project / "artifacts", 1)
-    rows = _training_rows(run, table, Store.open(project / "artifacts/load"))
-    for name in ("ranked_measures", "copied_measures"):
-        assert getattr(rows, name) == pytest.approx(getattr(table, name) + 1)
-    assert rows.measures[rows.train] == pytest.approx(table.measures[table.train] + 1)
-    assert rows.measures[~rows.train] == pytest.approx(table.measures[~table.train])
-    assert not rows.logits.any() and not rows.copied_logits.any() and not rows.ranked_logits.any()
-
-
-def test_networks_and_generator_need_a_folder() -> None:
-    done = CliRunner().invoke(ablation_command, ["--networks"])
-    assert isinstance(done.exception, BlurError) and "need --folder" in str(done.exception)

@@ -1,9 +1,8 @@
-"""Runs that differ by their seed: what is done is kept, what follows a change runs again."""
+"""Runs that differ by their seed: what is done is kept, other params are refused."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,96 +11,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from benchmarks import seeds, stage_runs
-from benchmarks.seeds import mistakes, seeds_command, spreads
-from benchmarks.stage_runs import (
-    Step,
-    codes_of,
-    forget,
-    is_done,
-    prepare,
-    run_from_sample,
-    run_steps,
-    with_seed,
-)
+from benchmarks import seeds
+from benchmarks.seeds import STAGES, mistakes, seeds_command, spreads, with_seed
 from blur_fusion.errors import BlurError
 from trees import REPOSITORY
 
 PARAMS = REPOSITORY / "params.yaml"
-APPENDS = "from pathlib import Path\nwith Path('ran.txt').open('a') as f: f.write('{name} ')\n"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A run whose steps are modules in the folder itself."""
-    for name in ("sample", "load", "third"):
-        (tmp_path / f"fake_{name}.py").write_text(APPENDS.format(name=name) + f"print('{name}!')\n")
-    (tmp_path / "fake_sample.py").write_text(
-        APPENDS.format(name="sample") + "Path('data/sample').mkdir(parents=True)\n"
-    )
-    return tmp_path
-
-
-STEPS = [
-    Step("sample", "fake_sample"),
-    Step("load", "fake_load", discards="data/sample"),
-    Step("third", "fake_third"),
-]
-
-
-def ran(folder: Path) -> list[str]:
-    path = folder / "ran.txt"
-    words = path.read_text().split() if path.exists() else []
-    path.unlink(missing_ok=True)
-    return words
-
-
-def test_done_steps_are_kept_and_later_ones_follow(folder: Path) -> None:
-    run_from_sample(folder, STEPS)
-    assert ran(folder) == ["sample", "load", "third"]
-    assert not (folder / "data/sample").exists()
-    assert (folder / "logs/load.txt").read_text() == "load!\n"
-    run_from_sample(folder, STEPS)
-    assert ran(folder) == []  # the sample is gone, but nothing needs it
-    forget(folder, ["third"])
-    run_from_sample(folder, STEPS)
-    assert ran(folder) == ["third"]
-    forget(folder, ["load"])
-    run_from_sample(folder, STEPS)
-    assert ran(folder) == ["sample", "load", "third"]
-
-
-def test_a_failing_step_ends_in_one_line_and_runs_again(folder: Path) -> None:
-    right = (folder / "fake_load.py").read_text()
-    (folder / "fake_load.py").write_text("raise SystemExit(3)")
-    with pytest.raises(BlurError, match=r"load ended with status 3; see .*logs/load.txt"):
-        run_steps(folder, STEPS)
-    assert is_done(folder, "sample") and not is_done(folder, "load")
-    assert ran(folder) == ["sample"] and (folder / "data/sample").is_dir()
-    (folder / "fake_load.py").write_text(right)
-    run_from_sample(folder, STEPS)
-    assert ran(folder) == ["load", "third"]
-
-
-def test_markers_know_the_code(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage_runs, "code_digest", lambda: "first")
-    run_steps(folder, STEPS[:1])
-    monkeypatch.setattr(stage_runs, "code_digest", lambda: "second")
-    run_steps(folder, STEPS)
-    assert codes_of(folder) == {"first", "second"}
-
-
-def test_only_the_seed_changes_and_other_parameters_are_refused(tmp_path: Path) -> None:
-    text = PARAMS.read_text()
-    changed = with_seed(text, 987)
-    assert yaml.safe_load(changed) == {**yaml.safe_load(text), "seed": 987}
-    assert len(changed.splitlines()) == len(text.splitlines())
-    prepare(tmp_path, changed)
-    prepare(tmp_path, changed)
-    with pytest.raises(BlurError, match="differs from the parameters asked for"):
-        prepare(tmp_path, text)
-    with pytest.raises(BlurError, match="0 lines begin with 'seed:'"):
-        with_seed("cnn: {}\n", 1)
 
 
 def photos(seed: int) -> dict[str, Any]:
@@ -115,38 +30,52 @@ def photos(seed: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[list[Step]]:
-    """Steps that would have run; in their place the files they write are made up."""
-    asked: list[list[Step]] = []
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Modules that would have run; in their place the files they write are made up."""
+    asked: list[tuple[str, ...]] = []
 
-    def fake(folder: Path, steps: Sequence[Step]) -> None:
-        asked.append(list(steps))
-        seed = yaml.safe_load((folder / "params.yaml").read_text())["seed"]
-        (folder / "real_photos.json").write_text(json.dumps(photos(seed)))
-        (folder / "artifacts/fuse").mkdir(parents=True)
-        good, labels = np.array([0.1, 0.2, 0.9]), np.array([0, 0, 1])
-        rows = {"cnn": good, "features": good, "fused": good}
-        np.savez(folder / "artifacts/fuse/validation.npz", label=labels, **rows)
+    def fake(folder: Path, module: str, *words: str) -> None:
+        asked.append((module, *words))
+        if module == "benchmarks.real_photos":
+            assert not (folder / "data/sample").exists()
+            seed = yaml.safe_load((folder / "params.yaml").read_text())["seed"]
+            (folder / words[-1]).write_text(json.dumps(photos(seed)))
+        elif module == "stages.sample":
+            (folder / "data/sample").mkdir(parents=True)
+        elif module == "stages.fuse":
+            (folder / "artifacts/fuse").mkdir(parents=True)
+            rows = dict.fromkeys(("cnn", "features", "fused"), np.array([0.1, 0.2, 0.9]))
+            np.savez(folder / "artifacts/fuse/validation.npz", label=np.array([0, 0, 1]), **rows)
 
-    monkeypatch.setattr(seeds, "run_from_sample", fake)
+    monkeypatch.setattr(seeds, "_run", fake)
     return asked
 
 
-def test_the_command_tells_each_seed_and_the_spread(told: list[list[Step]], tmp_path: Path) -> None:
+def command(tmp_path: Path, *words: str) -> Any:
+    known = ["shared", "--folder", str(tmp_path / "runs"), "--params", str(PARAMS)]
+    return CliRunner().invoke(seeds_command, [*known, *words])
+
+
+def test_only_the_seed_changes(tmp_path: Path) -> None:
+    text = PARAMS.read_text()
+    changed = with_seed(text, 987)
+    assert yaml.safe_load(changed) == {**yaml.safe_load(text), "seed": 987}
+    assert len(changed.splitlines()) == len(text.splitlines())
+    with pytest.raises(BlurError, match="0 lines begin with 'seed:'"):
+        with_seed("cnn: {}\n", 1)
+
+
+def test_each_seed_and_the_spread_are_told(ran: list[tuple[str, ...]], tmp_path: Path) -> None:
     target = tmp_path / "found.json"
-    words = ["shared", "--folder", str(tmp_path / "runs"), "--seeds", "1", "2", "4"]
-    done = CliRunner().invoke(
-        seeds_command, [*words, "--params", str(PARAMS), "--json", str(target)]
-    )
+    asked = ["--seed", "1", "--seed", "2", "--seed", "4", "--json", str(target)]
+    done = command(tmp_path, *asked)
     assert done.exit_code == 0, done.output
-    steps = ["sample", "load", "cnn", "features", "fuse", "real_photos"]
-    assert [[step.name for step in one] for one in told] == [steps] * 3
-    assert told[0][-1].arguments[0] == str(Path("shared").resolve())
-    assert [step.discards for step in told[0]] == ["", "data/sample", "", "", "", ""]
+    one = [*(f"stages.{stage}" for stage in STAGES), "benchmarks.real_photos"]
+    assert [module for module, *_ in ran] == one * 3
+    assert ran[5][1] == str(Path("shared").resolve())
     found = json.loads(target.read_text())
-    assert [run["seed"] for run in found["seeds"]] == [1, 2, 4]
-    spread = found["spread"]["AUC fused"]
-    assert spread == {
+    assert [each["seed"] for each in found["seeds"]] == [1, 2, 4]
+    assert found["spread"]["AUC fused"] == {
         **{"smallest": 0.991, "largest": 0.994, "mean": 0.992333},
         "largest_minus_smallest": 0.003,
     }
@@ -156,21 +85,28 @@ def test_the_command_tells_each_seed_and_the_spread(told: list[list[Step]], tmp_
     assert [line.split()[0] for line in lines[4:7]] == ["1", "2", "4"]
     assert lines[6].split()[1:4] == ["0.9940"] * 3 and lines[6].split()[-1] == "5"
     assert lines[-1].split()[:2] == ["spread", "0.0030"]
+    assert command(tmp_path, *asked).output == done.output and len(ran) == 18  # kept
 
 
-def test_a_figure_that_a_run_lacks_has_no_spread(told: list[list[Step]], tmp_path: Path) -> None:
+def test_a_figure_that_a_run_lacks_has_no_spread(ran: list[Any], tmp_path: Path) -> None:
     text = PARAMS.read_text()
     runs = [seeds.run_seed(tmp_path / str(n), tmp_path, n, text) for n in (1, 3)]
     assert set(spreads(runs)["smear"].values()) == {None}
     assert spreads(runs)["kwentar"]["largest_minus_smallest"] == 2
+    with pytest.raises(BlurError, match="differs from the parameters asked for"):
+        seeds.run_seed(tmp_path / "1", tmp_path, 2, text)
 
 
-def test_another_data_set_is_refused(told: list[list[Step]], tmp_path: Path) -> None:
+def test_another_data_set_is_refused(ran: list[Any], tmp_path: Path) -> None:
+    other = tmp_path / "params.yaml"
     values = yaml.safe_load(PARAMS.read_text())
     values["dataset"]["name"] = "mine"
-    other = tmp_path / "params.yaml"
     other.write_text(yaml.safe_dump(values))
-    words = ["shared", "--folder", str(tmp_path / "runs"), "--params", str(other)]
-    done = CliRunner().invoke(seeds_command, words)
+    done = command(tmp_path, "--params", str(other))
     assert isinstance(done.exception, BlurError)
-    assert "needs the embedded data/sample" in str(done.exception) and not told
+    assert "needs the embedded data/sample" in str(done.exception) and not ran
+
+
+def test_a_failing_stage_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BlurError, match=r"no\.such\.stage ended with status 1"):
+        seeds._run(tmp_path, "no.such.stage")

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scan_rate FOLDER...`: speed and accuracy of `blur scan`."""
+"""`python -m benchmarks.speed FOLDER...`: speed and accuracy of `blur scan`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pathlib import Path
 
 import click
 
+from benchmarks.peers import PEERS
 from blur_fusion.cli.options import needs_train, one_line_errors
 from blur_fusion.data.dataset import LabelledImage
 from blur_fusion.errors import BlurError, require
 
-RIVALS = ("cleanvision", "fastdup")
 _HERE = Path(__file__).parent
 
 
@@ -133,16 +133,17 @@ def installed(name: str, python: Path) -> str | None:
     return ran.stdout.strip() if ran.returncode == 0 else None
 
 
-def rival(name: str, version: str, python: Path, folder: Path, workers: int) -> Tool:
+def peer(name: str, version: str, python: Path, folder: Path, workers: int) -> Tool:
     """Another program, run by the interpreter that has it."""
     answers = folder.parent / f"{folder.name}.{name}.json"
-    script = _HERE / f"rival_{name}.py"
+    script = _HERE / "peers.py"
 
     def read(output: bytes) -> dict[str, bool]:
         found: dict[str, bool] = json.loads(answers.read_text("utf-8"))
         return found
 
-    command = [os.path.abspath(python), str(script), str(folder), str(answers), str(workers)]
+    command = [os.path.abspath(python), str(script), name, str(folder), str(answers)]
+    command.append(str(workers))
     return Tool(f"{name} {version}", command, read)
 
 
@@ -228,14 +229,14 @@ def as_text(results: list[Runs], workers: int, rounds: int) -> str:
     return "\n".join(lines)
 
 
-def _rivals(python: Path | None) -> dict[str, str]:
+def _versions(python: Path | None) -> dict[str, str]:
     """Versions of the other programs; a line for each that is not there."""
     versions: dict[str, str] = {}
-    for name in RIVALS:
+    for name in PEERS:
         version = installed(name, python or Path(sys.executable))
         if version is None:
-            line = f"python -m venv rivals && rivals/bin/pip install {name}"
-            again = "then add --python rivals/bin/python"
+            line = f"python -m venv peers && peers/bin/pip install {name}"
+            again = "then add --peers peers/bin/python"
             click.echo(f"{name}: left out, it is not installed; {line}, {again}", err=True)
         else:
             versions[name] = version
@@ -245,11 +246,9 @@ def _rivals(python: Path | None) -> dict[str, str]:
 def _tools(
     files: Files, versions: dict[str, str], python: Path | None, workers: int, model: Path | None
 ) -> list[Tool]:
-    pass
-
     interpreter = python or Path(sys.executable)
     others = [
-        rival(name, version, interpreter, files.folder, workers)
+        peer(name, version, interpreter, files.folder, workers)
         for name, version in versions.items()
     ]
     return [blur_scan(files.folder, workers, model), *others]
@@ -278,11 +277,11 @@ def _tools(
     show_default=True,
     help="Times that each program runs; the best counts.",
 )
-@click.option("--python", type=_PATH, help="Interpreter that has cleanvision and fastdup.")
+@click.option("--peers", "python", type=_PATH, help="Interpreter that has cleanvision and fastdup.")
 @click.option("--model", type=_PATH, help="Folder written by 'blur export'.  [default: shipped]")
 @needs_train("this benchmark")
 @one_line_errors
-def scan_rate_command(
+def speed_command(
     folders: tuple[Path, ...],
     count: int,
     workers: int,
@@ -298,10 +297,10 @@ def scan_rate_command(
     """
     from blur_fusion.data.layouts import open_dataset
 
-    versions = _rivals(python)
+    versions = _versions(python)
     for folder in folders:
         dataset = open_dataset(folder)
-        place = Path(tempfile.mkdtemp(prefix="scan_rate_"))
+        place = Path(tempfile.mkdtemp(prefix="speed_"))
         try:
             files = repeat(dataset, count, dataset.name, place / "photos")
             tools = _tools(files, versions, python, workers, model)
@@ -312,4 +311,4 @@ def scan_rate_command(
 
 
 if __name__ == "__main__":
-    scan_rate_command()
+    speed_command()

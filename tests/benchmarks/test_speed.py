@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.scan_rate import (
+from benchmarks.speed import (
     Files,
     Runs,
     Tool,
@@ -17,7 +17,7 @@ from benchmarks.scan_rate import (
     compete,
     installed,
     repeat,
-    scan_rate_command,
+    speed_command,
 )
 from blur_fusion.data.layouts import open_dataset
 from blur_fusion.errors import BlurError
@@ -95,10 +95,10 @@ def test_versions_of_packages() -> None:
 def test_command_measures_blur_scan_and_says_what_is_missing(
     folder_tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.scan_rate.RIVALS", ("no-such-package",))
+    monkeypatch.setattr("benchmarks.speed.PEERS", ("no-such-package",))
     model = write_tiny_model(tmp_path / "model")
     given = [str(folder_tree(scenes=2)), "--count", "6", "--rounds", "1", "--model", str(model)]
-    ran = CliRunner().invoke(scan_rate_command, given)
+    ran = CliRunner().invoke(speed_command, given)
     assert ran.exit_code == 0, ran.output
     assert "no-such-package: left out, it is not installed; " in ran.stderr
     line = ran.stdout.splitlines()[2]
