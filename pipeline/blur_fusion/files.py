@@ -17,17 +17,6 @@ from blur_fusion.errors import BlurError, require
 CHUNK = 1 << 20
 
 
-def reserve(target: str) -> None:
-    """Create `target` empty, so that nobody else can take the name.
-
-    Raises
-    ------
-    FileExistsError
-        Something is there.
-    """
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-
-
 def remove(path: str | os.PathLike[str]) -> None:
     """Delete `path` if it is there."""
     with suppress(FileNotFoundError):
@@ -177,19 +166,6 @@ def write_whole_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-@contextmanager
-def _reserved(source: str, target: str, part: str) -> Iterator[None]:
-    """Hold `target` while `source` gets there; on an error nothing is left, unless it is there."""
-    reserve(target)
-    try:
-        yield
-    except (OSError, KeyboardInterrupt):
-        remove(part)
-        if os.path.lexists(source):  # Ctrl-C may come right after the move
-            remove(target)
-        raise
-
-
 def digest(path: str) -> str:
     """SHA-256 in hex."""
     with open(path, "rb") as file:
@@ -201,8 +177,34 @@ def same(first: str, second: str) -> bool:
     return os.path.getsize(first) == os.path.getsize(second) and digest(first) == digest(second)
 
 
-def _copy_to_part(source: str, part: str) -> str:
-    """Copy content, times and mode to the new file `part`, on disk and read back; its SHA-256."""
+def identity(path: str) -> dict[str, int]:
+    """Size and time of change, by which a file is known again."""
+    found = os.lstat(path)
+    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
+
+
+@contextmanager
+def _becoming(target: str, part: str, source: str, new: bool = True) -> Iterator[None]:
+    """Hold the name `target` if it is to be `new`; after an error of the body let go of it again.
+
+    Raises
+    ------
+    FileExistsError
+        Something is there.
+    """
+    if new:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        yield
+    except (OSError, KeyboardInterrupt):
+        remove(part)
+        if new and os.path.lexists(source):  # Ctrl-C may come right after the move
+            remove(target)
+        raise
+
+
+def _copy(source: str, target: str, part: str) -> str:
+    """Copy content, times and mode by way of `part`, on disk and read back; the SHA-256."""
     before = os.stat(source)
     value = hashlib.sha256()
     with open(source, "rb") as reader, open(part, "xb") as writer:
@@ -219,6 +221,8 @@ def _copy_to_part(source: str, part: str) -> str:
         raise OSError(errno.EBUSY, "it changed while it was copied")
     if digest(part) != value.hexdigest():
         raise OSError(errno.EIO, "the copy differs from it when read back")
+    os.replace(part, target)
+    sync_folder(os.path.dirname(target))
     return value.hexdigest()
 
 
@@ -237,11 +241,8 @@ def copy(source: str, target: str, part: str) -> str:
     OSError
         It cannot be done; nothing is left behind. FileExistsError: `target` is there.
     """
-    with _reserved(source, target, part):
-        value = _copy_to_part(source, part)
-        os.replace(part, target)
-    sync_folder(os.path.dirname(target))
-    return value
+    with _becoming(target, part, source):
+        return _copy(source, target, part)
 
 
 def move(source: str, target: str, part: str) -> None:
@@ -254,17 +255,14 @@ def move(source: str, target: str, part: str) -> None:
     OSError
         It cannot be done; `source` is as it was. FileExistsError: `target` is there.
     """
-    with _reserved(source, target, part):
+    with _becoming(target, part, source):
         try:
             os.replace(source, target)
-            return
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-        _copy_to_part(source, part)
-        os.replace(part, target)
-        sync_folder(os.path.dirname(target))
-        os.unlink(source)
+            _copy(source, target, part)
+            os.unlink(source)
 
 
 def write(
@@ -288,9 +286,7 @@ def write(
     OSError
         It cannot be done; the old file is as it was.
     """
-    if like is None:
-        reserve(target)
-    try:
+    with _becoming(target, part, target, new=like is None):
         with open(part, "xb") as file:
             file.write(content)
             file.flush()
@@ -300,9 +296,4 @@ def write(
         if mtime_ns is not None:
             os.utime(part, ns=(mtime_ns, mtime_ns))
         os.replace(part, target)
-    except (OSError, KeyboardInterrupt):
-        remove(part)
-        if like is None:
-            remove(target)
-        raise
     sync_folder(os.path.dirname(target))

@@ -20,13 +20,11 @@ from blur_fusion.actions.xmp import (
     XMP,
     Marks,
     XmlError,
-    keywords,
     mark,
 )
-from xmp_samples import DARKTABLE, LIGHTROOM
+from xmp_samples import DARKTABLE, LIGHTROOM, keywords
 
 MARKS = Marks("motion", 0.98765)
-SUBJECT, HIERARCHY = f"{DC} subject", f"{LR} hierarchicalSubject"
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">&b;</x:xmpmeta>"""
 
@@ -91,7 +89,7 @@ def test_which_sidecars(tmp_path: Path, there: list[str], judged: str, written: 
     changed = {Path(path).name for path in after if after[path] != before.get(path)}
     assert changed == written and report.done == len(written)
     for name in written:
-        assert "blur|motion" in keywords((root / name).read_bytes())[HIERARCHY]
+        assert "blur|motion" in keywords((root / name).read_bytes(), LR, "hierarchicalSubject")
     assert report.journal is not None and report.journal.parent == root
     assert _tag(root, root / judged).journal is None  # nothing to add
     assert undo(report.journal).lines == ()

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blur_fusion.actions.xmp import DC, DIGIKAM, LR, OURS, RDF, Marks, keywords, mark
-from xmp_samples import DARKTABLE, DIGIKAM_FILE, LIGHTROOM
+from blur_fusion.actions.xmp import DC, DIGIKAM, LR, OURS, RDF, Marks, mark
+from xmp_samples import DARKTABLE, DIGIKAM_FILE, LIGHTROOM, keywords
 
 MARKS = Marks("motion", 0.98765)
-SUBJECT, HIERARCHY = f"{DC} subject", f"{LR} hierarchicalSubject"
+SUBJECT, HIERARCHY = (DC, "subject"), (LR, "hierarchicalSubject")
 
 
 def _wrap(inner: str) -> bytes:
@@ -29,9 +29,8 @@ def _canonical_lines(data: bytes) -> list[str]:
 @pytest.mark.parametrize("data", [LIGHTROOM, DARKTABLE, DIGIKAM_FILE])
 def test_all_other_bytes_stay(data: bytes) -> None:
     marked = mark(data, MARKS)
-    have = keywords(marked)
-    assert {"blurred", "motion"} <= set(have[SUBJECT])
-    assert {"blur|blurred", "blur|motion"} <= set(have[HIERARCHY])
+    assert {"blurred", "motion"} <= set(keywords(marked, *SUBJECT))
+    assert {"blur|blurred", "blur|motion"} <= set(keywords(marked, *HIERARCHY))
     rest = iter(marked)
     assert all(byte in rest for byte in data.replace(b"<rdf:Bag/>", b"<rdf:Bag>"))
     lines = iter(_canonical_lines(marked))
@@ -40,11 +39,11 @@ def test_all_other_bytes_stay(data: bytes) -> None:
 
 
 def test_users_keywords_and_labels_stay() -> None:
-    assert keywords(mark(LIGHTROOM, MARKS))[SUBJECT] == ["Anna & Otto", "blurred", "motion"]
+    assert keywords(mark(LIGHTROOM, MARKS), *SUBJECT) == ["Anna & Otto", "blurred", "motion"]
     for data in (LIGHTROOM, DARKTABLE):
         assert b"<xmp:Label" not in mark(data, MARKS)
     assert b">Red</xmp:Label>" in mark(DIGIKAM_FILE, MARKS)
-    tags = keywords(mark(DIGIKAM_FILE, MARKS))[f"{DIGIKAM} TagsList"]
+    tags = keywords(mark(DIGIKAM_FILE, MARKS), DIGIKAM, "TagsList")
     assert tags == ["Places/Rome", "blur/blurred", "blur/motion"]
 
 
@@ -52,7 +51,7 @@ def test_forms_of_a_description() -> None:
     rdf = f'<rdf:RDF xmlns:rdf="{RDF}"/>'.encode()
     alone = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><r:RDF xmlns:r='%s'><r:Description a='/>'/></r:RDF></x:xmpmeta>"  # noqa: E501
     for data in (rdf, alone % RDF.encode()):
-        assert keywords(mark(data, MARKS))[SUBJECT] == ["blurred", "motion"]
+        assert keywords(mark(data, MARKS), *SUBJECT) == ["blurred", "motion"]
 
 
 def test_the_probability_is_renewed() -> None:
@@ -74,7 +73,7 @@ def test_any_keyword_stays(words: list[str], kind: str | None) -> None:
     for word in words:
         ElementTree.SubElement(bag, f"{{{RDF}}}li").text = word
     data = ElementTree.tostring(tree, encoding="utf-8")
-    have = keywords(mark(data, Marks(kind, 0.7)))[SUBJECT]
+    have = keywords(mark(data, Marks(kind, 0.7)), *SUBJECT)
     assert have[: len(words)] == words
     new = {"blurred"} | ({kind} if kind in ("defocus", "motion") else set())
     assert set(have) == set(words) | new and len(have) == len(words) + len(new - set(words))

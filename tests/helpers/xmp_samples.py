@@ -1,4 +1,15 @@
-"""Sidecars as other programs write them, shortened."""
+"""Sidecars as other programs write them, shortened, and the keywords in a sidecar."""
+
+import xml.etree.ElementTree as ElementTree
+
+RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+
+
+def keywords(data: bytes, namespace: str, name: str) -> list[str]:
+    """The values of a keyword property, read by another parser."""
+    (node,) = ElementTree.fromstring(data).iter(f"{{{namespace}}}{name}")
+    return [item.text or "" for item in node.iter(f"{RDF}li")]
+
 
 LIGHTROOM = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0-c000">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blur_fusion import files
-from blur_fusion.actions.companions import Notes, find_shots
-from blur_fusion.actions.journal import Entry, Journal, JournalError, create
+from blur_fusion.actions.journal import Journal, create
 from blur_fusion.actions.plan import (
     ActionOptions,
     ActionReport,
-    Group,
+    Notes,
     Places,
     Step,
-    plan_actions,
+    find_shots,
+    plan_transfers,
 )
-from blur_fusion.actions.sidecar import prepare, tag, tag_group
-from blur_fusion.actions.undo import identity, put_back
+from blur_fusion.actions.sidecars import sidecars, tag
+from blur_fusion.actions.undo import put_back
+from blur_fusion.actions.xmp import XmlError
 from blur_fusion.errors import BlurError
 from blur_fusion.progress import progress_bar
 
@@ -40,42 +40,27 @@ def _make_folders(folder: str, journal: Journal) -> None:
         missing.append(folder)
         folder = os.path.dirname(folder)
     for path in reversed(missing):
-        _attempt(journal.intend("mkdir", "", path), journal, partial(os.mkdir, path))
+        with journal.step("mkdir", "", path):
+            os.mkdir(path)
 
 
-def _attempt(entry: Entry, journal: Journal, work: Callable[[], object]) -> None:
-    """Do `work`, which leaves nothing behind when it fails."""
-    try:
-        work()
-    except OSError:
-        journal.mark("failed", entry)
-        raise
-    journal.done(entry)
-
-
-def _take(step: Step, journal: Journal) -> None:
-    source, target = step.source, step.target
+def _take(kind: str, source: str, target: str, journal: Journal) -> None:
     _make_folders(os.path.dirname(target), journal)
-    if step.kind == "link":
+    if kind == "link":
         text = os.path.realpath(source)  # absolute: it holds wherever the link is moved to
-        entry = journal.intend("link", source, target, text=text)
-        _attempt(entry, journal, partial(os.symlink, text, target))
+        with journal.step("link", source, target, text=text):
+            os.symlink(text, target)
         return
-    entry = journal.intend(step.kind, source, target, **identity(source))
-    part = journal.part(entry, target)
-    if step.kind == "move":
-        _attempt(entry, journal, partial(files.move, source, target, part))
-        return
-    try:
-        value = files.copy(source, target, part)
-        facts = {**identity(target), "sha256": value}
-    except OSError:
-        journal.mark("failed", entry)
-        raise
-    journal.done(entry, **facts)
+    with journal.step(kind, source, target, **files.identity(source)) as entry:
+        part = journal.part(entry, target)
+        if kind == "move":
+            files.move(source, target, part)
+        else:
+            sha256 = files.copy(source, target, part)
+            entry.made = {**files.identity(target), "sha256": sha256}
 
 
-def perform(group: Group, journal: Journal) -> list[str]:
+def _perform(kind: str, steps: list[Step], journal: Journal) -> list[str]:
     """Take the steps of one shot; where one fails, those before it are taken back.
 
     Returns
@@ -85,15 +70,15 @@ def perform(group: Group, journal: Journal) -> list[str]:
         back.
     """
     first = len(journal.entries)
-    step = group.steps[0]
+    source = ""
     try:
-        for step in group.steps:
-            _take(step, journal)
+        for source, target in steps:
+            _take(kind, source, target, journal)
     except OSError as error:
         _, lines = put_back(journal, first)
         reason = error.strerror or error
-        whole = "; its shot stays together" if len(group.steps) > 1 else ""
-        return [f"{step.source}: could not be {VERBS[step.kind]} ({reason}){whole}", *lines]
+        whole = "; its shot stays together" if len(steps) > 1 else ""
+        return [f"{source}: could not be {VERBS[kind]} ({reason}){whole}", *lines]
     except KeyboardInterrupt:
         put_back(journal, first)
         raise
@@ -106,81 +91,72 @@ class _Run:
     def __init__(
         self, verdicts: Iterable[Verdict], roots: Sequence[Path], options: ActionOptions
     ) -> None:
-        self.verdicts, self.options = list(verdicts), options
-        self.roots = [Path(root) for root in roots]
+        self.verdicts, self.roots, self.options = list(verdicts), roots, options
         self.transfer = options.transfer()
-        if self.transfer:  # a wrong target ends here, before anything is written
-            Places(os.path.abspath(self.transfer[1]), [os.fspath(root) for root in self.roots])
-        self.notes = Notes()
+        # A wrong target ends here, before anything is written.
+        self.places = Places(self.transfer[1], roots) if self.transfer else None
+        self.notes, self.plan, self.counts = Notes(), list[str](), Counter[str]()
+        self.coming: dict[str, set[str]] = {}  # names of new sidecars by folder
         self.journal: Journal | None = None
         self.made: list[Path] = []  # folders made for the journal, the deepest first
-        self.counts: dict[str, int] = {}
 
-    def _open_journal(self) -> Journal:
+    def open_journal(self) -> Journal:
         """In the target folder, or where the first root is; its folder is made now."""
         if self.journal is None:
             if self.transfer:
                 folder = self.transfer[1]
             else:
-                first = self.roots[0] if self.roots else Path(self.verdicts[0].path)
+                first = Path(self.roots[0] if self.roots else self.verdicts[0].path)
                 folder = first if first.is_dir() else first.parent
             self.made = [p for p in (folder, *folder.parents) if not p.exists()]
-            try:
+            with files.os_errors(folder, "cannot be made"):
                 folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise JournalError(f"{folder}: cannot be made ({error.strerror})") from None
             self.journal = create(folder)
         return self.journal
 
-    def _count(self, kind: str, number: int) -> None:
-        if number:
-            self.counts[kind] = self.counts.get(kind, 0) + number
-
-    def tag(self) -> dict[str, set[str]]:
-        """Tag the blurred shots; names of the sidecars by folder, which a dry run only plans."""
-        coming: dict[str, set[str]] = {}
-        for shot in find_shots(self.verdicts, self.notes):
-            for step in tag_group(shot).steps:
+    def tag(self) -> None:
+        """Tag the blurred shots."""
+        journal = None if self.options.dry_run else self.open_journal
+        for shot in find_shots(self.verdicts, self.notes, {}):
+            for target, photo in sidecars(shot).items():
                 try:
-                    before, after, _ = prepare(step, shot)
-                    if before == after:
+                    if not tag(target, photo, shot, journal):
                         continue
-                    if not self.options.dry_run:
-                        self._count("tag", tag(step, shot, self._open_journal()))
-                        continue
-                except JournalError:
-                    raise
-                except BlurError as error:
-                    self.notes.failures.append(str(error))
+                except XmlError as error:
+                    self.notes.failures.append(f"{target}: left as it is: {error}")
                     continue
-                coming.setdefault(shot.folder, set()).add(os.path.basename(step.target))
-                self._count("tag", 1)
-        return coming
+                except OSError as error:
+                    reason = error.strerror or error
+                    self.notes.failures.append(f"{target}: could not be tagged ({reason})")
+                    continue
+                self.coming.setdefault(shot.folder, set()).add(os.path.basename(target))
+                self.plan.append(f"tag {target}")
+                self.counts["tag"] += 1
 
-    def groups(self, coming: dict[str, set[str]]) -> list[Group]:
-        """The planned transfers."""
-        if not self.transfer:
-            return []
-        kind, target = self.transfer
-        return plan_actions(self.verdicts, kind, target, self.roots, self.notes, coming)
-
-    def perform(self, groups: list[Group]) -> None:
-        """Take the planned transfers, journalled."""
-        if not groups or not self.transfer:
+    def transfer_shots(self) -> None:
+        """Move, copy or link the blurred shots."""
+        if not self.transfer or not self.places:
             return
-        kind, _ = self.transfer
-        journal = self._open_journal()
-        with progress_bar(len(groups), kind, "photo") as bar:
-            for group in groups:
-                failures = perform(group, journal)
-                self.notes.failures += failures
-                self._count(kind, 0 if failures else len(group.steps))
-                bar.update()
+        kind = self.transfer[0]
+        shots = find_shots(self.verdicts, self.notes, self.coming)
+        plan = plan_transfers(shots, kind, self.places, self.notes)
+        if self.options.dry_run:
+            lines = [f"{kind} {source} -> {to}" for steps in plan for source, to in steps]
+            self.plan += lines
+            self.counts[kind] += len(lines)
+        elif plan:
+            journal = self.open_journal()
+            with progress_bar(len(plan), kind, "photo") as bar:
+                for steps in plan:
+                    failures = _perform(kind, steps, journal)
+                    self.notes.failures += failures
+                    self.counts[kind] += 0 if failures else len(steps)
+                    bar.update()
 
-    def report(self, interrupted: bool = False) -> ActionReport:
+    def report(self, interrupted: bool) -> ActionReport:
         """What came of it; a journal of nothing is removed."""
         dry, path = self.options.dry_run, None
-        if self.journal and all(e.over for e in self.journal.entries):
+        if self.journal and all(entry.over for entry in self.journal.entries):
             self.journal.path.unlink(missing_ok=True)
             with suppress(OSError):
                 for folder in self.made:
@@ -188,31 +164,20 @@ class _Run:
         elif self.journal:
             path = self.journal.path
         would = "would be " if dry else ""
-        what = [f"{number} files {would}{VERBS[kind]}" for kind, number in self.counts.items()]
+        what = [f"{n} files {would}{VERBS[kind]}" for kind, n in self.counts.items() if n]
         summary = ", ".join(what) or f"no file {would or 'was '}touched"
         if path:
             summary += f"; to put everything back: blur undo {shlex.quote(str(path))}"
         lines = dict.fromkeys([*self.notes.left, *self.notes.failures])
-        failed, done = bool(self.notes.failures) or interrupted, sum(self.counts.values())
         return ActionReport(
-            path,
-            done,
-            tuple(map(files.printable, lines)),
-            (),
-            failed,
-            interrupted,
-            files.printable(summary),
+            journal=path,
+            done=self.counts.total(),
+            lines=tuple(map(files.printable, lines)),
+            plan=tuple(map(files.printable, self.plan)) if dry else (),
+            failed=bool(self.notes.failures),
+            interrupted=interrupted,
+            summary=files.printable(summary),
         )
-
-
-def _plan_lines(run: _Run) -> tuple[str, ...]:
-    lines = []
-    coming = run.tag() if run.options.tag else {}
-    lines += [f"tag {Path(f, name)}" for f, names in coming.items() for name in sorted(names)]
-    for group in run.groups(coming):
-        lines += [f"{step.kind} {step.source} -> {step.target}" for step in group.steps]
-        run._count(group.steps[0].kind, len(group.steps))
-    return tuple(map(files.printable, lines))
 
 
 def act(verdicts: Iterable[Verdict], roots: Sequence[Path], options: ActionOptions) -> ActionReport:
@@ -242,17 +207,14 @@ def act(verdicts: Iterable[Verdict], roots: Sequence[Path], options: ActionOptio
     BlurError
         The target is a file, or holds a scanned folder; two of move, copy and link are asked for.
     """
-    run = _Run(verdicts, roots, options)
-    if options.dry_run:
-        plan = _plan_lines(run)
-        return replace(run.report(), plan=plan)
+    run, interrupted = _Run(verdicts, roots, options), False
     try:
         if options.tag:
             run.tag()
-        run.perform(run.groups({}))
-    except JournalError as error:
-        run.notes.failures.append(str(error))
+        run.transfer_shots()
+    except BlurError as error:
+        run.notes.failures.append(f"{error}; stopped")
     except KeyboardInterrupt:
-        run.notes.failures.append("interrupted; the shot in hand was put back")
-        return run.report(interrupted=True)
-    return run.report()
+        run.notes.failures.append("interrupted; no shot is half done")
+        interrupted = True
+    return run.report(interrupted)

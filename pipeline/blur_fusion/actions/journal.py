@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -17,15 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from blur_fusion.errors import BlurError, require
-from blur_fusion.files import sync_folder
+from blur_fusion.files import os_errors, sync_folder
 
 VERSION = 1
 IDENTITY = re.compile(r"[0-9A-Z-]+")  # part of a file name
 KINDS = ("mkdir", "move", "copy", "link", "tag")
-
-
-class JournalError(BlurError):
-    """The journal cannot be written, so nothing more may be done."""
+MARKS = ("done", "failed", "undoing", "undone")
 
 
 @dataclass(slots=True)
@@ -36,10 +35,14 @@ class Entry:
     kind: str
     source: str
     target: str
-    facts: dict[str, Any] = field(default_factory=dict)
-    done: bool = False
-    undoing: bool = False
-    over: bool = False  # failed or undone: nothing of it is left
+    facts: dict[str, Any]
+    made: dict[str, Any] = field(default_factory=dict)  # known only once the step is taken
+    marks: set[str] = field(default_factory=set)
+
+    @property
+    def over(self) -> bool:
+        """Failed or undone: nothing of it is left."""
+        return not self.marks.isdisjoint(("failed", "undone"))
 
 
 class Journal:
@@ -49,43 +52,48 @@ class Journal:
         """Use :func:`create` or :func:`read`."""
         self.path, self.identity, self.entries, self.closed = path, identity, entries, closed
 
-    def _append(self, record: dict[str, Any], sync: bool) -> None:
+    def append(self, record: dict[str, Any], sync: bool = True) -> None:
+        """Write one line.
+
+        Raises
+        ------
+        BlurError
+            It cannot be written, so nothing more may be done.
+        """
         line = json.dumps(record).encode("ascii") + b"\n"  # any bytes in a name stay \\udcXX
-        try:
-            with self.path.open("ab") as file:
-                file.write(line)
-                file.flush()
-                if sync:
-                    os.fsync(file.fileno())
-        except OSError as error:
-            raise JournalError(
-                f"{self.path}: cannot be written ({error.strerror}); stopped"
-            ) from None
+        with os_errors(self.path, "the journal cannot be written"), self.path.open("ab") as file:
+            file.write(line)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
 
-    def intend(self, kind: str, source: str, target: str, **facts: Any) -> Entry:
-        """Record a step that is about to be taken; it is on disk when this returns."""
-        entry = Entry(len(self.entries) + 1, kind, source, target, dict(facts))
-        what = {"do": entry.number, "kind": kind, "source": source, "target": target, **facts}
-        self._append(what, sync=True)
+    @contextmanager
+    def step(self, kind: str, source: str, target: str, **facts: Any) -> Iterator[Entry]:
+        """Record a step that the body takes: on disk before, and after it whether it was taken.
+
+        The body leaves nothing behind where it raises OSError, and may fill in `made`.
+        """
+        entry = Entry(len(self.entries) + 1, kind, source, target, facts)
+        self.append({"do": entry.number, "kind": kind, "source": source, "target": target, **facts})
         self.entries.append(entry)
-        return entry
-
-    def done(self, entry: Entry, **facts: Any) -> None:
-        """Record that the step was taken; `facts` tell what it made."""
-        entry.done = True
-        entry.facts.update(facts)
-        self._append({"done": entry.number, **facts}, sync=False)
+        try:
+            yield entry
+        except OSError:
+            self.mark("failed", entry)
+            raise
+        self.mark("done", entry)
 
     def mark(self, word: str, entry: Entry) -> None:
-        """Record `failed`, `undoing` or `undone`."""
-        entry.undoing |= word == "undoing"
-        entry.over |= word in ("failed", "undone")
-        self._append({word: entry.number}, sync=word == "undoing")
+        """Record one of `MARKS`."""
+        entry.marks.add(word)
+        made = entry.made if word == "done" else {}
+        entry.facts.update(made)
+        self.append({word: entry.number, **made}, sync=word == "undoing")
 
     def close(self) -> None:
         """Record that everything is undone."""
         self.closed = True
-        self._append({"closed": True}, sync=True)
+        self.append({"closed": True})
 
     def part(self, entry: Entry, beside: str) -> str:
         """Name for the unfinished file of a step, in the folder of `beside`."""
@@ -97,48 +105,41 @@ def create(folder: Path) -> Journal:
 
     Raises
     ------
-    JournalError
+    BlurError
         It cannot be written.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     for number in count(1):
         identity = stamp if number == 1 else f"{stamp}-{number}"
         path = Path(os.path.abspath(folder), f"blur-journal-{identity}.jsonl")
-        try:
-            path.open("xb").close()
-            break
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise JournalError(
-                f"{path}: the journal cannot be written ({error.strerror}); nothing was done"
-            ) from None
+        with os_errors(path, "the journal cannot be written"):
+            try:
+                path.open("xb").close()
+                break
+            except FileExistsError:
+                continue
     journal = Journal(path, identity, [], False)
-    journal._append({"journal": "blur", "version": VERSION, "id": identity}, sync=True)
+    journal.append({"journal": "blur", "version": VERSION, "id": identity})
     sync_folder(str(path.parent))
     return journal
 
 
-def _apply(record: dict[str, Any], entries: list[Entry]) -> bool:
+def _take_up(record: dict[str, Any], entries: list[Entry]) -> bool:
     """Take up one line; whether it closes the journal."""
     if "do" in record:
-        kind, source, target = record["kind"], record["source"], record["target"]
+        number, kind, source, target = (record.pop(k) for k in ("do", "kind", "source", "target"))
         known = kind in KINDS and os.path.isabs(target) and isinstance(source, str)
-        if not known or record["do"] != len(entries) + 1:
+        if not known or number != len(entries) + 1:
             raise ValueError("step")
-        facts = {k: v for k, v in record.items() if k not in ("do", "kind", "source", "target")}
-        entries.append(Entry(record["do"], kind, source, target, facts))
+        entries.append(Entry(number, kind, source, target, record))
         return False
-    for word in ("done", "failed", "undoing", "undone"):
+    for word in MARKS:
         if word in record:
-            number = record[word]
+            number = record.pop(word)
             if not isinstance(number, int) or number < 1:
                 raise ValueError("number")
-            entry = entries[number - 1]
-            entry.done |= word == "done"
-            entry.undoing |= word == "undoing"
-            entry.over |= word in ("failed", "undone")
-            entry.facts.update({k: v for k, v in record.items() if k != word})
+            entries[number - 1].marks.add(word)
+            entries[number - 1].facts.update(record)
     return bool(record.get("closed"))
 
 
@@ -150,10 +151,8 @@ def read(path: Path) -> Journal:
     BlurError
         The file cannot be read or is no journal of `blur`.
     """
-    try:
+    with os_errors(path, "cannot be read"):
         content = path.read_bytes()
-    except OSError as error:
-        raise BlurError(f"{path}: cannot be read ({error.strerror})") from None
     whole = content[: content.rfind(b"\n") + 1]
     entries: list[Entry] = []
     closed = False
@@ -163,7 +162,7 @@ def read(path: Path) -> Journal:
         require(bool(known), f"{path}: is no journal of blur")
         require(head["version"] == VERSION, f"{path}: is of another version of blur")
         for record in lines:
-            closed |= _apply(record, entries)
+            closed |= _take_up(record, entries)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise BlurError(f"{path}: is no journal of blur, or damaged; nothing was done") from None
     if len(whole) < len(content):

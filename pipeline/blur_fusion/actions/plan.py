@@ -1,20 +1,34 @@
-"""What is asked for, and what will be done, step by step, before anything is done."""
+"""What is asked for and what will be done, shot by shot and file by file, before anything is done.
+
+A shot is a photo with its sidecars. Photos of one folder that differ only in their suffix are one
+shot where one of them is RAW or they share a sidecar.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from blur_fusion import files
-from blur_fusion.actions.companions import Notes, Shot, dotted_prefixes, find_shots
 from blur_fusion.errors import require
+from blur_fusion.images import formats
 
 if TYPE_CHECKING:
     from blur_fusion.model.prediction import Verdict
+
+RAW = formats.RAW | {".fff", ".gpr"}
+PHOTOS = formats.PICTURES | RAW | {".jxl"}
+# Adobe, RawTherapee, DxO, Apple, thumbnail, Canon, Adobe's masks: edits that a photo must not lose
+SIDECARS = frozenset({".xmp", ".pp3", ".dop", ".aae", ".thm", ".vrd", ".acr"})
+DARKTABLE_DUPLICATE = re.compile(r"(?P<stem>.+)_(?P<number>\d\d)(?P<suffix>\.[^.]+)\.xmp", re.I)
+
+Step = tuple[str, str]  # source and target, absolute
+Owner = tuple[str, str] | None  # folder and stem
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +41,7 @@ class ActionOptions:
     tag: bool = False
     dry_run: bool = False
 
-    def transfer(self) -> tuple[Kind, Path] | None:
+    def transfer(self) -> tuple[str, Path] | None:
         """What to do and the target folder; None where photos stay.
 
         Raises
@@ -35,12 +49,8 @@ class ActionOptions:
         BlurError
             More than one is asked for.
         """
-        asked: list[tuple[Kind, Path | None]] = [
-            ("move", self.move),
-            ("copy", self.copy),
-            ("link", self.link),
-        ]
-        given = [(kind, path) for kind, path in asked if path is not None]
+        asked = {"move": self.move, "copy": self.copy, "link": self.link}
+        given = [(kind, path) for kind, path in asked.items() if path is not None]
         require(len(given) < 2, "move, copy and link exclude one another; choose one")
         return given[0] if given else None
 
@@ -52,13 +62,136 @@ class ActionReport:
     journal: Path | None  # None where nothing was done
     done: int  # files moved, copied, linked or tagged; in a dry run those that would be
     lines: tuple[str, ...]  # one for each case that was left alone or failed, and why (stderr)
-    plan: tuple[str, ...] = ()  # dry run only: one line for each file (stdout)
-    failed: bool = False  # something asked for could not be done: exit code 1
-    interrupted: bool = False  # Ctrl-C; what was done is in the journal, no shot is half done
-    summary: str = ""  # one line
+    plan: tuple[str, ...]  # dry run only: one line for each file (stdout)
+    failed: bool  # something asked for could not be done: exit code 1
+    interrupted: bool  # Ctrl-C; what was done is in the journal, no shot is half done
+    summary: str  # one line
 
 
-Owner = tuple[str, str] | None  # folder and stem
+@dataclass(slots=True)
+class Notes:
+    """Lines for the user: what was left alone for a reason, and what went wrong."""
+
+    left: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """Files that stay together, and what is known about them."""
+
+    folder: str  # absolute
+    stem: str  # every file's name begins with it
+    photos: tuple[str, ...]  # names in the folder
+    sidecars: tuple[str, ...]
+    verdict: Verdict  # of the member most surely blurred
+
+    @property
+    def paths(self) -> list[str]:
+        """All files of the shot, photos first."""
+        return [os.path.join(self.folder, name) for name in (*self.photos, *self.sidecars)]
+
+
+def suffix(name: str) -> str:
+    """The suffix in lower case, with its dot."""
+    return os.path.splitext(name)[1].lower()
+
+
+def _dotted_prefixes(name: str) -> Iterator[str]:
+    """`a.b.c` begins with `a`, `a.b` and `a.b.c`."""
+    at = name.find(".", 1)
+    while at >= 0:
+        yield name[:at]
+        at = name.find(".", at + 1)
+    yield name
+
+
+def _is_own_sidecar(name: str, photo: str) -> bool:
+    """`IMG_1.JPG.xmp` and the like, and darktable's duplicates `IMG_1_01.JPG.xmp`."""
+    duplicate = DARKTABLE_DUPLICATE.fullmatch(name)
+    if duplicate and duplicate.group("stem", "suffix") == os.path.splitext(photo):
+        return True
+    return os.path.splitext(name)[0] == photo and suffix(name) in SIDECARS
+
+
+class _Listing:
+    """Names of a folder's files by what they begin with; read from disk once."""
+
+    def __init__(self, folder: str, more: Iterable[str]) -> None:
+        """`more` are names of files that will be there."""
+        with os.scandir(folder) as entries:
+            self.names = {entry.name for entry in entries if not entry.is_dir()} | set(more)
+        self._by_stem: dict[str, list[str]] = {}
+        for name in sorted(self.names):
+            stems = list(_dotted_prefixes(name))
+            duplicate = DARKTABLE_DUPLICATE.fullmatch(name)
+            if duplicate and name[: -len(".xmp")] not in self.names:
+                stems.append(duplicate["stem"])
+            for stem in stems:
+                self._by_stem.setdefault(stem, []).append(name)
+
+    def companions(self, photo: str) -> tuple[list[str], list[str]]:
+        """The photos of the shot of `photo`, and its sidecars."""
+        stem = os.path.splitext(photo)[0]
+        names = self._by_stem[stem]
+        equal = [name for name in names if os.path.splitext(name)[0] == stem]
+        photos = [name for name in equal if suffix(name) in PHOTOS or name == photo]
+        shared = [name for name in equal if suffix(name) in SIDECARS]
+        # Equal names with different suffixes may be strangers; a RAW or a common sidecar ties them.
+        if not shared and not any(suffix(name) in RAW for name in photos):
+            photos = [photo]
+        own = [name for one in photos for name in names if _is_own_sidecar(name, one)]
+        return photos, own + shared
+
+
+def find_shots(
+    verdicts: Iterable[Verdict], notes: Notes, coming: Mapping[str, Collection[str]]
+) -> Iterator[Shot]:
+    """The blurred shots, in the order of `verdicts`.
+
+    Where the judged photos of a shot disagree it is left alone, and `notes.left` says so.
+
+    Parameters
+    ----------
+    verdicts : iterable of Verdict
+        Those without a verdict (unreadable files) are passed over.
+    notes : Notes
+        Gains a line for each shot left out.
+    coming : mapping of folder to names
+        Files to be taken for existing: sidecars that a dry run has only planned.
+    """
+    judged = {
+        os.path.abspath(verdict.path): verdict
+        for verdict in verdicts
+        if verdict.error is None and verdict.blurred is not None
+    }
+    listings: dict[str, _Listing] = {}
+    seen: set[str] = set()
+    for path, verdict in judged.items():
+        folder, name = os.path.split(path)
+        if not verdict.blurred or path in seen:
+            continue
+        try:
+            if folder not in listings:
+                listings[folder] = _Listing(folder, coming.get(folder, ()))
+        except OSError as error:
+            notes.failures.append(f"{path}: its folder cannot be read ({error.strerror})")
+            continue
+        if name not in listings[folder].names:
+            notes.failures.append(f"{path}: is no file there any more; left out")
+            continue
+        photos, sidecars = listings[folder].companions(name)
+        members = [os.path.join(folder, photo) for photo in photos]
+        seen.update(members)
+        known = [judged[member] for member in members if member in judged]
+        sharp = [os.path.basename(one.path) for one in known if not one.blurred]
+        if sharp:
+            notes.left.append(
+                f"{path}: judged blurred, but {sharp[0]} of the same shot sharp; left"
+            )
+            continue
+        surest = max(known, key=lambda one: one.probability or 0.0)
+        yield Shot(folder, os.path.splitext(name)[0], tuple(photos), tuple(sidecars), surest)
 
 
 def _below(path: str, folder: str) -> bool:
@@ -84,9 +217,9 @@ class Places:
 
     Parameters
     ----------
-    target : str
-        Absolute; need not exist.
-    roots : sequence of str
+    target : Path
+        Need not exist. What lies in it already is left alone.
+    roots : sequence of Path
         What was scanned. A file below a folder keeps its place relative to it; where several
         folders were scanned, below that folder's name, numbered where two are called alike. A file
         named directly goes to the top.
@@ -97,49 +230,45 @@ class Places:
         `target` holds a scanned folder, so that every photo would lie in it already, or is a file.
     """
 
-    def __init__(self, target: str, roots: Sequence[str]) -> None:
+    def __init__(self, target: Path, roots: Sequence[Path]) -> None:
         """Look at the roots; nothing is written."""
-        self.target = target
+        self.target = os.path.abspath(target)
         self._real = os.path.realpath(target)
         folders = list(dict.fromkeys(os.path.abspath(r) for r in roots if os.path.isdir(r)))
         for folder in folders:
             require(
                 not _below(os.path.realpath(folder), self._real),
-                f"{target}: holds the scanned folder {folder}; choose another target",
+                f"{self.target}: holds the scanned folder {folder}; choose another target",
             )
         require(
             os.path.isdir(target) or not os.path.lexists(target),
-            f"{target}: is not a folder; choose another target",
+            f"{self.target}: is not a folder; choose another target",
         )
         self._roots = _folder_names(folders)
         self._owners: dict[str, dict[str, Owner]] = {}
-        self._real_folders: dict[str, str] = {}
 
     def holds(self, folder: str) -> bool:
         """Whether `folder` lies in the target already."""
-        if folder not in self._real_folders:
-            self._real_folders[folder] = os.path.realpath(folder)
-        return _below(self._real_folders[folder], self._real)
+        return _below(os.path.realpath(folder), self._real)
 
     def goal(self, folder: str) -> str:
         """The folder below the target for files of `folder`."""
         for root, name in self._roots.items():
             if _below(folder, root):
-                return os.path.normpath(
-                    os.path.join(self.target, name, os.path.relpath(folder, root))
-                )
+                below = os.path.join(self.target, name, os.path.relpath(folder, root))
+                return os.path.normpath(below)
         return self.target
 
     def _owners_in(self, goal: str) -> dict[str, Owner]:
         """What names in `goal` begin with, and the shot it was given to in this run."""
         if goal not in self._owners:
             names = os.listdir(goal) if os.path.isdir(goal) else []
-            prefixes = {p.casefold() for name in names for p in dotted_prefixes(name)}
+            prefixes = {p.casefold() for name in names for p in _dotted_prefixes(name)}
             self._owners[goal] = dict.fromkeys(prefixes)
         return self._owners[goal]
 
-    def free(self, shot: Shot, kind: str) -> list[tuple[str, str]]:
-        """Source and target of each file of `shot`, with one free stem for all of them.
+    def steps(self, shot: Shot, kind: str) -> list[Step]:
+        """A step for each file of `shot`, with one free stem for all of them.
 
         A stem is taken where any file in the goal begins with it, so that no photo meets a
         stranger's sidecar; `IMG_1` becomes `IMG_1 (2)` then. Files that shared a stem before may
@@ -147,24 +276,22 @@ class Places:
         """
         goal = self.goal(shot.folder)
         owners, own = self._owners_in(goal), (shot.folder, shot.stem)
-        names = [*shot.photos, *shot.sidecars]
-        sources = [os.path.join(shot.folder, name) for name in names]
         for number in count(1):
             stem = shot.stem if number == 1 else f"{shot.stem} ({number})"
-            targets = [os.path.join(goal, stem + name[len(shot.stem) :]) for name in names]
-            pairs = list(zip(sources, targets, strict=True))
+            names = [stem + os.path.basename(path)[len(shot.stem) :] for path in shot.paths]
+            steps = list(zip(shot.paths, (os.path.join(goal, name) for name in names), strict=True))
             if owners.get(stem.casefold(), own) == own:
-                given = (p for path in targets for p in dotted_prefixes(os.path.basename(path)))
+                given = (prefix for name in names for prefix in _dotted_prefixes(name))
                 owners.update((prefix.casefold(), own) for prefix in given)
-                return pairs
-            if kind != "move":
-                there = [pair for pair in pairs if os.path.lexists(pair[1])]
-                if there and pairs[0] in there and all(_same(*pair, kind) for pair in there):
-                    return [pair for pair in pairs if pair not in there]
+                return steps
+            there = [step for step in steps if os.path.lexists(step[1])]
+            if kind != "move" and steps[0] in there and all(_is_done(kind, *s) for s in there):
+                return [step for step in steps if step not in there]
         raise AssertionError("count() ends never")
 
 
-def _same(source: str, target: str, kind: str) -> bool:
+def _is_done(kind: str, source: str, target: str) -> bool:
+    """Whether an earlier run has copied or linked this file."""
     try:
         if kind == "link":
             return os.path.islink(target) and os.readlink(target) == os.path.realpath(source)
@@ -173,29 +300,8 @@ def _same(source: str, target: str, kind: str) -> bool:
         return False
 
 
-Kind = Literal["move", "copy", "link"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One file."""
-
-    kind: str  # move, copy, link or tag
-    source: str  # absolute
-    target: str  # absolute; of a tag: the sidecar
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """The steps for one shot: all of them are taken, or none."""
-
-    shot: Shot
-    steps: tuple[Step, ...]
-
-
-def _refused(shot: Shot, kind: Kind) -> str | None:
-    for name in (*shot.photos, *shot.sidecars):
-        path = os.path.join(shot.folder, name)
+def _refused(shot: Shot, kind: str) -> str | None:
+    for path in shot.paths:
         if kind == "move" and os.path.islink(path):
             return f"{path}: is a symbolic link; left where it is"
         if not os.path.isfile(path) and os.path.lexists(path):
@@ -203,44 +309,19 @@ def _refused(shot: Shot, kind: Kind) -> str | None:
     return None
 
 
-def plan_actions(
-    verdicts: Iterable[Verdict],
-    kind: Kind,
-    target: Path,
-    roots: Sequence[Path],
-    notes: Notes,
-    coming: Mapping[str, set[str]] | None = None,
-) -> list[Group]:
-    """Plan where each blurred photo goes; nothing is written.
-
-    Parameters
-    ----------
-    verdicts : iterable of Verdict
-        All that were judged, sharp ones too: they tell where the members of a pair disagree.
-    kind : "move", "copy" or "link"
-        What to do.
-    target : Path
-        Folder for the photos; made when needed. What lies in it already is left alone.
-    roots : sequence of Path
-        What was scanned: folders and files. See :class:`blur_fusion.actions.plan.Places`.
-    notes : Notes
-        Gains a line for each shot that is left out.
-    coming : mapping of folder to names, optional
-        Files to be taken for existing.
+def plan_transfers(
+    shots: Iterable[Shot], kind: str, places: Places, notes: Notes
+) -> list[list[Step]]:
+    """Plan where each shot goes; nothing is written.
 
     Returns
     -------
-    list of Group
-        One for each shot, in the order of `verdicts`.
-
-    Raises
-    ------
-    BlurError
-        The target is a file, or holds a scanned folder.
+    list of list of Step
+        All steps of one shot are to be taken, or none. `notes` gain a line for each shot that is
+        left out.
     """
-    places = Places(os.path.abspath(target), [os.fspath(root) for root in roots])
-    groups, inside, known = [], 0, 0
-    for shot in find_shots(verdicts, notes, coming):
+    plan, inside, known = [], 0, 0
+    for shot in shots:
         refused = _refused(shot, kind)
         if places.holds(shot.folder):
             inside += 1
@@ -248,16 +329,15 @@ def plan_actions(
             notes.failures.append(refused)
         else:
             try:
-                pairs = places.free(shot, kind)
+                steps = places.steps(shot, kind)
             except OSError as error:
-                reason = error.strerror
-                notes.failures.append(f"{shot.path}: {error.filename} cannot be read ({reason})")
+                why = f"{error.filename} cannot be read ({error.strerror})"
+                notes.failures.append(f"{os.path.abspath(shot.verdict.path)}: {why}")
                 continue
-            known += not pairs
-            if pairs:
-                groups.append(Group(shot, tuple(Step(kind, *pair) for pair in pairs)))
+            known += not steps
+            plan += [steps] if steps else []
     if inside:
-        notes.left.append(f"{target}: {inside} blurred photos lie in it already; left")
+        notes.left.append(f"{places.target}: {inside} blurred photos lie in it already; left")
     if known:
-        notes.left.append(f"{target}: {known} blurred photos are there from an earlier run")
-    return groups
+        notes.left.append(f"{places.target}: {known} blurred photos are there from an earlier run")
+    return plan

@@ -11,43 +11,45 @@ from pathlib import Path
 from typing import Any
 
 from blur_fusion import files
-from blur_fusion.actions.journal import Entry, Journal, JournalError, read
+from blur_fusion.actions.journal import Entry, Journal, read
+from blur_fusion.errors import require
 
 
 class LeftError(Exception):
     """A step cannot be undone; the message says why, in one line."""
 
 
-def identity(path: str) -> dict[str, Any]:
-    """Size and time of change, by which a file is known again."""
-    found = os.lstat(path)
-    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
-
-
 def _is(path: str, facts: dict[str, Any]) -> bool:
-    return all(facts.get(key) == value for key, value in identity(path).items())
+    return all(facts.get(key) == value for key, value in files.identity(path).items())
 
 
 def _empty(path: str) -> bool:
     return os.path.isfile(path) and os.lstat(path).st_size == 0
 
 
+def _remove_folder(entry: Entry, journal: Journal) -> bool:
+    with suppress(OSError):  # others' files are in it
+        os.rmdir(entry.target)
+    return False
+
+
 def _settle(entry: Entry) -> bool:
     """Clear what a crash left of a move to or fro; whether it is back already."""
     source, target, facts = entry.source, entry.target, entry.facts
-    if not entry.done and _is(source, facts) and (_empty(target) or files.same(source, target)):
+    begun = "done" not in entry.marks and _is(source, facts)
+    if begun and (_empty(target) or files.same(source, target)):
         files.remove(target)  # the crash came before the source was deleted
         return True
-    if entry.undoing and facts.get("size") and _empty(source):
+    if "undoing" in entry.marks and facts.get("size") and _empty(source):
         files.remove(source)  # held for the way back
         return False
-    if entry.undoing and files.same(source, target):
+    if "undoing" in entry.marks and files.same(source, target):
         files.remove(target)
         return True
     raise LeftError(f"{source}: is there again, so {target} stays where it is")
 
 
-def _back(entry: Entry, journal: Journal) -> bool:
+def _move_back(entry: Entry, journal: Journal) -> bool:
     source, target = entry.source, entry.target
     if not os.path.lexists(target):
         if os.path.lexists(source) and _is(source, entry.facts):
@@ -60,12 +62,12 @@ def _back(entry: Entry, journal: Journal) -> bool:
     return True
 
 
-def _uncopy(entry: Entry) -> bool:
+def _delete_copy(entry: Entry, journal: Journal) -> bool:
     source, target, facts = entry.source, entry.target, entry.facts
     if not os.path.lexists(target):
         return False
-    if entry.done:
-        same = identity(target)["size"] == facts.get("size")
+    if "done" in entry.marks:
+        same = os.lstat(target).st_size == facts.get("size")
         same = same and files.digest(target) == facts.get("sha256")
     else:
         same = _empty(target) or (os.path.isfile(source) and files.same(source, target))
@@ -75,64 +77,46 @@ def _uncopy(entry: Entry) -> bool:
     return True
 
 
-def _unlink(entry: Entry) -> bool:
-    if not os.path.lexists(entry.target):
+def _delete_link(entry: Entry, journal: Journal) -> bool:
+    target, text = entry.target, entry.facts.get("text")
+    if not os.path.lexists(target):
         return False
-    text = entry.facts.get("text")
-    if not os.path.islink(entry.target) or os.readlink(entry.target) != text:
-        raise LeftError(f"{entry.target}: is no longer the link that was made; left")
-    os.unlink(entry.target)
+    if not os.path.islink(target) or os.readlink(target) != text:
+        raise LeftError(f"{target}: is no longer the link that was made; left")
+    os.unlink(target)
     return True
 
 
 def _untag(entry: Entry, journal: Journal) -> bool:
     target, facts = entry.target, entry.facts
     before = None if facts.get("before") is None else base64.b64decode(facts["before"])
-    try:
-        with open(target, "rb") as file:
-            now: bytes | None = file.read()
-    except FileNotFoundError:
-        now = None
+    now = Path(target).read_bytes() if os.path.exists(target) else None
     if now == before:
         return False
-    if now is not None and hashlib.sha256(now).hexdigest() == facts.get("sha256"):
+    if now is None:
+        raise LeftError(f"{target}: is no longer there")
+    if hashlib.sha256(now).hexdigest() == facts.get("sha256"):
         if before is None:
             os.unlink(target)
-            return True
-        part, then = journal.part(entry, target), facts.get("mtime_ns")
-        files.write(target, before, part, os.stat(target), then)
+        else:
+            part, then = journal.part(entry, target), facts.get("mtime_ns")
+            files.write(target, before, part, os.stat(target), then)
         return True
-    if before is None and (now == b"" and not entry.done):
-        os.unlink(target)
+    if before is None and now == b"" and "done" not in entry.marks:
+        os.unlink(target)  # the name was held, no more
         return False
-    if before is None and now is None:
-        return False
-    what = "is no longer there" if now is None else "was changed since it was tagged; left"
-    raise LeftError(f"{target}: {what}")
+    raise LeftError(f"{target}: was changed since it was tagged; left")
 
 
-def reverse(entry: Entry, journal: Journal) -> bool:
-    """Undo one step, also one that was cut off in the middle; whether anything was put back.
-
-    Raises
-    ------
-    LeftError
-        The user has changed what the step made, or something is in the way: both stay.
-    OSError
-        The system does not allow it.
-    """
-    for beside in (entry.source, entry.target):
-        if beside:
-            files.remove(journal.part(entry, beside))
-    if entry.kind == "mkdir":
-        with suppress(OSError):  # others' files are in it
-            os.rmdir(entry.target)
-        return False
-    if entry.kind == "move":
-        return _back(entry, journal)
-    if entry.kind == "copy":
-        return _uncopy(entry)
-    return _unlink(entry) if entry.kind == "link" else _untag(entry, journal)
+# Each undoes one step, also one that was cut off in the middle, and says whether a file was put
+# back. LeftError: the user has changed what the step made, or something is in the way; both stay.
+REVERSE = {
+    "mkdir": _remove_folder,
+    "move": _move_back,
+    "copy": _delete_copy,
+    "link": _delete_link,
+    "tag": _untag,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +142,9 @@ def put_back(journal: Journal, first: int = 0) -> tuple[int, list[str]]:
             continue
         try:
             journal.mark("undoing", entry)
-            restored += reverse(entry, journal)
+            for beside in filter(None, (entry.source, entry.target)):
+                files.remove(journal.part(entry, beside))
+            restored += REVERSE[entry.kind](entry, journal)
             journal.mark("undone", entry)
         except LeftError as error:
             lines.append(str(error))
@@ -189,8 +175,8 @@ def undo(path: Path | str) -> UndoReport:
     journal = read(Path(path))
     if journal.closed:
         return UndoReport(0, (), False, f"{path}: everything is undone already")
-    if not os.access(journal.path, os.W_OK):
-        raise JournalError(f"{path}: cannot be written; copy it to where it can, and undo the copy")
+    writable = os.access(journal.path, os.W_OK)
+    require(writable, f"{path}: cannot be written; copy it to where it can, and undo the copy")
     restored, lines = put_back(journal)
     if not lines:
         journal.close()

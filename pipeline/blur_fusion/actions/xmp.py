@@ -175,17 +175,6 @@ def _list(descriptions: list[Node], name: str) -> Node | None:
     raise XmlError(f"its {name.split()[1]} is no list")
 
 
-def keywords(data: bytes) -> dict[str, list[str]]:
-    """The values of each keyword property in an XMP packet, by "namespace name"."""
-    _, descriptions = _descriptions(parse(data))
-    found = {}
-    for namespace, _, name, _, _ in Marks(None, None).lists():
-        node = _list(descriptions, f"{namespace} {name}")
-        if node is not None:
-            found[f"{namespace} {name}"] = [item.text for item in node.all(f"{RDF} li")]
-    return found
-
-
 def _probability_edit(data: bytes, nodes: list[Node], value: str) -> tuple[int, int, bytes] | None:
     """Renew a probability that is there; None where there is none."""
     for node in nodes:

@@ -1,0 +1,98 @@
+"""Which sidecar each program reads for a photo, and how our keywords get there.
+
+====================  ==========================================================================
+Lightroom             `IMG_1.xmp` for RAW files only; it reads a JPEG's own metadata, no sidecar
+darktable             `IMG_1.JPG.xmp`; without one it takes over `IMG_1.xmp` when it imports
+digiKam               `IMG_1.JPG.xmp`; `IMG_1.xmp` by its option for commercial programs
+====================  ==========================================================================
+
+So sidecars that are there say which program is used, and only those are amended: a new
+`IMG_1.CR2.xmp` beside Lightroom's `IMG_1.xmp` would keep darktable from reading Lightroom's edits.
+Where there is none, `NAME.EXT.xmp` is made, and for a RAW `NAME.xmp` as well. Photos themselves are
+never written. https://docs.darktable.org (sidecar files), dt_image_import and dt_exif_xmp_read of
+darktable, MetaEngine::sidecarFilePathForFile of digiKam, XMP specification part 3 (external files).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import stat
+from collections.abc import Callable
+
+from blur_fusion import files
+from blur_fusion.actions.journal import Journal
+from blur_fusion.actions.plan import RAW, Shot, suffix
+from blur_fusion.actions.xmp import Marks, XmlError, fresh, mark
+
+LARGEST = 16 << 20  # bytes; darktable's masks make sidecars of some MB
+
+
+def sidecars(shot: Shot) -> dict[str, str]:
+    """The sidecars to amend or make, each with its photo; one that two photos share is there once.
+
+    Paths are absolute.
+    """
+    found: dict[str, str] = {}
+    for photo in shot.photos:
+        raw = suffix(photo) in RAW
+        wanted = [f"{photo}.xmp"]
+        if raw or not any(suffix(other) in RAW for other in shot.photos):
+            wanted.append(f"{shot.stem}.xmp")
+        lower = [name.lower() for name in wanted]
+        there = [name for name in shot.sidecars if name.lower() in lower]
+        for name in there or (wanted if raw else wanted[:1]):
+            found.setdefault(os.path.join(shot.folder, name), os.path.join(shot.folder, photo))
+    return found
+
+
+def _content(
+    target: str, photo: str, marks: Marks, found: os.stat_result | None
+) -> tuple[bytes | None, bytes]:
+    """The sidecar's bytes now (None: it is missing) and with our marks."""
+    if found is None:
+        whole = os.path.splitext(target)[0] == photo
+        return None, fresh(marks, None if whole else suffix(photo)[1:].upper())
+    if not stat.S_ISREG(found.st_mode):
+        raise XmlError("it is a link or no regular file")
+    if found.st_size > LARGEST:
+        raise XmlError("it is larger than 16 MB")
+    with open(target, "rb") as file:
+        before = file.read()
+    return before, mark(before, marks)
+
+
+def tag(target: str, photo: str, shot: Shot, journal: Callable[[], Journal] | None) -> bool:
+    """Write the sidecar `target` of `photo`; whether there was anything to write.
+
+    Parameters
+    ----------
+    journal : callable, optional
+        Opens the journal, once there is something to write; None: nothing is written.
+
+    Raises
+    ------
+    XmlError
+        The sidecar is left alone; the message says why.
+    OSError
+        It cannot be read or written, and is as it was.
+    BlurError
+        The journal cannot be written.
+    """
+    found = os.lstat(target) if os.path.lexists(target) else None
+    marks = Marks(shot.verdict.kind, shot.verdict.probability)
+    before, after = _content(target, photo, marks, found)
+    if before == after or journal is None:
+        return before != after
+    facts = {
+        "before": None if before is None else base64.b64encode(before).decode("ascii"),
+        "mtime_ns": None if found is None else found.st_mtime_ns,
+        "sha256": hashlib.sha256(after).hexdigest(),
+    }
+    opened = journal()
+    with opened.step("tag", photo, target, **facts) as entry:
+        if found is not None and os.lstat(target).st_mtime_ns != found.st_mtime_ns:
+            raise OSError(None, "another program is writing it")
+        files.write(target, after, opened.part(entry, target), found)
+    return True
