@@ -18,8 +18,8 @@ from benchmarks.real_photos import json_file_option
 from blur_fusion.cli.options import params_option
 from blur_fusion.data.store import Store
 from blur_fusion.errors import run
-from blur_fusion.evaluation.intervals import Cell, cell, scene_codes, scene_weights, weighted_auc
-from blur_fusion.evaluation.metrics import Flags, Floats, Ints
+from blur_fusion.evaluation.intervals import estimate, scene_codes, scene_weights
+from blur_fusion.evaluation.metrics import Flags, Floats, Ints, weighted_auc
 from blur_fusion.fusion.calibration import fit_calibration
 from blur_fusion.fusion.stack import BLURRED, Ensemble
 from blur_fusion.fusion.train import Table, fit_stack, read_table
@@ -81,12 +81,6 @@ def _auc(held: Held, logits: npt.NDArray[np.floating], weights: Floats) -> Float
     return weighted_auc(held.labels, np.asarray(logits, np.float64), weights)
 
 
-def _difference(first: Floats, second: Floats) -> Cell:
-    """Of values whose first entry is that of all images and whose others are resamples."""
-    difference = first - second
-    return cell(float(difference[0]), difference[1:])
-
-
 def compare(
     held: Held, reference: Variant, variants: Iterable[Variant], resamples: int, seed: int
 ) -> list[dict[str, Any]]:
@@ -106,8 +100,7 @@ def compare(
         (value, low, high), variant minus reference: paired bootstrap by scene, the scenes'
         calibrations held.
     """
-    once = np.ones((1, len(held.labels)))
-    blocks = [once, *scene_weights(held.codes, resamples, seed)]
+    blocks = list(scene_weights(held.codes, resamples, seed))
 
     def drawn(variant: Variant) -> tuple[Floats, Floats]:
         each = losses(held, variant.logits)
@@ -126,8 +119,8 @@ def compare(
                 "name": variant.name,
                 "log_loss": float(loss[0]),
                 "auc": float(area[0]),
-                "log_loss_difference": _difference(loss, base[0]),
-                "auc_difference": _difference(area, base[1]),
+                "log_loss_difference": estimate(loss - base[0]),
+                "auc_difference": estimate(area - base[1]),
             }
         )
     return rows

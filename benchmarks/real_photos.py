@@ -24,8 +24,8 @@ from blur_fusion.data.dataset import LabelledImage, image_files
 from blur_fusion.data.layouts import INNER, read_folders, read_labels
 from blur_fusion.errors import BlurError, require, run
 from blur_fusion.evaluation.comparisons import KINDS, measure_kinds
-from blur_fusion.evaluation.intervals import cell, scene_codes, scene_weights, weighted_auc
-from blur_fusion.evaluation.metrics import Floats, Ints, counts
+from blur_fusion.evaluation.intervals import estimate, scene_codes, scene_weights
+from blur_fusion.evaluation.metrics import Floats, Ints, counts, weighted_auc
 from blur_fusion.fusion.stack import JUDGES
 from blur_fusion.model.scores import Scores
 
@@ -213,7 +213,6 @@ def pooled(
     require(set(labels.tolist()) == {0, 1}, "real photos: sharp and blurred ones are needed")
     codes = scene_codes([photo.key for photo in photos])
     blocks = list(scene_weights(codes, resamples, seed))
-    once = np.ones((1, len(labels)))
     found: dict[str, Any] = {
         "photos": len(labels),
         "blurred": int(labels.sum()),
@@ -223,11 +222,9 @@ def pooled(
     for judge, values in ranking.items():
         areas = [weighted_auc(labels, values, block) for block in blocks]
         recalls = [weighted_recall(labels, values, block, FALSE_ALARMS) for block in blocks]
-        area = float(weighted_auc(labels, values, once)[0])
-        recall = float(weighted_recall(labels, values, once, FALSE_ALARMS)[0])
         found[judge] = {
-            "auc": cell(area, np.concatenate(areas)),
-            "recall": cell(recall, np.concatenate(recalls)),
+            "auc": estimate(np.concatenate(areas)),
+            "recall": estimate(np.concatenate(recalls)),
         }
     return found
 

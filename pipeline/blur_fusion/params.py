@@ -217,7 +217,7 @@ class ThresholdParams:
 
 @dataclass(frozen=True)
 class EvaluateParams:
-    """Intervals, calibration bins, the page of worst errors, images that are perturbed."""
+    """Intervals, calibration bins, worst errors in the report, images that are perturbed."""
 
     resamples: int
     calibration_bins: int

@@ -1,54 +1,100 @@
-"""Metrics, intervals and McNemar's test, against scikit-learn and by hand."""
+"""Metrics, intervals and comparisons, against scikit-learn and by hand."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from blur_fusion.evaluation import comparisons as mcnemar
+from blur_fusion.evaluation import intervals
+from blur_fusion.evaluation.comparisons import (
+    differences,
+    mcnemar,
+    measure_kinds,
+    one_per_scene,
+)
 from blur_fusion.evaluation.intervals import (
-    intervals,
+    estimate,
+    figure,
+    interval,
+    measured,
+    proportions,
     scene_codes,
     scene_weights,
+    with_interval,
+)
+from blur_fusion.evaluation.metrics import (
+    METRICS,
+    Answers,
+    counts,
     weighted_auc,
     weighted_metrics,
+    worst_rows,
 )
-from blur_fusion.evaluation.metrics import METRICS, calibration_error, counts, measure
+from blur_fusion.evaluation.table import difference_lines, kind_lines
+from evaluation_fakes import tiny_params
+
+NONE = {"value": None, "low": None, "high": None}
 
 
-def _drawn(count: int = 200, seed: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
+def _answers(probabilities: Any, threshold: float = 0.45) -> Answers:
+    values = np.asarray(probabilities, dtype=float)
+    return Answers(values, values >= threshold)
+
+
+def _drawn(count: int = 200) -> tuple[np.ndarray, Answers]:
+    rng = np.random.default_rng(3)
     labels = rng.integers(0, 2, count)
-    probabilities = np.clip(rng.normal(0.3 + 0.4 * labels, 0.3), 0, 1).round(2)  # with ties
-    return labels, probabilities, probabilities >= 0.45
+    return labels, _answers(np.clip(rng.normal(0.3 + 0.4 * labels, 0.3), 0, 1).round(2))  # ties
+
+
+def _measure(labels: np.ndarray, answers: Answers, bins: int = 15) -> dict[str, float]:
+    found = weighted_metrics(labels, answers, np.ones((1, len(labels))), bins)
+    assert tuple(found) == METRICS
+    return {name: float(values[0]) for name, values in found.items()}
+
+
+def _estimates(
+    labels: np.ndarray, answers: Mapping[str, Answers], codes: np.ndarray, resamples: int = 300
+) -> tuple[dict[str, dict[str, Any]], intervals.Draws]:
+    params = replace(tiny_params().evaluate, resamples=resamples)
+    return measured(labels, answers, codes, params, seed=5)
+
+
+def _width(found: Mapping[str, Any]) -> float:
+    return float(found["high"] - found["low"])
 
 
 def test_metrics_by_hand() -> None:
-    labels, probabilities = np.array([1, 1, 1, 0]), np.array([0.9, 0.8, 0.2, 0.4])
-    values = measure(labels, probabilities, probabilities >= 0.4, bins=10)
-    assert values["accuracy"] == pytest.approx(0.5)
-    assert values["recall"] == pytest.approx(2 / 3)
-    assert values["false_alarm_rate"] == 1
-    assert values["balanced_accuracy"] == pytest.approx(1 / 3)
-    assert values["auc"] == pytest.approx(2 / 3)
-    assert values["log_loss"] == pytest.approx(-np.log([0.9, 0.8, 0.2, 0.6]).mean())
-    assert values["calibration_error"] == pytest.approx((0.1 + 0.2 + 0.8 + 0.4) / 4)
-    assert counts(labels, probabilities >= 0.4) == {
-        "blurred": 3,
-        "found": 2,
-        "sharp": 1,
-        "flagged": 1,
+    labels, answers = np.array([1, 1, 1, 0]), _answers([0.9, 0.8, 0.2, 0.4], 0.4)
+    expected = {
+        "accuracy": 0.5,
+        "recall": 2 / 3,
+        "false_alarm_rate": 1,
+        "balanced_accuracy": 1 / 3,
+        "auc": 2 / 3,
+        "log_loss": -np.log([0.9, 0.8, 0.2, 0.6]).mean(),
+        "calibration_error": (0.1 + 0.2 + 0.8 + 0.4) / 4,
     }
+    assert _measure(labels, answers, bins=10) == pytest.approx(expected)
+    found = {"blurred": 3, "found": 2, "sharp": 1, "flagged": 1}
+    assert counts(labels, answers.verdicts) == found
 
 
-def test_calibration_error_joins_a_bin_before_it_takes_the_gap() -> None:
-    probabilities = np.array([0.5, 0.5, 0.5, 0.5])
-    assert calibration_error(np.array([1, 0, 1, 0]), probabilities, 15) == 0
-    assert calibration_error(np.array([1, 1, 1, 1]), probabilities, 15) == 0.5
-    assert calibration_error(np.array([1]), np.array([1.0]), 15) == 0  # 1.0 is in the last bin
+@pytest.mark.parametrize(
+    ("labels", "probability", "error"),
+    [([1, 0, 1, 0], 0.5, 0), ([1, 1, 1, 1], 0.5, 0.5), ([1], 1.0, 0)],  # 1.0 is in the last bin
+)
+def test_calibration_error_joins_a_bin_before_it_takes_the_gap(
+    labels: list[int], probability: float, error: float
+) -> None:
+    answers = _answers([probability] * len(labels))
+    assert _measure(np.array(labels), answers)["calibration_error"] == error
 
 
 @pytest.mark.parametrize(
@@ -59,15 +105,15 @@ def test_calibration_error_joins_a_bin_before_it_takes_the_gap() -> None:
     ],
 )
 def test_one_class_leaves_metrics_undefined(label: int, undefined: set[str]) -> None:
-    probabilities = np.array([0.2, 0.7])
-    values = measure(np.array([label] * 2), probabilities, probabilities >= 0.5, bins=15)
-    assert {name for name, value in values.items() if value is None} == undefined
+    values = _measure(np.array([label] * 2), _answers([0.2, 0.7]))
+    assert {name for name, value in values.items() if np.isnan(value)} == undefined
 
 
-def test_weights_equal_scikit_learn() -> None:
-    labels, probabilities, verdicts = _drawn()
-    weights = np.random.default_rng(1).integers(0, 4, (7, len(labels))).astype(float)
-    ours = weighted_metrics(labels, probabilities, verdicts, weights, bins=15)
+def test_weights_equal_scikit_learn_and_as_many_copies() -> None:
+    labels, answers = _drawn()
+    probabilities, verdicts = answers.probabilities, answers.verdicts
+    weights = np.random.default_rng(1).integers(0, 4, (7, len(labels)))
+    ours = weighted_metrics(labels, answers, weights.astype(float), bins=15)
     for row, weight in enumerate(weights):
         known = {
             "accuracy": sk.accuracy_score(labels, verdicts, sample_weight=weight),
@@ -76,19 +122,10 @@ def test_weights_equal_scikit_learn() -> None:
             "recall": sk.recall_score(labels, verdicts, sample_weight=weight),
             "log_loss": sk.log_loss(labels, probabilities, sample_weight=weight),
         }
-        for name, value in known.items():
-            assert ours[name][row] == pytest.approx(value, abs=1e-12), name
-
-
-def test_a_weight_means_as_many_copies() -> None:
-    labels, probabilities, verdicts = _drawn()
-    weights = np.random.default_rng(2).integers(0, 4, (3, len(labels)))
-    ours = weighted_metrics(labels, probabilities, verdicts, weights.astype(float), bins=15)
-    for row, weight in enumerate(weights):
         taken = np.repeat(np.arange(len(labels)), weight)
-        known = measure(labels[taken], probabilities[taken], verdicts[taken], bins=15)
-        for name in METRICS:
-            assert ours[name][row] == pytest.approx(known[name], abs=1e-12), name
+        copies = _measure(labels[taken], Answers(probabilities[taken], verdicts[taken]))
+        for name, value in {**copies, **known}.items():
+            assert ours[name][row] == pytest.approx(value, abs=1e-12), name
 
 
 def test_auc_of_constant_scores_is_one_half_and_of_one_class_undefined() -> None:
@@ -98,76 +135,214 @@ def test_auc_of_constant_scores_is_one_half_and_of_one_class_undefined() -> None
     assert np.isnan(values[1])
 
 
-def test_scenes_are_drawn_whole() -> None:
+def test_worst_rows_are_the_most_confident_mistakes_of_both_kinds() -> None:
+    labels = np.array([1, 1, 1, 0, 0, 0])
+    fused = np.array([0.4, 0.1, 0.9, 0.6, 0.95, 0.2])
+    verdicts = fused >= 0.5
+    assert worst_rows(labels, fused, verdicts, 10).tolist() == [1, 0, 4, 3]
+    assert worst_rows(labels, fused, verdicts, 2).tolist() == [1, 4]
+    assert worst_rows(labels, fused, labels == 1, 4).tolist() == []
+    assert worst_rows(labels[:3], fused[:3], verdicts[:3], 2).tolist() == [1, 0]
+
+
+def test_scenes_are_drawn_whole_after_the_images_themselves() -> None:
     codes = scene_codes([("a", "1"), ("b", "1"), ("a", "1"), ("b", "2")])
     assert codes.tolist() == [0, 1, 0, 2]  # the same stem in two subsets is two scenes
-    (weights,) = scene_weights(codes, 50, seed=1)
+    weights = np.concatenate(list(scene_weights(codes, 50, seed=1)))
+    assert weights.shape == (51, 4) and (weights[0] == 1).all()
     assert (weights[:, 0] == weights[:, 2]).all()
-    drawn = weights[:, [0, 1, 3]].sum(axis=1)
-    assert (drawn == 3).all()
+    assert (weights[:, [0, 1, 3]].sum(axis=1) == 3).all()
     assert len(np.unique(weights[:, 0])) > 2
-
-
-def test_intervals_hold_the_value_and_grow_with_scene_size() -> None:
-    labels, probabilities, verdicts = _drawn(400)
-    judged = {"m": (probabilities, verdicts)}
-    alone = intervals(labels, judged, np.arange(400), bins=15, resamples=400, seed=5)["m"]
-    value = measure(labels, probabilities, verdicts, bins=15)
-    for name in METRICS[:-1]:  # the calibration error is biased upwards in any resample
-        low, high = alone[name] or (1.0, 0.0)
-        assert low < value[name] < high, name
-    copies = np.repeat(np.arange(50), 8)  # 50 scenes of 8 equal images: less is known
-    few = {"m": (probabilities[copies], verdicts[copies])}
-    grouped = intervals(labels[copies], few, copies, bins=15, resamples=400, seed=5)["m"]
-    naive = intervals(labels[copies], few, np.arange(400), bins=15, resamples=400, seed=5)["m"]
-    width = [high - low for low, high in (grouped["accuracy"], naive["accuracy"])]  # type: ignore[misc]
-    assert width[0] > 2 * width[1]
-
-
-def test_intervals_are_repeatable_and_leave_out_one_class_resamples() -> None:
-    labels, probabilities = np.array([1, 0, 0]), np.array([0.9, 0.1, 0.4])
-    judged = {"m": (probabilities, probabilities > 0.5)}
-    settings = {"bins": 15, "resamples": 200}
-    first = intervals(labels, judged, np.arange(3), seed=1, **settings)  # type: ignore[arg-type]
-    again = intervals(labels, judged, np.arange(3), seed=1, **settings)  # type: ignore[arg-type]
-    assert first == again
-    assert first["m"]["auc"] == (1, 1)
-    sharp = {"m": (probabilities[1:], probabilities[1:] > 0.5)}
-    none = intervals(labels[1:], sharp, np.arange(2), seed=1, **settings)  # type: ignore[arg-type]
-    assert none["m"]["auc"] is None
-    assert none["m"]["recall"] is None
-    assert none["m"]["false_alarm_rate"] == (0, 0)
+    missing = np.concatenate(list(scene_weights(np.array([7, 7, 30]), 100, seed=1)))
+    assert (missing[:, 1:].sum(axis=1) == 2).all()  # two scenes present, two drawn
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     codes = np.arange(20)
-    (whole,) = scene_weights(codes, 30, seed=4)
-    monkeypatch.setattr("blur_fusion.evaluation.intervals._BLOCK", 200)
+    once, whole = scene_weights(codes, 30, seed=4)
+    monkeypatch.setattr(intervals, "_BLOCK", 200)
     parts = list(scene_weights(codes, 30, seed=4))
-    assert len(parts) == 3
-    assert (np.concatenate(parts) == whole).all()
+    assert len(parts) == 4
+    assert (np.concatenate(parts) == np.concatenate([once, whole])).all()
+
+
+def test_intervals_hold_the_value_and_grow_with_scene_size() -> None:
+    labels, answers = _drawn(400)
+    alone = _estimates(labels, {"m": answers}, np.arange(400))[0]["m"]
+    for name, value in _measure(labels, answers).items():
+        assert alone[name]["value"] == value
+        if name != "calibration_error":  # biased upwards in any resample
+            assert alone[name]["low"] < value < alone[name]["high"], name
+    copies = np.repeat(np.arange(50), 8)  # 50 scenes of 8 equal images: less is known
+    few = {"m": Answers(answers.probabilities[copies], answers.verdicts[copies])}
+    grouped, naive = (
+        _estimates(labels[copies], few, codes)[0]["m"] for codes in (copies, np.arange(400))
+    )
+    assert _width(grouped["accuracy"]) > 2 * _width(naive["accuracy"])
+
+
+def test_intervals_are_repeatable_and_leave_out_one_class_resamples() -> None:
+    labels, answers = np.array([1, 0, 0]), _answers([0.9, 0.1, 0.4], 0.5)
+    first, again = (_estimates(labels, {"m": answers}, np.arange(3))[0]["m"] for _ in range(2))
+    assert first == again
+    assert first["auc"] == {"value": 1, "low": 1, "high": 1}
+    sharp = {"m": _answers([0.1, 0.4], 0.5)}
+    none = _estimates(labels[1:], sharp, np.arange(2))[0]["m"]
+    assert none["auc"] == none["recall"] == NONE
+    assert none["false_alarm_rate"] == {"value": 0, "low": 0, "high": 0}
 
 
 def test_intervals_are_fast_enough() -> None:
-    labels, probabilities, verdicts = _drawn(1000)
-    judged = {str(model): (probabilities, verdicts) for model in range(5)}
+    labels, answers = _drawn(1000)
     began = time.process_time()
-    intervals(labels, judged, np.arange(1000) // 3, bins=15, resamples=1000, seed=1)
+    _estimates(labels, {str(model): answers for model in range(5)}, np.arange(1000) // 3, 1000)
     assert time.process_time() - began < 15  # three such calls within a minute
+
+
+def test_a_figure_without_a_value_or_resamples_has_no_interval() -> None:
+    assert estimate(np.array([np.nan, 1.0, 2.0])) == NONE
+    assert estimate(np.array([0.5, np.nan])) == {"value": 0.5, "low": None, "high": None}
+    found = estimate(np.concatenate([[0.4], np.arange(101) / 100]))
+    assert found == {"value": 0.4, "low": pytest.approx(0.025), "high": pytest.approx(0.975)}
+
+
+@pytest.mark.parametrize(
+    ("found", "form", "texts"),
+    [
+        ((0.912, 0.89, 0.931), ".3f", ("0.912", "0.890-0.931", "0.912 (0.890 to 0.931)")),
+        ((0.1, 0.05, 0.234), ".1%", ("10.0 %", "5.0-23.4 %", "10.0 % (5.0 to 23.4 %)")),
+        ((0.1, -0.05, 0.2), "+.2f", ("+0.10", "-0.05-+0.20", "+0.10 (-0.05 to +0.20)")),
+        ((0.5, None, None), ".1f", ("0.5", "", "0.5")),
+        ((None, None, None), ".1%", ("n/a", "", "n/a")),
+    ],
+)
+def test_how_a_figure_is_printed(found: Any, form: str, texts: tuple[str, ...]) -> None:
+    one = dict(zip(("value", "low", "high"), found, strict=True))
+    assert (figure(one, form), interval(one, form), with_interval(one, form)) == texts
+
+
+def test_a_proportion_is_resampled_by_scene() -> None:
+    hits = np.repeat([1.0, 0.0, 1.0, 1.0, 0.0], 40)  # five scenes of 40 equal images
+    codes = np.repeat(np.arange(5), 40)
+    draws = proportions(hits, np.ones(200), codes, 400, 2)
+    by_scene = estimate(draws)
+    naive = estimate(proportions(hits, np.ones(200), np.arange(200), 400, 2))
+    assert by_scene["value"] == naive["value"] == pytest.approx(0.6)
+    assert _width(by_scene) > 3 * _width(naive)
+    assert set(np.round(draws * 5, 9)) <= set(range(6))
+
+
+def test_uncounted_images_stay_out_of_a_proportion() -> None:
+    hits, counted = np.array([1.0, 0, 0]), np.array([1.0, 1, 0])
+    draws = proportions(hits, counted, np.array([0, 0, 1]), 300, 3)
+    assert set(draws[np.isfinite(draws)]) == {0.5}
+    assert np.isnan(draws).any()  # resamples of the second scene alone
+    columns = proportions(*(np.stack([a, a], axis=1) for a in (hits, counted)), np.arange(3), 9, 3)
+    assert columns.shape == (10, 2)
 
 
 def test_mcnemar_by_hand() -> None:
     first = np.array([True] * 8 + [False] * 1 + [True] * 5)
     second = np.array([False] * 8 + [True] * 1 + [True] * 5)
-    result = mcnemar.mcnemar(first, second)
-    assert (result["first_only_right"], result["second_only_right"]) == (8, 1)
-    assert result["p_value"] == pytest.approx(2 * (1 + 9) / 2**9)
-    assert mcnemar.mcnemar(first, first)["p_value"] == 1
+    assert mcnemar(first, second) == {
+        **{"images": 14, "first_only_right": 8, "second_only_right": 1},
+        "p_value": 2 * (1 + 9) / 2**9,
+    }
+    assert mcnemar(first, first)["p_value"] == mcnemar(first[7:9], second[7:9])["p_value"] == 1
 
 
 def test_one_image_of_each_scene() -> None:
     codes = np.array([0, 0, 1, 2, 2, 2])
-    chosen = mcnemar.one_per_scene(codes, seed=3)
+    chosen = one_per_scene(codes, seed=3)
     assert codes[chosen].tolist() == [0, 1, 2]
-    assert (mcnemar.one_per_scene(codes, seed=3) == chosen).all()
-    assert len({tuple(mcnemar.one_per_scene(codes, seed)) for seed in range(20)}) > 2
+    assert (one_per_scene(codes, seed=3) == chosen).all()
+    assert len({tuple(one_per_scene(codes, seed)) for seed in range(20)}) > 2
+
+
+KNOWN = ["sharp", "sharp", "defocus", "defocus", "defocus", "motion", "motion", "", ""]
+NAMED = ["sharp", "motion", "defocus", "motion", "sharp", "motion", "defocus", "sharp", "motion"]
+
+
+def test_kinds_and_their_lines_by_hand() -> None:
+    found = measure_kinds(KNOWN, NAMED, np.arange(9), resamples=200, seed=1)
+    assert found["confusion"] == {
+        "sharp": {"sharp": 1, "defocus": 0, "motion": 1},
+        "defocus": {"sharp": 1, "defocus": 1, "motion": 1},
+        "motion": {"sharp": 0, "defocus": 1, "motion": 1},
+    }
+    assert found["images"] == 7
+    assert found["accuracy"]["value"] == pytest.approx(3 / 7)
+    assert found["accuracy"]["low"] < 3 / 7 < found["accuracy"]["high"]
+    assert found["blur"]["images"] == 4  # blurred, and called so
+    assert found["blur"]["accuracy"]["value"] == pytest.approx(2 / 4)
+    lines = list(kind_lines(found))
+    assert lines[0].startswith("kind named rightly: 0.429 (")
+    assert "of 7 images; defocus or motion: 0.500 (" in lines[0]
+    assert lines[2].split() == ["named:", "sharp", "defocus", "motion"]
+    assert lines[4].split() == ["defocus", "1", "1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("known", "named", "accuracy", "line"),
+    [
+        (["", ""], ["sharp", "motion"], None, ""),
+        (["sharp", ""], ["sharp", "motion"], 1, ""),  # that is the false-alarm rate over again
+        (["motion"], ["sharp"], 0, "defocus or motion: n/a of 0 called blurred"),
+    ],
+)
+def test_kinds_nobody_knows_have_no_line(
+    known: list[str], named: list[str], accuracy: float | None, line: str
+) -> None:
+    found = measure_kinds(known, named, np.arange(len(known)), resamples=10, seed=1)
+    assert found["images"] == sum(kind != "" for kind in known)
+    assert found["accuracy"]["value"] == accuracy
+    assert found["blur"] == {"images": 0, "accuracy": NONE}
+    lines = list(kind_lines(found))
+    assert line in lines[0] if line else lines == []
+
+
+def _differences(labels: np.ndarray, fused: Answers, cnn: Answers) -> dict[str, Any]:
+    answers = {"fused": fused, "cnn": cnn, "features": _answers(cnn.probabilities, 2)}
+    return differences(_estimates(labels, answers, np.arange(len(labels)) // 2)[1])
+
+
+def test_a_steady_gain_excludes_zero() -> None:
+    labels, cnn = _drawn(300)
+    cnn = _answers(np.clip(cnn.probabilities, 0.02, 0.98))
+    fused = _answers(cnn.probabilities + 0.1 * (labels - cnn.probabilities))  # nearer on every one
+    found = _differences(labels, fused, cnn)["fused_minus_cnn"]["log_loss"]
+    assert found["excludes_zero"] is True
+    assert found["low"] < found["value"] < found["high"] < 0
+    alone = [_measure(labels, answers)["log_loss"] for answers in (fused, cnn)]
+    assert found["value"] == pytest.approx(alone[0] - alone[1])
+    # Paired: the gain is known far better than either log-loss.
+    figures, _ = _estimates(labels, {"m": fused}, np.arange(300) // 2)
+    assert _width(found) < 0.5 * _width(figures["m"]["log_loss"])
+
+
+def test_chance_and_no_difference_include_zero() -> None:
+    labels, cnn = _drawn(300)
+    random = np.random.default_rng(8).normal(0, 0.05, 300)
+    cnn = _answers(np.clip(cnn.probabilities, 0.02, 0.98))
+    other = _answers(np.clip(cnn.probabilities + random, 0.02, 0.98))
+    for metric, found in _differences(labels, other, cnn)["fused_minus_cnn"].items():
+        assert found["low"] < 0 < found["high"], metric
+        assert found["excludes_zero"] is False
+    same = _differences(labels, cnn, cnn)
+    zero = {"value": 0, "low": 0, "high": 0, "excludes_zero": False}
+    assert same["fused_minus_cnn"]["log_loss"] == zero
+    better = same["fused_minus_features"]["balanced_accuracy"]
+    assert better["excludes_zero"] is True and better["low"] > 0  # features flags nothing
+    lines = list(difference_lines(same))
+    assert len(lines) == 4
+    assert lines[0].startswith("fused minus cnn, log-loss: +0.000 (+0.000 to +0.000), does not")
+    assert lines[3].startswith("fused minus features, balanced accuracy: +0.")
+    assert lines[3].endswith("), excludes zero")
+
+
+def test_one_class_has_no_difference_of_balanced_accuracy() -> None:
+    cnn = _drawn(20)[1]
+    half = _answers(cnn.probabilities / 2)
+    found = _differences(np.ones(20, dtype=int), half, cnn)["fused_minus_cnn"]
+    assert found["balanced_accuracy"] == {**NONE, "excludes_zero": False}
+    assert found["log_loss"]["excludes_zero"] is True

@@ -12,7 +12,6 @@ import pytest
 
 from blur_fusion.errors import BlurError
 from blur_fusion.evaluation import table as show
-from blur_fusion.evaluation import worst
 from blur_fusion.evaluation.metrics import METRICS
 from blur_fusion.evaluation.report import read_report
 from blur_fusion.evaluation.table import render
@@ -93,36 +92,6 @@ def test_two_runs_write_the_same_bytes(ran: tuple[Path, dict[str, Any], FakeStor
     assert len(files) > 15
     for file in files:
         assert (folder / "out" / file).read_bytes() == (folder / "again" / file).read_bytes(), file
-
-
-def test_page_shows_misses_and_false_alarms(ran: tuple[Path, dict[str, Any], FakeStore]) -> None:
-    folder, report, _ = ran
-    counts = report["fused"]["overall"]["counts"]
-    mistakes = counts["blurred"] - counts["found"] + counts["flagged"]
-    assert mistakes > 0  # else this test shows nothing
-    text = (folder / "out" / "worst.html").read_text()
-    assert text.count("<figure>") == min(6, mistakes)
-    assert text.count("data:image/jpeg;base64,") == 2 * min(6, mistakes)
-    assert "http" not in text
-
-
-def test_worst_rows_are_the_most_confident_mistakes_of_both_kinds() -> None:
-    labels = np.array([1, 1, 1, 0, 0, 0])
-    fused = np.array([0.4, 0.1, 0.9, 0.6, 0.95, 0.2])
-    verdicts = fused >= 0.5
-    assert worst.worst_rows(labels, fused, verdicts, 10).tolist() == [1, 0, 4, 3]
-    assert worst.worst_rows(labels, fused, verdicts, 2).tolist() == [1, 4]
-    assert worst.worst_rows(labels, fused, labels == 1, 4).tolist() == []
-    assert worst.worst_rows(labels[:3], fused[:3], verdicts[:3], 2).tolist() == [1, 0]
-
-
-def test_page_escapes_names(tmp_path: Path) -> None:
-    write_images(tmp_path / "d", 1)
-    mistake = worst.Mistake(tmp_path / "d/sharp/0.png", "<b>&.png", 0, "s", "sharp", 0.9, 0.8, 0.7)
-    text = worst.page([mistake], 1, 0.5, 64)
-    assert "<b>&.png" not in text
-    assert "&lt;b&gt;&amp;.png" in text
-    assert "<p>None.</p>" in text  # no misses
 
 
 def test_table_names_data_set_first_and_prints_what_is_written(

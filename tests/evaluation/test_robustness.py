@@ -55,6 +55,10 @@ class BrightnessJudge:
         )
 
 
+def render_lines(found: dict[str, object]) -> list[str]:
+    return [line.rstrip() for line in robustness_lines(found)]
+
+
 def _row(folder: Path, number: int, label: int, level: int) -> Row:
     """A flat picture of `level`, one scene for each sharp and blurred pair."""
     path = folder / f"{number}.png"
@@ -152,7 +156,7 @@ def test_small_pictures_are_not_resized_and_leave_the_mean_alone(tmp_path: Path)
         assert row["images"] == 0
         assert row["fused"]["value"] is row["fused"]["low"] is None
     assert found["mean"]["fused"]["value"] == 1
-    lines = robustness_lines(found)
+    lines = render_lines(found)
     assert "size 50 %             0          n/a" in "\n".join(lines)
     assert next(line for line in lines if line.startswith("mean")).split()[1] == "100.0"
 
@@ -175,7 +179,7 @@ def test_csv_holds_every_picture_judged(tmp_path: Path) -> None:
 def test_table_has_a_line_for_each_perturbation(tmp_path: Path) -> None:
     rows = [_row(tmp_path, number, number % 2, 200) for number in range(4)]
     trials, _ = _try(rows, DARK, IDENTITY)
-    lines = robustness_lines(measure_flips(trials, 50, seed=1))
+    lines = render_lines(measure_flips(trials, 50, seed=1))
     assert lines[0] == "verdicts that flip, of 2 sharp and 2 blurred images of 2 scenes"
     dark = next(line for line in lines if line.startswith("dark"))
     assert dark.split()[:3] == ["dark", "4", "100.0"]

@@ -1,15 +1,19 @@
-"""Do two models differ? McNemar's exact test, and paired differences."""
+"""Do two models differ, and do they name the kind of blur? McNemar's test, differences, kinds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from math import comb
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest  # type: ignore[import-untyped]
 
-from blur_fusion.evaluation.intervals import Draws, cell, share_cell
-from blur_fusion.evaluation.metrics import Flags, Floats, Ints
+from blur_fusion.evaluation.intervals import Draws, difference, estimate, proportions
+from blur_fusion.evaluation.metrics import Flags, Ints
+
+KINDS = ("sharp", "defocus", "motion")
+PAIRS = (("fused", "cnn"), ("fused", "features"))
+COMPARED = ("log_loss", "balanced_accuracy")
 
 
 def one_per_scene(codes: Ints, seed: int) -> Ints:
@@ -42,12 +46,12 @@ def mcnemar(first_right: Flags, second_right: Flags) -> dict[str, float | int]:
     first_only = int((first_right & ~second_right).sum())
     second_only = int((second_right & ~first_right).sum())
     differing = first_only + second_only
-    p_value = float(binomtest(first_only, differing, 0.5).pvalue) if differing else 1.0
+    tail = sum(comb(differing, k) for k in range(min(first_only, second_only) + 1))
     return {
         "images": len(first_right),
         "first_only_right": first_only,
         "second_only_right": second_only,
-        "p_value": p_value,
+        "p_value": min(1.0, 2 * tail / 2**differing),
     }
 
 
@@ -75,63 +79,27 @@ def compare(labels: Ints, cnn: Flags, fused: Flags, codes: Ints, seed: int) -> d
     }
 
 
-PAIRS = (("fused", "cnn"), ("fused", "features"))
-COMPARED = ("log_loss", "balanced_accuracy")
-
-
-def differences(measured: Mapping[str, Mapping[str, Any]], drawn: Draws) -> dict[str, Any]:
-    """First minus second of each pair, with a 95 % interval.
-
-    Both models are measured on the same resamples of scenes, and their difference is taken in
-    each: what is hard or easy about a resample falls out (paired bootstrap; Efron and Tibshirani
-    1993, chapter 8).
-
-    Parameters
-    ----------
-    measured : mapping of model -> metric -> {"value": float or None}
-    drawn : dict of model -> metric -> ndarray of float, shape (resamples,)
-        From :func:`blur_fusion.evaluation.intervals.resampled`.
-
-    Returns
-    -------
-    dict
-        "fused_minus_cnn" and the like -> metric -> value, low, high, excludes_zero.
-    """
+def differences(draws: Draws) -> dict[str, dict[str, dict[str, Any]]]:
+    """Paired differences: "fused_minus_cnn" and the like -> metric -> `difference`."""
     return {
         f"{first}_minus_{second}": {
-            metric: _difference(
-                measured[first][metric]["value"],
-                measured[second][metric]["value"],
-                drawn[first][metric] - drawn[second][metric],
-            )
-            for metric in COMPARED
+            metric: difference(draws[first][metric], draws[second][metric]) for metric in COMPARED
         }
         for first, second in PAIRS
     }
 
 
-def _difference(first: float | None, second: float | None, draws: Floats) -> dict[str, Any]:
-    """A cell, and whether its interval lies on one side of zero."""
-    found = cell(None if first is None or second is None else first - second, draws)
-    low, high = found["low"], found["high"]
-    excludes = low is not None and high is not None and (low > 0 or high < 0)
-    return {**found, "excludes_zero": excludes}
-
-
-KINDS = ("sharp", "defocus", "motion")
-
-
 def measure_kinds(
     known: Sequence[str], named: Sequence[str], codes: Ints, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Share of images whose kind is named rightly, with 95 % intervals, resampled by scene.
+    """Proportion of images whose kind is named rightly, with 95 % intervals by scene.
 
     Parameters
     ----------
     known : sequence of str, length n
         True kinds; images of unknown kind ("") count nowhere.
     named : sequence of str, length n
-        What the detector says: "sharp" where the fused verdict does.
+        What the classifier says: "sharp" where its verdict does.
     codes : ndarray of int, shape (n,)
         Scene numbers.
     resamples, seed : int
@@ -144,16 +112,17 @@ def measure_kinds(
         called so: defocus against motion.
     """
     truth, answer = np.array(known, dtype=np.str_), np.array(named, dtype=np.str_)
-    rows = np.flatnonzero(np.isin(truth, KINDS))
-    blur = np.flatnonzero(np.isin(truth, KINDS[1:]) & np.isin(answer, KINDS[1:]))
     right = (truth == answer).astype(np.float64)
+
+    def accuracy(chosen: Flags) -> dict[str, Any]:
+        hits, ones = right[chosen], np.ones(chosen.sum())
+        draws = proportions(hits, ones, codes[chosen], resamples, seed)
+        return {"images": len(ones), "accuracy": estimate(draws)}
+
+    called_blurred = np.isin(truth, KINDS[1:]) & np.isin(answer, KINDS[1:])
     return {
-        "images": len(rows),
-        "accuracy": share_cell(right[rows], codes[rows], resamples, seed),
-        "blur": {
-            "images": len(blur),
-            "accuracy": share_cell(right[blur], codes[blur], resamples, seed),
-        },
+        **accuracy(np.isin(truth, KINDS)),
+        "blur": accuracy(called_blurred),
         "confusion": {
             kind: {name: int(((truth == kind) & (answer == name)).sum()) for name in KINDS}
             for kind in KINDS

@@ -1,10 +1,15 @@
-"""What is measured of probabilities and verdicts; blurred is the positive class."""
+"""What is measured of a classifier's answers, for many weightings of the photos at once.
+
+Blurred is the positive class. A figure that the photos leave undefined is NaN: the AUC and the
+balanced accuracy need both classes, recall a blurred photo, the false-alarm rate a sharp one.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
-from sklearn import metrics as sk
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -21,98 +26,117 @@ METRICS = (
 )
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What one classifier says of n photos: P(blurred), float, and the verdict, bool."""
+
+    probabilities: Floats
+    verdicts: Flags
+
+
 def calibration_bins(probabilities: Floats, bins: int) -> Ints:
-    """Bin number of each probability, in `bins` equally wide bins from 0 to 1.
-
-    Parameters
-    ----------
-    probabilities : ndarray of float, shape (n,)
-    bins : int
-
-    Returns
-    -------
-    ndarray of int, shape (n,), values 0 .. bins - 1
-    """
+    """Bin number of each probability, in `bins` equally wide bins from 0 to 1: int, shape (n,)."""
     return np.clip((probabilities * bins).astype(np.int64), 0, bins - 1)
 
 
-def calibration_error(labels: Ints, probabilities: Floats, bins: int) -> float:
-    """Expected calibration error of P(blurred), as in Guo et al., ICML 2017, for two classes.
-
-    The gap between the mean probability and the share of blurred images in each of `bins` equally
-    wide bins, averaged over images.
-
-    Parameters
-    ----------
-    labels : ndarray of int, shape (n,)
-        1 is blurred, 0 is sharp.
-    probabilities : ndarray of float, shape (n,)
-        P(blurred).
-    bins : int
-
-    Returns
-    -------
-    float
-    """
-    gaps = np.bincount(
-        calibration_bins(probabilities, bins), weights=probabilities - labels, minlength=bins
-    )
-    return float(np.abs(gaps).sum() / len(labels))
+def ratio(above: Floats, below: Floats) -> Floats:
+    """`above` / `below`, NaN where `below` is 0 or either is NaN."""
+    defined = np.isfinite(above) & (below > 0)
+    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=defined)
 
 
-def measure(
-    labels: Ints, probabilities: Floats, verdicts: Flags, bins: int
-) -> dict[str, float | None]:
-    """All of `METRICS`; None where the classes present leave one undefined.
+def weighted_auc(labels: Ints, scores: Floats, weights: Floats) -> Floats:
+    """Area under the ROC curve for many weightings, by weighted ranks; ties count half.
 
     Parameters
     ----------
     labels : ndarray of int, shape (n,)
         1 is blurred, 0 is sharp.
-    probabilities : ndarray of float, shape (n,)
-        P(blurred), for AUC, log-loss and calibration.
-    verdicts : ndarray of bool, shape (n,)
-        True is "blurred".
-    bins : int
-        Bins of the calibration error.
+    scores : ndarray of float, shape (n,)
+    weights : ndarray of float, shape (r, n)
 
     Returns
     -------
-    dict
-        `auc` and `balanced_accuracy` need both classes, `recall` a blurred image,
-        `false_alarm_rate` a sharp one.
+    ndarray of float, shape (r,)
     """
-    if len(labels) == 0:
-        return dict.fromkeys(METRICS)
-    blurred, sharp = bool((labels == 1).any()), bool((labels == 0).any())
-    both = blurred and sharp
-    answers = verdicts.astype(np.int64)
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
+    ranked = weights[:, order]
+    positive = np.add.reduceat(ranked * labels[order], starts, axis=1)
+    negative = np.add.reduceat(ranked * (1 - labels[order]), starts, axis=1)
+    below = np.cumsum(negative, axis=1) - negative / 2
+    pairs = positive.sum(axis=1) * negative.sum(axis=1)
+    return ratio((positive * below).sum(axis=1), pairs)
+
+
+def weighted_metrics(
+    labels: Ints, answers: Answers, weights: Floats, bins: int
+) -> dict[str, Floats]:
+    """All of `METRICS` for many weightings, as scikit-learn has them with `sample_weight`.
+
+    The calibration error of P(blurred) is the gap between mean probability and proportion of
+    blurred photos in each bin, averaged over photos (Guo et al., ICML 2017, for two classes).
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+        1 is blurred, 0 is sharp.
+    answers : Answers
+        Of n photos.
+    weights : ndarray of float, shape (r, n)
+    bins : int
+        Equally wide bins of the calibration error.
+
+    Returns
+    -------
+    dict of ndarray of float, shape (r,)
+    """
+    probabilities, verdicts = answers.probabilities, answers.verdicts
+    total, blurred = weights.sum(axis=1), weights @ labels
+    recall = ratio(weights @ (labels * verdicts), blurred)
+    false_alarms = ratio(weights @ ((1 - labels) * verdicts), total - blurred)
+    tiny = np.finfo(np.float64).eps  # the clip of sklearn.metrics.log_loss
+    sure = np.clip(probabilities, tiny, 1 - tiny)
+    losses = -np.where(labels == 1, np.log(sure), np.log1p(-sure))
+    gaps = np.zeros((len(labels), bins))
+    gaps[np.arange(len(labels)), calibration_bins(probabilities, bins)] = probabilities - labels
     return {
-        "accuracy": float(sk.accuracy_score(labels, answers)),
-        "balanced_accuracy": float(sk.balanced_accuracy_score(labels, answers)) if both else None,
-        "auc": float(sk.roc_auc_score(labels, probabilities)) if both else None,
-        "recall": float(sk.recall_score(labels, answers)) if blurred else None,
-        "false_alarm_rate": float(answers[labels == 0].mean()) if sharp else None,
-        "log_loss": float(sk.log_loss(labels, probabilities, labels=[0, 1])),
-        "calibration_error": calibration_error(labels, probabilities, bins),
+        "accuracy": ratio(weights @ (verdicts == labels), total),
+        "balanced_accuracy": (recall + 1 - false_alarms) / 2,
+        "auc": weighted_auc(labels, probabilities, weights),
+        "recall": recall,
+        "false_alarm_rate": false_alarms,
+        "log_loss": ratio(weights @ losses, total),
+        "calibration_error": ratio(np.abs(weights @ gaps).sum(axis=1), total),
     }
 
 
 def counts(labels: Ints, verdicts: Flags) -> dict[str, int]:
-    """How many are blurred and found, sharp and flagged.
-
-    Parameters
-    ----------
-    labels : ndarray of int, shape (n,)
-    verdicts : ndarray of bool, shape (n,)
-
-    Returns
-    -------
-    dict with `blurred`, `found`, `sharp`, `flagged`
-    """
+    """How many of n photos are `blurred` and `found`, `sharp` and `flagged`."""
     return {
         "blurred": int((labels == 1).sum()),
         "found": int((verdicts & (labels == 1)).sum()),
         "sharp": int((labels == 0).sum()),
         "flagged": int((verdicts & (labels == 0)).sum()),
     }
+
+
+def worst_rows(labels: Ints, probabilities: Floats, verdicts: Flags, count: int) -> Ints:
+    """Rows of the `count` worst mistakes, misses first, each group from the worst on.
+
+    Half of them misses and half false alarms; where one group is short, the other fills up.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+    probabilities : ndarray of float, shape (n,)
+        P(blurred).
+    verdicts : ndarray of bool, shape (n,)
+    count : int
+    """
+    order = np.argsort(probabilities, kind="stable")
+    misses = order[(labels[order] == 1) & ~verdicts[order]]
+    order = np.argsort(-probabilities, kind="stable")
+    alarms = order[(labels[order] == 0) & verdicts[order]]
+    kept = min(len(misses), max(count // 2, count - len(alarms)))
+    return np.concatenate([misses[:kept], alarms[: count - kept]])

@@ -11,22 +11,19 @@ from typing import Any
 import numpy as np
 
 from blur_fusion.errors import BlurError
-from blur_fusion.evaluation import comparisons as mcnemar
-from blur_fusion.evaluation.comparisons import differences
-from blur_fusion.evaluation.intervals import Draws, cell, resampled, scene_codes
-from blur_fusion.evaluation.metrics import METRICS, Flags, Floats, Ints, counts, measure
+from blur_fusion.evaluation.comparisons import compare, differences
+from blur_fusion.evaluation.intervals import measured, scene_codes
+from blur_fusion.evaluation.metrics import METRICS, Answers, Floats, Ints
 from blur_fusion.params import EvaluateParams
 
 Report = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What one model says of n images."""
+class Judged(Answers):
+    """What one model says of n images, and what makes it say so."""
 
     threshold: float | None
-    probabilities: Floats
-    verdicts: Flags
     settings: Mapping[str, float]  # what else makes the answer, to answer again on other images
 
 
@@ -52,28 +49,13 @@ class Truth:
 def judge(threshold: float, probabilities: Floats) -> Judged:
     """A model whose verdict is probability >= threshold."""
     scores = np.asarray(probabilities, dtype=np.float64)
-    return Judged(threshold, scores, scores >= threshold, {})
+    return Judged(scores, scores >= threshold, threshold, {})
 
 
-def _measured(
-    truth: Truth, judged: Mapping[str, Judged], rows: Ints, params: EvaluateParams, seed: int
-) -> tuple[dict[str, dict[str, Any]], Draws]:
-    """Metrics with intervals and counts of each model on the images `rows`, and the resamples."""
-    labels = truth.labels[rows]
-    pairs = {
-        name: (model.probabilities[rows], model.verdicts[rows]) for name, model in judged.items()
+def _chosen(judged: Mapping[str, Judged], rows: Ints) -> dict[str, Answers]:
+    return {
+        name: Answers(one.probabilities[rows], one.verdicts[rows]) for name, one in judged.items()
     }
-    bins = params.calibration_bins
-    drawn = resampled(
-        labels, pairs, truth.codes[rows], bins=bins, resamples=params.resamples, seed=seed
-    )
-    measured: dict[str, dict[str, Any]] = {}
-    for name, (probabilities, verdicts) in pairs.items():
-        values = measure(labels, probabilities, verdicts, bins)
-        measured[name] = {"counts": counts(labels, verdicts)}
-        for metric in METRICS:
-            measured[name][metric] = cell(values[metric], drawn[name][metric])
-    return measured, drawn
 
 
 def build(
@@ -107,12 +89,14 @@ def build(
         name: {"threshold": model.threshold, **model.settings, "subsets": {}}
         for name, model in judged.items()
     }
-    everything = np.arange(len(truth.labels))
-    overall, drawn = _measured(truth, judged, everything, params, seed)
+    overall, draws = measured(truth.labels, judged, truth.codes, params, seed)
     for name, values in overall.items():
         report[name]["overall"] = values
     for subset, rows in truth.members().items():
-        for name, values in _measured(truth, judged, rows, params, seed)[0].items():
+        part, _ = measured(
+            truth.labels[rows], _chosen(judged, rows), truth.codes[rows], params, seed
+        )
+        for name, values in part.items():
             report[name]["subsets"][subset] = values
     codes = truth.codes
     report["dataset"] = {
@@ -124,9 +108,9 @@ def build(
         "subsets": {name: len(rows) for name, rows in truth.members().items()},
     }
     report["interval"] = {"level": 0.95, "resamples": params.resamples, "unit": "scene"}
-    report["differences"] = differences(overall, drawn)
+    report["differences"] = differences(draws)
     cnn, fused = judged["cnn"].verdicts, judged["fused"].verdicts
-    report["mcnemar"] = mcnemar.compare(truth.labels, cnn, fused, codes, seed)
+    report["mcnemar"] = compare(truth.labels, cnn, fused, codes, seed)
     return rounded(report)
 
 

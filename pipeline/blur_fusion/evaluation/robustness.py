@@ -17,8 +17,8 @@ from blur_fusion.data.split import Row
 from blur_fusion.errors import require
 from blur_fusion.evaluation.baselines import LaplacianBaseline, laplacian_of
 from blur_fusion.evaluation.comparisons import one_per_scene
-from blur_fusion.evaluation.intervals import cell, share_draws
-from blur_fusion.evaluation.metrics import Flags, Floats, Ints
+from blur_fusion.evaluation.intervals import estimate, proportions
+from blur_fusion.evaluation.metrics import Flags, Floats, Ints, ratio
 from blur_fusion.images.resize import area_average
 from blur_fusion.images.working import working_image
 from blur_fusion.parallel import ordered_map, shown
@@ -372,15 +372,6 @@ def _causes(trials: Trials, judge: str, flips: Flags) -> dict[str, Floats]:
     }
 
 
-def _value(share: float) -> float | None:
-    return float(share) if np.isfinite(share) else None
-
-
-def _ratio(above: Floats, below: Floats) -> Floats:
-    known = np.isfinite(above) & np.isfinite(below) & (below > 0)
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=known)
-
-
 def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
     """Flip rates of each judge, with 95 % intervals by scene on common resamples.
 
@@ -404,21 +395,17 @@ def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
         {"name": name, "images": int(number)}
         for name, number in zip(trials.perturbations, images, strict=True)
     ]
-    mean, drawn = {}, {}
+    means = {}
     for judge, flips in _flipped(trials).items():
         grid, causes = _grid(trials, flips), _causes(trials, judge, flips)
-        count = grid.sum(axis=0)
-        share = np.divide(count, images, out=np.full(len(count), np.nan), where=images > 0)
-        draws = share_draws(grid, counted, trials.codes, resamples, seed)
+        draws = proportions(grid, counted, trials.codes, resamples, seed)
         for number, row in enumerate(table):
             row[judge] = {
-                **cell(_value(share[number]), draws[:, number]),
-                "flips": int(count[number]),
+                **estimate(draws[:, number]),
+                "flips": int(grid[:, number].sum()),
                 **{cause: int(split[:, number].sum()) for cause, split in causes.items()},
             }
-        mean[judge], drawn[judge] = _mean(share[None]), _mean(draws)
-    ratio = _ratio(mean["fused"], mean["laplacian"])[0]
-    ratio_draws = _ratio(drawn["fused"], drawn["laplacian"])
+        means[judge] = _mean(draws)
     labels = [row.label for row in trials.rows]
     return {
         "images": {
@@ -427,8 +414,8 @@ def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
             "scenes": len(np.unique(trials.codes)),
         },
         "perturbations": table,
-        "mean": {judge: cell(_value(mean[judge][0]), drawn[judge]) for judge in JUDGES},
-        "fused_to_laplacian": cell(_value(ratio), ratio_draws),
+        "mean": {judge: estimate(means[judge]) for judge in JUDGES},
+        "fused_to_laplacian": estimate(ratio(means["fused"], means["laplacian"])),
     }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from blur_fusion.data.split import Row
 from blur_fusion.data.store import Store
 from blur_fusion.errors import require
-from blur_fusion.evaluation import curves, worst
+from blur_fusion.evaluation import curves
 from blur_fusion.evaluation import robustness as flips
 from blur_fusion.evaluation.baselines import (
     ConstantBaseline,
@@ -71,14 +71,14 @@ def judged_models(scores: Scores) -> dict[str, Judged]:
 def judged_constant(constant: ConstantBaseline, count: int) -> Judged:
     """The constant answer as a row of the table."""
     settings = {"share_blurred": constant.share_blurred}
-    return Judged(None, constant.probabilities(count), constant.verdicts(count), settings)
+    return Judged(constant.probabilities(count), constant.verdicts(count), None, settings)
 
 
 def judged_laplacian(laplacian: LaplacianBaseline, variances: Floats) -> Judged:
     """Laplacian variance with its threshold as a row of the table."""
     probabilities, verdicts = laplacian.probabilities(variances), laplacian.verdicts(variances)
     settings = {"slope": laplacian.slope, "intercept": laplacian.intercept}
-    return Judged(laplacian.threshold, probabilities, verdicts, settings)
+    return Judged(probabilities, verdicts, laplacian.threshold, settings)
 
 
 def _indices(store: Store, split: str) -> Ints:
@@ -154,25 +154,12 @@ def _predictions(evaluation: Evaluation, path: Path) -> None:
     curves.write_csv(path, header.split(), lines)
 
 
-def _worst_page(evaluation: Evaluation, params: Params) -> str:
-    fused, scores = evaluation.judged["fused"], evaluation.scores
-    labels, count = evaluation.truth.labels, params.evaluate.worst_images
-    mistakes = []
-    for place in worst.worst_rows(labels, fused.probabilities, fused.verdicts, count):
-        row = evaluation.rows[place]
-        answers = [float(getattr(scores, model)[place]) for model in MODELS]
-        mistakes.append(
-            worst.Mistake(row.path, row.name, row.label, row.subset, row.kind, *answers)
-        )
-    return worst.page(mistakes, len(labels), fused.threshold or 0.0, params.image.long_side)
-
-
 def write_evaluation(
     evaluation: Evaluation, store: Store, params: Params, out: Path, history: Path
 ) -> Report:
-    """Write all figures, tables, plots and the page of the worst mistakes into `out`.
+    """Write all figures and plots into `out`.
 
-    metrics.json, cnn.json, fused.json, predictions.csv, robustness.csv, plots/, worst.html.
+    metrics.json, cnn.json, fused.json, predictions.csv, robustness.csv, plots/.
 
     Parameters
     ----------
@@ -204,5 +191,4 @@ def write_evaluation(
     bins = params.evaluate.calibration_bins
     curves.write_curves(out / "plots", truth.labels, evaluation.judged, bins)
     curves.write_training(history, out / "plots" / "training.csv")
-    (out / "worst.html").write_text(_worst_page(evaluation, params), encoding="utf-8")
     return report

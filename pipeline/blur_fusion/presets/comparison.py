@@ -30,7 +30,7 @@ from blur_fusion.evaluation.baselines import (
 )
 from blur_fusion.evaluation.curves import write_csv
 from blur_fusion.evaluation.heldout import held_out, load_detector
-from blur_fusion.evaluation.intervals import Draws, cell
+from blur_fusion.evaluation.intervals import Draws, difference, figure, interval, measured
 from blur_fusion.evaluation.report import Judged
 from blur_fusion.evaluation.run import judged_constant, judged_laplacian, judged_models
 from blur_fusion.features.summary import describe
@@ -40,7 +40,7 @@ from blur_fusion.images.working import working_image
 from blur_fusion.parallel import ordered_map, shown
 from blur_fusion.params import Params
 from blur_fusion.presets.drawings import save
-from blur_fusion.presets.figures import RULES, SHOWN, judged, measured, truth_of
+from blur_fusion.presets.figures import RULES, SHOWN, judged, truth_of
 from blur_fusion.presets.gallery import PREDICTIONS, read_run
 from blur_fusion.presets.layouts import read_any
 from blur_fusion.presets.networks import build
@@ -300,11 +300,9 @@ def csv_rows(found: Comparison) -> tuple[list[str], list[list[object]]]:
     return header, rows
 
 
-def _figure(cell: dict[str, Any]) -> str:
-    if cell["value"] is None:
-        return "n/a"
-    spread = "" if cell["low"] is None else f" ({cell['low']:.3f}-{cell['high']:.3f})"
-    return f"{cell['value']:.3f}{spread}"
+def _figure(found: dict[str, Any]) -> str:
+    spread = interval(found)
+    return f"{figure(found)} ({spread})" if spread else figure(found)
 
 
 def _markdown_table(header: list[str], rows: list[list[str]]) -> Iterator[str]:
@@ -325,7 +323,7 @@ def _part_lines(part: Part) -> Iterator[str]:
     yield ""
     for one in part.differences:
         says = "excludes zero" if one["excludes_zero"] else "does not exclude zero"
-        spread = "n/a" if one["low"] is None else f"{one['low']:+.3f} to {one['high']:+.3f}"
+        spread = interval(one, "+.3f", " to ") or "n/a"
         yield (
             f"ours: fused minus {one['preset']}, the best preset by {_METRICS[one['metric']]}: "
             f"{one['value']:+.3f} ({spread}), {says}  "
@@ -458,11 +456,8 @@ def differences(
         if not known or ours is None:
             continue
         best = max(known, key=lambda name: figures[name][metric]["value"])
-        value = ours - figures[best][metric]["value"]
-        one = cell(value, draws[OUR_NAME][metric] - draws[best][metric])
-        low, high = one["low"], one["high"]
-        excludes = low is not None and high is not None and (low > 0 or high < 0)
-        found.append({"metric": metric, "preset": best, **one, "excludes_zero": excludes})
+        paired = difference(draws[OUR_NAME][metric], draws[best][metric])
+        found.append({"metric": metric, "preset": best, **paired})
     return found
 
 
@@ -476,7 +471,7 @@ def _part(
 ) -> Part:
     truth = truth_of(images)
     chosen = {name: by_rule[rule] for name, by_rule in answers.items() if rule in by_rule}
-    figures, draws = measured(truth, chosen, params.evaluate, params.seed)
+    figures, draws = measured(truth.labels, chosen, truth.codes, params.evaluate, params.seed)
     there = [name for name in presets if name in chosen]
     blurred = int(truth.labels.sum())
     return Part(data, rule, len(images), blurred, figures, differences(figures, draws, there))

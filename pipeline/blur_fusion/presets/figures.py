@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.data.dataset import LabelledImage
-from blur_fusion.evaluation.intervals import Draws, cell, resampled
-from blur_fusion.evaluation.metrics import METRICS, Floats, Ints, counts, measure
+from blur_fusion.evaluation.intervals import figure, interval
+from blur_fusion.evaluation.metrics import Floats, Ints
 from blur_fusion.evaluation.report import Judged, Truth
-from blur_fusion.params import EvaluateParams
 
 SHOWN = {
     "accuracy": "accuracy",
@@ -38,37 +37,7 @@ def truth_of(images: Sequence[LabelledImage]) -> Truth:
 
 def judged(probabilities: Floats, verdicts: npt.NDArray[np.bool_], threshold: float) -> Judged:
     """A system's answers; its threshold is NaN where it takes the most probable class."""
-    return Judged(threshold, np.asarray(probabilities, np.float64), verdicts, {})
-
-
-def measured(
-    truth: Truth, systems: Mapping[str, Judged], params: EvaluateParams, seed: int
-) -> tuple[dict[str, dict[str, Any]], Draws]:
-    """All metrics of each system with 95 % intervals, all on the same resamples of scenes.
-
-    Parameters
-    ----------
-    truth : Truth
-    systems : mapping of Judged
-    params : EvaluateParams
-    seed : int
-
-    Returns
-    -------
-    figures : dict of system -> metric -> {"value", "low", "high"}, and `counts`
-    draws : dict of system -> metric -> ndarray of float, shape (resamples,)
-    """
-    labels, bins = truth.labels, params.calibration_bins
-    answers = {name: (one.probabilities, one.verdicts) for name, one in systems.items()}
-    draws = resampled(
-        labels, answers, truth.codes, bins=bins, resamples=params.resamples, seed=seed
-    )
-    figures: dict[str, dict[str, Any]] = {}
-    for name, (probabilities, verdicts) in answers.items():
-        values = measure(labels, probabilities, verdicts, bins)
-        figures[name] = {metric: cell(values[metric], draws[name][metric]) for metric in METRICS}
-        figures[name]["counts"] = counts(labels, verdicts)
-    return figures, draws
+    return Judged(np.asarray(probabilities, np.float64), verdicts, threshold, {})
 
 
 def confusion(targets: Ints, answers: Ints, classes: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -99,10 +68,7 @@ def figure_lines(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
     lines = [" " * width + "".join(f"{text:>14}" for text in SHOWN.values())]
     for name, values in figures.items():
         cells = [values[metric] for metric in SHOWN]
-        shown = ["n/a" if one["value"] is None else f"{one['value']:.3f}" for one in cells]
-        spreads = [
-            "" if one["low"] is None else f"{one['low']:.3f}-{one['high']:.3f}" for one in cells
-        ]
+        shown, spreads = map(figure, cells), map(interval, cells)
         lines.append(f"{name:<{width}}" + "".join(f"{text:>14}" for text in shown))
         lines.append(" " * width + "".join(f"{text:>14}" for text in spreads))
     return [line.rstrip() for line in lines]

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from blur_fusion.cli.options import model_dir_option, params_option
 from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError, require, run
+from blur_fusion.evaluation.metrics import worst_rows
 from blur_fusion.evaluation.report import read_report
 from blur_fusion.evaluation.table import HEADINGS, MODELS, counted
-from blur_fusion.evaluation.worst import worst_rows
 from blur_fusion.explain.blur_map import BlurMap, blur_map
 from blur_fusion.explain.drawing import BLURRED, data_uri, fitted, map_picture, scale_picture
 from blur_fusion.explain.explanation import READ_MAP
