@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from benchmark_project import write_project
 from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError
-from blur_fusion.evaluation.metrics import measure
+from blur_fusion.evaluation.metrics import Answers, weighted_metrics
 from blur_fusion.fusion.stack import Ensemble, Member
 from blur_fusion.params import load_params
 from blur_fusion.presets import comparison as module
@@ -124,9 +124,9 @@ def test_figures_are_those_of_the_predictions(found: Comparison, project: Path) 
     labels = np.array([int(row["label"]) for row in rows])
     values = np.array([float(row["probability"]) for row in rows])
     verdicts = np.array([row["verdict"] == "1" for row in rows])
-    expected = measure(labels, values, verdicts, 15)
-    for metric, value in expected.items():
-        assert found.parts[0].figures["lenet"][metric]["value"] == pytest.approx(value)
+    answers, once = Answers(values, verdicts), np.ones((1, len(labels)))
+    for metric, value in weighted_metrics(labels, answers, once, 15).items():
+        assert found.parts[0].figures["lenet"][metric]["value"] == pytest.approx(value[0])
 
 
 def test_differences_take_the_best_preset_of_each_metric() -> None:
@@ -140,7 +140,10 @@ def test_differences_take_the_best_preset_of_each_metric() -> None:
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 0.2, 400)  # what is common to all falls out of the differences
     draws = {
-        name: {m: cell["value"] + noise + rng.normal(0, 0.01, 400) for m, cell in values.items()}
+        name: {
+            m: cell["value"] + np.append(0, noise + rng.normal(0, 0.01, 400))
+            for m, cell in values.items()
+        }
         for name, values in known.items()
     }
     auc, balanced, accuracy = differences(known, draws, ["a", "b"])

@@ -20,6 +20,7 @@ from blur_fusion.cnn.fit import make_deterministic
 from blur_fusion.data.split import Row
 from blur_fusion.evaluation.baselines import laplacian_variances
 from blur_fusion.evaluation.curves import write_csv
+from blur_fusion.evaluation.intervals import measured
 from blur_fusion.evaluation.metrics import Floats, Ints
 from blur_fusion.evaluation.report import as_json
 from blur_fusion.fusion.calibration import choose_threshold
@@ -239,7 +240,7 @@ def _figures(test: JudgedRows, threshold: float, params: Params) -> dict[str, An
         ),
     }
     truth = figures.truth_of(test.rows)
-    return figures.measured(truth, systems, params.evaluate, params.seed)[0]
+    return measured(truth.labels, systems, truth.codes, params.evaluate, params.seed)[0]
 
 
 def run_preset(
@@ -399,7 +400,7 @@ def judge_folder(trained: Trained, path: Path, threshold: float, params: Params)
         "validation": figures.judged(probabilities, probabilities >= threshold, threshold),
     }
     truth = figures.truth_of(images)
-    found, _ = figures.measured(truth, systems, params.evaluate, params.seed)
+    found, _ = measured(truth.labels, systems, truth.codes, params.evaluate, params.seed)
     return {"photos": len(images), "blurred": int(np.sum(truth.labels)), "figures": found}
 
 
