@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blur_fusion.images.thumbnails import thumbnail
 from blur_fusion.model.prediction import Verdict
-from blur_fusion.report.writer import write_report
+from blur_fusion.report.review import review_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -38,6 +38,14 @@ def verdicts(photos: Sequence[tuple[str, float | None, str | None]] = PHOTOS) ->
 
 def picture(shade: int = 128) -> bytes:
     return thumbnail(np.full((40, 60, 3), shade, np.uint8))
+
+
+def write_report(
+    items: Iterable[tuple[Verdict, bytes | None]], path: Path, threshold: float, **options: Any
+) -> None:
+    with review_page(path, threshold, **options) as add:
+        for verdict, thumbnail_ in items:
+            add(verdict, thumbnail_)
 
 
 def report(folder: Path, found: Sequence[Verdict] | None = None, name: str = "out.html") -> str:

@@ -10,7 +10,6 @@ import pytest
 
 from blur_fusion.images.thumbnails import thumbnail
 from blur_fusion.model.prediction import Verdict
-from blur_fusion.report.writer import write_report
 from report_pages import (
     ORDER,
     PHOTOS,
@@ -22,6 +21,7 @@ from report_pages import (
     status,
     until,
     verdicts,
+    write_report,
 )
 
 if TYPE_CHECKING:

@@ -105,10 +105,10 @@ def _page(wanted: Wanted, stack: ExitStack) -> Callable[[Judged, Verdict], None]
     """What adds a verdict to the report."""
     if wanted.report is None:
         return lambda judged, verdict: None
-    from blur_fusion.report.writer import ReportWriter
+    from blur_fusion.report.review import review_page
 
-    page = stack.enter_context(ReportWriter(wanted.report, wanted.threshold, force=wanted.force))
-    return lambda judged, verdict: page.add(verdict, judged.thumbnail)
+    add = stack.enter_context(review_page(wanted.report, wanted.threshold, force=wanted.force))
+    return lambda judged, verdict: add(verdict, judged.thumbnail)
 
 
 def _feed(

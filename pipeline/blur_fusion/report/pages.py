@@ -1,0 +1,45 @@
+"""Pages from templates: each is one file that needs no other and fetches nothing.
+
+Templates, scripts and the one stylesheet lie in the folder `page`. Whatever is put in is escaped,
+so that no name of a file is ever markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FOLDER = Path(__file__).parent / "page"
+STYLE = "style.css"
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def pieces(template: str, **values: Any) -> Iterator[bytes]:
+    """HTML of a template, piece by piece: iterators among `values` are used as it goes.
+
+    In ASCII, all else as character references: names that are no UTF-8 are lone surrogates.
+    """
+    for piece in _environment().get_template(template).generate(values):
+        yield piece.encode("ascii", "xmlcharrefreplace")
+
+
+def render(template: str, **values: Any) -> str:
+    """HTML of a template; see :func:`pieces`."""
+    return b"".join(pieces(template, **values)).decode()
