@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,7 +27,8 @@ from blur_fusion.evaluation.comparisons import KINDS, measure_kinds
 from blur_fusion.evaluation.intervals import estimate, scene_codes, scene_weights
 from blur_fusion.evaluation.metrics import Floats, Ints, counts, weighted_auc
 from blur_fusion.fusion.stack import JUDGES
-from blur_fusion.model.scores import Scores
+from blur_fusion.model.scores import Pixels, Scores
+from blur_fusion.params import Params
 
 CERTH = f"certh/{INNER}"
 DIGITAL = f"{CERTH}/EvaluationSet/{EVALUATION['digital']}"
