@@ -3,21 +3,23 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from blur_fusion.model.detector import BlurDetector as BlurDetector
+    from blur_fusion.model.classifier import BlurDetector as BlurDetector
+    from blur_fusion.model.classifier import load as load
+    from blur_fusion.model.prediction import Prediction as Prediction
     from blur_fusion.model.prediction import Verdict as Verdict
 
 __version__ = "0.1.0"
-__all__ = ["BlurDetector", "Verdict", "__version__"]
+__all__ = ["BlurDetector", "Prediction", "Verdict", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
     """Import what judges photos when it is first asked for: OpenCV and onnxruntime take a while."""
-    if name == "BlurDetector":
-        from blur_fusion.model.detector import BlurDetector
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from blur_fusion.model import prediction
 
-        return BlurDetector
-    if name == "Verdict":
-        from blur_fusion.model.prediction import Verdict
+    if hasattr(prediction, name):
+        return getattr(prediction, name)
+    from blur_fusion.model import classifier
 
-        return Verdict
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(classifier, name)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # glibc's names of what mallopt sets, their codes in malloc.h, and how many octets are wanted: the
 # largest threshold that it takes on 64 bits; given back above; taken at once.
@@ -50,3 +53,30 @@ def settle() -> None:
     """
     gc.freeze()
     gc.enable()
+
+
+_LOCK = threading.Lock()
+_users = _threads = 0  # how many are inside; OpenCV's threads before the first of them
+
+
+@contextmanager
+def one_opencv_thread() -> Iterator[None]:
+    """Keep OpenCV to one thread, as photos run in parallel, and leave it as it was.
+
+    Several threads may be inside at once: the first one in sets, the last one out restores.
+    """
+    global _users, _threads
+    import cv2
+
+    with _LOCK:
+        if not _users:
+            _threads = cv2.getNumThreads()
+            cv2.setNumThreads(1)
+        _users += 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _users -= 1
+            if not _users:
+                cv2.setNumThreads(_threads)

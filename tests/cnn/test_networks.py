@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from blur_fusion.cnn.crops import augment, pad_to, telling_crop
+from blur_fusion.cnn.crops import augment, telling_crop
 from blur_fusion.cnn.crossfit import parallel_fits
 from blur_fusion.errors import BlurError
+from blur_fusion.images.resize import pad_to
 from blur_fusion.params import ComputeParams
 from tiny_network import TINY, noise
 

@@ -55,7 +55,8 @@ def test_any_file_name(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "array",
     [
-        np.zeros((8, 8), np.float32),
+        np.full((8, 8), 1.5, np.float32),
+        np.full((8, 8), np.nan),
         np.zeros((8, 8), np.int64),
         np.zeros((8, 8, 2), np.uint8),
         np.zeros((8, 8, 5), np.uint8),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,8 +13,9 @@ import pytest
 
 from blur_fusion.errors import BlurError
 from blur_fusion.features.summary import describe
-from blur_fusion.model import detector as module
-from blur_fusion.model.detector import BlurDetector
+from blur_fusion.images.photo import working_image
+from blur_fusion.model import classifier as module
+from blur_fusion.model.classifier import BlurDetector
 from blur_fusion.model.prediction import FIELDS, Verdict
 from tiny_model import tiny_contents, write_tiny_model
 from trees import REPOSITORY, write_photo
@@ -53,8 +53,8 @@ def test_verdicts_are_the_stacks(folder: Path, photos: list[Path]) -> None:
     for path, verdict in zip(photos, verdicts, strict=True):
         full = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         assert (verdict.height, verdict.width) == full.shape
-        working = module.open_working(path, detector.long_side).pixels
-        assert max(working.shape) == 256 == detector.long_side
+        working = working_image(path, detector.spec.side)
+        assert max(working.shape) == 256 == detector.spec.side
         edges = cv2.Laplacian(working, cv2.CV_64F)
         assert verdict.laplacian_variance == pytest.approx(edges.var(), rel=1e-9)
         # The tiny network by hand: mean over 8x8 blocks.
@@ -126,21 +126,6 @@ def test_any_size_gets_a_verdict(folder: Path, size: tuple[int, int]) -> None:
     assert verdict.probability is not None and 0 <= verdict.probability <= 1
 
 
-def test_stream_reads_no_further_than_needed(folder: Path, photos: list[Path]) -> None:
-    for threads, most in ((1, 1), (2, 4)):
-        taken: list[Path] = []
-
-        def source(taken: list[Path] = taken) -> Iterator[Path]:
-            for path in photos:
-                taken.append(path)
-                yield path
-
-        stream = BlurDetector(folder, threads=threads).stream(source())
-        assert next(stream).path == str(photos[0])
-        assert len(taken) <= most
-        stream.close()
-
-
 def test_threshold_and_rate(folder: Path, photos: list[Path]) -> None:
     ordinary = BlurDetector(folder)
     assert ordinary.threshold == 0.5
@@ -177,14 +162,6 @@ def test_without_a_shipped_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr(module, "SHIPPED", tmp_path)
     with pytest.raises(BlurError, match="holds no model"):
         BlurDetector()
-
-
-def test_the_map_says_where_the_logit_comes_from(folder: Path, photos: list[Path]) -> None:
-    detector = BlurDetector(folder)
-    working = module.open_working(photos[1], detector.long_side).pixels
-    local, attention = detector.blur_map(working)
-    assert local.shape == attention.shape == tuple(-(-(side - 2) // 8) for side in working.shape)
-    assert attention.sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_neither_tensorflow_nor_sklearn_is_imported(folder: Path, photos: list[Path]) -> None:

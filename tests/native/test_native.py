@@ -23,7 +23,7 @@ from blur_fusion.features.summary import describe
 from blur_fusion.features.tiles import KINDS, CompiledTiling, OpenCvTiling
 from blur_fusion.images import resize as averaging
 from blur_fusion.images.resize import area_average
-from blur_fusion.model import detector as laplacian
+from blur_fusion.model import classifier as laplacian
 from blur_fusion.native.library import SWITCH, library, load
 from blur_fusion.params import load_params
 from trees import REPOSITORY

@@ -7,21 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.data.augment import blur_series
-
-SMALLEST = 32  # pixels: smaller images are mirrored out to this side before the network sees them
+from blur_fusion.images.resize import pad_to
 
 Pixels = npt.NDArray[np.uint8]
-
-
-def pad_to(image: Pixels, side: int) -> Pixels:
-    """Mirror `image` out to at least `side` x `side` pixels; never enlarge it."""
-    tall, wide = max(0, side - image.shape[0]), max(0, side - image.shape[1])
-    if not (tall or wide):
-        return image
-    padded = cv2.copyMakeBorder(
-        np.ascontiguousarray(image), 0, tall, 0, wide, cv2.BORDER_REFLECT_101
-    )
-    return np.asarray(padded, dtype=np.uint8)
 
 
 def telling_crop(image: Pixels, side: int, tries: int, rng: np.random.Generator) -> Pixels:

@@ -15,10 +15,11 @@ import numpy.typing as npt
 import tensorflow as tf
 from sklearn.metrics import log_loss, roc_auc_score
 
-from blur_fusion.cnn.crops import SMALLEST, Pixels, augment, pad_to, ranked_pair, telling_crop
+from blur_fusion.cnn.crops import Pixels, augment, ranked_pair, telling_crop
 from blur_fusion.cnn.network import KINDS, LOGITS, build_network
 from blur_fusion.data.overlays import overlay
 from blur_fusion.errors import BlurError
+from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
 from blur_fusion.images.working import middle
 from blur_fusion.params import CnnParams
 from blur_fusion.progress import progress_bar
@@ -51,7 +52,7 @@ def whole_image_logits(model: keras.Model, images: Iterable[Pixels]) -> npt.NDAr
 def _logits(call: Callable[[Any], Any], images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
     rows = []
     for image in images:
-        batch = pad_to(middle(image), SMALLEST)[None, :, :, None].astype(np.float32)
+        batch = pad_to(middle(image), SMALLEST_INPUT)[None, :, :, None].astype(np.float32)
         rows.append(call(tf.constant(batch)).numpy()[0])
     return np.asarray(rows, np.float32).reshape(-1, len(LOGITS))
 

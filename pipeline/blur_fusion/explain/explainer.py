@@ -90,11 +90,11 @@ class Explainer(PhotoExplainer):
             raise BlurError(missing)
         import cv2
 
-        from blur_fusion.cnn.crops import SMALLEST, pad_to
         from blur_fusion.explain.gradcam import grad_cam
+        from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
 
         judged = middle(working)
-        padded = pad_to(judged, SMALLEST)
+        padded = pad_to(judged, SMALLEST_INPUT)
         size = (padded.shape[1], padded.shape[0])
         heat = cv2.resize(grad_cam(self._keras, padded[:, :, None]), size)
         height, width = judged.shape

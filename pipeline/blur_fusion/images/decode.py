@@ -48,7 +48,7 @@ def over_white(pixels: Pixels) -> Pixels:
 
 
 def from_array(array: npt.NDArray[np.generic], colour: bool) -> Pixels:
-    """A grey, RGB or RGBA array, 8 or 16 bits, as 8-bit grey or RGB.
+    """A grey, RGB or RGBA array of 8 or 16 bits or of floats 0..1, as 8-bit grey or RGB.
 
     Raises
     ------
@@ -61,15 +61,40 @@ def from_array(array: npt.NDArray[np.generic], colour: bool) -> Pixels:
     known = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
     shape = f"array of shape {pixels.shape}: give (H, W) or (H, W, 3 or 4)"
     require(known and pixels.size > 0, shape)
-    if pixels.dtype == np.uint16:
-        deep = (pixels >> 8).astype(np.uint8) if pixels.ndim == 3 else stretched(pixels)
-        pixels = deep
-    require(pixels.dtype == np.uint8, f"array of {pixels.dtype}: give uint8 or uint16")
-    eight: Pixels = pixels.astype(np.uint8, copy=False)
+    eight = np.ascontiguousarray(_eight_bits(pixels))
     if eight.ndim == 2:
         return np.repeat(eight[:, :, None], 3, axis=2) if colour else eight
-    rgb = over_white(eight) if eight.shape[2] == 4 else np.ascontiguousarray(eight)
+    rgb = over_white(eight) if eight.shape[2] == 4 else eight
     return rgb if colour else np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def _eight_bits(pixels: npt.NDArray[Any]) -> Pixels:
+    kind, octets = pixels.dtype.kind, pixels.dtype.itemsize  # whichever the order of its octets
+    if (kind, octets) == ("u", 2):
+        return (pixels >> 8).astype(np.uint8) if pixels.ndim == 3 else stretched(pixels)
+    if kind == "f":
+        within = bool(pixels.min() >= 0 and pixels.max() <= 1)  # refuses NaN, too
+        require(within, f"array of {pixels.dtype}: floats must lie within 0..1")
+        return np.rint(pixels * 255).astype(np.uint8)
+    require(
+        (kind, octets) == ("u", 1), f"array of {pixels.dtype}: give uint8, uint16 or floats 0..1"
+    )
+    return pixels
+
+
+def from_source(source: Any, colour: bool) -> Decoded:
+    """An array or a PIL image, oriented by EXIF, as 8-bit grey or RGB."""
+    if isinstance(source, np.ndarray):
+        return whole(from_array(source, colour))
+    from PIL import ImageOps
+
+    image = ImageOps.exif_transpose(source)
+    if image.mode in ("F", "I"):  # one deep channel, in units of its own
+        return whole(from_array(stretched(np.asarray(image)), colour))
+    if image.mode not in ("L", "RGB", "RGBA", "I;16", "I;16B"):
+        clear = "A" in image.getbands() or "transparency" in image.info
+        image = image.convert("RGBA" if clear else "RGB")
+    return whole(from_array(np.asarray(image), colour))
 
 
 Octets = bytes | npt.NDArray[np.uint8]
@@ -234,15 +259,25 @@ def decode(path: Path, long_side: int, colour: bool = False) -> Decoded:
         The file is missing, empty, damaged, too large or no image, or its extra is not installed.
     """
     if path.suffix.lower() in RAW:
-        pass
-
         return decode_raw(path, long_side, colour)
-    data = read_bytes(path)
-    if data[4:8].tobytes() == b"ftyp" and data[8:12].tobytes() in _HEIC_BRANDS:
-        pass
+    return decode_content(read_bytes(path), path, long_side, colour)
 
+
+def decode_content(data: Pixels, path: Path, long_side: int, colour: bool = False) -> Decoded:
+    """Decode the content of a file of any sort but RAW; see :func:`decode`."""
+    if data[4:8].tobytes() == b"ftyp" and data[8:12].tobytes() in _HEIC_BRANDS:
         return decode_heic(data.tobytes(), path, colour)
     return decode_data(data, path, long_side, colour)
+
+
+def decode_stored(path: Path, long_side: int, colour: bool) -> Decoded:
+    """Decode a file in 8-bit RGB as it is stored: not turned, transparency left out of account."""
+    data = read_bytes(path)
+    try:
+        flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+        return whole(np.asarray(_imdecode(data, flags, path), dtype=np.uint8))
+    except BlurError:  # HEIC and RAW, which OpenCV does not know
+        return decode(path, long_side, colour)
 
 
 def decode_heic(data: bytes, path: Path, colour: bool) -> Decoded:

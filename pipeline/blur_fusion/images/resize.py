@@ -195,3 +195,31 @@ def average_cells(image: Pixels, cell: int, full: tuple[int, int], size: tuple[i
     rows = _remap(image.astype(np.float32), full[1], cell, size[1])
     columns = _remap(np.ascontiguousarray(rows.T), full[0], cell, size[0])
     return np.clip(np.rint(columns.T), 0, 255).astype(np.uint8, order="C")
+
+
+def pillow_nearest(image: Pixels, side: int) -> Pixels:
+    """`image` (H, W, channels) as a square, by Pillow's NEAREST.
+
+    Each pixel is that at floor((i + 0.5) * length / side), the positions summed up step by step as
+    Pillow's `ImagingScaleAffine` (Geometry.c) does, so that rounding falls the same way.
+    """
+    for axis in (0, 1):
+        step = image.shape[axis] / side
+        positions = np.full(side, step)
+        positions[0] = step * 0.5
+        image = image.take(np.add.accumulate(positions).astype(np.intp), axis=axis)
+    return image
+
+
+SMALLEST_INPUT = 32  # pixels: smaller images are mirrored out to it before a network sees them
+
+
+def pad_to(image: Pixels, side: int) -> Pixels:
+    """Mirror `image` out to at least `side` x `side` pixels; never enlarge it."""
+    tall, wide = max(0, side - image.shape[0]), max(0, side - image.shape[1])
+    if not (tall or wide):
+        return image
+    padded = cv2.copyMakeBorder(
+        np.ascontiguousarray(image), 0, tall, 0, wide, cv2.BORDER_REFLECT_101
+    )
+    return np.asarray(padded, dtype=np.uint8)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.cnn.crops import SMALLEST, pad_to
 from blur_fusion.cnn.spectra import local_spectra
 from blur_fusion.errors import BlurError, require
 from blur_fusion.fusion.stack import LOGIT_NAMES
+from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
 from blur_fusion.images.working import middle
 from blur_fusion.native.library import library
 
@@ -24,7 +24,8 @@ Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 
-def _session(content: bytes, name: str, threads: int) -> Any:
+def open_session(content: bytes, name: str, threads: int = 1) -> Any:
+    """An onnxruntime session on a file's content; whatever is wrong with it is one line."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it reports home unless told not to
     import onnxruntime
 
@@ -81,14 +82,14 @@ class OnnxNetwork:
         self._compiled = None if rest is None else library()
         self._patterns = 0  # of the local spectra, where these are computed by compiled code
         if rest is None or self._compiled is None:
-            self._session = _checked(_session(content, name, threads), name, {IMAGE: 1})
+            self._session = _checked(open_session(content, name, threads), name, {IMAGE: 1})
             return
         name = f"{name} without its beginning"
-        self._session = _checked(_session(rest, name, threads), name, {FINE: 0, COARSE: 0})
+        self._session = _checked(open_session(rest, name, threads), name, {FINE: 0, COARSE: 0})
         self._patterns = int(self._session.get_inputs()[0].shape[1])
 
     def _run(self, image: Pixels, outputs: list[str]) -> list[Floats]:
-        batch = pad_to(image, SMALLEST).astype(np.float32)
+        batch = pad_to(image, SMALLEST_INPUT).astype(np.float32)
         if self._compiled is None:
             given = {IMAGE: batch[None, None]}
         else:

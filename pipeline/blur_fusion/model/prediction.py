@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A working image with what its verdict repeats.
+    """A working image as scan and video still hand it over; `Photo` takes its place."""
 
-    Attributes
-    ----------
-    working : ndarray of uint8, shape (h, w)
-        Grey, from `open_working` with the detector's `long_side`.
-    path : str
-    size : tuple of int
-        Width and height of the photo it was made from, in pixels.
-    """
-
-    working: npt.NDArray[np.uint8]
+    working: Any
     path: str
     size: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One photo's verdict, or why there is none; what is not known is None.
+class Prediction:
+    """What a classifier says of one photo, or why it says nothing; what is not known is None.
 
     Attributes
     ----------
@@ -39,18 +28,23 @@ class Verdict:
     probability : float
         Calibrated probability of blurred, 0..1.
     kind : str
-        "sharp", "defocus" or "motion"; "blurred" from a model that tells no kinds.
+        "sharp", "defocus" or "motion"; "blurred" from a classifier that tells no kinds.
     logit : float
         Calibrated logit; finer than the probability near 0 and 1.
     laplacian_variance : float
-        Of the grey working image, squared grey levels.
+        Of the grey picture that was judged, squared grey levels.
     width, height : int
         Of the photo as decoded and oriented, in pixels.
     error : str
         One line.
     exposure : str
-        One of `blur_fusion.model.detector.EXPOSURES`; written where it is asked for, not in
+        One of `blur_fusion.model.classifier.EXPOSURES`; written where it is asked for, not in
         `FIELDS`.
+
+    Examples
+    --------
+    >>> Prediction.failed("a.jpg", "a.jpg: is an empty file").error
+    'is an empty file'
     """
 
     path: str
@@ -65,12 +59,14 @@ class Verdict:
     exposure: str | None = None
 
     @classmethod
-    def failed(cls, path: str, error: str) -> Verdict:
-        """No verdict on `path`; `error` in one line, without repeating the path."""
+    def failed(cls, path: str, error: str) -> Prediction:
+        """Nothing on `path`; `error` in one line, without repeating the path."""
         line = " ".join(error.split())
         return cls(path, error=line.removeprefix(f"{path}: ") or "cannot be judged")
 
 
 EXPOSURE = "exposure"
-FIELDS = tuple(field.name for field in fields(Verdict) if field.name != EXPOSURE)
+FIELDS = tuple(field.name for field in fields(Prediction) if field.name != EXPOSURE)
 WITH_EXPOSURE = (*FIELDS, EXPOSURE)
+
+Verdict = Prediction  # its name of before, for one release

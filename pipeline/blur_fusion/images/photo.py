@@ -1,0 +1,245 @@
+"""A photo, decoded when it is first asked for; working images are what every model sees."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from blur_fusion.errors import require
+from blur_fusion.images.decode import Decoded, decode, decode_content, decode_stored, from_source
+from blur_fusion.images.resize import area_average, average_cells, pillow_nearest
+
+EDGE = 0.09  # of height and width, cut at every side; captions are rarely taller
+SMALLEST = 512  # pixels of the long side that remain: a small picture has none to spare
+
+_WHOLE = 1_000_000  # a long side that no photo reaches: nothing is shrunk on opening
+_SQUARES = {
+    "nearest": cv2.INTER_NEAREST,
+    "bilinear": cv2.INTER_LINEAR,  # without antialiasing, as in Keras and plain cv2.resize
+    "area": cv2.INTER_AREA,
+}
+PILLOW = "pillow"
+
+Pixels = npt.NDArray[np.uint8]
+Source = Any  # a path, the bytes of a file, an array or a PIL image
+Computed = TypeVar("Computed")
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a classifier wants to see of a photo.
+
+    Attributes
+    ----------
+    side : int
+        Largest height or width in pixels, nothing is enlarged; of a square, its side.
+    square : bool
+        Resized to `side` x `side` whatever its aspect.
+    colour : bool
+        RGB instead of grey (ITU-R BT.601 luma).
+    resampling : str
+        "area"; of a square also OpenCV's "nearest" or "bilinear", and "pillow": Pillow's NEAREST
+        on the file as stored, without EXIF's turn.
+    """
+
+    side: int
+    square: bool = False
+    colour: bool = False
+    resampling: str = "area"
+
+    def __post_init__(self) -> None:
+        known = (*_SQUARES, PILLOW) if self.square else ("area",)
+        require(
+            self.resampling in known and self.side >= 1,
+            f"input: side {self.side}, resampling '{self.resampling}'; known: {', '.join(known)}",
+        )
+
+
+def center_crop(image: Pixels) -> Pixels:
+    """`image` without the edge on which no verdict should rest.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (h, w)
+        A working image.
+
+    Returns
+    -------
+    ndarray of uint8
+        A view; the whole image where its long side is at most `SMALLEST`.
+    """
+    longest = max(image.shape)
+    share = min(EDGE, max(0.0, (longest - SMALLEST) / (2 * longest)))
+    top, left = (int(share * extent) for extent in image.shape)
+    return image[top : image.shape[0] - top, left : image.shape[1] - left]
+
+
+def _is_pil(source: Any) -> bool:
+    module = sys.modules.get("PIL.Image")  # whoever has such an image has imported it
+    return module is not None and isinstance(source, module.Image)
+
+
+class Photo:
+    """One picture; each form of it is decoded once, and what is computed from it kept beside it.
+
+    Parameters
+    ----------
+    source : path, bytes, ndarray or PIL image
+        An image file or its content; (H, W), (H, W, 3) RGB or (H, W, 4) RGBA of uint8, uint16 or
+        floats 0..1. One deep channel is stretched by percentiles; transparent pixels lie over
+        white.
+    path : str, optional
+        What to call it; by default the path, or "array", "bytes" or "image".
+
+    Attributes
+    ----------
+    path : str
+    size : tuple of int
+        Width and height at full size, oriented by EXIF; (0, 0) until an image was asked for.
+
+    Raises
+    ------
+    TypeError
+        `source` is no picture.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> photo = Photo(np.zeros((300, 400, 3), np.uint8))
+    >>> photo.image(InputSpec(200)).shape, photo.size
+    ((150, 200), (400, 300))
+    """
+
+    def __init__(self, source: Source, path: str | None = None) -> None:
+        self.path = path or named(source)
+        self.size = (0, 0)
+        self._source = source
+        self._kept: dict[Hashable, Any] = {}
+
+    def image(self, spec: InputSpec) -> Pixels:
+        """The picture as `spec` says; not to be written to.
+
+        Returns
+        -------
+        ndarray of uint8, shape (h, w) or (h, w, 3)
+
+        Raises
+        ------
+        BlurError
+            The file is missing, empty or no image; the array has another type or shape.
+        """
+        if spec not in self._kept:
+            self._kept[spec] = self._made(spec)
+        found: Pixels = self._kept[spec]
+        return found
+
+    def remember(self, key: Hashable, compute: Callable[[], Computed]) -> Computed:
+        """What `compute` gave when it was first asked for under this key."""
+        if key not in self._kept:
+            self._kept[key] = compute()
+        found: Computed = self._kept[key]
+        return found
+
+    def _made(self, spec: InputSpec) -> Pixels:
+        if spec.resampling == PILLOW:
+            seen = self._decoded(_WHOLE, True, stored=True)
+            small = pillow_nearest(seen.pixels, spec.side)
+            grey = small if spec.colour else cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+            return np.asarray(grey, dtype=np.uint8)
+        seen = self._decoded(_WHOLE if spec.square else spec.side, spec.colour)
+        if spec.square:
+            size = (spec.side, spec.side)
+            resized = cv2.resize(seen.pixels, size, interpolation=_SQUARES[spec.resampling])
+            return np.asarray(resized, dtype=np.uint8)
+        full = seen.width, seen.height
+        scale = spec.side / max(full)
+        if scale >= 1:
+            return seen.pixels
+        size = max(1, round(full[0] * scale)), max(1, round(full[1] * scale))
+        if seen.cell > 1:
+            return average_cells(seen.pixels, seen.cell, full, size)
+        return area_average(seen.pixels, size)
+
+    def _decoded(self, long_side: int, colour: bool, stored: bool = False) -> Decoded:
+        if isinstance(self._source, str | os.PathLike):
+            path = Path(self._source)
+            seen = (decode_stored if stored else decode)(path, long_side, colour)
+        elif isinstance(self._source, bytes):
+            data = np.frombuffer(self._source, np.uint8)
+            seen = decode_content(data, Path(self.path), long_side, colour)
+        else:
+            seen = from_source(self._source, colour)
+        self.size = seen.photo or (seen.width, seen.height)
+        return seen
+
+
+def named(source: Source, number: int | None = None) -> str:
+    """What to call a source: its path, or its sort and the `number` of those before it.
+
+    Raises
+    ------
+    TypeError
+        It is no picture.
+    """
+    if isinstance(source, str | os.PathLike):
+        return str(os.fspath(source))
+    kinds = (np.ndarray, "array"), (bytes, "bytes")
+    sort = next((name for kind, name in kinds if isinstance(source, kind)), None)
+    if sort is None and not _is_pil(source):
+        raise TypeError(
+            f"{type(source).__name__} is no picture: give a path, the bytes of a file, an array, "
+            "a PIL image, or an iterable of them"
+        )
+    return " ".join(filter(None, [sort or "image", None if number is None else str(number)]))
+
+
+def as_photos(sources: Any) -> Iterator[Photo]:
+    """Photos of one source, or of an iterable of sources and photos; an array is one picture.
+
+    Raises
+    ------
+    TypeError
+        One of them is no picture.
+    """
+    alone = isinstance(sources, str | os.PathLike | bytes | np.ndarray | Photo) or _is_pil(sources)
+    if not alone and (not isinstance(sources, Iterable) or hasattr(sources, "read")):
+        named(sources)  # which refuses it
+    for number, source in enumerate([sources] if alone else sources):
+        yield source if isinstance(source, Photo) else Photo(source, named(source, number))
+
+
+def working_image(source: Source, long_side: int, colour: bool = False) -> Pixels:
+    """Turn a file or an array into what every model sees.
+
+    Files are oriented by EXIF; the picture is shrunk by area averaging to at most `long_side`
+    pixels and never enlarged, because enlarging makes sharp look blurred. A grey JPEG of at least
+    6 times `long_side` is decoded at reduced scale; the difference is a few hundredths of the
+    Laplacian variance (see `blur_fusion.images.resize`).
+
+    Parameters
+    ----------
+    source : path, bytes, ndarray or PIL image
+        See :class:`Photo`.
+    long_side : int
+        Largest height or width of the result, in pixels.
+    colour : bool
+        RGB instead of grey (ITU-R BT.601 luma).
+
+    Returns
+    -------
+    ndarray of uint8, shape (h, w) or (h, w, 3)
+
+    Raises
+    ------
+    BlurError
+        The file is missing, empty or no image; the array has another type or shape.
+    """
+    return Photo(source).image(InputSpec(long_side, colour=colour))
