@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from blur_fusion import __version__
 from blur_fusion.errors import BlurError, require
-from blur_fusion.features.polar import in_polar_form
-from blur_fusion.features.summary import describe_twice
+from blur_fusion.features.summary import describe
 from blur_fusion.fusion.calibration import sigmoid
 from blur_fusion.fusion.stack import BLURRED, JUDGES, LOGIT_NAMES, motion_logit
 from blur_fusion.images.photo import InputSpec, Photo, as_photos
@@ -413,9 +412,9 @@ class BlurDetector(FromFolder):
         key = "logits", self.digest
         return photo.remember(key, lambda: self._network.logits([photo.image(self.spec)]))
 
-    def _measures(self, photo: Photo) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    def _measures(self, photo: Photo) -> npt.NDArray[np.float32]:
         key = "measures", self.digest
-        return photo.remember(key, lambda: describe_twice(photo.image(self.spec), self._params))
+        return photo.remember(key, lambda: describe(photo.image(self.spec), self._params)[None])
 
     def _heard(self, photo: Photo) -> tuple[npt.NDArray[np.float64], str]:
         """The judge's raw logit (1,) and the kind of blur, should there be any."""
@@ -423,13 +422,12 @@ class BlurDetector(FromFolder):
             logits = self._logits(photo)
             towards = motion_logit(logits) if self._model.stack.kind is not None else None
             return logits[:, BLURRED].astype(np.float64), _kind(towards)
-        measures, spectra = self._measures(photo)
+        measures, stack = self._measures(photo), self._model.stack
         if self._judge == "features":  # which does not hear the network, and so tells no kinds
             logits = np.zeros((1, len(LOGIT_NAMES)), np.float32)
-            return self._model.stack.logits(logits, measures[None])["features"], _kind(None)
-        logits, stack = self._logits(photo), self._model.stack
-        towards = stack.motion(logits, measures[None], in_polar_form(spectra)[None])
-        return stack.logits(logits, measures[None])["fused"], _kind(towards)
+            return stack.logits(logits, measures)["features"], _kind(None)
+        logits = self._logits(photo)
+        return stack.logits(logits, measures)["fused"], _kind(stack.motion(logits, measures))
 
     def _said(self, photo: Photo) -> Prediction:
         raw, kind = self._heard(photo)
