@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from benchmarks.peers import PEERS
-from blur_fusion.cli.options import needs_train, one_line_errors
+from blur_fusion.cli.options import one_line_errors
 from blur_fusion.data.dataset import LabelledImage
 from blur_fusion.errors import BlurError, require
 
@@ -279,8 +279,7 @@ def _tools(
 )
 @click.option("--peers", "python", type=_PATH, help="Interpreter that has cleanvision and fastdup.")
 @click.option("--model", type=_PATH, help="Folder written by 'blur export'.  [default: shipped]")
-@needs_train("this benchmark")
-@one_line_errors
+@one_line_errors("this benchmark")
 def speed_command(
     folders: tuple[Path, ...],
     count: int,

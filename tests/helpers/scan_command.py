@@ -25,3 +25,22 @@ def blur(*arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[
 
 def rows(ran: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+_IMPORTED = """
+import sys
+before = set(sys.modules)
+from blur_fusion.cli.main import main
+try:
+    main()
+finally:
+    after = {name.split(".")[0] for name in set(sys.modules) - before}
+    print(*after - set(sys.stdlib_module_names), file=sys.stderr)
+"""
+
+
+def imported(*arguments: object) -> set[str]:
+    """Packages beside Python's own that `blur ARGUMENTS` has imported when it ends."""
+    words = [sys.executable, "-c", _IMPORTED, *map(str, arguments)]
+    ran = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    return set(ran.stderr.splitlines()[-1].split())

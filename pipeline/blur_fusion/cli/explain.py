@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,16 +14,12 @@ if TYPE_CHECKING:
     from blur_fusion.model.prediction import Verdict
 
 
-_PATH = click.Path(path_type=Path)
-_MODEL = "Folder written by 'blur export', or by 'blur preset'.  [default: shipped]"
-
-
 @click.command()
 @click.argument("photo", nargs=-1, required=True, type=click.Path(), metavar="PHOTO...")
-@click.option("--model", type=_PATH, help=_MODEL)
+@options.model_option
 @click.option(
     "--output",
-    type=_PATH,
+    type=options.PATH,
     help="Folder for a file of each photo, or one file .html, or .png for one photo.  "
     "[default: this folder]",
 )
@@ -40,12 +36,8 @@ _MODEL = "Folder written by 'blur export', or by 'blur preset'.  [default: shipp
     help="Show where the network looked, which needs TensorFlow and takes seconds.  "
     "[default: where it is installed]",
 )
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1),
-    help="Probability from which a photo is blurred, instead of the model's own.",
-)
-@options.one_line_errors
+@options.threshold_option
+@options.one_line_errors()
 def explain(
     photo: tuple[str, ...],
     model: Path | None,
@@ -82,7 +74,7 @@ def explain(
         name = printable(verdict.path)
         if verdict.error is not None or verdict.probability is None:
             unread.append(name)
-            click.echo(f"warning: {name}: {printable(verdict.error or '')}", err=True)
+            options.warn([f"{name}: {printable(verdict.error or '')}"])
             return
         word = f"blurred ({verdict.kind})" if verdict.blurred else "not blurred"
         click.echo(f"{name}: {word}, probability {verdict.probability:.3f}: {path}")
@@ -94,11 +86,7 @@ def explain(
 
 
 @click.command("app")
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="Folder written by 'blur export', or by 'blur preset'.  [default: shipped]",
-)
+@options.model_option
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -121,12 +109,12 @@ def explain(
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=options.PROPORTION,
     help="Where the slider stands at first, instead of the model's own threshold.",
 )
 @click.option(
     "--max-upload",
-    type=click.IntRange(min=1),
+    type=options.COUNT,
     default=60,
     show_default=True,
     metavar="MB",
@@ -134,24 +122,14 @@ def explain(
 )
 @click.option(
     "--max-pixels",
-    type=click.IntRange(min=1),
+    type=options.COUNT,
     default=120,
     show_default=True,
     metavar="MILLIONS",
     help="Largest photo that is decoded.",
 )
-@options.one_line_errors
-def app(
-    model: Path | None,
-    host: str,
-    port: int,
-    share: bool,
-    browser: bool,
-    grad_cam: bool | None,
-    threshold: float | None,
-    max_upload: int,
-    max_pixels: int,
-) -> None:
+@options.one_line_errors()
+def app(max_upload: int, max_pixels: int, **asked: Any) -> None:
     """Judge photos in the browser, until Ctrl-C.
 
     Drop photos or take one: verdict, confidence and kind, the photo beside Grad-CAM or its blur
@@ -162,5 +140,7 @@ def app(
     from blur_fusion.app.serve import Settings, serve
 
     limits = Limits(max_upload * MEGA, max_pixels * MEGA)
-    settings = Settings(model, host, port, share, grad_cam, threshold, browser, limits)
-    serve(settings, lambda address: click.echo(f"serving at {address} (Ctrl-C ends it)"))
+    serve(
+        Settings(**asked, limits=limits),
+        lambda address: click.echo(f"serving at {address} (Ctrl-C ends it)"),
+    )

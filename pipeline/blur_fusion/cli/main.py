@@ -15,12 +15,11 @@ from blur_fusion.data.sources import CERTH_TARGET, CERTH_URL, KWENTAR_LINE
 
 
 @click.command()
-@click.argument("target", type=click.Path(path_type=Path))
+@options.target_argument
 @options.model_dir_option
 @options.params_option
 @click.option("--force", is_flag=True, help="Replace the model that TARGET holds.")
-@options.needs_train("blur export")
-@options.one_line_errors
+@options.one_line_errors("blur export")
 def export(target: Path, model_dir: Path, params_file: Path, force: bool) -> None:
     """Write the trained model to the folder TARGET, as ONNX and JSON.
 
@@ -30,8 +29,7 @@ def export(target: Path, model_dir: Path, params_file: Path, force: bool) -> Non
     """
     from blur_fusion.model.export import export_model
 
-    for line in export_model(target, model_dir, params_file, force):
-        click.echo(f"warning: {line}", err=True)
+    options.warn(export_model(target, model_dir, params_file, force))
     size = sum(path.stat().st_size for path in target.iterdir())
     click.echo(f"{target}: model written, {size / 1e6:.2f} MB")
 
@@ -45,19 +43,15 @@ def fetch() -> None:
 @click.option("--url", default=CERTH_URL, show_default=True, help="The official zip.")
 @click.option(
     "--target",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     default=Path(CERTH_TARGET),
     show_default=True,
     help="Folder to make; the zip is kept beside it. It must not exist.",
 )
 @click.option(
-    "--zip",
-    "archive",
-    type=click.Path(path_type=Path),
-    help="Unpack this zip, downloaded by hand, instead.",
+    "--zip", "archive", type=options.PATH, help="Unpack this zip, downloaded by hand, instead."
 )
-@options.needs_train("blur data fetch")
-@options.one_line_errors
+@options.one_line_errors("blur data fetch")
 def certh(url: str, target: Path, archive: Path | None) -> None:
     """Download and unpack the CERTH Image Blur Dataset.
 
@@ -68,12 +62,9 @@ def certh(url: str, target: Path, archive: Path | None) -> None:
     from blur_fusion.data.fetch import fetch_certh
 
     done = fetch_certh(target, url, archive)
-    for line in done.mismatches:
-        click.echo(f"warning: {line}", err=True)
     verdict = "not the published numbers" if done.mismatches else "as published"
     click.echo(f"{done.target}: {done.images} images, {verdict}; {done.archive} may be deleted now")
-    if done.mismatches:
-        raise click.exceptions.Exit(1)
+    options.warn(done.mismatches, failed=bool(done.mismatches))
 
 
 @fetch.command()
@@ -86,8 +77,8 @@ def kwentar() -> None:
 
 
 @click.command()
-@click.argument("journal", type=click.Path(path_type=Path))
-@options.one_line_errors
+@click.argument("journal", type=options.PATH)
+@options.one_line_errors()
 def undo(journal: Path) -> None:
     """Put back everything that the JOURNAL of a run tells of.
 
@@ -99,11 +90,8 @@ def undo(journal: Path) -> None:
     from blur_fusion.actions.undo import undo as put_back
 
     report = put_back(journal)
-    for line in report.lines:
-        click.echo(f"warning: {line}", err=True)
     click.echo(report.summary)
-    if report.failed:
-        raise click.exceptions.Exit(1)
+    options.warn(report.lines, report.failed)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -119,8 +107,7 @@ def blur() -> None:
 @options.params_option
 @options.layout_option
 @options.workers_option
-@options.needs_train("blur test")
-@options.one_line_errors
+@options.one_line_errors("blur test")
 def held_out_command(
     path: Path, as_json: bool, model_dir: Path, params_file: Path, layout: str, workers: int
 ) -> None:
@@ -137,11 +124,8 @@ def held_out_command(
     params = load_params(params_file)
     names = params.dataset.sharp_folder, params.dataset.blurred_folder
     result = heldout.judge_held_out(open_dataset(path, layout, *names), params, model_dir, workers)
-    for message in result["unreadable"]:
-        click.echo(f"warning: {message}", err=True)
     click.echo(report.as_json(result) if as_json else heldout.as_text(result), nl=not as_json)
-    if result["unreadable"]:
-        raise click.exceptions.Exit(1)
+    options.warn(result["unreadable"], failed=bool(result["unreadable"]))
 
 
 @blur.group()
@@ -149,18 +133,12 @@ def data() -> None:
     """Look into data sets, and fetch them."""
 
 
-data.add_command(fetch)
-data.add_command(make)
-blur.add_command(export)
-
-
 @data.command()
 @options.path_argument
 @options.json_option
 @options.params_option
 @options.layout_option
-@options.needs_train("blur data")
-@options.one_line_errors
+@options.one_line_errors("blur data")
 def check(path: Path, as_json: bool, params_file: Path, layout: str) -> None:
     """Say what the data set at PATH holds.
 
@@ -177,11 +155,10 @@ def check(path: Path, as_json: bool, params_file: Path, layout: str) -> None:
     click.echo(report.as_json(found) if as_json else contents.contents_text(found), nl=not as_json)
 
 
-blur.add_command(undo)
-blur.add_command(scan)
-blur.add_command(preset)
-blur.add_command(explain)
-blur.add_command(app)
+data.add_command(fetch)
+data.add_command(make)
+for command in (export, undo, scan, preset, explain, app):
+    blur.add_command(command)
 
 
 def main() -> None:

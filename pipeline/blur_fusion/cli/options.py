@@ -1,64 +1,58 @@
-"""What commands share: options, errors in one line, the check for the extra."""
+"""What commands share: options and arguments, errors in one line, warnings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from blur_fusion.errors import needs_train_line, train_installed
+from blur_fusion.errors import BlurError, needs_train_line, require, train_installed
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-LAYOUTS = (
-    "auto",
-    "certh",
-    "folders",
-    "labels",
-)  # as in blur_fusion.data.layouts, which needs numpy
+LAYOUTS = ("auto", "certh", "folders", "labels")  # as in data.layouts, which needs numpy
+PATH = click.Path(path_type=Path)
+COUNT = click.IntRange(min=1)
+PROPORTION = click.FloatRange(0, 1)
 
 
-class ErrorLine(click.ClickException):
-    """An error shown as one line; exit code 1."""
+def one_line_errors(train: str = "") -> Callable[[Command], Command]:
+    """Show a :class:`BlurError` of a command as `error: ...` on stderr; the exit code is 1.
 
-    def show(self, file: IO[Any] | None = None) -> None:
-        """Print `error: ...` to stderr."""
-        click.echo(f"error: {self.format_message()}", file=file, err=True)
-
-
-def needs_train(command: str) -> Callable[[Command], Command]:
-    """Refuse to run `command` in one line where the extra `train` is not installed."""
+    Parameters
+    ----------
+    train : str
+        The command's name, where it needs the extra `train`: without that it is not run.
+    """
 
     def decorate(function: Command) -> Command:
         @wraps(function)
-        def checked(*args: Any, **kwargs: Any) -> Any:
-            if not train_installed():
-                raise ErrorLine(needs_train_line(f"'{command}'"))
-            return function(*args, **kwargs)
+        def caught(*args: Any, **kwargs: Any) -> Any:
+            try:
+                require(not train or train_installed(), needs_train_line(f"'{train}'"))
+                return function(*args, **kwargs)
+            except BlurError as error:
+                click.echo(f"error: {error}", err=True)
+                raise click.exceptions.Exit(1) from None
 
-        return checked  # type: ignore[return-value]
+        return caught  # type: ignore[return-value]
 
     return decorate
 
 
-def one_line_errors(function: Command) -> Command:
-    """Turn a :class:`BlurError` into an :class:`ErrorLine`."""
-
-    @wraps(function)
-    def caught(*args: Any, **kwargs: Any) -> Any:
-        from blur_fusion.errors import BlurError
-
-        try:
-            return function(*args, **kwargs)
-        except BlurError as error:
-            raise ErrorLine(str(error)) from None
-
-    return caught  # type: ignore[return-value]
+def warn(lines: Iterable[str], failed: bool = False) -> None:
+    """Print `lines` as warnings to stderr; end with exit code 1 if the command has `failed`."""
+    for line in lines:
+        click.echo(f"warning: {line}", err=True)
+    if failed:
+        raise click.exceptions.Exit(1)
 
 
+path_argument = click.argument("path", type=PATH)
+target_argument = click.argument("target", type=PATH)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 layout_option = click.option(
     "--layout",
@@ -74,29 +68,28 @@ workers_option = click.option(
     show_default=True,
     help="Threads that read images; 0 is one for each core.",
 )
-backend_option = click.option(
-    "--backend",
-    type=click.Choice(("threads", "dask")),
-    default="threads",
-    show_default=True,
-    help="Judge on this machine, or on a Dask cluster that sees the same files.",
-)
-scheduler_option = click.option(
-    "--scheduler", metavar="ADDRESS", help="Of the Dask cluster, such as tcp://10.0.0.1:8786."
+model_option = click.option(
+    "--model",
+    type=PATH,
+    help="Folder written by 'blur export' or 'blur preset'.  [default: shipped]",
 )
 model_dir_option = click.option(
     "--model-dir",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("artifacts"),
     show_default=True,
     help="Folder written by 'make repro': holds cnn, fuse and evaluate.",
 )
+threshold_option = click.option(
+    "--threshold",
+    type=PROPORTION,
+    help="Probability from which a photo is blurred, instead of the model's own.",
+)
 params_option = click.option(
     "--params",
     "params_file",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("params.yaml"),
     show_default=True,
     help="Parameters that the models were trained with.",
 )
-path_argument = click.argument("path", type=click.Path(path_type=Path))

@@ -8,20 +8,23 @@ import click
 
 from blur_fusion.cli import options
 
-_PATH = click.Path(path_type=Path)
-
 
 @click.command()
 @click.argument("name")
-@click.option("--data", type=_PATH, help="Train on this folder instead of what 'load' stored.")
-@click.option("--test", "tested", type=_PATH, help="Only judge this folder, with what is trained.")
-@click.option("--out", type=_PATH, help="Folder of the result.  [default: artifacts/presets/NAME]")
+@click.option(
+    "--data", type=options.PATH, help="Train on this folder instead of what 'load' stored."
+)
+@click.option(
+    "--test", "tested", type=options.PATH, help="Only judge this folder, with what is trained."
+)
+@click.option(
+    "--out", type=options.PATH, help="Folder of the result.  [default: artifacts/presets/NAME]"
+)
 @click.option("--weights", default="", help="Of the backbone: a file, 'imagenet' or 'random'.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the preset's.")
-@click.option("--images", type=click.IntRange(min=1), help="Most images to train on.")
+@click.option("--epochs", type=options.COUNT, help="Instead of the preset's.")
+@click.option("--images", type=options.COUNT, help="Most images to train on.")
 @options.params_option
-@options.needs_train("blur preset")
-@options.one_line_errors
+@options.one_line_errors("blur preset")
 def preset(
     name: str,
     data: Path | None,
@@ -55,14 +58,11 @@ def make() -> None:
 
 @make.command("three-class")
 @click.argument("source")
-@click.argument("target", type=_PATH)
-@click.option(
-    "--images", type=click.IntRange(min=1), default=500, show_default=True, help="Of each class."
-)
+@options.target_argument
+@click.option("--images", type=options.COUNT, default=500, show_default=True, help="Of each class.")
 @click.option("--sharpen", is_flag=True, help="Sharpen the class 'sharp' instead of copying.")
 @options.params_option
-@options.needs_train("blur data make")
-@options.one_line_errors
+@options.one_line_errors("blur data make")
 def three_class(source: str, target: Path, images: int, sharpen: bool, params_file: Path) -> None:
     """Make folders blurry, original and sharp of 32x32 JPEGs in the new folder TARGET.
 
@@ -79,11 +79,10 @@ def three_class(source: str, target: Path, images: int, sharpen: bool, params_fi
 
 
 @make.command("label-csv")
-@click.argument("source", type=_PATH)
-@click.argument("target", type=_PATH)
+@click.argument("source", type=options.PATH)
+@options.target_argument
 @options.params_option
-@options.needs_train("blur data make")
-@options.one_line_errors
+@options.one_line_errors("blur data make")
 def label_csv(source: Path, target: Path, params_file: Path) -> None:
     """Make images beside a metadata.csv (0 = blur, 1 = focus) in the new folder TARGET.
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 UNREAD, USAGE, BLURRED, INTERRUPTED = 1, 2, 3, 130
 
-_PATH = click.Path(path_type=Path)
-
 
 def _say(line: str) -> None:
     click.echo(f"warning: {line}", err=True)
@@ -110,7 +108,7 @@ def _interrupted(cache: Path | None) -> None:
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUTS...")
-@click.option("--model", type=_PATH, help="Folder written by 'blur export'.  [default: shipped]")
+@options.model_option
 @click.option(
     "--format",
     "style",
@@ -119,16 +117,12 @@ def _interrupted(cache: Path | None) -> None:
     show_default=True,
     help="How verdicts are written.",
 )
-@click.option("--output", type=_PATH, help="Write verdicts to this new file.")
+@click.option("--output", type=options.PATH, help="Write verdicts to this new file.")
 @click.option("--force", is_flag=True, help="Replace the files of --output and --report.")
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1),
-    help="Probability from which a photo is blurred, instead of the model's own.",
-)
+@options.threshold_option
 @click.option(
     "--max-false-alarms",
-    type=click.FloatRange(0, 1),
+    type=options.PROPORTION,
     metavar="SHARE",
     help="Instead of a threshold: share of sharp photos that may be called blurred.",
 )
@@ -146,24 +140,34 @@ def _interrupted(cache: Path | None) -> None:
     "--exposure", is_flag=True, help="Say too which photos are dark, overexposed, low-contrast."
 )
 @click.option("--fail-on-blurred", is_flag=True, help="Exit with 3 where a photo is blurred.")
-@click.option("--cache", type=_PATH, help="Remember verdicts in this file, and go on from there.")
+@click.option(
+    "--cache", type=options.PATH, help="Remember verdicts in this file, and go on from there."
+)
 @options.workers_option
-@options.backend_option
-@options.scheduler_option
-@click.option("--move", type=_PATH, metavar="DIR", help="Move blurred photos below DIR.")
+@click.option(
+    "--backend",
+    type=click.Choice(("threads", "dask")),
+    default="threads",
+    show_default=True,
+    help="Judge on this machine, or on a Dask cluster that sees the same files.",
+)
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Of the Dask cluster, such as tcp://10.0.0.1:8786."
+)
+@click.option("--move", type=options.PATH, metavar="DIR", help="Move blurred photos below DIR.")
 @click.option(
     "--copy",
-    type=_PATH,
+    type=options.PATH,
     metavar="DIR",
     help="Copy blurred photos below DIR, and the kept frames of videos.",
 )
-@click.option("--link", type=_PATH, metavar="DIR", help="Link to blurred photos below DIR.")
+@click.option("--link", type=options.PATH, metavar="DIR", help="Link to blurred photos below DIR.")
 @click.option("--tag", is_flag=True, help="Tag blurred photos in XMP sidecars.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be moved, copied or tagged.")
-@click.option("--report", type=_PATH, help="Write a page of thumbnails for review, .html.")
+@click.option("--report", type=options.PATH, help="Write a page of thumbnails for review, .html.")
 @click.option(
     "--every",
-    type=click.IntRange(min=1),
+    type=options.COUNT,
     default=5,
     show_default=True,
     help="Of videos, look at each N-th frame; the sharpest of each second is judged.",
