@@ -1,4 +1,4 @@
-# Each target makes .venv by itself; PYTHON=/path/to/python picks the interpreter.
+# Every target creates .venv if it is missing; PYTHON=/path/to/python chooses the interpreter.
 .PHONY: repro mine compare release verify-release relock test lint clean lock venv
 .DELETE_ON_ERROR:
 
@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONHASHSEED = 0
 export TF_CPP_MIN_LOG_LEVEL = 2
 export DVC_NO_ANALYTICS = 1
-# Else the GNU C library gives the memory of each large array back, only to fetch it for the next.
+# Without these glibc returns the memory of every large array and asks for it again for the next.
 export MALLOC_TRIM_THRESHOLD_ = 1000000000
 export MALLOC_MMAP_THRESHOLD_ = 1000000000
 
@@ -22,7 +22,7 @@ repro: $(STAMP)
 	$(BIN)/python -m blur_fusion.report.training
 	$(BIN)/python -m blur_fusion.evaluation.table
 
-# One's own photos. Copies, because DVC does not look behind links inside a data set.
+# Your own photos. They are copied, because DVC does not follow links inside a data set.
 mine: $(STAMP)
 	@if ! [ -d "$(SHARP)" ] || ! [ -d "$(BLURRED)" ]; then \
 		echo "error: say make mine SHARP=/folder/of/sharp/photos BLURRED=/folder/of/blurred/photos" >&2; \
@@ -31,28 +31,28 @@ mine: $(STAMP)
 	mkdir -p data/mine/sharp data/mine/blurred
 	cp -R "$(SHARP)/." data/mine/sharp
 	cp -R "$(BLURRED)/." data/mine/blurred
-	$(BIN)/dvc exp run -S dataset.name=mine evaluate  # named, so that no sample is rendered
+	$(BIN)/dvc exp run -S dataset.name=mine evaluate  # named, or the sample would be rendered too
 	$(BIN)/python -m blur_fusion.report.training
 	$(BIN)/python -m blur_fusion.evaluation.table
 
-# Every preset once on our split, then the table; what is trained already is not trained again.
-# A preset that cannot be trained (weights that cannot be downloaded) is a line below the table.
+# Train every preset once on our split and print the table; presets already trained are skipped.
+# A preset that cannot be trained (say, its weights cannot be downloaded) gets a line below the table.
 KWENTAR ?= $(wildcard data/kwentar ../shared/data/kwentar)
 compare: $(STAMP)
 	$(BIN)/dvc repro
 	-$(BIN)/dvc repro --keep-going presets/dvc.yaml
 	$(BIN)/python -m blur_fusion.presets.comparison $(firstword $(KWENTAR))
 
-# The packaged model is what the stages train at the default params, nothing else.
+# The packaged model is exactly what the stages train with the default params.
 release: $(STAMP)
 	$(BIN)/dvc repro
 	$(BIN)/blur export pipeline/blur_fusion/model/shipped --force
 
-# Trains once more in a copy of the tracked tree, without any cache, and compares.
+# Train again in a copy of the tracked files, without any cache, and compare the two models.
 verify-release: $(STAMP)
 	$(BIN)/python -m blur_fusion.model.verify
 
-# After a refactoring that changes no result: the code's new digests, without training.
+# After a refactoring that changes no result: record the new digests of the code without training.
 relock: $(STAMP)
 	$(BIN)/python -m blur_fusion.model.relock
 
@@ -66,7 +66,7 @@ lint: $(STAMP)
 
 venv: $(STAMP)
 
-# The stamp is written last: an install that broke off is begun again.
+# The stamp is written last, so that an interrupted installation starts over.
 $(STAMP): requirements.lock pyproject.toml $(wildcard pipeline/blur_fusion/native/*.[ch])
 	@python="$(PYTHON)"; \
 	if [ -z "$$python" ]; then \
@@ -85,15 +85,15 @@ $(STAMP): requirements.lock pyproject.toml $(wildcard pipeline/blur_fusion/nativ
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(STAMP)
 
-# Pins for all supported Pythons at once, newest releases, with the hashes of all their files.
+# Pin the newest releases for all supported Pythons at once, with the hashes of all their files.
 lock: $(STAMP)
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra train --extra dev --extra heic --extra raw --extra app \
 		--generate-hashes --no-header --no-annotate --no-emit-package pip \
 		--output-file requirements.lock pyproject.toml
 
-# What make itself made; data sets, artefacts and the cache of DVC stay.
+# Delete what make created, also in the former layout; data sets, artefacts and DVC's cache stay.
 clean:
 	rm -rf $(VENV) build dist dvc_plots *.egg-info pipeline/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find pipeline stages benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +
 	find pipeline -name '*.so' -delete
-	find pipeline stages tests -type d -empty -delete
+	find pipeline stages benchmarks tests -type d -empty -delete

@@ -21,7 +21,7 @@ from blur_fusion.data.sources import CERTH_TARGET, CERTH_URL, KWENTAR_LINE
 @click.option("--force", is_flag=True, help="Replace the model that TARGET holds.")
 @options.one_line_errors("blur export")
 def export(target: Path, model_dir: Path, params_file: Path, force: bool) -> None:
-    """Write the trained model to the folder TARGET, as ONNX and JSON.
+    """Write the trained model to the folder TARGET.
 
     `blur scan --model TARGET` and `BlurDetector("TARGET")` use it, where neither TensorFlow nor
     scikit-learn is needed. TARGET must be new or empty; --force replaces a model, and nothing
