@@ -59,7 +59,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory, store: Store, params: Param
 
 def test_plan_keeps_judged_rows_apart(store: Store, params: Params) -> None:
     fits = _plan(store, params)
-    plan = {fit.name: (fit.train, fit.validation, fit.judged) for fit in fits}
+    plan = {fit.name: (fit.train, fit.validation, fit.own) for fit in fits}
     assert set(plan) == {"final", *(f"fold_{k}" for k in range(params.split.folds))}
     test = set(np.flatnonzero(store.splits == "test").tolist())
     train = set(np.flatnonzero(store.splits == "train").tolist())
@@ -76,7 +76,7 @@ def test_plan_keeps_judged_rows_apart(store: Store, params: Params) -> None:
     ranked = [row for fit in fits for row in fit.ranked.tolist()]
     assert len(ranked) == len(set(ranked)) == min(params.fuse.ranked, len(train))
     for fit in fits:  # a series is judged by the network that never saw its picture
-        assert set(fit.ranked.tolist()) <= set(fit.judged.tolist()) & train
+        assert set(fit.ranked.tolist()) <= set(fit.own.tolist()) & train
     judged = Counter(i for name, rows in plan.items() if name != "final" for i in rows[2].tolist())
     assert set(judged) == train and set(judged.values()) == {1}
 
@@ -98,20 +98,15 @@ def test_logits_hold_train_and_validation_rows_once(fitted: Path, store: Store) 
 def test_each_row_is_judged_by_the_network_of_its_fold(
     fitted: Path, store: Store, params: Params
 ) -> None:
-    from blur_fusion.cnn.fit import Network, whole_image_logits
-    from blur_fusion.cnn.network import build_network
+    from blur_fusion.cnn.fit import Network
 
     with np.load(fitted / "logits.npz") as arrays:
         logits = dict(zip(arrays["index"].tolist(), arrays["logits"], strict=True))
-    model = build_network(params.cnn)
     for fit in _plan(store, params):
-        model.load_weights(fitted / f"{fit.name}.weights.h5")
-        again = whole_image_logits(model, (store.image(int(row)) for row in fit.judged))
-        kept = np.stack([logits[int(row)] for row in fit.judged])
+        network = Network.load(fitted, params.cnn, fit.name)
+        again = network.logits(store.image(int(row)) for row in fit.own)
+        kept = np.stack([logits[int(row)] for row in fit.own])
         assert again == pytest.approx(kept, abs=1e-4), fit.name
-    final = Network.load(fitted, params.cnn).logits([noise(40, 60)])
-    model.load_weights(fitted / "final.weights.h5")
-    assert final == pytest.approx(whole_image_logits(model, [noise(40, 60)]), abs=1e-5)
 
 
 def test_two_processes_write_the_same_bytes(

@@ -111,17 +111,17 @@ def test_filters_are_refused_or_make_a_network(filters: tuple[int, ...]) -> None
 
 
 def test_whole_images_of_any_size_are_judged_one_by_one() -> None:
-    from blur_fusion.cnn.fit import whole_image_logits
+    from blur_fusion.cnn.fit import Network
     from blur_fusion.cnn.network import build_network
 
     model = build_network(TINY)
     images = [noise(*s) for s in ((1, 1), (5, 300), (31, 31), (64, 80), (201, 99), (64, 80))]
-    logits = whole_image_logits(model, iter(images))
+    logits = Network(model).logits(iter(images))
     assert logits.shape == (6, 4) and logits.dtype == np.float32 and np.isfinite(logits).all()
     assert np.array_equal(logits[3], logits[5])
     direct = model(images[4][None, :, :, None].astype(np.float32))
     assert np.asarray(direct)[0] == pytest.approx(logits[4], abs=1e-4)
-    assert whole_image_logits(model, []).shape == (0, 4)
+    assert Network(model).logits([]).shape == (0, 4)
 
 
 def test_attention_is_a_weighted_mean_of_local_logits() -> None:

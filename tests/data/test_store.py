@@ -48,7 +48,7 @@ def test_images_are_the_working_images(certh_tree: Tree, tmp_path: Path) -> None
         image = store.image(index)
         assert np.array_equal(image, working_image(row.path, 64))
         assert tuple(store.shapes[index]) == image.shape == (43, 64)
-    assert isinstance(image, np.memmap)
+    assert isinstance(image.base, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         image[0, 0] = 1
 

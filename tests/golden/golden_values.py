@@ -241,7 +241,7 @@ def _material() -> list[Pixels]:
 
 def learning_material() -> Values:
     """Copies and series that the stack learns from, which rows they are of, and the split."""
-    from blur_fusion.data.augment import perturbed_copies, ranked_rows, ranked_series
+    from blur_fusion.data.augment import pictures, ranked_rows
     from blur_fusion.data.dataset import DataSet, LabelledImage
     from blur_fusion.data.split import assign_splits
 
@@ -251,8 +251,8 @@ def learning_material() -> Values:
     ]
     split = SplitParams(validation_fraction=0.2, test_fraction=0.2, folds=3)
     rows = assign_splits(DataSet("all", Path("."), tuple(images)), split, SEED)
-    copies = enumerate(perturbed_copies(store, range(12), SEED))
-    series = enumerate(ranked_series(store, range(6), SEED))
+    copies = enumerate(pictures(store, "copied", range(12), SEED))
+    series = enumerate(pictures(store, "ranked", range(6), SEED))
     return {
         "split": " ".join(f"{row.split[0]}{row.fold}" for row in rows),
         "ranked rows": " ".join(map(str, ranked_rows(store, 7, SEED))),
@@ -263,7 +263,7 @@ def learning_material() -> Values:
 
 def cnn() -> Values:
     """A tiny network after twenty steps."""
-    from blur_fusion.cnn.fit import Material, fit_network, make_deterministic, whole_image_logits
+    from blur_fusion.cnn.fit import Material, Network, fit_network, make_deterministic
 
     make_deterministic(SEED, 1)
     store = _read(_material())
@@ -274,7 +274,7 @@ def cnn() -> Values:
     model, history = fit_network("golden", material, CNN, SEED)
     seen = [image for name, image in _working().items() if name in ("small", "moved")]
     return {
-        "logits": whole_image_logits(model, seen).ravel().tolist(),
+        "logits": Network(model).logits(seen).ravel().tolist(),
         "loss": [line.loss for line in history],
         "validation loss": [line.validation_loss for line in history],
     }

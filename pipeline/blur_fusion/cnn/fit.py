@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
 from blur_fusion.cnn.crops import Pixels, augment, ranked_pair, telling_crop
@@ -38,42 +39,26 @@ def make_deterministic(seed: int, threads: int) -> None:
         pass
 
 
-def _compiled(model: keras.Model) -> Callable[[Any], Any]:
-    """`model` without training, traced once for all sizes of image."""
-    signature = [tf.TensorSpec((None, None, None, 1), tf.float32)]
-    return tf.function(lambda batch: model(batch, training=False), input_signature=signature)
-
-
-def whole_image_logits(model: keras.Model, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
-    """Logits (n, 4) float32 of the middles of grey uint8 images of any size, one at a time."""
-    return _logits(_compiled(model), images)
-
-
-def _logits(call: Callable[[Any], Any], images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
-    rows = []
-    for image in images:
-        batch = pad_to(middle(image), SMALLEST_INPUT)[None, :, :, None].astype(np.float32)
-        rows.append(call(tf.constant(batch)).numpy()[0])
-    return np.asarray(rows, np.float32).reshape(-1, len(LOGITS))
-
-
 class Network:
-    """A trained network, loaded from the weights that the `cnn` stage wrote."""
+    """A network that judges the middles of whole working images."""
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
-        self._call = _compiled(model)
+        # Traced once for all sizes of image.
+        signature = [tf.TensorSpec((None, None, None, 1), tf.float32)]
+        call = tf.function(lambda batch: model(batch, training=False), input_signature=signature)
+        self._call: Callable[[Any], Any] = call
 
     @classmethod
-    def load(cls, folder: Path | str, params: CnnParams) -> Network:
-        """Read `final.weights.h5` below `folder`.
+    def load(cls, folder: Path | str, params: CnnParams, name: str = "final") -> Network:
+        """Read the weights that the stage `cnn` wrote of the fit `name`.
 
         Raises
         ------
         BlurError
             There are no weights, or they belong to another network.
         """
-        path = Path(folder) / "final.weights.h5"
+        path = Path(folder) / f"{name}.weights.h5"
         model = build_network(params)
         try:
             model.load_weights(path)
@@ -85,8 +70,12 @@ class Network:
         return cls(model)
 
     def logits(self, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
-        """Logits (n, 4) in the order of `LOGITS`; see `whole_image_logits`."""
-        return _logits(self._call, images)
+        """Logits (n, 4), in the order of `LOGITS`, of grey images of any size, one at a time."""
+        rows = []
+        for image in images:
+            batch = pad_to(middle(image), SMALLEST_INPUT)[None, :, :, None].astype(np.float32)
+            rows.append(self._call(tf.constant(batch)).numpy()[0])
+        return np.asarray(rows, np.float32).reshape(-1, len(LOGITS))
 
 
 Floats = npt.NDArray[np.float32]
@@ -120,10 +109,8 @@ def _targets(material: Material, rows: npt.NDArray[np.int64]) -> Floats:
     target = np.zeros((len(rows), 2 + len(KINDS)), np.float32)
     target[:, 0] = material.labels[rows]
     for line, row in enumerate(rows):
-        kind = material.kinds[row]
-        if kind in KINDS:
-            target[line, 1 + KINDS.index(kind)] = 1
-            target[line, -1] = 1
+        if (kind := material.kinds[row]) in KINDS:
+            target[line, [1 + KINDS.index(kind), -1]] = 1
     return target
 
 
@@ -150,8 +137,7 @@ def _batch(
         if wide and rng.random() < params.overlays:
             crop = overlay(crop, rng)
         crops.append(augment(crop, rng) if params.augment else crop)
-    ranked = min(params.ranked, count)
-    for place in range(0 if wide else ranked):
+    for place in range(0 if wide else min(params.ranked, count)):
         crops[place], further = ranked_pair(crops[place], rng)
         crops.append(further)
     return np.stack(crops)[..., None].astype(np.float32), _targets(material, rows)
@@ -227,10 +213,8 @@ def fit_network(
 
 def _check(name: str, epoch: int, loss: float, network: Network, material: Material) -> Epoch:
     """Judge whole validation images."""
-    images = (pad_to(material.image(int(row)), 32) for row in material.validation)
-    logits = network.logits(images)[:, 0].astype(np.float64)
+    logits = network.logits(map(material.image, material.validation.tolist()))[:, 0]
     labels = material.labels[material.validation]
-    probability = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
-    both = len(set(labels.tolist())) > 1
-    auc = float(roc_auc_score(labels, logits)) if both else float("nan")
+    probability = expit(np.clip(logits.astype(np.float64), -30, 30))
+    auc = float(roc_auc_score(labels, logits)) if len(set(labels.tolist())) > 1 else float("nan")
     return Epoch(name, epoch, loss, float(log_loss(labels, probability, labels=[0, 1])), auc)

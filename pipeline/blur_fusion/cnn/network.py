@@ -12,7 +12,6 @@ from blur_fusion.cnn.spectra import FLOOR, GAIN, OFFSET, SIDE, STRIDE, cosine_ba
 from blur_fusion.params import CnnParams
 
 
-@keras.saving.register_keras_serializable("blur_fusion")
 class LogMagnitude(layers.Layer):
     """Logarithm of the size of each response: contrast becomes an offset, ratios differences."""
 
@@ -21,7 +20,6 @@ class LogMagnitude(layers.Layer):
         return ops.log(ops.abs(inputs) + FLOOR)
 
 
-@keras.saving.register_keras_serializable("blur_fusion")
 class HalfSize(layers.Layer):
     """Means of 2 x 2 pixels of a grey image (batch, h, w, 1); an odd edge has means of two.
 
@@ -42,7 +40,6 @@ class HalfSize(layers.Layer):
         return (rows[..., :1] + rows[..., 1:]) / 4
 
 
-@keras.saving.register_keras_serializable("blur_fusion")
 class Blocks(layers.Conv2D):
     """Convolution of a grey image (batch, h, w, 1) by square kernels, padded as "same".
 
@@ -70,13 +67,6 @@ def _same_padding(extent: Any, side: int, stride: int) -> tuple[Any, Any]:
     return total // 2, total - total // 2
 
 
-class _CosinePatterns(keras.initializers.Initializer):
-    """Initialise a convolution with `cosine_basis`."""
-
-    def __call__(self, shape: Any, dtype: Any = None) -> Any:
-        return ops.convert_to_tensor(cosine_basis(shape[0], shape[-1]), dtype=dtype)
-
-
 def local_spectrum(image: Any, count: int, name: str) -> Any:
     """Logarithms of a DCT of overlapping 8x8 blocks, four pixels apart, scaled to about -1..3.
 
@@ -90,7 +80,7 @@ def local_spectrum(image: Any, count: int, name: str) -> Any:
         padding="same",
         use_bias=False,
         trainable=False,
-        kernel_initializer=_CosinePatterns(),
+        kernel_initializer=keras.initializers.Constant(cosine_basis(SIDE, count)),
         name=f"{name}_blocks",
     )(image)
     logarithm = LogMagnitude(name=f"{name}_log")(blocks)
@@ -102,7 +92,6 @@ LOGITS = ("blurred", "sharp", "defocus", "motion")
 KINDS = LOGITS[1:]
 
 
-@keras.saving.register_keras_serializable("blur_fusion")
 class AttentionPooling(layers.Layer):
     """Average local logits with weights from a softmax over all places.
 
@@ -128,17 +117,18 @@ def _block(x: Any, filters: int, stride: int, name: str) -> Any:
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _surroundings(x: Any, filters: int) -> Any:
-    """What the whole picture says to each place: its noise, its contrast, its sharpest part.
+def _in_context(x: Any) -> Any:
+    """`x`, and at each place what the whole picture says: its noise, contrast, sharpest part.
 
     After the squeeze-and-excitation of Hu, Shen and Sun, CVPR 2018, but added rather than
     multiplied.
     """
-    mean = layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
-    most = layers.GlobalMaxPooling2D(keepdims=True, name="most")(x)
-    both = layers.Concatenate(name="summary")([mean, most])
-    told = layers.Conv2D(filters, 1, name="told")(both)
-    return layers.Conv2D(filters, 1, name="telling")(layers.ReLU(name="told_relu")(told))
+    filters = int(x.shape[-1])
+    mean = layers.GlobalAveragePooling2D(keepdims=True, name="mean_pool")(x)
+    largest = layers.GlobalMaxPooling2D(keepdims=True, name="max_pool")(x)
+    both = layers.Concatenate(name="pools")([mean, largest])
+    squeezed = layers.ReLU(name="squeeze_relu")(layers.Conv2D(filters, 1, name="squeeze")(both))
+    return layers.Add(name="context")([x, layers.Conv2D(filters, 1, name="excite")(squeezed)])
 
 
 def build_network(params: CnnParams) -> keras.Model:
@@ -159,15 +149,14 @@ def build_network(params: CnnParams) -> keras.Model:
         x = _block(x, filters, 2, f"block{index}")
         if index == 0:
             x = layers.Concatenate(name="scales")([x, coarse])
-    x = layers.Add(name="informed")([x, _surroundings(x, int(x.shape[-1]))])
-    x = _block(x, params.filters[-1], 1, "context")
+    x = _block(_in_context(x), params.filters[-1], 1, "head")
     x = layers.SpatialDropout2D(params.dropout, name="dropout")(x)
     # Attention starts out where the local spectrum is strong: an empty sky tells nothing.
     stride = 2 ** (len(params.filters) - 1)
     content = layers.AveragePooling2D(stride, padding="same", name="content")(coarse)
     prior = keras.initializers.Constant(2.0 / params.patterns)
     score = layers.Conv2D(1, 1, kernel_initializer=prior, name="content_score")(content)
-    score = layers.Add(name="score")([score, layers.Conv2D(1, 1, name="context_score")(x)])
+    score = layers.Add(name="score")([score, layers.Conv2D(1, 1, name="head_score")(x)])
     logits = layers.Conv2D(len(LOGITS), 1, name="local_logits")(x)
     local = layers.Concatenate(name="local")([score, logits])
     return keras.Model(image, AttentionPooling(name="attention")(local), name="blur_cnn")

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from blur_fusion.data.overlays import overlay
 from blur_fusion.data.store import Store
 
+Pixels = npt.NDArray[np.uint8]
+
 _GAMMA = 2.2  # of the linear light that a lens mixes
-_LEVELS = 4096
 
 
 def _disk(radius: float) -> npt.NDArray[np.float32]:
@@ -71,9 +72,6 @@ def blur_series(
     return series
 
 
-Pixels = npt.NDArray[np.uint8]
-
-
 def perturbed(image: Pixels, rng: np.random.Generator) -> Pixels:
     """`image` after a few harmless changes; none of them makes it sharp or blurred.
 
@@ -105,30 +103,40 @@ def perturbed(image: Pixels, rng: np.random.Generator) -> Pixels:
     return image
 
 
-def perturbed_copies(store: Store, rows: Iterable[int], seed: int) -> Iterator[Pixels]:
-    """One copy of each of `rows`; the same for each seed."""
-    for row in rows:
-        rng = np.random.default_rng([seed, 3, int(row)])
-        yield perturbed(np.asarray(store.image(int(row))), rng)
-
-
 STEPS = 4  # pictures of a series: as it is, blurred, blurred more and more
+PARTS = ("copied", "own", "ranked")
 
 
 def ranked_rows(store: Store, count: int, seed: int) -> npt.NDArray[np.int64]:
     """At most `count` training rows, drawn once for each seed, ascending."""
-    train = np.flatnonzero(np.asarray(store.splits) == "train")
-    drawn = np.random.default_rng([seed, 1]).permutation(train)[:count]
-    return np.asarray(np.sort(drawn), dtype=np.int64)
+    train = np.flatnonzero(store.splits == "train")
+    return np.sort(np.random.default_rng([seed, 1]).permutation(train)[:count])
 
 
-def ranked_series(store: Store, rows: Iterable[int], seed: int) -> Iterator[Pixels]:
-    """The pictures of `rows`, `STEPS` of each, less blurred first; the same for each seed."""
+def _series(image: Pixels, rng: np.random.Generator) -> list[Pixels]:
+    """`STEPS` pictures, less blurred first."""
+    first = float(np.exp(rng.uniform(np.log(1.5), np.log(8))))
+    radii = first * np.cumprod([1.0, *rng.uniform(1.2, 2.0, STEPS - 2)])
+    return blur_series(image, (0.0, *radii.tolist()), float(rng.uniform(0.3, 2.0)), rng)
+
+
+def pictures(store: Store, part: str, rows: Iterable[int], seed: int) -> Iterator[Pixels]:
+    """What the models learn from beside crops; the same for each seed.
+
+    Parameters
+    ----------
+    store : Store
+    part : str
+        One of `PARTS`: a perturbed copy of each image, the image itself, or its series of `STEPS`
+        pictures, each blurred further.
+    rows : iterable of int
+    seed : int
+    """
     for row in rows:
-        rng = np.random.default_rng([seed, 2, int(row)])
-        radii = float(np.exp(rng.uniform(np.log(1.5), np.log(8)))) * np.cumprod(
-            [1.0, *rng.uniform(1.2, 2.0, STEPS - 2)]
-        )
-        noise = float(rng.uniform(0.3, 2.0))
-        image = np.asarray(store.image(int(row)))
-        yield from blur_series(image, (0.0, *radii.tolist()), noise, rng)
+        image = store.image(row)
+        if part == "own":
+            yield image
+        elif part == "copied":
+            yield perturbed(image, np.random.default_rng([seed, 3, row]))
+        else:
+            yield from _series(image, np.random.default_rng([seed, 2, row]))

@@ -120,8 +120,7 @@ class Store:
             Its shard is missing or damaged.
         """
         shard, row = self._places[index]
-        image: npt.NDArray[np.uint8] = self._shard(shard)[row]
-        return image
+        return np.asarray(self._shard(shard)[row])
 
     def _shard(self, number: int) -> list[npt.NDArray[np.uint8]]:
         """The images of a shard; those used last stay mapped."""
