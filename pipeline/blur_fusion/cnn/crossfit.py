@@ -117,7 +117,7 @@ def _run(
 
 
 def _by_row(plan: list[Fit], part: str, logits: dict[str, Logits]) -> tuple[Indices, Logits]:
-    """Rows (n,), ascending, and the logits of what `part` makes of each, (n, 4) or (n, STEPS, 4)."""
+    """Rows (n,), ascending, and logits (n, 4) of what `part` makes of each, or (n, STEPS, 4)."""
     index = np.concatenate([getattr(fit, part) for fit in plan])
     found = np.concatenate([logits[fit.name] for fit in plan])
     if part == "ranked":

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from blur_fusion.cnn.spectra import FLOOR
 from blur_fusion.errors import BlurError, needs_train_line, require
 from blur_fusion.model.network import ATTENTION, COARSE, FINE, IMAGE, LOCAL, LOGITS
 
@@ -118,7 +119,7 @@ def _normalisation(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
 
 def _log_magnitude(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
     size = graph.node("Abs", [graph.plain(inputs[0])], f"{_name(layer)}_size")
-    floor = graph.constant(f"{_name(layer)}_floor", 0.125)
+    floor = graph.constant(f"{_name(layer)}_floor", FLOOR)
     size = graph.node("Add", [size, floor], f"{_name(layer)}_floored")
     return Tensor(graph.node("Log", [size], _name(layer)))
 
