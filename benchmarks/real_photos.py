@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import click
 import numpy as np
 from scipy.stats import spearmanr  # type: ignore[import-untyped]
 
-from blur_fusion.cli.options import params_option, workers_option
+from blur_fusion.cli.options import params_option
 from blur_fusion.data.certh import (
     EVALUATION,
     TRAINING,
@@ -24,21 +24,30 @@ from blur_fusion.data.dataset import LabelledImage, image_files
 from blur_fusion.data.layouts import INNER, read_folders, read_labels
 from blur_fusion.errors import BlurError, require, run
 from blur_fusion.evaluation.comparisons import KINDS, measure_kinds
-from blur_fusion.evaluation.intervals import estimate, scene_codes, scene_weights
+from blur_fusion.evaluation.intervals import (
+    estimate,
+    scene_codes,
+    scene_weights,
+    with_interval,
+)
 from blur_fusion.evaluation.metrics import Floats, Ints, counts, weighted_auc
 from blur_fusion.fusion.stack import JUDGES
-from blur_fusion.model.scores import Pixels, Scores
+from blur_fusion.images.photo import Photo
+from blur_fusion.model.classifier import Classifier, load
+from blur_fusion.model.prediction import Prediction
 from blur_fusion.params import Params
+from blur_fusion.progress import progress_bar
 
 CERTH = f"certh/{INNER}"
 DIGITAL = f"{CERTH}/EvaluationSet/{EVALUATION['digital']}"
 NATURAL = f"{CERTH}/EvaluationSet/{EVALUATION['natural']}"
 ORIGINAL = "Original_"
 STACKS = ("smear", "chart")
-# What the pooled figures count. CERTH's other folders hold few images, most of them of the same
-# ten filtered scenes; they are judged beside.
+# What the pooled figures count. Strangers' photos are the hard ones, pooled by themselves; CERTH's
+# other folders hold few images, most of them of the same ten filtered scenes.
 POOLED = ("photos", "kodak", "kwentar", "certh_digital")
 BESIDE = "certh_other"
+STRANGERS = "strangers"
 
 
 @dataclass(frozen=True)
@@ -103,12 +112,24 @@ def _certh_other(root: Path) -> list[LabelledImage]:
     return found
 
 
+def _strangers(root: Path) -> list[LabelledImage]:
+    """Sets of sharp and blurred photos; one set is a subset."""
+    found = []
+    for folder in sorted(path for path in (root / STRANGERS).iterdir() if path.is_dir()):
+        for label, name in enumerate(("sharp", "blurred")):
+            for path in image_files(folder / name) if (folder / name).is_dir() else ():
+                subset = f"{STRANGERS}/{folder.name}"
+                found.append(_image(root, path, label, "" if label else "sharp", subset, path.name))
+    return found
+
+
 _READERS: dict[str, tuple[str, Callable[[Path], list[LabelledImage]]]] = {
     "photos": ("photos", lambda root: read_labels(root / "photos", "photos", [])),
     "kodak": ("kodak", _kodak),
     "kwentar": ("kwentar", lambda r: read_folders(r / "kwentar", "kwentar", "sharp", "blurred")),
     "certh_digital": (DIGITAL, lambda root: _filtered(root, DIGITAL, "certh_digital")),
     "certh_other": (f"{CERTH}/TrainingSet", _certh_other),
+    "strangers": (STRANGERS, _strangers),
 }
 
 
@@ -183,20 +204,18 @@ def weighted_recall(labels: Ints, scores: Floats, weights: Floats, rate: float) 
     return np.where(defined, found / np.maximum(blurred, 1), np.nan)
 
 
-def ranking_scores(scores: Scores) -> dict[str, Floats]:
-    """Scores by which each judge ranks photos; the fused one's logit is finer near 0 and 1."""
-    return {"cnn": scores.cnn, "features": scores.features, "fused": scores.logit}
+Answers = Mapping[str, Sequence[Prediction]]  # of each judge, one for each photo
 
 
 def pooled(
-    photos: Sequence[LabelledImage], ranking: dict[str, Floats], resamples: int, seed: int
+    photos: Sequence[LabelledImage], answers: Answers, resamples: int, seed: int
 ) -> dict[str, Any]:
     """AUC and recall at `FALSE_ALARMS` of each judge, with intervals resampled by scene.
 
     Parameters
     ----------
     photos : sequence of LabelledImage, length n
-    ranking : dict of ndarray of float, shape (n,)
+    answers : dict of sequence of Prediction, length n
     resamples, seed : int
 
     Returns
@@ -220,7 +239,8 @@ def pooled(
         "scenes": len(set(codes.tolist())),
         "may_be_flagged": int(np.floor(FALSE_ALARMS * (labels == 0).sum() + 1e-9)),
     }
-    for judge, values in ranking.items():
+    for judge, said in answers.items():
+        values = np.array([one.logit for one in said])  # finer than a probability near 0 and 1
         areas = [weighted_auc(labels, values, block) for block in blocks]
         recalls = [weighted_recall(labels, values, block, FALSE_ALARMS) for block in blocks]
         found[judge] = {
@@ -230,19 +250,19 @@ def pooled(
     return found
 
 
-def by_set(photos: Sequence[LabelledImage], scores: Scores) -> dict[str, dict[str, Any]]:
+def by_set(photos: Sequence[LabelledImage], answers: Answers) -> dict[str, dict[str, Any]]:
     """Blurred and found, sharp and flagged of each judge at its own threshold, set by set."""
     labels = np.array([photo.label for photo in photos], dtype=np.int64)
     sets = np.array([photo.subset for photo in photos])
-    verdicts = {j: getattr(scores, j) >= scores.thresholds[j] for j in JUDGES}
+    verdicts = {judge: np.array([one.blurred for one in said]) for judge, said in answers.items()}
     return {
-        str(name): {j: counts(labels[sets == name], verdicts[j][sets == name]) for j in JUDGES}
+        str(name): {j: counts(labels[sets == name], v[sets == name]) for j, v in verdicts.items()}
         for name in dict.fromkeys(sets.tolist())
     }
 
 
 def by_kind(
-    photos: Sequence[LabelledImage], scores: Scores, resamples: int, seed: int
+    photos: Sequence[LabelledImage], said: Sequence[Prediction], resamples: int, seed: int
 ) -> dict[str, Any]:
     """Kinds named by the fused judge on the sets of known kind: see `measure_kinds`."""
     found = {}
@@ -250,7 +270,7 @@ def by_kind(
         rows = [place for place, photo in enumerate(photos) if photo.subset == name]
         if rows:
             codes = scene_codes([photos[row].key for row in rows])
-            known, named = [photos[row].kind for row in rows], [scores.kind[row] for row in rows]
+            known, named = [photos[row].kind for row in rows], [said[row].kind for row in rows]
             found[name] = measure_kinds(known, named, codes, resamples, seed)
     return found
 
@@ -285,32 +305,21 @@ def along_stack(steps: Sequence[int], logits: Floats) -> dict[str, Any]:
     }
 
 
-def wrongly_judged(photos: Sequence[LabelledImage], scores: Scores) -> list[dict[str, Any]]:
+def wrongly_judged(photos: Sequence[LabelledImage], answers: Answers) -> list[dict[str, Any]]:
     """Photos that the fused judge gets wrong at its own threshold, with all probabilities."""
-    verdicts = scores.fused >= scores.thresholds["fused"]
     return [
         {
             "set": photo.subset,
             "name": photo.name,
             "label": photo.label,
-            **{judge: float(getattr(scores, judge)[place]) for judge in JUDGES},
+            **{judge: said[place].probability for judge, said in answers.items()},
         }
         for place, photo in enumerate(photos)
-        if bool(verdicts[place]) != bool(photo.label)
+        if answers["fused"][place].blurred != bool(photo.label)
     ]
 
 
 _FIRST, _WIDTH = 16, 26
-
-
-def with_interval(cell: dict[str, float | None], digits: int = 4) -> str:
-    """For example "0.9932 [0.9801, 0.9999]"; "n/a" where undefined."""
-    value, low, high = cell["value"], cell["low"], cell["high"]
-    if value is None:
-        return "n/a"
-    if low is None or high is None:
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _line(first: str, cells: list[str], width: int = _WIDTH) -> str:
@@ -324,7 +333,9 @@ def _pooled_lines(title: str, found: dict[str, Any]) -> list[str]:
         f"blurred; 1 % false alarms: at most {found['may_be_flagged']} of {sharp} sharp",
         _line("", ["AUC [95 %]", "recall at 1 % [95 %]"]),
         *(
-            _line(judge, [with_interval(found[judge][figure]) for figure in ("auc", "recall")])
+            _line(
+                judge, [with_interval(found[judge][figure], ".4f") for figure in ("auc", "recall")]
+            )
             for judge in JUDGES
         ),
         "",
@@ -348,7 +359,7 @@ def _set_lines(sets: dict[str, Any]) -> list[str]:
 def _kind_lines(kinds: dict[str, Any]) -> list[str]:
     lines = []
     for name, found in kinds.items():
-        right = with_interval(found["accuracy"], 3)
+        right = with_interval(found["accuracy"])
         lines.append(f"kinds on {name}: right in {right} of {found['images']}; true by named")
         lines.append(_line("", list(KINDS), 9))
         for kind in KINDS:
@@ -376,8 +387,8 @@ def _stack_lines(stacks: dict[str, Any]) -> list[str]:
 def as_text(found: dict[str, Any]) -> str:
     """Everything that `judge_photos` gives, as lines of text."""
     lines = _pooled_lines("pooled", found["pooled"])
-    if found["pooled_with_certh_other"]:
-        lines += _pooled_lines("with certh_other", found["pooled_with_certh_other"])
+    if found["strangers"]:
+        lines += _pooled_lines(STRANGERS, found["strangers"])
     lines += _set_lines(found["sets"])
     lines += _kind_lines(found["kinds"])
     lines += _stack_lines(found["stacks"])
@@ -403,35 +414,21 @@ json_file_option = click.option(
 )
 
 
-class Judge(Protocol):
-    """What is needed of `blur_fusion.model.scores.Detector`."""
-
-    def predict(
-        self, images: Iterable[Pixels], progress: Callable[[int], object] | None = None
-    ) -> Scores:
-        """Scores of working images."""
-
-
-def _part(scores: Scores, rows: slice) -> Scores:
-    return replace(
-        scores,
-        cnn=scores.cnn[rows],
-        features=scores.features[rows],
-        fused=scores.fused[rows],
-        logit=scores.logit[rows],
-        kind=scores.kind[rows],
-    )
-
-
-def judge_photos(root: Path, detector: Judge, params: Params, workers: int = 0) -> dict[str, Any]:
+def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -> dict[str, Any]:
     """Judge everything that `find_photos` lists below `root`.
+
+    Parameters
+    ----------
+    root : Path
+    judges : dict of Classifier
+        "cnn", "features" and "fused" of one model.
+    params : Params
 
     Returns
     -------
     dict
-        `pooled` and `pooled_with_certh_other` (None where that set is missing): see
-        :func:`benchmarks.real_photos.pooled`; `sets`, `kinds`, `stacks`, `wrong`,
-        `missing`, `thresholds`.
+        `pooled` and `strangers` (None where that set is missing): see :func:`pooled`; `sets`,
+        `kinds`, `stacks`, `wrong`, `missing`, `thresholds`.
 
     Raises
     ------
@@ -439,69 +436,65 @@ def judge_photos(root: Path, detector: Judge, params: Params, workers: int = 0) 
         No set is there, one class is, or a photo cannot be read: a figure on fewer photos would
         pass for one on all.
     """
-    from blur_fusion.images.working import working_image
-    from blur_fusion.parallel import ordered_map, shown
-
     found = find_photos(root)
-    photos = sorted(found.photos, key=lambda photo: photo.subset not in POOLED)  # others last
     steps = [step for stack in found.stacks.values() for step in stack]
-    paths = [*(photo.path for photo in photos), *(step.path for step in steps)]
-
-    def images() -> Iterator[Pixels]:
-        side = params.image.long_side
-        read = ordered_map(lambda path: working_image(path, side), paths, workers)
-        yield from shown(read, len(paths), "real photos")
-
-    scores = detector.predict(images())
-    labelled, start = _part(scores, slice(len(photos))), len(photos)
-    stacks = {}
+    paths = [*(photo.path for photo in found.photos), *(step.path for step in steps)]
+    said: dict[str, list[Prediction]] = {judge: [] for judge in judges}
+    with progress_bar(len(paths), "real photos") as bar:
+        for path in paths:
+            photo = Photo(path)  # what one judge has computed of it the next one takes
+            for judge, classifier in judges.items():
+                said[judge] += classifier.predict(photo)
+                require(said[judge][-1].error is None, f"{path}: {said[judge][-1].error}")
+            bar.update()
+    count, stacks = len(found.photos), {}
+    logits = iter([one.logit for one in said["fused"][count:]])
     for name, stack in found.stacks.items():
-        logits = scores.logit[start : start + len(stack)]
-        stacks[name] = along_stack([step.step for step in stack], logits)
-        start += len(stack)
+        values = np.array([next(logits) for _ in stack], dtype=np.float64)
+        stacks[name] = along_stack([step.step for step in stack], values)
     resamples, seed = params.evaluate.resamples, params.seed
-    ranking = ranking_scores(labelled)
-    count = sum(photo.subset in POOLED for photo in photos)
-    first = {judge: values[:count] for judge, values in ranking.items()}
-    beside = BESIDE not in found.missing
+
+    def figures(wanted: Callable[[str], bool]) -> dict[str, Any] | None:
+        rows = [place for place in range(count) if wanted(found.photos[place].subset)]
+        chosen = {judge: [answers[row] for row in rows] for judge, answers in said.items()}
+        return pooled([found.photos[row] for row in rows], chosen, resamples, seed)
+
     return {
-        "pooled": pooled(photos[:count], first, resamples, seed),
-        "pooled_with_certh_other": pooled(photos, ranking, resamples, seed) if beside else None,
-        "sets": by_set(photos, labelled),
-        "kinds": by_kind(photos, labelled, resamples, seed),
+        "pooled": figures(POOLED.__contains__),
+        "strangers": None
+        if STRANGERS in found.missing
+        else figures(lambda name: name.startswith(STRANGERS)),
+        "sets": by_set(found.photos, {judge: answers[:count] for judge, answers in said.items()}),
+        "kinds": by_kind(found.photos, said["fused"], resamples, seed),
         "stacks": stacks,
-        "wrong": wrongly_judged(photos, labelled),
+        "wrong": wrongly_judged(found.photos, said),
         "missing": list(found.missing),
-        "thresholds": dict(scores.thresholds),
+        "thresholds": {judge: classifier.threshold for judge, classifier in judges.items()},
     }
 
 
 @click.command()
 @click.argument("shared_data", type=click.Path(path_type=Path))
 @click.option(
-    "--models",
+    "--model",
     type=click.Path(path_type=Path),
-    default=Path("artifacts"),
-    show_default=True,
-    help="Folder that holds the trained model's cnn and fuse.",
+    help="Model folder, such as artifacts/fuse.  [default: the shipped model]",
 )
 @params_option
-@workers_option
 @json_file_option
 def real_photos_command(
-    shared_data: Path, models: Path, params_file: Path, workers: int, json_file: Path | None
+    shared_data: Path, model: Path | None, params_file: Path, json_file: Path | None
 ) -> None:
-    """Judge the real photos below SHARED_DATA with the trained model, its threshold as it stands.
+    """Judge the real photos below SHARED_DATA with a model, its thresholds as they stand.
 
     Prints pooled AUC and recall at 1 % false alarms with 95 % intervals, verdicts by set, kinds of
     blur, the order of focus stacks, and every photo judged wrongly. Nothing is fitted to them.
     """
-    from blur_fusion.evaluation.heldout import load_detector
     from blur_fusion.evaluation.report import as_json
     from blur_fusion.params import load_params
 
-    params = load_params(params_file)
-    found = judge_photos(shared_data, load_detector(models, params), params, workers)
+    judges = {judge: load(model, judge=judge) for judge in JUDGES}
+    found = judge_photos(shared_data, judges, load_params(params_file))
     if json_file is not None:
         json_file.write_text(as_json(found), encoding="utf-8")
     click.echo(as_text(found))

@@ -156,7 +156,8 @@ def run_seed(folder: Path, shared_data: Path, seed: int, params_text: str) -> di
         for stage in STAGES:
             _run(folder, f"stages.{stage}")
         shutil.rmtree(folder / SAMPLE, ignore_errors=True)
-        _run(folder, "benchmarks.real_photos", str(shared_data.resolve()), "--json", photos.name)
+        words = (str(shared_data.resolve()), "--model", "artifacts/fuse", "--json", photos.name)
+        _run(folder, "benchmarks.real_photos", *words)
     return {
         "seed": seed,
         "photos": json.loads(photos.read_text(encoding="utf-8")),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -23,23 +23,38 @@ from benchmarks.real_photos import (
 )
 from blur_fusion.errors import BlurError, run
 from blur_fusion.fusion.stack import JUDGES
+from blur_fusion.images.photo import InputSpec, Photo
+from blur_fusion.model.prediction import Prediction
 from blur_fusion.params import load_params
-from evaluation_fakes import FakeScores
 from shared_photos import write_shared
-from trees import REPOSITORY
+from trees import REPOSITORY, write_photo
 
 PARAMS = REPOSITORY / "params.yaml"
 
 
+@dataclasses.dataclass
 class Judge:
     """Tells `write_photo`'s blurred pictures from its sharp ones by their neighbours' steps."""
 
-    def predict(self, images: Iterable[np.ndarray]) -> FakeScores:
-        steps = np.array([np.abs(np.diff(image.astype(float))).mean() for image in images])
-        logit = 8 * (2.7 - steps)
-        fused = 1 / (1 + np.exp(-logit))
-        kind = ["defocus" if value >= 0.5 else "sharp" for value in fused]
-        return FakeScores(fused, fused, fused, logit, kind, dict.fromkeys(JUDGES, 0.5))
+    name: str = "fused"
+    spec: InputSpec = InputSpec(1000)
+    threshold: float = 0.5
+    fingerprint: str = ""
+
+    def predict(self, photo: Photo) -> list[Prediction]:
+        try:
+            step = float(np.abs(np.diff(photo.image(self.spec).astype(float))).mean())
+        except BlurError as error:
+            return [Prediction.failed(photo.path, str(error))]
+        logit = 8 * (2.7 - step)
+        kind = "defocus" if logit >= 0 else "sharp"
+        return [Prediction(photo.path, logit >= 0, 1 / (1 + np.exp(-logit)), kind, logit)]
+
+    def at(self, threshold: float) -> Judge:
+        return dataclasses.replace(self, threshold=threshold)
+
+
+JUDGED = {judge: Judge(judge) for judge in JUDGES}
 
 
 @pytest.fixture
@@ -75,16 +90,20 @@ def test_recall_at_a_false_alarm_rate_as_by_trying_every_threshold(rate: float) 
     assert np.isnan(one_class).all()
 
 
+def said(logits: np.ndarray) -> list[Prediction]:
+    return [Prediction("", logit=float(logit)) for logit in logits]
+
+
 def test_pooled_figures_and_their_intervals(shared: Path) -> None:
     photos = [photo for photo in find_photos(shared).photos if photo.subset in POOLED]
     labels = np.array([photo.label for photo in photos])
-    perfect = {"fused": labels + np.linspace(0, 0.1, len(labels))}
-    found = pooled(photos, perfect, 200, 1)
+    perfect = labels + np.linspace(0, 0.1, len(labels))
+    found = pooled(photos, {"fused": said(perfect)}, 200, 1)
     assert (found["photos"], found["blurred"], found["scenes"]) == (12, 6, 7)
     assert found["may_be_flagged"] == 0
     assert found["fused"]["auc"] == {"value": 1, "low": 1, "high": 1}
     assert found["fused"]["recall"] == {"value": 1, "low": 1, "high": 1}
-    mixed = pooled(photos, {"fused": np.random.default_rng(0).normal(size=len(labels))}, 200, 1)
+    mixed = pooled(photos, {"fused": said(np.random.default_rng(0).normal(size=12))}, 200, 1)
     area = mixed["fused"]["auc"]
     assert area["low"] < area["value"] < area["high"] and area["value"] < 1
     with pytest.raises(BlurError, match="sharp and blurred ones are needed"):
@@ -100,7 +119,7 @@ def test_order_along_a_stack() -> None:
 
 
 def test_all_figures_of_made_up_photos(shared: Path) -> None:
-    found = judge_photos(shared, Judge(), load_params(PARAMS), workers=1)
+    found = judge_photos(shared, JUDGED, load_params(PARAMS))
     sets = found["sets"]
     assert list(sets) == [*POOLED, "certh_other"]
     assert sets["kwentar"]["fused"] == {"blurred": 2, "found": 2, "sharp": 1, "flagged": 0}
@@ -108,9 +127,8 @@ def test_all_figures_of_made_up_photos(shared: Path) -> None:
     missed = every - sum(of["fused"]["found"] for of in sets.values())
     assert len(found["wrong"]) == missed > 0  # the training folders' pictures are all sharp
     assert {photo["set"] for photo in found["wrong"]} == {"certh_other"}
-    assert found["pooled"]["photos"] == 12 and found["pooled_with_certh_other"]["photos"] == 16
+    assert found["pooled"]["photos"] == 12 and found["strangers"] is None
     assert found["pooled"]["fused"]["auc"]["value"] == 1
-    assert found["pooled_with_certh_other"]["fused"]["auc"]["value"] < 1
     assert found["kinds"]["kwentar"]["confusion"]["motion"]["defocus"] == 1
     assert found["stacks"]["smear"]["steps"] == [0, -1, 1, -2, 2]
     assert found["stacks"]["chart"]["in_order"]
@@ -132,11 +150,9 @@ def test_the_command_writes_json_and_ends_in_one_line_on_a_broken_photo(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from blur_fusion.evaluation import heldout
-
-    monkeypatch.setattr(heldout, "load_detector", lambda models, params: Judge())
+    monkeypatch.setattr(real_photos, "load", lambda model, judge: JUDGED[judge])
     target = tmp_path / "found.json"
-    words = [str(shared), "--params", str(PARAMS), "--workers", "1", "--json", str(target)]
+    words = [str(shared), "--params", str(PARAMS), "--json", str(target)]
     done = CliRunner().invoke(real_photos_command, words)
     assert done.exit_code == 0, done.output
     assert json.loads(target.read_text())["pooled"]["photos"] == 12
@@ -148,6 +164,46 @@ def test_the_command_writes_json_and_ends_in_one_line_on_a_broken_photo(
     assert error.startswith("error: ") and "01.png" in error
 
 
-def test_help_says_what_is_judged() -> None:
-    shown = CliRunner().invoke(real_photos.real_photos_command, ["--help"]).output
-    assert "SHARED_DATA" in shown and "Nothing is fitted" in shown
+def test_sets_labels_kinds_and_scenes(shared: Path) -> None:
+    found = find_photos(shared)
+    told = {(p.subset, p.path.name): (p.label, p.kind, p.scene) for p in found.photos}
+    assert len(told) == len(found.photos) == 3 + 1 + 3 + 5 + 4
+    assert ("photos", "p3.jpg") not in told  # ambiguous
+    assert told["photos", "p2.jpg"][0] == 1 and told["photos", "p0.jpg"][0] == 0
+    assert told["kodak", "01.png"][:2] == (0, "sharp")
+    assert told["kwentar", "0_PHONE_S.JPG"] == (0, "sharp", "0_PHONE")
+    assert told["kwentar", "0_PHONE_F.JPG"] == (1, "defocus", "0_PHONE")
+    assert told["kwentar", "0_PHONE_M.JPG"] == (1, "motion", "0_PHONE")
+    assert told["certh_digital", "Original_10.jpg"] == (0, "sharp", "Original_10")
+    assert told["certh_digital", "MotionL50Th90_2.jpg"] == (1, "motion", "Original_10")
+    assert told["certh_digital", "DiskR8_1.jpg"] == (1, "defocus", "Original_1")
+    assert told["certh_other", "DiskR10_4.jpg"] == (1, "defocus", "Original_12")
+    assert told["certh_other", "Original_12.jpg"] == (0, "sharp", "Original_12")
+    assert told["certh_other", "Original_5.jpg"][:2] == (1, "")
+    assert [one.step for one in found.stacks["smear"]] == [0, -1, 1, -2, 2]
+    assert found.missing == ("strangers",)
+
+
+def test_missing_sets_are_named_and_none_is_an_error(shared: Path, tmp_path: Path) -> None:
+    for path in sorted((shared / "kodak").iterdir()):
+        path.unlink()
+    (shared / "kodak").rmdir()
+    assert find_photos(shared).missing == ("kodak", "strangers")
+    with pytest.raises(BlurError, match="holds none of the sets photos, kodak"):
+        find_photos(tmp_path / "nothing")
+    write_photo(shared / "focus_stacks/chart" / "near.png", 1)
+    with pytest.raises(BlurError, match="near.png: name is no whole number"):
+        find_photos(shared)
+
+
+def test_the_real_folder_holds_what_its_readme_says(shared_data: Path) -> None:
+    found = find_photos(shared_data)
+    sets = [photo.subset for photo in found.photos]
+    assert sum(name.startswith("strangers/") for name in sets) == 227
+    assert {name: sets.count(name) for name in (*POOLED, "certh_other")} == {
+        **{"photos": 75, "kodak": 24, "kwentar": 24, "certh_digital": 48, "certh_other": 21}
+    }
+    sharp = [photo.subset for photo in found.photos if not photo.label]
+    assert [sharp.count(name) for name in POOLED] == [74, 24, 8, 3]
+    assert len({p.key for p in found.photos if p.subset in POOLED}) == 75 + 24 + 8 + 3
+    assert {name: len(stack) for name, stack in found.stacks.items()} == {"smear": 19, "chart": 6}
