@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 import shutil
@@ -16,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from action_trees import Tree, blurred, fill, look, names
+from action_trees import Tree, acted, blurred, fill, look, names, separate_file_systems
 from blur_fusion.actions.act import act
 from blur_fusion.actions.plan import ActionOptions
 from blur_fusion.actions.undo import undo
@@ -63,17 +62,6 @@ def killed_at(moment: int, exception: type[BaseException] = Killed) -> Iterator[
         patch.undo()
 
 
-def _across(patch: pytest.MonkeyPatch) -> None:
-    replace = os.replace
-
-    def refused(source: Any, target: Any) -> None:
-        if os.path.dirname(source) != os.path.dirname(target):
-            raise OSError(errno.EXDEV, "Invalid cross-device link")
-        replace(source, target)
-
-    patch.setattr(os, "replace", refused)
-
-
 def _plant(folder: Path) -> tuple[Path, Tree]:
     root = fill(folder / "photos", "I.CR2", "I.JPG", "I.xmp", "trip/b.jpg", "trip/c.jpg")
     (root / "I.xmp").write_bytes(SIDECAR)
@@ -85,11 +73,6 @@ def _journals(folder: Path) -> list[Path]:
     return sorted(folder.rglob("blur-journal-*.jsonl"))
 
 
-def _run(folder: Path, root: Path, kind: str) -> None:
-    options = ActionOptions(**{kind: folder / "out"}, tag=True)  # type: ignore[arg-type]
-    act(blurred(root / "I.JPG", root / "trip/b.jpg"), [root], options)
-
-
 def _killed_everywhere(folder: Path, kind: str, undo_killed: bool, stride: int) -> int:
     """Kill at each moment in turn, undo (killed too, or not), compare; how many moments."""
     for moment in itertools.count(step=stride):
@@ -98,7 +81,7 @@ def _killed_everywhere(folder: Path, kind: str, undo_killed: bool, stride: int) 
         alive = True
         try:
             with killed_at(moment if not undo_killed else 10**9):
-                _run(place, root, kind)
+                acted(root, "I.JPG", "trip/b.jpg", **{kind: place / "out"}, tag=True)
         except Killed:
             alive = False
         for journal in _journals(place):
@@ -127,7 +110,7 @@ def test_killed_at_every_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, across: bool, undo_killed: bool
 ) -> None:
     if across:
-        _across(monkeypatch)
+        separate_file_systems(monkeypatch)
     stride = 5 if across else 3  # odd: befores and afters take turns; all took 40 s and passed
     assert _killed_everywhere(tmp_path, kind, undo_killed, stride) > 20
 
@@ -138,7 +121,7 @@ def test_interrupted_at_every_moment(
 ) -> None:
     """Ctrl-C loses no photo; what was done is undone by the journal."""
     if across:
-        _across(monkeypatch)
+        separate_file_systems(monkeypatch)
     verdict = blurred(Path("photos/I.JPG"), Path("photos/trip/b.jpg"))
     for moment in itertools.count():
         place = tmp_path / str(moment)

@@ -7,34 +7,30 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from action_trees import Tree, blurred, fill, look
-from blur_fusion.actions.act import act
-from blur_fusion.actions.plan import ActionOptions
+from action_trees import Tree, acted, fill, look
 from blur_fusion.actions.undo import undo
 from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
 
 
-def _moved(folder: Path) -> tuple[Path, Path, Tree]:
+@pytest.fixture
+def moved(tmp_path: Path) -> tuple[Path, Path, Tree]:
     """A tree with moved photos: its root, the journal, and how it looked before."""
-    root = fill(folder / "photos", "I.CR2", "I.JPG", "trip/b.jpg")
-    before = look(folder)
-    verdicts = blurred(root / "I.JPG", root / "trip/b.jpg")
-    journal = act(verdicts, [root], ActionOptions(move=folder / "out", tag=True)).journal
-    assert journal is not None
-    return root, journal, before
+    root = fill(tmp_path / "photos", "I.CR2", "I.JPG", "trip/b.jpg")
+    before = look(tmp_path)
+    report = acted(root, "I.JPG", "trip/b.jpg", move=tmp_path / "out", tag=True)
+    return root, report.journal, before
 
 
-def test_a_torn_last_line_is_dropped(tmp_path: Path) -> None:
-    root, journal, before = _moved(tmp_path)
-    whole = journal.read_bytes()
-    journal.write_bytes(whole[:-5])
+def test_a_torn_last_line_is_dropped(tmp_path: Path, moved: tuple[Path, Path, Tree]) -> None:
+    _, journal, before = moved
+    journal.write_bytes(journal.read_bytes()[:-5])
     assert undo(journal).lines == ()
     assert look(tmp_path) == before
 
 
-def test_the_command(tmp_path: Path) -> None:
-    root, journal, before = _moved(tmp_path)
+def test_the_command(tmp_path: Path, moved: tuple[Path, Path, Tree]) -> None:
+    root, journal, before = moved
     (root / "I.JPG").write_bytes(b"new")
     result = CliRunner().invoke(blur, ["undo", str(journal)])
     assert result.exit_code == 1

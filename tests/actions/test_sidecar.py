@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from action_trees import blurred, fill, look, names
+from action_trees import blurred, fill, look, names, undone
 from blur_fusion.actions.act import act
 from blur_fusion.actions.plan import ActionOptions, ActionReport
-from blur_fusion.actions.undo import undo
 from blur_fusion.actions.xmp import (
     DC,
     LR,
@@ -18,13 +17,12 @@ from blur_fusion.actions.xmp import (
     PHOTOSHOP,
     RDF,
     XMP,
-    Marks,
     XmlError,
     mark,
 )
 from xmp_samples import DARKTABLE, LIGHTROOM, keywords
 
-MARKS = Marks("motion", 0.98765)
+MARKS = ("motion", 0.98765)
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">&b;</x:xmpmeta>"""
 
@@ -55,7 +53,7 @@ def _tag(root: Path, *paths: Path) -> ActionReport:
 )
 def test_what_cannot_be_edited_is_left(tmp_path: Path, data: bytes, why: str) -> None:
     with pytest.raises(XmlError, match=why):
-        mark(data, MARKS)
+        mark(data, *MARKS)
     root = fill(tmp_path, "a.jpg", "b.jpg")
     (root / "a.jpg.xmp").write_bytes(data)
     before = look(root)
@@ -90,9 +88,9 @@ def test_which_sidecars(tmp_path: Path, there: list[str], judged: str, written: 
     assert changed == written and report.done == len(written)
     for name in written:
         assert "blur|motion" in keywords((root / name).read_bytes(), LR, "hierarchicalSubject")
-    assert report.journal is not None and report.journal.parent == root
+    assert report.journal.parent == root
     assert _tag(root, root / judged).journal is None  # nothing to add
-    assert undo(report.journal).lines == ()
+    assert undone(report).lines == ()
     assert look(root) == before
 
 
@@ -112,11 +110,8 @@ def test_a_sidecar_changed_since_is_kept(tmp_path: Path) -> None:
     (root / "b.jpg.xmp").write_bytes(DARKTABLE)
     report = _tag(root, root / "a.jpg", root / "b.jpg")
     (root / "b.jpg.xmp").write_bytes(LIGHTROOM)
-    assert report.journal is not None
-    back = undo(report.journal)
-    assert back.failed and back.lines[0].endswith(
-        "b.jpg.xmp: was changed since it was tagged; left"
-    )
+    back = undone(report)
+    assert back.lines[0].endswith("b.jpg.xmp: was changed since it was tagged; left")
     assert names(root) == {"a.jpg", "b.jpg", "b.jpg.xmp"}
     assert (root / "b.jpg.xmp").read_bytes() == LIGHTROOM
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from blur_fusion.actions.act import act
+from blur_fusion.actions.plan import ActionOptions, ActionReport
+from blur_fusion.actions.undo import UndoReport, undo
 from blur_fusion.model.prediction import Verdict
 
 Tree = dict[str, tuple[bytes | str, int]]
@@ -47,3 +54,25 @@ def blurred(*paths: Path, kind: str = "defocus", probability: float = 0.9) -> li
 
 def sharp(*paths: Path) -> list[Verdict]:
     return [Verdict(str(path), False, 0.1, "sharp") for path in paths]
+
+
+def acted(root: Path, *names: str, **options: Any) -> ActionReport:
+    """What came of acting on photos of `root`, all of them blurred."""
+    return act(blurred(*(root / name for name in names)), [root], ActionOptions(**options))
+
+
+def undone(report: ActionReport) -> UndoReport:
+    assert report.journal is not None
+    return undo(report.journal)
+
+
+def separate_file_systems(patch: pytest.MonkeyPatch) -> None:
+    """Let every folder be a file system of its own."""
+    replace = os.replace
+
+    def refused(source: Any, target: Any) -> None:
+        if os.path.dirname(source) != os.path.dirname(target):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        replace(source, target)
+
+    patch.setattr(os, "replace", refused)

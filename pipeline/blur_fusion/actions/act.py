@@ -25,7 +25,7 @@ from blur_fusion.actions.sidecars import sidecars, tag
 from blur_fusion.actions.undo import put_back
 from blur_fusion.actions.xmp import XmlError
 from blur_fusion.errors import BlurError
-from blur_fusion.progress import progress_bar
+from blur_fusion.parallel import shown
 
 if TYPE_CHECKING:
     from blur_fusion.model.prediction import Verdict
@@ -95,7 +95,8 @@ class _Run:
         self.transfer = options.transfer()
         # A wrong target ends here, before anything is written.
         self.places = Places(self.transfer[1], roots) if self.transfer else None
-        self.notes, self.plan, self.counts = Notes(), list[str](), Counter[str]()
+        self.notes = Notes()
+        self.done: list[str] = []  # a line for each file; in a dry run what would be done
         self.coming: dict[str, set[str]] = {}  # names of new sidecars by folder
         self.journal: Journal | None = None
         self.made: list[Path] = []  # folders made for the journal, the deepest first
@@ -122,36 +123,25 @@ class _Run:
                 try:
                     if not tag(target, photo, shot, journal):
                         continue
-                except XmlError as error:
-                    self.notes.failures.append(f"{target}: left as it is: {error}")
-                    continue
-                except OSError as error:
-                    reason = error.strerror or error
-                    self.notes.failures.append(f"{target}: could not be tagged ({reason})")
+                except (XmlError, OSError) as error:
+                    reason = getattr(error, "strerror", None) or error
+                    self.notes.failures.append(f"{target}: left as it is: {reason}")
                     continue
                 self.coming.setdefault(shot.folder, set()).add(os.path.basename(target))
-                self.plan.append(f"tag {target}")
-                self.counts["tag"] += 1
+                self.done.append(f"tag {target}")
 
     def transfer_shots(self) -> None:
         """Move, copy or link the blurred shots."""
         if not self.transfer or not self.places:
             return
-        kind = self.transfer[0]
+        kind, dry = self.transfer[0], self.options.dry_run
         shots = find_shots(self.verdicts, self.notes, self.coming)
         plan = plan_transfers(shots, kind, self.places, self.notes)
-        if self.options.dry_run:
-            lines = [f"{kind} {source} -> {to}" for steps in plan for source, to in steps]
-            self.plan += lines
-            self.counts[kind] += len(lines)
-        elif plan:
-            journal = self.open_journal()
-            with progress_bar(len(plan), kind, "photo") as bar:
-                for steps in plan:
-                    failures = _perform(kind, steps, journal)
-                    self.notes.failures += failures
-                    self.counts[kind] += 0 if failures else len(steps)
-                    bar.update()
+        for steps in plan if dry else shown(plan, len(plan), kind):
+            failures = [] if dry else _perform(kind, steps, self.open_journal())
+            self.notes.failures += failures
+            if not failures:
+                self.done += [f"{kind} {source} -> {target}" for source, target in steps]
 
     def report(self, interrupted: bool) -> ActionReport:
         """What came of it; a journal of nothing is removed."""
@@ -164,16 +154,17 @@ class _Run:
         elif self.journal:
             path = self.journal.path
         would = "would be " if dry else ""
-        what = [f"{n} files {would}{VERBS[kind]}" for kind, n in self.counts.items() if n]
+        counts = Counter(line.split()[0] for line in self.done)
+        what = [f"{number} files {would}{VERBS[kind]}" for kind, number in counts.items()]
         summary = ", ".join(what) or f"no file {would or 'was '}touched"
         if path:
             summary += f"; to put everything back: blur undo {shlex.quote(str(path))}"
         lines = dict.fromkeys([*self.notes.left, *self.notes.failures])
         return ActionReport(
             journal=path,
-            done=self.counts.total(),
+            done=len(self.done),
             lines=tuple(map(files.printable, lines)),
-            plan=tuple(map(files.printable, self.plan)) if dry else (),
+            plan=tuple(map(files.printable, self.done)) if dry else (),
             failed=bool(self.notes.failures),
             interrupted=interrupted,
             summary=files.printable(summary),

@@ -120,12 +120,12 @@ class _Listing:
     def __init__(self, folder: str, more: Iterable[str]) -> None:
         """`more` are names of files that will be there."""
         with os.scandir(folder) as entries:
-            self.names = {entry.name for entry in entries if not entry.is_dir()} | set(more)
+            names = {entry.name for entry in entries if not entry.is_dir()} | set(more)
         self._by_stem: dict[str, list[str]] = {}
-        for name in sorted(self.names):
+        for name in sorted(names):
             stems = list(_dotted_prefixes(name))
             duplicate = DARKTABLE_DUPLICATE.fullmatch(name)
-            if duplicate and name[: -len(".xmp")] not in self.names:
+            if duplicate and name[: -len(".xmp")] not in names:
                 stems.append(duplicate["stem"])
             for stem in stems:
                 self._by_stem.setdefault(stem, []).append(name)
@@ -133,7 +133,7 @@ class _Listing:
     def companions(self, photo: str) -> tuple[list[str], list[str]]:
         """The photos of the shot of `photo`, and its sidecars."""
         stem = os.path.splitext(photo)[0]
-        names = self._by_stem[stem]
+        names = self._by_stem.get(stem, [])
         equal = [name for name in names if os.path.splitext(name)[0] == stem]
         photos = [name for name in equal if suffix(name) in PHOTOS or name == photo]
         shared = [name for name in equal if suffix(name) in SIDECARS]
@@ -172,13 +172,11 @@ def find_shots(
         if not verdict.blurred or path in seen:
             continue
         try:
+            os.lstat(path)
             if folder not in listings:
                 listings[folder] = _Listing(folder, coming.get(folder, ()))
         except OSError as error:
-            notes.failures.append(f"{path}: its folder cannot be read ({error.strerror})")
-            continue
-        if name not in listings[folder].names:
-            notes.failures.append(f"{path}: is no file there any more; left out")
+            notes.failures.append(f"{path}: left out ({error.strerror})")
             continue
         photos, sidecars = listings[folder].companions(name)
         members = [os.path.join(folder, photo) for photo in photos]
@@ -194,6 +192,12 @@ def find_shots(
         yield Shot(folder, os.path.splitext(name)[0], tuple(photos), tuple(sidecars), surest)
 
 
+def _numbered(name: str) -> Iterator[str]:
+    """`name`, `name (2)` and so on."""
+    yield name
+    yield from (f"{name} ({number})" for number in count(2))
+
+
 def _below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
@@ -205,10 +209,9 @@ def _folder_names(roots: Sequence[str]) -> dict[str, str]:
         return {outermost[0]: ""}
     names: dict[str, str] = {}
     for root in outermost:
-        name = os.path.basename(root) or "root"
-        tries = (name if n == 1 else f"{name} ({n})" for n in count(1))
         used = {other.casefold() for other in names.values()}
-        names[root] = next(one for one in tries if one.casefold() not in used)
+        tries = _numbered(os.path.basename(root) or "root")
+        names[root] = next(name for name in tries if name.casefold() not in used)
     return names
 
 
@@ -276,8 +279,7 @@ class Places:
         """
         goal = self.goal(shot.folder)
         owners, own = self._owners_in(goal), (shot.folder, shot.stem)
-        for number in count(1):
-            stem = shot.stem if number == 1 else f"{shot.stem} ({number})"
+        for stem in _numbered(shot.stem):
             names = [stem + os.path.basename(path)[len(shot.stem) :] for path in shot.paths]
             steps = list(zip(shot.paths, (os.path.join(goal, name) for name in names), strict=True))
             if owners.get(stem.casefold(), own) == own:
@@ -287,7 +289,7 @@ class Places:
             there = [step for step in steps if os.path.lexists(step[1])]
             if kind != "move" and steps[0] in there and all(_is_done(kind, *s) for s in there):
                 return [step for step in steps if step not in there]
-        raise AssertionError("count() ends never")
+        raise AssertionError("there is always one more number")
 
 
 def _is_done(kind: str, source: str, target: str) -> bool:

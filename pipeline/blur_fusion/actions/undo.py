@@ -37,15 +37,13 @@ def _settle(entry: Entry) -> bool:
     """Clear what a crash left of a move to or fro; whether it is back already."""
     source, target, facts = entry.source, entry.target, entry.facts
     begun = "done" not in entry.marks and _is(source, facts)
-    if begun and (_empty(target) or files.same(source, target)):
-        files.remove(target)  # the crash came before the source was deleted
+    undoing = "undoing" in entry.marks
+    if (begun and _empty(target)) or ((begun or undoing) and files.same(source, target)):
+        files.remove(target)  # a crash came before one of the two was deleted
         return True
-    if "undoing" in entry.marks and facts.get("size") and _empty(source):
+    if undoing and facts.get("size") and _empty(source):
         files.remove(source)  # held for the way back
         return False
-    if "undoing" in entry.marks and files.same(source, target):
-        files.remove(target)
-        return True
     raise LeftError(f"{source}: is there again, so {target} stays where it is")
 
 
@@ -124,8 +122,7 @@ class UndoReport:
     """What was put back; the library prints nothing."""
 
     restored: int  # files moved back, copies and links deleted, sidecars restored
-    lines: tuple[str, ...]  # one for each step that could not be undone, and why
-    failed: bool  # some could not: exit code 1
+    lines: tuple[str, ...]  # one for each step that could not be undone, and why: exit code 1
     summary: str
 
 
@@ -174,7 +171,7 @@ def undo(path: Path | str) -> UndoReport:
     """
     journal = read(Path(path))
     if journal.closed:
-        return UndoReport(0, (), False, f"{path}: everything is undone already")
+        return UndoReport(0, (), f"{path}: everything is undone already")
     writable = os.access(journal.path, os.W_OK)
     require(writable, f"{path}: cannot be written; copy it to where it can, and undo the copy")
     restored, lines = put_back(journal)
@@ -182,4 +179,4 @@ def undo(path: Path | str) -> UndoReport:
         journal.close()
     left = f", {len(lines)} could not be" if lines else ""
     told = tuple(map(files.printable, lines))
-    return UndoReport(restored, told, bool(lines), f"{restored} files put back{left}")
+    return UndoReport(restored, told, f"{restored} files put back{left}")

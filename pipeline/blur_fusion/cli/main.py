@@ -64,7 +64,7 @@ def certh(url: str, target: Path, archive: Path | None) -> None:
     done = fetch_certh(target, url, archive)
     verdict = "not the published numbers" if done.mismatches else "as published"
     click.echo(f"{done.target}: {done.images} images, {verdict}; {done.archive} may be deleted now")
-    options.warn(done.mismatches, failed=bool(done.mismatches))
+    options.warn(done.mismatches, fail=True)
 
 
 @fetch.command()
@@ -91,7 +91,7 @@ def undo(journal: Path) -> None:
 
     report = put_back(journal)
     click.echo(report.summary)
-    options.warn(report.lines, report.failed)
+    options.warn(report.lines, fail=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -125,7 +125,7 @@ def held_out_command(
     names = params.dataset.sharp_folder, params.dataset.blurred_folder
     result = heldout.judge_held_out(open_dataset(path, layout, *names), params, model_dir, workers)
     click.echo(report.as_json(result) if as_json else heldout.as_text(result), nl=not as_json)
-    options.warn(result["unreadable"], failed=bool(result["unreadable"]))
+    options.warn(result["unreadable"], fail=True)
 
 
 @blur.group()

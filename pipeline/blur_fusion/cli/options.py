@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,11 +43,11 @@ def one_line_errors(train: str = "") -> Callable[[Command], Command]:
     return decorate
 
 
-def warn(lines: Iterable[str], failed: bool = False) -> None:
-    """Print `lines` as warnings to stderr; end with exit code 1 if the command has `failed`."""
+def warn(lines: Collection[str], fail: bool = False) -> None:
+    """Print `lines` as warnings to stderr; where there are any and `fail`, end with exit code 1."""
     for line in lines:
         click.echo(f"warning: {line}", err=True)
-    if failed:
+    if fail and lines:
         raise click.exceptions.Exit(1)
 
 
