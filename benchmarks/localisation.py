@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy.stats import spearmanr  # type: ignore[import-untyped]
 
 from blur_fusion.errors import run
-from blur_fusion.images.working import middle, working_image
+from blur_fusion.images.photo import center_crop, working_image
 from blur_fusion.progress import progress_bar
 from blur_fusion.sample.blur import Kernel, disk, gaussian, straight_motion
 from blur_fusion.sample.camera import develop, draw_camera, expose
@@ -242,7 +242,7 @@ def mappers_of(model: Path | None, grad_cam: bool) -> dict[str, Mapper]:
 
     def judged_part(image: Pixels) -> npt.NDArray[np.float32]:
         """Grad-CAM where the network looks: not at the outer edge."""
-        height, width = middle(image).shape
+        height, width = center_crop(image).shape
         top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
         said = np.full(image.shape, np.nan, np.float32)
         place = slice(top, top + height), slice(left, left + width)

@@ -78,7 +78,7 @@ class SampleParams:
 
 @dataclass(frozen=True)
 class ImageParams:
-    """What every model sees: see `blur_fusion.images.working.working_image`."""
+    """What every model sees: see `blur_fusion.images.photo.working_image`."""
 
     long_side: int
 

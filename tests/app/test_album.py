@@ -22,7 +22,7 @@ from blur_fusion.app.album import Album, Limits, judge_upload
 from blur_fusion.app.interface import headline, summary, table
 from blur_fusion.errors import BlurError
 from blur_fusion.explain.explainer import Explainer
-from blur_fusion.model.detector import BlurDetector
+from blur_fusion.model.classifier import BlurDetector
 from blur_fusion.model.prediction import Verdict
 
 LIMITS = Limits()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from blur_fusion.model.detector import BlurDetector
+from blur_fusion.model.classifier import BlurDetector
 from scan_command import ENVIRONMENT, command
 from tiny_model import write_tiny_model
 from trees import write_photo

@@ -16,7 +16,7 @@ from blur_fusion.data.layouts import open_dataset
 from blur_fusion.data.split import assign_splits
 from blur_fusion.data.store import Store, write_store
 from blur_fusion.errors import BlurError
-from blur_fusion.images.working import working_image
+from blur_fusion.images.photo import working_image
 from blur_fusion.params import ImageParams, LoadParams, SplitParams
 from stages import load
 from trees import REPOSITORY, Tree, write_photo

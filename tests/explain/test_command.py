@@ -18,7 +18,7 @@ from blur_fusion.explain.drawing import figure
 from blur_fusion.explain.explainer import Explainer
 from blur_fusion.explain.explanation import Contribution, percent, strongest
 from blur_fusion.explain.page import Target, bars, section
-from blur_fusion.model.detector import BlurDetector
+from blur_fusion.model.classifier import BlurDetector
 from scan_command import ENVIRONMENT, command
 from tiny_model import write_tiny_model
 from trees import write_photo

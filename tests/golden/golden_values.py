@@ -134,14 +134,14 @@ def pictures() -> dict[str, Pixels]:
 
 
 def _working() -> dict[str, Pixels]:
-    from blur_fusion.images.working import working_image
+    from blur_fusion.images.photo import working_image
 
     return {name: working_image(image, LONG_SIDE) for name, image in pictures().items()}
 
 
 def working() -> Values:
     """Digests of working images, grey and in colour."""
-    from blur_fusion.images.working import working_image
+    from blur_fusion.images.photo import working_image
 
     found = _working() | {
         f"{name}, colour": working_image(image, LONG_SIDE, colour=True)
@@ -165,7 +165,7 @@ def features() -> Values:
 
 def shipped() -> Values:
     """Logits and probabilities of the shipped model, by compiled code and by ONNX alone."""
-    from blur_fusion.model.detector import SHIPPED, BlurDetector
+    from blur_fusion.model.classifier import SHIPPED, BlurDetector
     from blur_fusion.model.folder import read_folder
     from blur_fusion.model.network import OnnxNetwork
     from blur_fusion.model.scores import Detector

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from blur_fusion.errors import BlurError
-from blur_fusion.images.working import working_image
+from blur_fusion.images.photo import working_image
 from pictures import noise, save
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from blur_fusion.images.working import working_image
+from blur_fusion.images.photo import working_image
 from pictures import UPRIGHT, exif, noise, quarters, save
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from blur_fusion.errors import BlurError
-from blur_fusion.model.detector import BlurDetector
+from blur_fusion.images.photo import working_image
+from blur_fusion.model.classifier import BlurDetector
 from blur_fusion.model.export import export_model
 from blur_fusion.model.folder import MODEL, NETWORK, REST, STACK
 from blur_fusion.model.network import OnnxNetwork
@@ -91,11 +92,11 @@ def test_detector_answers_as_the_trained_one(project: Path, exported: Path) -> N
     artifacts = project / "artifacts"
     trained = Detector.load(artifacts / "cnn", artifacts / "fuse", params)
     ours = BlurDetector(exported)
-    assert ours.long_side == 200 and ours.threshold == trained.model.thresholds["fused"]
-    images = [noise(size, k) for k, size in enumerate(SIZES)]
+    assert ours.spec.side == 200 and ours.threshold == trained.model.thresholds["fused"]
+    images = [working_image(noise(size, k), 200) for k, size in enumerate(SIZES)]
     scores = trained.predict(images)
     for k, image in enumerate(images):
-        verdict = ours.judge(image, str(k), image.shape[::-1])
+        (verdict,) = ours.predict(image)
         assert verdict.probability == pytest.approx(scores.fused[k], abs=1e-3)
         assert verdict.logit == pytest.approx(scores.logit[k], abs=1e-3)
         assert (verdict.kind, verdict.blurred) == (

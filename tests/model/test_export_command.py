@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
-from blur_fusion.model.detector import BlurDetector
+from blur_fusion.model.classifier import BlurDetector
 from blur_fusion.model.export import export_model
 from blur_fusion.model.folder import MODEL, NETWORK
 from blur_fusion.model.provenance import dvc_digest

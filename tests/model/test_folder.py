@@ -14,7 +14,7 @@ import pytest
 from blur_fusion.errors import BlurError
 from blur_fusion.fusion.calibration import RateTable, choose_threshold
 from blur_fusion.fusion.stack import Ensemble, Member, Model, Stack
-from blur_fusion.model.detector import BlurDetector
+from blur_fusion.model.classifier import BlurDetector
 from blur_fusion.model.folder import MODEL, NETWORK, REST, STACK, read_folder, write_folder
 from blur_fusion.native.library import library
 from tiny_model import tiny_contents, tiny_network, write_tiny_model

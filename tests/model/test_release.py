@@ -16,7 +16,7 @@ import yaml
 from blur_fusion.errors import BlurError
 from blur_fusion.fusion.stack import Ensemble, Member
 from blur_fusion.model import verify
-from blur_fusion.model.detector import SHIPPED, BlurDetector
+from blur_fusion.model.classifier import SHIPPED, BlurDetector
 from blur_fusion.model.folder import MODEL, NETWORK, REST, STACK, write_folder
 from blur_fusion.model.provenance import (
     STAGES,
@@ -111,7 +111,7 @@ def test_equal_models_are_byte_equal(tmp_path: Path) -> None:
 
 def _verdicts(folder: Path) -> list[Any]:
     detector = BlurDetector(folder)
-    return [detector.judge(image, "", (80, 60)) for image in pictures()]
+    return detector.predict(pictures())
 
 
 def test_a_slight_difference_is_measured_and_accepted(tmp_path: Path) -> None:

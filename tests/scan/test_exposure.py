@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from blur_fusion.model.detector import EXPOSURES, BlurDetector, exposure
+from blur_fusion.model.classifier import EXPOSURES, BlurDetector, exposure
 from blur_fusion.model.prediction import FIELDS, WITH_EXPOSURE, Verdict
 from blur_fusion.scan.cache import Cache, identity
 from scan_command import blur, rows

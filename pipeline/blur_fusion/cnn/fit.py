@@ -20,8 +20,8 @@ from blur_fusion.cnn.crops import Pixels, augment, ranked_pair, telling_crop
 from blur_fusion.cnn.network import KINDS, LOGITS, build_network
 from blur_fusion.data.overlays import overlay
 from blur_fusion.errors import BlurError
+from blur_fusion.images.photo import center_crop
 from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
-from blur_fusion.images.working import middle
 from blur_fusion.params import CnnParams
 from blur_fusion.progress import progress_bar
 
@@ -73,7 +73,7 @@ class Network:
         """Logits (n, 4), in the order of `LOGITS`, of grey images of any size, one at a time."""
         rows = []
         for image in images:
-            batch = pad_to(middle(image), SMALLEST_INPUT)[None, :, :, None].astype(np.float32)
+            batch = pad_to(center_crop(image), SMALLEST_INPUT)[None, :, :, None].astype(np.float32)
             rows.append(self._call(tf.constant(batch)).numpy()[0])
         return np.asarray(rows, np.float32).reshape(-1, len(LOGITS))
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from blur_fusion.data.dataset import DataSet
 from blur_fusion.data.split import LABEL_NAMES, Row
 from blur_fusion.errors import BlurError, require
-from blur_fusion.images.working import working_image
+from blur_fusion.images.photo import working_image
 from blur_fusion.params import ImageParams, LoadParams
 from blur_fusion.progress import progress_bar
 

@@ -25,7 +25,7 @@ from blur_fusion.evaluation.metrics import Floats
 from blur_fusion.evaluation.report import Judged, Report, Truth, build, read_report, rounded
 from blur_fusion.evaluation.run import judged_constant, judged_laplacian, judged_models
 from blur_fusion.evaluation.table import render
-from blur_fusion.images.working import working_image
+from blur_fusion.images.photo import working_image
 from blur_fusion.parallel import ordered_map, shown
 from blur_fusion.params import Params
 

@@ -19,8 +19,8 @@ from blur_fusion.evaluation.baselines import LaplacianBaseline, laplacian_of
 from blur_fusion.evaluation.comparisons import one_per_scene
 from blur_fusion.evaluation.intervals import estimate, proportions
 from blur_fusion.evaluation.metrics import Flags, Floats, Ints, ratio
+from blur_fusion.images.photo import working_image
 from blur_fusion.images.resize import area_average
-from blur_fusion.images.working import working_image
 from blur_fusion.parallel import ordered_map, shown
 from blur_fusion.params import Params
 

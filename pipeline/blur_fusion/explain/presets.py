@@ -13,7 +13,7 @@ from blur_fusion.explain.blur_map import BlurMap, blur_map
 from blur_fusion.explain.explanation import Contribution, Floats, Look, PhotoExplainer, Pixels
 from blur_fusion.explain.gradcam import grad_cam
 from blur_fusion.images.working import Opened, Source
-from blur_fusion.model.detector import laplacian_variance
+from blur_fusion.model.classifier import laplacian_variance
 from blur_fusion.model.prediction import Verdict
 from blur_fusion.presets.examples import small, whole
 from blur_fusion.presets.trained import Trained

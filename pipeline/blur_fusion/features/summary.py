@@ -11,7 +11,7 @@ from blur_fusion.features.measures import MEASURES, Measure
 from blur_fusion.features.planes import thread_scratch
 from blur_fusion.features.pyramid import Pyramid
 from blur_fusion.features.tiles import Tiles
-from blur_fusion.images.working import middle
+from blur_fusion.images.photo import center_crop
 from blur_fusion.params import FeatureParams
 
 _SLIGHT = 0.15  # tiles with less of the busiest tile's gradient (sky, background) have no say
@@ -107,7 +107,7 @@ def describe(image: npt.NDArray[np.uint8], params: FeatureParams) -> npt.NDArray
     fits = image.dtype == np.uint8 and image.ndim == 2 and image.size > 0
     require(fits, f"features: image of {image.dtype} {image.shape}; give grey uint8 (H, W)")
     cv2.setNumThreads(1)  # rows of pixels are too short to share out; images run in parallel
-    pyramid = Pyramid(middle(image), max(params.levels, 2), params.tiles, thread_scratch())
+    pyramid = Pyramid(center_crop(image), max(params.levels, 2), params.tiles, thread_scratch())
     weights = tile_weights(pyramid.content)
     percentiles = np.asarray(params.percentiles, dtype=np.float64)
     taken = _taken(params)

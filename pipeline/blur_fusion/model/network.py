@@ -12,8 +12,8 @@ import numpy.typing as npt
 from blur_fusion.cnn.spectra import local_spectra
 from blur_fusion.errors import BlurError, require
 from blur_fusion.fusion.stack import LOGIT_NAMES
+from blur_fusion.images.photo import center_crop
 from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
-from blur_fusion.images.working import middle
 from blur_fusion.native.library import library
 
 IMAGE = "image"
@@ -100,7 +100,7 @@ class OnnxNetwork:
 
     def logits(self, images: Iterable[Pixels]) -> Floats:
         """Logits (n, 4): blurred, sharp, defocus, motion, of the middles of grey uint8 images."""
-        rows = [self._run(middle(image), [LOGITS])[0][0] for image in images]
+        rows = [self._run(center_crop(image), [LOGITS])[0][0] for image in images]
         return np.asarray(rows, np.float32).reshape(-1, len(LOGIT_NAMES))
 
     def maps(self, image: Pixels) -> tuple[Floats, Floats]:

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from blur_fusion.errors import BlurError, require, run
-from blur_fusion.model.detector import SHIPPED
+from blur_fusion.model.classifier import SHIPPED
 from blur_fusion.model.folder import MODEL
 from blur_fusion.model.provenance import (
     STAGES,

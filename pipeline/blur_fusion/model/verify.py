@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError, require, run
-from blur_fusion.model.detector import SHIPPED, BlurDetector
+from blur_fusion.model.classifier import SHIPPED, BlurDetector
 from blur_fusion.model.folder import MODEL, NETWORK, STACK, read_folder
 from blur_fusion.model.provenance import STAGES
 from blur_fusion.progress import progress_bar
@@ -153,7 +153,7 @@ def compare(
     detectors = BlurDetector(ours), BlurDetector(theirs)
     apart, other, count = 0.0, [], 0
     for image in images:
-        first, second = (d.judge(image, str(count), image.shape[::-1]) for d in detectors)
+        first, second = (d.predict(image)[0] for d in detectors)
         assert first.probability is not None and second.probability is not None
         apart = max(apart, abs(first.probability - second.probability))
         if (first.blurred, first.kind) != (second.blurred, second.kind):

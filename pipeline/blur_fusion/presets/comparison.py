@@ -36,7 +36,7 @@ from blur_fusion.evaluation.run import judged_constant, judged_laplacian, judged
 from blur_fusion.features.summary import describe
 from blur_fusion.fusion.calibration import choose_threshold
 from blur_fusion.fusion.stack import Ensemble
-from blur_fusion.images.working import working_image
+from blur_fusion.images.photo import working_image
 from blur_fusion.parallel import ordered_map, shown
 from blur_fusion.params import Params
 from blur_fusion.presets.drawings import save

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from blur_fusion.data.split import Row
 from blur_fusion.errors import require
-from blur_fusion.images.working import working_image
+from blur_fusion.images.photo import working_image
 from blur_fusion.parallel import ordered_map, shown
 from blur_fusion.presets.params import InputParams, LayoutParams, Preset
 

@@ -15,7 +15,7 @@ from blur_fusion.data.split import LABEL_NAMES, Row
 from blur_fusion.errors import BlurError, require
 from blur_fusion.evaluation.curves import write_csv
 from blur_fusion.evaluation.metrics import Flags, Floats
-from blur_fusion.images.working import working_image
+from blur_fusion.images.photo import working_image
 from blur_fusion.presets import drawings
 from blur_fusion.presets.examples import Example, read_example
 from blur_fusion.presets.params import Preset

@@ -15,7 +15,7 @@ from blur_fusion.data.dataset import image_files
 from blur_fusion.data.layouts import open_dataset
 from blur_fusion.errors import BlurError, require
 from blur_fusion.evaluation.curves import write_csv
-from blur_fusion.images.working import working_image
+from blur_fusion.images.photo import working_image
 from blur_fusion.parallel import shown
 from blur_fusion.params import Params
 from blur_fusion.presets.examples import Pixels, blurred
