@@ -107,7 +107,7 @@ def test_command_writes_and_replaces_only_a_model(project: Path, tmp_path: Path)
     assert again.exit_code == 1 and "--force replaces it" in again.stderr
     (target / NETWORK).write_bytes(b"old")
     assert _export(project, target, "--force").exit_code == 0
-    assert BlurDetector(target).long_side == 200
+    assert BlurDetector(target).spec.side == 200
 
 
 @pytest.mark.parametrize("words", [(), ("--force",)])
