@@ -48,8 +48,8 @@ def names(root: Path) -> set[str]:
     return {os.path.relpath(path, root) for path in look(root)}
 
 
-def blurred(*paths: Path, kind: str = "defocus", probability: float = 0.9) -> list[Verdict]:
-    return [Verdict(str(path), True, probability, kind) for path in paths]
+def blurred(*paths: Path) -> list[Verdict]:
+    return [Verdict(str(path), True, 0.98765, "motion") for path in paths]
 
 
 def sharp(*paths: Path) -> list[Verdict]:

@@ -1,4 +1,4 @@
-"""XMP sidecars: which ones, what is in them."""
+"""XMP sidecars: which ones, what is in them, and that every other byte of them stays."""
 
 from __future__ import annotations
 
@@ -6,23 +6,15 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from action_trees import blurred, fill, look, names, undone
-from blur_fusion.actions.act import act
-from blur_fusion.actions.plan import ActionOptions, ActionReport
-from blur_fusion.actions.xmp import (
-    DC,
-    LR,
-    OURS,
-    PHOTOSHOP,
-    RDF,
-    XMP,
-    XmlError,
-    mark,
-)
-from xmp_samples import DARKTABLE, LIGHTROOM, keywords
+from action_trees import acted, fill, look, names, undone
+from blur_fusion.actions.xmp import DC, DIGIKAM, LR, OURS, PHOTOSHOP, RDF, XMP, XmlError, mark
+from xmp_samples import DARKTABLE, DIGIKAM_FILE, LIGHTROOM, keywords
 
 MARKS = ("motion", 0.98765)
+SUBJECT, HIERARCHY = (DC, "subject"), (LR, "hierarchicalSubject")
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">&b;</x:xmpmeta>"""
 
@@ -32,10 +24,6 @@ def _wrap(inner: str) -> bytes:
         f'<r:RDF xmlns:r="{RDF}" xmlns:dc="{DC}"><r:Description r:about="">{inner}'
         "</r:Description></r:RDF>"
     ).encode()
-
-
-def _tag(root: Path, *paths: Path) -> ActionReport:
-    return act(blurred(*paths, kind="motion", probability=0.98765), [root], ActionOptions(tag=True))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +45,7 @@ def test_what_cannot_be_edited_is_left(tmp_path: Path, data: bytes, why: str) ->
     root = fill(tmp_path, "a.jpg", "b.jpg")
     (root / "a.jpg.xmp").write_bytes(data)
     before = look(root)
-    report = _tag(root, root / "a.jpg", root / "b.jpg")
+    report = acted(root, "a.jpg", "b.jpg", tag=True)
     assert report.failed and len(report.lines) == 1 and why in report.lines[0]
     assert report.lines[0].startswith(f"{root}/a.jpg.xmp: left as it is: ")
     assert before.items() <= look(root).items() and (root / "b.jpg.xmp").exists()
@@ -82,21 +70,21 @@ def test_which_sidecars(tmp_path: Path, there: list[str], judged: str, written: 
         if name.lower().endswith(".xmp"):
             (root / name).write_bytes(LIGHTROOM)
     before = look(root)
-    report = _tag(root, root / judged)
+    report = acted(root, judged, tag=True)
     after = look(root)
     changed = {Path(path).name for path in after if after[path] != before.get(path)}
     assert changed == written and report.done == len(written)
     for name in written:
-        assert "blur|motion" in keywords((root / name).read_bytes(), LR, "hierarchicalSubject")
+        assert "blur|motion" in keywords((root / name).read_bytes(), *HIERARCHY)
     assert report.journal.parent == root
-    assert _tag(root, root / judged).journal is None  # nothing to add
+    assert acted(root, judged, tag=True).journal is None  # nothing to add
     assert undone(report).lines == ()
     assert look(root) == before
 
 
 def test_a_new_sidecar(tmp_path: Path) -> None:
     root = fill(tmp_path, "a.cr2")
-    _tag(root, root / "a.cr2")
+    acted(root, "a.cr2", tag=True)
     for name, value in (("a.xmp", "CR2"), ("a.cr2.xmp", None)):
         (node,) = ElementTree.parse(root / name).iter(f"{{{RDF}}}Description")
         assert node.get(f"{{{PHOTOSHOP}}}SidecarForExtension") == value
@@ -108,7 +96,7 @@ def test_a_new_sidecar(tmp_path: Path) -> None:
 def test_a_sidecar_changed_since_is_kept(tmp_path: Path) -> None:
     root = fill(tmp_path, "a.jpg", "b.jpg")
     (root / "b.jpg.xmp").write_bytes(DARKTABLE)
-    report = _tag(root, root / "a.jpg", root / "b.jpg")
+    report = acted(root, "a.jpg", "b.jpg", tag=True)
     (root / "b.jpg.xmp").write_bytes(LIGHTROOM)
     back = undone(report)
     assert back.lines[0].endswith("b.jpg.xmp: was changed since it was tagged; left")
@@ -120,6 +108,63 @@ def test_a_linked_sidecar_is_left(tmp_path: Path) -> None:
     root = fill(tmp_path, "a.jpg")
     (root / "real.txt").write_bytes(DARKTABLE)
     (root / "a.jpg.xmp").symlink_to("real.txt")
-    report = _tag(root, root / "a.jpg")
+    report = acted(root, "a.jpg", tag=True)
     assert report.failed and "link" in report.lines[0]
     assert (root / "real.txt").read_bytes() == DARKTABLE
+
+
+def _canonical_lines(data: bytes) -> list[str]:
+    return ElementTree.canonicalize(data.decode("utf-8-sig"), strip_text=True).split("<")
+
+
+@pytest.mark.parametrize("data", [LIGHTROOM, DARKTABLE, DIGIKAM_FILE])
+def test_all_other_bytes_stay(data: bytes) -> None:
+    marked = mark(data, *MARKS)
+    assert {"blurred", "motion"} <= set(keywords(marked, *SUBJECT))
+    assert {"blur|blurred", "blur|motion"} <= set(keywords(marked, *HIERARCHY))
+    rest = iter(marked)
+    assert all(byte in rest for byte in data.replace(b"<rdf:Bag/>", b"<rdf:Bag>"))
+    lines = iter(_canonical_lines(marked))
+    assert all(line in lines for line in _canonical_lines(data))
+    assert mark(marked, *MARKS) == marked
+
+
+def test_users_keywords_and_labels_stay() -> None:
+    assert keywords(mark(LIGHTROOM, *MARKS), *SUBJECT) == ["Anna & Otto", "blurred", "motion"]
+    for data in (LIGHTROOM, DARKTABLE):
+        assert b"<xmp:Label" not in mark(data, *MARKS)
+    assert b">Red</xmp:Label>" in mark(DIGIKAM_FILE, *MARKS)
+    tags = keywords(mark(DIGIKAM_FILE, *MARKS), DIGIKAM, "TagsList")
+    assert tags == ["Places/Rome", "blur/blurred", "blur/motion"]
+
+
+def test_forms_of_a_description() -> None:
+    rdf = f'<rdf:RDF xmlns:rdf="{RDF}"/>'.encode()
+    alone = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><r:RDF xmlns:r='%s'><r:Description a='/>'/></r:RDF></x:xmpmeta>"  # noqa: E501
+    for data in (rdf, alone % RDF.encode()):
+        assert keywords(mark(data, *MARKS), *SUBJECT) == ["blurred", "motion"]
+
+
+def test_the_probability_is_renewed() -> None:
+    once = mark(LIGHTROOM, *MARKS)
+    twice = mark(once, "motion", 0.5)
+    assert b">0.9877<" in once and b">0.5000<" in twice and b"0.9877" not in twice
+    attribute = f"xmlns:b=\"{OURS}\" b:probability = '0.1'"
+    data = _wrap("").replace(b' r:about=""', f' r:about="" {attribute}'.encode())
+    assert b'b:probability = "0.5000"' in mark(data, None, 0.5)
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1), max_size=4),
+    st.sampled_from(["defocus", "motion", "sharp", None, "<&\"'"]),
+)
+def test_any_keyword_stays(words: list[str], kind: str | None) -> None:
+    tree = ElementTree.fromstring(_wrap("<dc:subject><r:Bag/></dc:subject>"))
+    bag = next(tree.iter(f"{{{RDF}}}Bag"))
+    for word in words:
+        ElementTree.SubElement(bag, f"{{{RDF}}}li").text = word
+    data = ElementTree.tostring(tree, encoding="utf-8")
+    have = keywords(mark(data, kind, 0.7), *SUBJECT)
+    assert have[: len(words)] == words
+    new = {"blurred"} | ({kind} if kind in ("defocus", "motion") else set())
+    assert set(have) == set(words) | new and len(have) == len(words) + len(new - set(words))
