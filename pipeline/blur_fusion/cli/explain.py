@@ -90,14 +90,12 @@ def explain(
 @click.option(
     "--host",
     default="127.0.0.1",
-    show_default=True,
     help="Address to listen on; other machines reach the app only where this is not loopback.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=7860,
-    show_default=True,
     help="Port to listen on; 0 takes a free one.",
 )
 @click.option("--share", is_flag=True, help="Make a public link through Gradio's servers.")
@@ -113,18 +111,12 @@ def explain(
     help="Where the slider stands at first, instead of the model's own threshold.",
 )
 @click.option(
-    "--max-upload",
-    type=options.COUNT,
-    default=60,
-    show_default=True,
-    metavar="MB",
-    help="Largest file that is taken.",
+    "--max-upload", type=options.COUNT, default=60, metavar="MB", help="Largest file that is taken."
 )
 @click.option(
     "--max-pixels",
     type=options.COUNT,
     default=120,
-    show_default=True,
     metavar="MILLIONS",
     help="Largest photo that is decoded.",
 )

@@ -40,12 +40,11 @@ def fetch() -> None:
 
 
 @fetch.command()
-@click.option("--url", default=CERTH_URL, show_default=True, help="The official zip.")
+@click.option("--url", default=CERTH_URL, help="The official zip.")
 @click.option(
     "--target",
     type=options.PATH,
     default=Path(CERTH_TARGET),
-    show_default=True,
     help="Folder to make; the zip is kept beside it. It must not exist.",
 )
 @click.option(
@@ -94,7 +93,7 @@ def undo(journal: Path) -> None:
     options.warn(report.lines, fail=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(__version__, prog_name="blur")
 def blur() -> None:
     """Tell blurred photos from sharp ones."""

@@ -20,7 +20,7 @@ from blur_fusion.cli import options
 @click.option(
     "--out", type=options.PATH, help="Folder of the result.  [default: artifacts/presets/NAME]"
 )
-@click.option("--weights", default="", help="Of the backbone: a file, 'imagenet' or 'random'.")
+@click.option("--weights", help="Of the backbone: a file, 'imagenet' or 'random'.")
 @click.option("--epochs", type=options.COUNT, help="Instead of the preset's.")
 @click.option("--images", type=options.COUNT, help="Most images to train on.")
 @options.params_option
@@ -30,7 +30,7 @@ def preset(
     data: Path | None,
     tested: Path | None,
     out: Path | None,
-    weights: str,
+    weights: str | None,
     epochs: int | None,
     images: int | None,
     params_file: Path,
@@ -48,7 +48,7 @@ def preset(
     if tested is not None:
         click.echo(judged_lines(name, tested, out, params))
         return
-    click.echo(train_preset(name, data, out, params, weights, epochs, images))
+    click.echo(train_preset(name, data, out, params, weights or "", epochs, images))
 
 
 @click.group()
@@ -59,7 +59,7 @@ def make() -> None:
 @make.command("three-class")
 @click.argument("source")
 @options.target_argument
-@click.option("--images", type=options.COUNT, default=500, show_default=True, help="Of each class.")
+@click.option("--images", type=options.COUNT, default=500, help="Of each class.")
 @click.option("--sharpen", is_flag=True, help="Sharpen the class 'sharp' instead of copying.")
 @options.params_option
 @options.one_line_errors("blur data make")

@@ -114,7 +114,6 @@ def _interrupted(cache: Path | None) -> None:
     "style",
     type=click.Choice(("table", "csv", "json", "jsonl")),
     default="table",
-    show_default=True,
     help="How verdicts are written.",
 )
 @click.option("--output", type=options.PATH, help="Write verdicts to this new file.")
@@ -133,7 +132,6 @@ def _interrupted(cache: Path | None) -> None:
         + ("width", "height")
     ),
     default="given",
-    show_default=True,
     help="Order of the verdicts; by probability, the most blurred come first.",
 )
 @click.option(
@@ -148,7 +146,6 @@ def _interrupted(cache: Path | None) -> None:
     "--backend",
     type=click.Choice(("threads", "dask")),
     default="threads",
-    show_default=True,
     help="Judge on this machine, or on a Dask cluster that sees the same files.",
 )
 @click.option(
@@ -169,7 +166,6 @@ def _interrupted(cache: Path | None) -> None:
     "--every",
     type=options.COUNT,
     default=5,
-    show_default=True,
     help="Of videos, look at each N-th frame; the sharpest of each second is judged.",
 )
 @click.pass_context
