@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,6 @@ def _memory_is_disk() -> Iterator[None]:
 def killed_at(moment: int, exception: type[BaseException] = Killed) -> Iterator[None]:
     """Raise before (even moments) or after (odd ones) one of the calls that change the disk."""
     counter = itertools.count()
-    patch = pytest.MonkeyPatch()
 
     def wrapped(call: Callable[..., Any]) -> Callable[..., Any]:
         def run(*arguments: Any, **more: Any) -> Any:
@@ -54,12 +53,10 @@ def killed_at(moment: int, exception: type[BaseException] = Killed) -> Iterator[
 
         return run
 
-    for name in CALLS:
-        patch.setattr(os, name, wrapped(getattr(os, name)))
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in CALLS:
+            patch.setattr(os, name, wrapped(getattr(os, name)))
         yield
-    finally:
-        patch.undo()
 
 
 def _plant(folder: Path) -> tuple[Path, Tree]:
@@ -69,60 +66,60 @@ def _plant(folder: Path) -> tuple[Path, Tree]:
     return root, look(folder)
 
 
-def _journals(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("blur-journal-*.jsonl"))
-
-
-def _killed_everywhere(folder: Path, kind: str, undo_killed: bool, stride: int) -> int:
-    """Kill at each moment in turn, undo (killed too, or not), compare; how many moments."""
-    for moment in itertools.count(step=stride):
-        place = folder / str(moment)
-        root, before = _plant(place)
-        alive = True
+def _undo_all(folder: Path, moment: int = 10**9) -> bool:
+    """Undo by each journal, killed at a `moment`, and again; whether it came to that."""
+    killed = False
+    for journal in sorted(folder.rglob("blur-journal-*.jsonl")):
+        if journal.stat().st_size == 0:
+            continue  # killed before its first line: nothing was done
         try:
-            with killed_at(moment if not undo_killed else 10**9):
-                acted(root, "I.JPG", "trip/b.jpg", **{kind: place / "out"}, tag=True)
+            with killed_at(moment):
+                undo(journal)
         except Killed:
-            alive = False
-        for journal in _journals(place):
-            if journal.stat().st_size == 0:
-                continue  # killed before its first line: nothing was done
-            if undo_killed:
-                try:
-                    with killed_at(moment):
-                        undo(journal)
-                except Killed:
-                    alive = False
-            report = undo(journal)
-            assert report.lines == (), (moment, report.lines)
+            killed = True
+        assert undo(journal).lines == ()
+    return killed
+
+
+@pytest.fixture(params=[False, True])
+def across(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether every folder is a file system of its own."""
+    if request.param:
+        separate_file_systems(monkeypatch)
+    return bool(request.param)
+
+
+@pytest.mark.parametrize(
+    ("kind", "across"),
+    [("move", False), ("move", True), ("copy", False), ("link", False)],
+    indirect=["across"],
+)
+def test_killed_at_every_moment(tmp_path: Path, across: bool, kind: str) -> None:
+    """Acting is killed and undone; then all is done, and undoing it killed and done again."""
+    stride = 5 if across else 3  # odd: befores and afters take turns; all took 40 s and passed
+    for moment in itertools.count(step=stride):
+        place, alive = tmp_path / str(moment), False
+        root, before = _plant(place)
+        with suppress(Killed), killed_at(moment):
+            acted(root, "I.JPG", "trip/b.jpg", **{kind: place / "out"}, tag=True)
+            alive = True
+        _undo_all(place)
+        assert look(place) == before, moment
+        acted(root, "I.JPG", "trip/b.jpg", **{kind: place / "out"}, tag=True)
+        alive = not _undo_all(place, moment) and alive
         assert look(place) == before, moment
         shutil.rmtree(place)
         if alive:
-            return moment
-    raise AssertionError
+            assert moment > 20
+            return
 
 
-@pytest.mark.parametrize("undo_killed", [False, True])
-@pytest.mark.parametrize(
-    ("kind", "across"), [("move", False), ("move", True), ("copy", False), ("link", False)]
-)
-def test_killed_at_every_moment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, across: bool, undo_killed: bool
-) -> None:
-    if across:
-        separate_file_systems(monkeypatch)
-    stride = 5 if across else 3  # odd: befores and afters take turns; all took 40 s and passed
-    assert _killed_everywhere(tmp_path, kind, undo_killed, stride) > 20
-
-
-@pytest.mark.parametrize("across", [False, True])
 def test_interrupted_at_every_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, across: bool
 ) -> None:
     """Ctrl-C loses no photo; what was done is undone by the journal."""
-    if across:
-        separate_file_systems(monkeypatch)
     verdict = blurred(Path("photos/I.JPG"), Path("photos/trip/b.jpg"))
+    shot = {"I.CR2", "I.JPG", "I.xmp"}
     for moment in itertools.count():
         place = tmp_path / str(moment)
         root, before = _plant(place)
@@ -132,7 +129,6 @@ def test_interrupted_at_every_moment(
                 report = act(verdict, [root], ActionOptions(move=place / "out"))
             except KeyboardInterrupt:  # while the report was made
                 continue
-        shot = {"I.CR2", "I.JPG", "I.xmp"}
         assert (names(root) & shot) in (set(), shot)
         if report.journal:
             assert undo(report.journal).lines == ()
@@ -162,16 +158,11 @@ def test_any_tree_comes_back(
         root, out = fill(place / "photos", *photos), fill(place / "out", *there)
         before, kept = look(place), look(out)
         shots = [root / photo for photo in photos if not photo.endswith(".xmp")]
-        options = ActionOptions(**{kind: out}, tag=tags)  # type: ignore[arg-type]
-        try:
-            with killed_at(moment):
-                act(blurred(*shots), [root], options)
+        options = ActionOptions(**{kind: out}, tag=tags)
+        with suppress(Killed), killed_at(moment):
+            act(blurred(*shots), [root], options)
             assert kept.items() <= look(out).items()
             contents = [content for content, _ in look(place).values()]
             assert all(content in contents for content, _ in before.values())
-        except Killed:
-            pass
-        for journal in _journals(place):
-            if journal.stat().st_size:
-                assert undo(journal).lines == ()
+        _undo_all(place)
         assert look(place) == before
