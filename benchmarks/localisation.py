@@ -235,9 +235,11 @@ def radii(families: Sequence[str], count: int, seed: int = SEED) -> Extents:
 
 def mappers_of(model: Path | None, grad_cam: bool) -> dict[str, Mapper]:
     """The blur map and, where asked for, Grad-CAM, both of the same network."""
-    from blur_fusion.explain.explainer import Explainer
+    from blur_fusion.explain.explainer import Explainer, View
+    from blur_fusion.model.classifier import load
+    from blur_fusion.model.prediction import Prediction
 
-    explainer = Explainer(model)
+    explainer = Explainer(load(model))
     mappers: dict[str, Mapper] = {"blur map": lambda image: explainer.blur_map(image).logit}
 
     def judged_part(image: Pixels) -> npt.NDArray[np.float32]:
@@ -246,7 +248,7 @@ def mappers_of(model: Path | None, grad_cam: bool) -> dict[str, Mapper]:
         top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
         said = np.full(image.shape, np.nan, np.float32)
         place = slice(top, top + height), slice(left, left + width)
-        said[place] = explainer.grad_cam(image)[place]
+        said[place] = explainer.grad_cam(View(Prediction(""), image, image))[place]
         return said
 
     if grad_cam:

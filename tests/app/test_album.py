@@ -19,11 +19,12 @@ from trees import write_photo
 pytest.importorskip("PIL", reason="Pillow, which the extra 'app' brings, is not installed")
 
 from blur_fusion.app.album import Album, Limits, judge_upload
-from blur_fusion.app.interface import headline, summary, table
 from blur_fusion.errors import BlurError
 from blur_fusion.explain.explainer import Explainer
 from blur_fusion.model.classifier import BlurDetector
-from blur_fusion.model.prediction import Verdict
+from blur_fusion.model.prediction import Prediction
+from blur_fusion.report.explained import SHOWN
+from blur_fusion.report.pages import fragment
 
 LIMITS = Limits()
 
@@ -62,11 +63,11 @@ def test_verdicts_follow_the_threshold_and_are_the_detector_s(model: Path, tmp_p
         write_photo(tmp_path / "soft.jpg", 2, blurred=True, size=(300, 420)),
         tmp_path / "absent.jpg",
     ]
-    explainer, album = Explainer(model, threshold=0.0), Album()
+    explainer, album = Explainer(BlurDetector(model, threshold=0.0)), Album()
     album.add([judge_upload(explainer, path, LIMITS) for path in paths])
     for threshold in (0.0, 0.5, 1.0):
         expected = BlurDetector(model, threshold=threshold).predict(paths)
-        found = album.verdicts(threshold)
+        found = album.predictions(threshold)
         for ours, theirs in zip(found[:2], expected[:2], strict=True):
             assert (ours.blurred, ours.probability) == (theirs.blurred, theirs.probability)
             assert ours.kind == theirs.kind and ours.path == Path(theirs.path).name
@@ -76,7 +77,7 @@ def test_verdicts_follow_the_threshold_and_are_the_detector_s(model: Path, tmp_p
     second = album.explained(explainer, 1.0, False)
     assert first is not None and second is not None
     assert first.map is second.map  # looked at once
-    assert first.verdict.blurred and not second.verdict.blurred and second.threshold == 1.0
+    assert first.prediction.blurred and not second.prediction.blurred and second.threshold == 1.0
     album.choose(2)
     assert album.explained(explainer, 0.5, False) is None
     album.choose(99)
@@ -86,12 +87,16 @@ def test_verdicts_follow_the_threshold_and_are_the_detector_s(model: Path, tmp_p
 
 def test_rows_hold_names_as_text() -> None:
     evil = "<script>x</script>'\"\udcff.jpg"
-    sure = Verdict(evil, True, 0.999, "motion", 3.0, 1.0, 60, 40)
-    failed = Verdict.failed(evil, "<b>no</b>")
-    shown = table([sure, failed], 0) + headline(sure, 0.5, None) + headline(failed, 0.5, None)
-    assert "<script>" not in shown and "<b>no" not in shown and shown.encode("ascii")
-    assert "over 99 %" in shown and "1 of 2 blurred, 1 not read" in summary([sure, failed], "x")
-    assert "Not read" in headline(failed, 0.5, None)
+    sure = Prediction(evil, True, 0.999, "motion", 3.0, 1.0, 60, 40)
+    found = [sure, Prediction.failed(evil, "<b>no</b>")]
+    values = {**SHOWN, "predictions": found, "chosen": 0, "threshold": 0.5, "csv": "x"}
+    shown = [fragment("app.html", name, **values) for name in ("table", "summary")]
+    for one in found:
+        shown.append(fragment("app.html", "headline", prediction=one, explanation=None, **values))
+    text = "".join(shown)
+    assert "<script>" not in text and "<b>no" not in text and text.encode("ascii")
+    assert "over 99 %" in shown[2] and "Not read" in shown[3]
+    assert "1 of 2 blurred, 1 not read" in " ".join(shown[1].split())
 
 
 def test_without_gradio_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,11 +14,13 @@ from click.testing import CliRunner, Result
 
 from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
+from blur_fusion.explain.captions import percent, strongest
 from blur_fusion.explain.drawing import figure
-from blur_fusion.explain.explainer import Explainer
-from blur_fusion.explain.explanation import Contribution, percent, strongest
-from blur_fusion.explain.page import Target, bars, section
+from blur_fusion.explain.explainer import Contribution, Explainer
+from blur_fusion.images.photo import Photo
 from blur_fusion.model.classifier import BlurDetector
+from blur_fusion.report.explained import SHOWN, Target, page
+from blur_fusion.report.pages import fragment
 from scan_command import ENVIRONMENT, command
 from tiny_model import write_tiny_model
 from trees import write_photo
@@ -99,39 +101,46 @@ def test_impossible_targets(
     assert (tmp_path / "taken.html").read_text() == "mine"
 
 
-def test_the_verdict_is_the_detector_s(model: Path, photos: tuple[Path, Path]) -> None:
-    explainer, expected = Explainer(model), BlurDetector(model).predict(photos)
-    found = [explainer.explain(path) for path in photos]
-    assert [one.verdict for one in found] == expected
-    arrays = [np.ascontiguousarray(cv2.imread(str(path))[..., ::-1]) for path in photos]
-    again = explainer.explain(arrays[1], "b")
-    assert again.verdict.logit == expected[1].logit and again.verdict.path == "b"
+@pytest.fixture(scope="module")
+def explainer(model: Path) -> Explainer:
+    return Explainer(BlurDetector(model))
+
+
+def test_the_prediction_is_the_classifier_s(
+    explainer: Explainer, photos: tuple[Path, Path]
+) -> None:
+    expected = explainer.classifier.predict(photos)
+    assert [explainer.explain(path).prediction for path in photos] == expected
+    pixels = np.ascontiguousarray(cv2.imread(str(photos[1]))[..., ::-1])
+    again = explainer.explain(Photo(pixels, "b"))
+    assert again.prediction.logit == expected[1].logit and again.prediction.path == "b"
     assert again.photo.shape == (*again.map.logit.shape, 3)
 
 
-def test_contributions_are_what_the_logit_loses(model: Path, photos: tuple[Path, Path]) -> None:
+def test_contributions_are_what_the_logit_loses(
+    explainer: Explainer, photos: tuple[Path, Path]
+) -> None:
     """A stack that only hears the network: all else contributes next to nothing."""
-    found = Explainer(model).explain(photos[1]).contributions
+    found = explainer.explain(photos[1]).contributions
     assert found[0].name == "network"
     names = {one.name for one in found}
     assert {"edge_width", "spectrum", "network"} <= names and len(names) == len(found)
     assert abs(found[0].logit) > 5 * max(abs(one.logit) for one in found[1:])
 
 
-def test_bars_and_words() -> None:
+def test_bars_and_captions() -> None:
     found = [Contribution("a_b", 2.0), Contribution("c", -1.0), Contribution("d", 0.01)]
     assert [one.name for one in strongest(found)] == ["a_b", "c"]
-    drawn = bars(found)
+    drawn = fragment("parts.html", "bars", found, **SHOWN)
     assert "a b" in drawn and "+2.0" in drawn and "-1.0" in drawn and ">d<" not in drawn
-    assert bars([]) == ""
+    assert "<span" not in fragment("parts.html", "bars", [], **SHOWN)
     assert [percent(p) for p in (1.0, 0.5, 0.001)] == ["over 99 %", "50 %", "below 1 %"]
 
 
-def test_names_are_text_and_never_markup(model: Path, photos: tuple[Path, Path]) -> None:
-    found = Explainer(model).explain(photos[1], "<script>x</script>\udcff.jpg")
-    text = section(found)
+def test_names_are_text_and_never_markup(explainer: Explainer, photos: tuple[Path, Path]) -> None:
+    found = explainer.explain(Photo(photos[1], "<script>x</script>\udcff.jpg"))
+    text = b"".join(page([(found.prediction, found)], False)).decode("ascii")
     assert "<script>" not in text and "&lt;script&gt;" in text
-    assert text.encode("ascii")
     assert figure(found).shape[2] == 3
 
 
@@ -167,9 +176,9 @@ def test_grad_cam_without_tensorflow_is_one_line(
     assert "blur-fusion[train]" in result.stderr
 
 
-def test_grad_cam_is_drawn_over_the_photo(model: Path, photos: tuple[Path, Path]) -> None:
-    found = Explainer(model).explain(photos[1], grad_cam=True)
+def test_grad_cam_is_drawn_over_the_photo(explainer: Explainer, photos: tuple[Path, Path]) -> None:
+    found = explainer.explain(photos[1], grad_cam=True)
     assert found.grad_cam is not None and found.grad_cam.shape == found.map.logit.shape
     assert found.grad_cam.min() >= 0 and found.grad_cam.max() <= 1
-    assert figure(found).shape[1] > figure(Explainer(model).explain(photos[1])).shape[1]
-    assert "Grad-CAM" in section(found)
+    assert figure(found).shape[1] > figure(explainer.explain(photos[1])).shape[1]
+    assert b"Grad-CAM" in b"".join(page([(found.prediction, found)], True))

@@ -18,6 +18,7 @@ from benchmarks.localisation import (
 from blur_fusion.explain.blur_map import blur_map
 from blur_fusion.explain.explainer import Explainer
 from blur_fusion.explain.extent import disk_transfer, measure_defocus, measure_motion
+from blur_fusion.model.classifier import load
 from blur_fusion.sample.blur import disk
 
 SEED = 977
@@ -25,7 +26,7 @@ SEED = 977
 
 @pytest.fixture(scope="module")
 def explainer() -> Explainer:
-    return Explainer()
+    return Explainer(load())
 
 
 @pytest.mark.parametrize("subject_blurred", [False, True])

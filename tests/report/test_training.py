@@ -13,7 +13,7 @@ import pytest
 from blur_fusion.errors import BlurError
 from blur_fusion.explain.blur_map import BlurMap, blur_map
 from blur_fusion.report import training as write
-from blur_fusion.report.training import COLUMNS, read_table
+from blur_fusion.report.training import PREDICTIONS, read_rows
 from evaluation_fakes import run_stage, tiny_params, write_images
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ def artifacts(stage: tuple[Path, dict[str, Any], Any], monkeypatch: pytest.Monke
 
 
 def test_every_part_has_a_sentence(artifacts: Path, stage: Any) -> None:
-    path = write.write_report(artifacts, tiny_params())
+    path = write.write_report(artifacts, tiny_params(), look)
     assert path == artifacts / "evaluate" / "report.html"
     page, report = path.read_text("utf-8"), stage[1]
-    headings = re.findall(r"<h2>(.*?)</h2>\n<p>(.*?)</p>", page)
+    headings = re.findall(r"<h2>(.*?)</h2>\n<p>(.*?)</p>", page, re.S)
     assert [heading for heading, _ in headings] == list(PARTS)
     assert all(sentence.endswith(".") for _, sentence in headings)
     assert page.count("<svg") == 3 + 2 + 1
@@ -64,9 +64,9 @@ def test_every_part_has_a_sentence(artifacts: Path, stage: Any) -> None:
 
 
 def test_worst_errors_stand_beside_their_maps(artifacts: Path, stage: Any) -> None:
-    page = write.build(artifacts, tiny_params(), look)
-    table = read_table(artifacts / "evaluate" / "predictions.csv", COLUMNS)
-    wrong = {row["name"] for row in table.rows() if row["verdict"] != row["label"]}
+    page = write.write_report(artifacts, tiny_params(), look).read_text("utf-8")
+    rows = read_rows(artifacts / "evaluate" / "predictions.csv", PREDICTIONS)
+    wrong = {row["name"] for row in rows if row["verdict"] != row["label"]}
     shown = re.findall(r"<figcaption>(.*?)<br>", page)
     assert shown and set(shown) <= wrong
     assert len(shown) == min(len(wrong), tiny_params().evaluate.worst_images)
@@ -86,14 +86,14 @@ def test_what_is_missing_or_damaged_is_one_line(artifacts: Path, tmp_path: Path,
     shutil.copytree(artifacts, copy)
     (copy / name).write_text("nonsense\n1,2\n")
     with pytest.raises(BlurError, match=f"{Path(name).name}: .*make repro"):
-        write.build(copy, tiny_params(), look)
+        write.write_report(copy, tiny_params(), look)
     (copy / name).unlink()
     with pytest.raises(BlurError, match="no such file; run"):
-        write.build(copy, tiny_params(), look)
+        write.write_report(copy, tiny_params(), look)
 
 
 def test_it_is_readable_at_any_width(page: Page, artifacts: Path) -> None:
-    path = write.write_report(artifacts, tiny_params())
+    path = write.write_report(artifacts, tiny_params(), look)
     for width in (360, 1280):
         page.set_viewport_size({"width": width, "height": 800})
         page.goto(path.as_uri())

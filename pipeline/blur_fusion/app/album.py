@@ -12,13 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.errors import BlurError, require
-from blur_fusion.explain.drawing import encoded
-from blur_fusion.explain.explanation import Explanation, Look, PhotoExplainer
-from blur_fusion.model.prediction import Verdict
+from blur_fusion.explain.explainer import Explainer, Explanation, View
+from blur_fusion.images.photo import Photo
+from blur_fusion.images.thumbnails import encoded
+from blur_fusion.model.prediction import Prediction
 from blur_fusion.scan.judging import settled
 from blur_fusion.scan.output import Formatter
 
 MEGA = 1_000_000
+
+Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -59,60 +62,44 @@ class Limits:
         require(width * height <= self.pixels, line)
 
 
-Pixels = npt.NDArray[np.uint8]
-
-
 @dataclass(frozen=True)
-class Photo:
-    """One upload; the file itself is gone.
+class Upload:
+    """One photo; the file itself is gone.
 
     Attributes
     ----------
-    verdict : Verdict
+    prediction : Prediction
         With threshold 0, so that its kind is the likely kind of blur.
     working, shown : bytes
         Working image: grey as PNG, in colour as JPEG; empty where the file could not be read.
     """
 
-    verdict: Verdict
+    prediction: Prediction
     working: bytes = b""
     shown: bytes = b""
 
 
-def judge_upload(explainer: PhotoExplainer, path: Path, limits: Limits) -> Photo:
-    """Judge an uploaded file; whatever is wrong with it is a failed verdict.
+def judge_upload(explainer: Explainer, path: Path, limits: Limits) -> Upload:
+    """Judge an uploaded file; whatever is wrong with it is a failed prediction.
 
     Parameters
     ----------
-    explainer : PhotoExplainer
-        With threshold 0.
+    explainer : Explainer
+        Of a classifier with threshold 0.
     path : Path
     limits : Limits
     """
-    name = path.name
+    photo = Photo(path, path.name)
     try:
         limits.check(path)
-        look = explainer.look(path, name)
-        shown = encoded(look.photo)
+        view = explainer.view(photo)
+        return Upload(view.prediction, encoded(view.working, ".png"), encoded(view.photo))
     except BlurError as error:
-        line = str(error).removeprefix(f"{path}: ")
-        return Photo(Verdict.failed(name, line))
+        return Upload(Prediction.failed(path.name, str(error).removeprefix(f"{path}: ")))
     except MemoryError:
-        return Photo(Verdict.failed(name, "is too large for the memory of this machine"))
+        return Upload(Prediction.failed(path.name, "is too large for the memory of this machine"))
     except Exception as error:  # damage that no decoder foresaw must not end the batch
-        return Photo(Verdict.failed(name, f"cannot be judged ({type(error).__name__})"))
-    working = cv2.imencode(".png", look.working)[1].tobytes()
-    return Photo(look.verdict, working, shown)
-
-
-def _explained(explainer: PhotoExplainer, look: Look, grad_cam: bool) -> Explanation:
-    """With Grad-CAM if that can be had; a network that Grad-CAM does not know has its map."""
-    if grad_cam:
-        try:
-            return explainer.explain_look(look, True)
-        except BlurError:
-            pass
-    return explainer.explain_look(look)
+        return Upload(Prediction.failed(path.name, f"cannot be judged ({type(error).__name__})"))
 
 
 def _decoded(data: bytes, flag: int) -> Pixels:
@@ -125,46 +112,52 @@ class Album:
 
     Attributes
     ----------
-    photos : list of Photo
+    uploads : list of Upload
     chosen : int
         Number of the photo shown.
     """
 
-    photos: list[Photo] = field(default_factory=list)
+    uploads: list[Upload] = field(default_factory=list)
     chosen: int = 0
-    _explained: tuple[int, Explanation] | None = None
+    _kept: tuple[int, Explanation] | None = None
 
-    def add(self, photos: list[Photo]) -> None:
+    def add(self, uploads: list[Upload]) -> None:
         """Append photos; the first of them is shown."""
-        if photos:
-            self.chosen = len(self.photos)
-            self.photos.extend(photos)
+        if uploads:
+            self.chosen = len(self.uploads)
+            self.uploads.extend(uploads)
 
     def choose(self, number: int) -> None:
         """Look at another photo; a number that is none is ignored."""
-        if 0 <= number < len(self.photos):
+        if 0 <= number < len(self.uploads):
             self.chosen = number
 
-    def verdicts(self, threshold: float) -> list[Verdict]:
-        """All verdicts under `threshold`; nothing is judged anew."""
-        return [settled(photo.verdict, threshold) for photo in self.photos]
+    def predictions(self, threshold: float) -> list[Prediction]:
+        """All predictions under `threshold`; nothing is judged anew."""
+        return [settled(upload.prediction, threshold) for upload in self.uploads]
 
     def csv(self, threshold: float) -> str:
-        """All verdicts as `blur scan --format csv` writes them."""
+        """All predictions as `blur scan --format csv` writes them."""
         lines = Formatter("csv")
-        return lines.head() + "".join(lines.row(verdict) for verdict in self.verdicts(threshold))
+        return lines.head() + "".join(map(lines.row, self.predictions(threshold)))
 
     def explained(
-        self, explainer: PhotoExplainer, threshold: float, grad_cam: bool
+        self, explainer: Explainer, threshold: float, grad_cam: bool
     ) -> Explanation | None:
-        """Explanation of the photo shown; None where there is none. Made once for each photo."""
-        if not self.photos or not self.photos[self.chosen].working:
+        """Explanation of the photo shown; None where there is none. Made once for each photo.
+
+        With Grad-CAM if that can be had; a network that Grad-CAM does not know has its map.
+        """
+        if not self.uploads or not self.uploads[self.chosen].working:
             return None
-        photo = self.photos[self.chosen]
-        if self._explained is None or self._explained[0] != self.chosen:
-            working = _decoded(photo.working, cv2.IMREAD_GRAYSCALE)
-            shown = np.ascontiguousarray(_decoded(photo.shown, cv2.IMREAD_COLOR)[..., ::-1])
-            look = Look(photo.verdict, working, shown)
-            self._explained = self.chosen, _explained(explainer, look, grad_cam)
-        verdict = settled(photo.verdict, threshold)
-        return dataclasses.replace(self._explained[1], verdict=verdict, threshold=threshold)
+        upload = self.uploads[self.chosen]
+        if self._kept is None or self._kept[0] != self.chosen:
+            working = _decoded(upload.working, cv2.IMREAD_GRAYSCALE)
+            view = View(upload.prediction, working, _decoded(upload.shown, cv2.IMREAD_COLOR_RGB))
+            try:
+                found = explainer.explain_view(view, grad_cam)
+            except BlurError:
+                found = explainer.explain_view(view)
+            self._kept = self.chosen, found
+        prediction = settled(upload.prediction, threshold)
+        return dataclasses.replace(self._kept[1], prediction=prediction, threshold=threshold)

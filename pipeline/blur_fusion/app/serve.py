@@ -102,12 +102,12 @@ def _warm(explainer: Any) -> None:
     """Load TensorFlow and the network meanwhile; what fails is said when a photo asks for it."""
     import numpy as np
 
-    from blur_fusion.explain.explanation import Look
-    from blur_fusion.model.prediction import Verdict
+    from blur_fusion.explain.explainer import View
+    from blur_fusion.model.prediction import Prediction
 
     blank = np.zeros((64, 64, 3), np.uint8)
     with suppress(Exception):
-        explainer.heat(Look(Verdict(""), blank[..., 0], blank))
+        explainer.grad_cam(View(Prediction(""), blank[..., 0], blank))
 
 
 def serve(settings: Settings, said: Callable[[str], object]) -> None:
@@ -126,22 +126,22 @@ def serve(settings: Settings, said: Callable[[str], object]) -> None:
     """
     check_extra()
     set_environment(settings.limits)
-    from blur_fusion.explain.explainer import open_explainer
-    from blur_fusion.explain.explanation import grad_cam_missing
+    from blur_fusion.explain.explainer import Explainer, grad_cam_missing
+    from blur_fusion.model.classifier import load
 
     missing = grad_cam_missing()
     if settings.grad_cam and missing:
         raise BlurError(missing)
     heat = missing is None if settings.grad_cam is None else settings.grad_cam
-    threshold = open_explainer(settings.model, threshold=settings.threshold).threshold
-    explainer = open_explainer(settings.model, threshold=0.0)
+    classifier = load(settings.model, threshold=settings.threshold)
+    explainer = Explainer(classifier.at(0.0))
     if heat:
         threading.Thread(target=_warm, args=(explainer,), daemon=True).start()
     with tempfile.TemporaryDirectory(prefix="blur-app-", ignore_cleanup_errors=True) as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
         from blur_fusion.app.interface import App, build
 
-        blocks = build(App(explainer, threshold, heat, settings.limits))
+        blocks = build(App(explainer, classifier.threshold, heat, settings.limits))
         try:
             _launch(blocks, settings, said)
         finally:
@@ -152,7 +152,8 @@ def _launch(blocks: Any, settings: Settings, said: Callable[[str], object]) -> N
     import gradio as gr
     from starlette.middleware import Middleware
 
-    from blur_fusion.app.interface import CSS, FONT, HEAD, LIGHT, MONO
+    from blur_fusion.app.interface import FONT, HEAD, LIGHT, MONO
+    from blur_fusion.report.pages import FOLDER, STYLE
 
     theme = gr.themes.Base(primary_hue="neutral", font=FONT, font_mono=MONO)
     blocks.queue(default_concurrency_limit=2)
@@ -173,7 +174,7 @@ def _launch(blocks: Any, settings: Settings, said: Callable[[str], object]) -> N
             enable_monitoring=False,
             app_kwargs={"middleware": [Middleware(_Headers)]},
             theme=theme,
-            css=CSS,
+            css_paths=FOLDER / STYLE,
             head=HEAD,
             js=LIGHT,
         )

@@ -11,7 +11,7 @@ import click
 from blur_fusion.cli import options
 
 if TYPE_CHECKING:
-    from blur_fusion.model.prediction import Verdict
+    from blur_fusion.model.prediction import Prediction
 
 
 @click.command()
@@ -58,10 +58,10 @@ def explain(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     from blur_fusion.errors import BlurError
-    from blur_fusion.explain.explainer import open_explainer
-    from blur_fusion.explain.explanation import grad_cam_missing
-    from blur_fusion.explain.page import Target, write_explanations
+    from blur_fusion.explain.explainer import Explainer, grad_cam_missing
     from blur_fusion.files import printable
+    from blur_fusion.model.classifier import load
+    from blur_fusion.report.explained import Target, write_explanations
 
     missing = grad_cam_missing()
     if grad_cam and missing:
@@ -70,16 +70,16 @@ def explain(
     target = Target.of(output, style, len(photo), force)
     unread = []
 
-    def said(verdict: Verdict, path: Path | None) -> None:
-        name = printable(verdict.path)
-        if verdict.error is not None or verdict.probability is None:
+    def said(found: Prediction, path: Path | None) -> None:
+        name = printable(found.path)
+        if found.error is not None:
             unread.append(name)
-            options.warn([f"{name}: {printable(verdict.error or '')}"])
+            options.warn([f"{name}: {printable(found.error)}"])
             return
-        word = f"blurred ({verdict.kind})" if verdict.blurred else "not blurred"
-        click.echo(f"{name}: {word}, probability {verdict.probability:.3f}: {path}")
+        word = f"blurred ({found.kind})" if found.blurred else "not blurred"
+        click.echo(f"{name}: {word}, probability {found.probability:.3f}: {path}")
 
-    explainer = open_explainer(model, threshold=threshold)
+    explainer = Explainer(load(model, threshold=threshold))
     write_explanations(explainer, list(photo), target, heat, said)
     if unread:
         raise click.exceptions.Exit(1)

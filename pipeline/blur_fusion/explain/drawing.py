@@ -1,104 +1,31 @@
-"""An explanation as one picture: photo, maps with their scales, verdict, bars."""
+"""Maps in colour, and an explanation as one picture: photo, maps with their scales, bars."""
 
 from __future__ import annotations
 
-import base64
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.errors import require
-from blur_fusion.explain import explanation as words
+from blur_fusion.explain import captions
 from blur_fusion.explain.blur_map import BlurMap
-from blur_fusion.explain.explanation import Contribution, Explanation
-
-INK, SOFT, PALE = 17, 95, 200  # grey levels
-_HERSHEY = cv2.FONT_HERSHEY_SIMPLEX
-_WEIGHT, _BOLD = 400, 650
-
-
-class Canvas:
-    """RGB pixels, white at first; text stands on its baseline, `size` pixels high.
-
-    OpenCV 5 brings an outline font; with OpenCV 4 text is drawn in strokes, and what they lack
-    is a question mark.
-    """
-
-    def __init__(self, width: int, height: int) -> None:
-        self.pixels: npt.NDArray[np.uint8] = np.full((height, width, 3), 255, np.uint8)
-        self._face: Any = cv2.FontFace("sans") if hasattr(cv2, "FontFace") else None
-
-    def text(
-        self, text: str, left: int, baseline: int, size: int, shade: int = INK, bold: bool = False
-    ) -> None:
-        """Write one line."""
-        place, colour = (left, baseline), (shade, shade, shade)
-        line = _printable(text)
-        if self._face is not None:
-            weight = _BOLD if bold else _WEIGHT
-            cv2.putText(self.pixels, line, place, colour, self._face, size, weight)
-            return
-        thickness = 2 if bold else 1
-        plain = line.encode("ascii", "replace").decode()
-        cv2.putText(self.pixels, plain, place, _HERSHEY, size / 32, colour, thickness, cv2.LINE_AA)
-
-    def width_of(self, text: str, size: int) -> int:
-        """Pixels that a line takes."""
-        line = _printable(text)
-        if self._face is not None:
-            box = cv2.getTextSize((4096, 256), line, (0, 128), self._face, size, _WEIGHT)
-            return int(box[2])
-        plain = line.encode("ascii", "replace").decode()
-        return int(cv2.getTextSize(plain, _HERSHEY, size / 32, 1)[0][0])
-
-    def shortened(self, text: str, width: int, size: int) -> str:
-        """The end of `text` that fits `width` pixels."""
-        if self.width_of(text, size) <= width:
-            return text
-        kept = text[-200:]
-        while len(kept) > 1 and self.width_of(f"...{kept}", size) > width:
-            kept = kept[1:]
-        return f"...{kept}"
-
-    def wrapped(self, text: str, width: int, size: int) -> list[str]:
-        """`text` in lines of at most `width` pixels."""
-        lines: list[str] = []
-        for word in text.split():
-            longer = f"{lines[-1]} {word}" if lines else word
-            if lines and self.width_of(longer, size) <= width:
-                lines[-1] = longer
-            else:
-                lines.append(word)
-        return lines
-
-    def box(self, left: int, top: int, width: int, height: int, shade: int) -> None:
-        """A filled box."""
-        self.pixels[max(0, top) : top + height, max(0, left) : left + width] = shade
-
-    def picture(self, picture: npt.NDArray[np.uint8], left: int, top: int) -> None:
-        """An RGB picture; what would stand out is cut off."""
-        height = min(picture.shape[0], self.pixels.shape[0] - top)
-        width = min(picture.shape[1], self.pixels.shape[1] - left)
-        self.pixels[top : top + height, left : left + width] = picture[:height, :width]
-
-
-def _printable(text: str) -> str:
-    """One line without surrogates, which no font can draw."""
-    clean = text.encode("utf-8", "replace").decode()
-    return "".join(c if c.isprintable() else "?" for c in clean)
-
-
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
+from blur_fusion.explain.explainer import Contribution, Explanation
 
 BLURRED = cv2.COLORMAP_VIRIDIS  # perceptually uniform: dark violet, green, yellow
 ATTENTION = cv2.COLORMAP_JET  # blue, green, yellow, red: what people expect of Grad-CAM
+PANEL = 560  # pixels, long side of each picture
 _EMPTY = (208, 222)  # grey levels of the hatching where there is nothing to see
 _HATCH = 8  # pixels from stripe to stripe
 _HEAT = 0.5  # how much of an overlay is heat
-_QUALITY = 88
+
+_INK, _SOFT, _PALE = 17, 95, 200  # grey levels
+_MARGIN, _GAP, _SCALE = 28, 20, 14
+_BAR, _NAME, _LINE = 24, 190, 21  # height of a bar, width of its name, height of a line
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
 
 
 def coloured(values: Floats, colours: int) -> Pixels:
@@ -125,13 +52,12 @@ def heat_picture(photo: Pixels, heat: Floats) -> Pixels:
     return np.asarray(mixed + 0.5, dtype=np.uint8)
 
 
-def scale_picture(colours: int, width: int, height: int) -> Pixels:
+def scale_picture(colours: int, width: int = 128, height: int = 1) -> Pixels:
     """A colour map from 0 to 1, left to right."""
-    line = np.linspace(0, 1, width, dtype=np.float32)
-    return coloured(np.ascontiguousarray(np.broadcast_to(line, (height, width))), colours)
+    return coloured(np.tile(np.linspace(0, 1, width, dtype=np.float32), (height, 1)), colours)
 
 
-def fitted(picture: Pixels, side: int) -> Pixels:
+def fitted(picture: Pixels, side: int = PANEL) -> Pixels:
     """RGB `picture` shrunk to at most `side` pixels; nothing is enlarged."""
     scale = side / max(picture.shape[:2])
     if scale >= 1:
@@ -140,30 +66,19 @@ def fitted(picture: Pixels, side: int) -> Pixels:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def encoded(picture: Pixels, ending: str = ".jpg") -> bytes:
-    """RGB `picture` as a JPEG or PNG file."""
-    settings = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY] if ending == ".jpg" else []
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    done, data = cv2.imencode(ending, bgr, settings)
-    require(bool(done), f"OpenCV could not write a {ending[1:].upper()} picture")
-    return data.tobytes()
+@dataclass(frozen=True)
+class Panel:
+    """A picture of an explanation; maps have colours, and words at the ends of their scale."""
+
+    title: str
+    picture: Pixels
+    colours: int | None = None
+    low: str = ""
+    high: str = ""
 
 
-def data_uri(picture: Pixels, ending: str = ".jpg") -> str:
-    """RGB `picture` as the address of itself, for a page that needs no other file."""
-    kind = "jpeg" if ending == ".jpg" else "png"
-    return f"data:image/{kind};base64," + base64.b64encode(encoded(picture, ending)).decode("ascii")
-
-
-PANEL = 560  # pixels, long side of each picture
-_MARGIN, _GAP, _SCALE = 28, 20, 14
-_BAR, _NAME = 24, 190  # height of a bar's line, width of its name
-
-
-def _marked(photo: Pixels, angle: float | None) -> Pixels:
+def _marked(photo: Pixels, angle: float) -> Pixels:
     """`photo` with a line along the motion in its corner."""
-    if angle is None:
-        return photo
     marked, reach = photo.copy(), 30
     centre = np.array([reach + 14, marked.shape[0] - reach - 14])
     turn = np.radians(angle)
@@ -176,40 +91,104 @@ def _marked(photo: Pixels, angle: float | None) -> Pixels:
     return marked
 
 
-def panels(explanation: Explanation) -> list[tuple[str, Pixels, int | None, tuple[str, str]]]:
-    """Title, picture, colour map and the words at its ends, for each picture shown."""
-    motion = explanation.motion
-    photo = _marked(fitted(explanation.photo, PANEL), motion.angle if motion else None)
-    ends = (words.SHARP_END, words.BLURRED_END)
-    found: list[tuple[str, Pixels, int | None, tuple[str, str]]] = [
-        ("Photo", photo, None, ("", "")),
-    ]
+def panels(explanation: Explanation) -> list[Panel]:
+    """The photo, Grad-CAM where there is one, and the blur map."""
+    spread, photo = explanation.spread, fitted(explanation.photo)
+    angle = None if spread is None else spread.angle
+    found = [Panel("Photo", photo if angle is None else _marked(photo, angle))]
     if explanation.grad_cam is not None:
-        heat = fitted(heat_picture(explanation.photo, explanation.grad_cam), PANEL)
-        found.append(("Grad-CAM", heat, ATTENTION, (words.LOW_END, words.HIGH_END)))
-    found.append(("Blur map", fitted(map_picture(explanation.map), PANEL), BLURRED, ends))
+        heat = fitted(heat_picture(explanation.photo, explanation.grad_cam))
+        found.append(Panel("Grad-CAM", heat, ATTENTION, "low attention", "high attention"))
+    blurred = fitted(map_picture(explanation.map))
+    found.append(Panel("Blur map", blurred, BLURRED, "sharp", "blurred"))
     return found
 
 
-def _bars(canvas: Canvas, top: int, left: int, width: int, shown: list[Contribution]) -> None:
-    """One line for each contribution, around a common zero."""
-    if not shown:
-        return
-    largest = max(abs(one.logit) for one in shown)
-    zero = left + _NAME + (width - _NAME - 60) // 2
-    reach = (width - _NAME - 60) // 2 - 50
-    for number, one in enumerate(shown):
-        y = top + number * _BAR
-        length = max(1, round(abs(one.logit) / largest * reach))
-        first = zero if one.logit > 0 else zero - length
-        canvas.text(one.shown, left, y + 17, 16)
-        canvas.box(first, y + 4, length, _BAR - 9, INK if one.logit > 0 else SOFT)
-        beside = first + length + 6 if one.logit > 0 else first - 48
-        canvas.text(f"{one.logit:+.1f}", beside, y + 17, 14, SOFT)
-    canvas.box(zero, top, 1, len(shown) * _BAR, INK)
+class _Canvas:
+    """RGB pixels, white at first; text stands on its baseline, `size` pixels high.
+
+    OpenCV 5 brings an outline font; with OpenCV 4 text is drawn in strokes, and what they lack
+    is a question mark.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self.pixels: Pixels = np.full((height, width, 3), 255, np.uint8)
+        self._face: Any = cv2.FontFace("sans") if hasattr(cv2, "FontFace") else None
+
+    def _line(self, text: str) -> str:
+        """What can be drawn of `text`."""
+        codec = "ascii" if self._face is None else "utf-8"
+        clean = text.encode(codec, "replace").decode()
+        return "".join(c if c.isprintable() else "?" for c in clean)
+
+    def text(
+        self, text: str, left: int, baseline: int, size: int, shade: int = _INK, bold: bool = False
+    ) -> None:
+        """Write one line."""
+        place, colour, line = (left, baseline), (shade, shade, shade), self._line(text)
+        if self._face is not None:
+            cv2.putText(self.pixels, line, place, colour, self._face, size, 650 if bold else 400)
+            return
+        font, thickness = cv2.FONT_HERSHEY_SIMPLEX, 2 if bold else 1
+        cv2.putText(self.pixels, line, place, font, size / 32, colour, thickness, cv2.LINE_AA)
+
+    def width_of(self, text: str, size: int) -> int:
+        """Pixels that a line takes."""
+        line = self._line(text)
+        if self._face is not None:
+            return int(cv2.getTextSize((4096, 256), line, (0, 128), self._face, size, 400)[2])
+        return int(cv2.getTextSize(line, cv2.FONT_HERSHEY_SIMPLEX, size / 32, 1)[0][0])
+
+    def wrapped(self, text: str, width: int, size: int) -> list[str]:
+        """`text` in lines of at most `width` pixels."""
+        lines: list[str] = []
+        for word in text.split():
+            longer = f"{lines[-1]} {word}" if lines else word
+            if lines and self.width_of(longer, size) <= width:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+        return lines
+
+    def box(self, left: int, top: int, width: int, height: int, shade: int) -> None:
+        """A filled box."""
+        self.pixels[max(0, top) : top + height, max(0, left) : left + width] = shade
+
+    def picture(self, picture: Pixels, left: int, top: int) -> None:
+        """An RGB picture; what would stand out is cut off."""
+        place = self.pixels[top : top + picture.shape[0], left : left + picture.shape[1]]
+        place[:] = picture[: place.shape[0], : place.shape[1]]
+
+    def panel(self, panel: Panel, left: int, top: int, below: int, width: int) -> None:
+        """A picture with its title and scale at the height `below`."""
+        self.picture(panel.picture, left, top)
+        if panel.colours is None:
+            self.text(panel.title, left, below + 12, 15)
+            return
+        title = f"{panel.title}: {panel.low}"
+        self.text(title, left, below + 12, 15)
+        start = left + self.width_of(title, 15) + 8
+        length = min(160, max(40, left + width - start - self.width_of(panel.high, 15) - 10))
+        self.picture(scale_picture(panel.colours, length, _SCALE), start, below)
+        self.text(panel.high, start + length + 8, below + 12, 15)
+
+    def bars(self, top: int, left: int, width: int, shown: list[Contribution]) -> None:
+        """One line for each contribution, around a common zero."""
+        largest = max((abs(one.logit) for one in shown), default=1.0)
+        half = (width - _NAME - 60) // 2
+        zero, reach = left + _NAME + half, half - 50
+        for number, one in enumerate(shown):
+            y, forth = top + number * _BAR, one.logit > 0
+            length = max(1, round(abs(one.logit) / largest * reach))
+            first = zero if forth else zero - length
+            self.text(one.shown, left, y + 17, 16)
+            self.box(first, y + 4, length, _BAR - 9, _INK if forth else _SOFT)
+            beside = first + length + 6 if forth else first - 48
+            self.text(f"{one.logit:+.1f}", beside, y + 17, 14, _SOFT)
+        self.box(zero, top, 1, len(shown) * _BAR, _INK)
 
 
-def figure(explanation: Explanation) -> npt.NDArray[np.uint8]:
+def figure(explanation: Explanation) -> Pixels:
     """Draw all that is known of one photo.
 
     Returns
@@ -217,38 +196,30 @@ def figure(explanation: Explanation) -> npt.NDArray[np.uint8]:
     ndarray of uint8, shape (h, w, 3)
         RGB, black on white.
     """
-    verdict, found = explanation.verdict, panels(explanation)
-    wide = max(found[0][1].shape[1], 320)
-    tall = found[0][1].shape[0]
-    shown = words.strongest(explanation.contributions)
-    width = max(2 * _MARGIN + len(found) * wide + (len(found) - 1) * _GAP, 1000)
-    head, below = 128, tall + 60
-    notes = [words.READ_MAP, *([words.READ_HEAT] if len(found) > 2 else []), words.READ_BARS]
-    probe = Canvas(width, 40)
-    lines = [line for note in notes for line in probe.wrapped(note, width - 2 * _MARGIN, 15)]
-    height = head + below + 40 + len(shown) * _BAR + 30 + 21 * len(lines) + _MARGIN
-    canvas = Canvas(width, height)
-    canvas.text(words.headline(verdict), _MARGIN, 48, 34, bold=True)
-    canvas.text(words.surely(verdict, explanation.threshold), _MARGIN, 78, 18, SOFT)
-    canvas.text(words.kind_line(explanation), _MARGIN, 104, 18)
-    canvas.text(canvas.shortened(verdict.path, width // 2, 16), width // 2, 48, 16, SOFT)
-    for number, (title, picture, colours, ends) in enumerate(found):
-        left = _MARGIN + number * (wide + _GAP)
-        canvas.picture(picture, left, head)
-        y = head + tall + 10
-        if colours is None:
-            canvas.text(title, left, y + 12, 15)
-            continue
-        canvas.text(f"{title}: {ends[0]}", left, y + 12, 15)
-        start = left + canvas.width_of(f"{title}: {ends[0]}", 15) + 8
-        length = min(160, max(40, left + wide - start - canvas.width_of(ends[1], 15) - 10))
-        canvas.picture(scale_picture(colours, length, _SCALE), start, y)
-        canvas.text(ends[1], start + length + 8, y + 12, 15)
-    top = head + below
-    canvas.box(_MARGIN, top - 14, width - 2 * _MARGIN, 1, PALE)
-    canvas.text("What spoke for blurred (right) and against (left)", _MARGIN, top + 12, 17)
-    _bars(canvas, top + 28, _MARGIN, min(width - 2 * _MARGIN, 900), shown)
-    top += 28 + len(shown) * _BAR + 26
+    prediction, found = explanation.prediction, panels(explanation)
+    wide, tall = max(found[0].picture.shape[1], 320), found[0].picture.shape[0]
+    width = max(2 * _MARGIN + len(found) * (wide + _GAP) - _GAP, 1000)
+    inner = width - 2 * _MARGIN
+    shown = captions.strongest(explanation.contributions)
+    notes = [captions.READ_MAP, captions.READ_BARS]
+    if explanation.grad_cam is not None:
+        notes.insert(1, captions.READ_HEAT)
+    probe = _Canvas(1, 1)
+    lines = [line for note in notes for line in probe.wrapped(note, inner, 15)]
+    head, bars = 128, 128 + tall + 60
+    foot = bars + 28 + len(shown) * _BAR + 26
+    canvas = _Canvas(width, foot + _LINE * len(lines) + _MARGIN)
+    canvas.text(captions.headline(prediction), _MARGIN, 48, 34, bold=True)
+    canvas.text(captions.surely(prediction, explanation.threshold), _MARGIN, 78, 18, _SOFT)
+    canvas.text(captions.kind_line(explanation), _MARGIN, 104, 18)
+    fits = width // 20  # letters of a path in half the width
+    path = prediction.path if len(prediction.path) <= fits else f"...{prediction.path[-fits:]}"
+    canvas.text(path, width // 2, 48, 16, _SOFT)
+    for number, panel in enumerate(found):
+        canvas.panel(panel, _MARGIN + number * (wide + _GAP), head, head + tall + 10, wide)
+    canvas.box(_MARGIN, bars - 14, inner, 1, _PALE)
+    canvas.text(captions.BARS, _MARGIN, bars + 12, 17)
+    canvas.bars(bars + 28, _MARGIN, min(inner, 900), shown)
     for number, line in enumerate(lines):
-        canvas.text(line, _MARGIN, top + 21 * number, 15, SOFT)
+        canvas.text(line, _MARGIN, foot + _LINE * number, 15, _SOFT)
     return canvas.pixels

@@ -1,130 +1,246 @@
-"""`Explainer`: a photo in, everything that can be said of its verdict out."""
+"""`Explainer`: a photo in, everything that can be said of its prediction out."""
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.util
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 
-from blur_fusion.errors import BlurError
+from blur_fusion.errors import BlurError, require
 from blur_fusion.explain.blur_map import BlurMap, blur_map
-from blur_fusion.explain.explanation import (
-    Contribution,
-    Floats,
-    Look,
-    PhotoExplainer,
-    Pixels,
-    contributions,
-    grad_cam_missing,
-)
+from blur_fusion.explain.extent import PointSpread, measure_defocus, measure_motion
 from blur_fusion.features.summary import describe
-from blur_fusion.images.working import Opened, Source, middle
-from blur_fusion.model.detector import SHIPPED, BlurDetector
-from blur_fusion.model.folder import NETWORK, read_folder
-from blur_fusion.model.network import OnnxNetwork
-from blur_fusion.model.prediction import Verdict
+from blur_fusion.fusion.stack import LOGIT_NAMES, Model
+from blur_fusion.images.photo import InputSpec, Photo, center_crop
+from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
+from blur_fusion.model.classifier import SHIPPED, BlurDetector, Classifier
+from blur_fusion.model.folder import NETWORK as NETWORK_FILE
+from blur_fusion.model.prediction import Prediction
 
 if TYPE_CHECKING:
     import keras
 
+NETWORK = "network"
+LONG_SIDE = 768  # of the pictures shown where a classifier looks at squares
 
-PRESET = "preset.json"  # what a trained preset's folder holds
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
 
 
-class Explainer(PhotoExplainer):
-    """Explains verdicts of one exported model; the verdicts are `BlurDetector`'s own.
+@dataclass(frozen=True)
+class Contribution:
+    """What one input moved the fused logit by: above 0 it spoke for blurred.
+
+    Attributes
+    ----------
+    name : str
+        `NETWORK`, or a measure of `blur_fusion.features.measures`.
+    logit : float
+        Calibrated.
+    """
+
+    name: str
+    logit: float
+
+    @property
+    def shown(self) -> str:
+        """For people."""
+        return self.name.replace("_", " ")
+
+
+@dataclass(frozen=True)
+class View:
+    """A prediction and what it was made from.
+
+    Attributes
+    ----------
+    prediction : Prediction
+    working : ndarray of uint8, shape (h, w)
+        Grey working image.
+    photo : ndarray of uint8, shape (h, w, 3)
+        The same in RGB.
+    """
+
+    prediction: Prediction
+    working: Pixels
+    photo: Pixels
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is said of one photo.
+
+    Attributes
+    ----------
+    prediction : Prediction
+    threshold : float
+    photo : ndarray of uint8, shape (h, w, 3)
+        RGB, at working size.
+    map : BlurMap
+    grad_cam : ndarray of float32 or None, shape (h, w)
+        0..1; None where it was not asked for.
+    contributions : list of Contribution
+        The largest first.
+    spread : PointSpread or None
+        In pixels of the photo; None unless it is called blurred by motion or defocus.
+    """
+
+    prediction: Prediction
+    threshold: float
+    photo: Pixels
+    map: BlurMap
+    grad_cam: Floats | None
+    contributions: list[Contribution]
+    spread: PointSpread | None
+
+
+def contributions(
+    model: Model, logits: npt.NDArray[np.floating], measures: npt.NDArray[np.floating]
+) -> list[Contribution]:
+    """Contributions of the network and of each family of measures, the largest first.
 
     Parameters
     ----------
-    model : path, optional
-        A folder written by `blur export`; the shipped model by default.
-    threshold : float, optional
-        Probability from which a photo counts as blurred, instead of the model's own.
+    model : Model
+    logits : ndarray of float, shape (4,)
+        The network's.
+    measures : ndarray of float, shape (F,)
+        In the order of `model.stack.names`.
+    """
+    wide = len(LOGIT_NAMES)
+    families = [NETWORK] * wide + [name.partition(".")[0] for name in model.stack.names]
+    names = list(dict.fromkeys(families))
+    given = np.concatenate([logits, measures]).astype(np.float64)
+    usual = np.asarray(model.stack.standardiser.centre)
+    without = [np.where([family == name for family in families], usual, given) for name in names]
+    table = np.stack([given, *without])
+    raw = model.stack.logits(table[:, :wide], table[:, wide:])["fused"]
+    scaled = model.calibrations["fused"].scaled(raw)
+    found = [
+        Contribution(name, float(scaled[0] - left))
+        for name, left in zip(names, scaled[1:], strict=True)
+    ]
+    return sorted(found, key=lambda one: -abs(one.logit))
 
-    Raises
-    ------
-    BlurError
-        As `BlurDetector` does.
+
+def grad_cam_missing() -> str | None:
+    """Why there can be no Grad-CAM here, in one line; None where there can."""
+    if all(importlib.util.find_spec(name) is not None for name in ("tensorflow", "keras")):
+        return None
+    return "Grad-CAM needs TensorFlow, of the extra 'train': pip install 'blur-fusion[train]'"
+
+
+class Explainer:
+    """Explains predictions of a classifier.
+
+    Any classifier has a blur map, the fused one also contributions of its inputs.
+
+    Parameters
+    ----------
+    classifier : Classifier
     """
 
-    def __init__(self, model: Path | str | None = None, *, threshold: float | None = None) -> None:
-        self._detector = BlurDetector(model, threshold=threshold)
-        self.threshold, self.long_side = self._detector.threshold, self._detector.long_side
-        folder = SHIPPED if model is None else Path(model)
-        self._name = str(folder / NETWORK)
-        self._contents, _ = read_folder(folder)
-        self._network = OnnxNetwork(self._contents.network, self._name)
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+        self._ours = classifier if isinstance(classifier, BlurDetector) else None
 
-    def judge(self, opened: Opened, source: Source, name: str) -> Verdict:
-        """See `BlurDetector.judge`."""
-        return self._detector.judge(opened.pixels, name, (opened.width, opened.height))
-
-    def blur_map(self, working: Pixels) -> BlurMap:
-        """Where a grey working image (h, w) is sharp and where it is not."""
-        return blur_map(working, self._network.maps(working)[0])
-
-    @cached_property
-    def _keras(self) -> keras.Model:
-        from blur_fusion.explain.from_onnx import keras_network
-
-        return keras_network(self._contents.network, self._name)
-
-    def heat(self, look: Look) -> Floats:
-        """Grad-CAM of blurred; see :meth:`grad_cam`."""
-        return self.grad_cam(look.working)
-
-    def grad_cam(self, working: Pixels) -> Floats:
-        """Grad-CAM of blurred on a grey working image (h, w): 0..1, same size.
-
-        The outer edge, which the network is not shown, is 0.
+    def view(self, photo: Photo) -> View:
+        """Judge a photo.
 
         Raises
         ------
         BlurError
-            TensorFlow is missing, or the network holds an operation that Grad-CAM does not know.
+            The photo cannot be read.
+        """
+        (prediction,) = self.classifier.predict(photo)
+        require(prediction.error is None, f"{photo.path}: {prediction.error}")
+        spec = InputSpec(LONG_SIDE) if self.classifier.spec.square else self.classifier.spec
+        colour = dataclasses.replace(spec, colour=True)
+        return View(prediction, photo.image(spec), photo.image(colour))
+
+    def explain(self, photo: Photo | Any, grad_cam: bool = False) -> Explanation:
+        """Judge a photo, or a source of one, and explain the prediction.
+
+        Raises
+        ------
+        BlurError
+            The photo cannot be read; or there is no Grad-CAM.
+        """
+        photo = photo if isinstance(photo, Photo) else Photo(photo)
+        return self.explain_view(self.view(photo), grad_cam)
+
+    def explain_view(self, view: View, grad_cam: bool = False) -> Explanation:
+        """Explain a prediction at hand; see :meth:`explain`."""
+        return Explanation(
+            prediction=view.prediction,
+            threshold=self.classifier.threshold,
+            photo=view.photo,
+            map=self.blur_map(view.working),
+            grad_cam=self.grad_cam(view) if grad_cam else None,
+            contributions=self._contributions(view.working),
+            spread=_spread(view),
+        )
+
+    def blur_map(self, working: Pixels) -> BlurMap:
+        """Where a grey working image (h, w) is sharp and where it is not."""
+        if self._ours is None:  # by the energies of detail alone
+            return blur_map(working, np.zeros((1, 1), np.float32))
+        return blur_map(working, self._ours.network.maps(working)[0])
+
+    def _contributions(self, working: Pixels) -> list[Contribution]:
+        if self._ours is None:  # there is no stack to ask
+            return []
+        logits = self._ours.network.logits([working])[0]
+        return contributions(self._ours.model, logits, describe(working, self._ours.features))
+
+    @cached_property
+    def _network(self) -> keras.Model:
+        from blur_fusion.explain.from_onnx import keras_network
+
+        require(self._ours is not None, "this classifier has no network for Grad-CAM")
+        assert self._ours is not None
+        path = Path(self._ours.folder or SHIPPED) / NETWORK_FILE
+        return keras_network(path.read_bytes(), str(path))
+
+    def grad_cam(self, view: View) -> Floats:
+        """Grad-CAM of blurred, (h, w) as the working image, 0..1.
+
+        The outer edge, which our network is not shown, is 0.
+
+        Raises
+        ------
+        BlurError
+            TensorFlow is missing, or the classifier has no network that it could look into.
         """
         missing = grad_cam_missing()
         if missing:
             raise BlurError(missing)
-        import cv2
-
         from blur_fusion.explain.gradcam import grad_cam
-        from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
 
-        judged = middle(working)
+        judged = center_crop(view.working)
         padded = pad_to(judged, SMALLEST_INPUT)
-        size = (padded.shape[1], padded.shape[0])
-        heat = cv2.resize(grad_cam(self._keras, padded[:, :, None]), size)
-        height, width = judged.shape
-        top, left = (working.shape[0] - height) // 2, (working.shape[1] - width) // 2
-        whole = np.zeros(working.shape, np.float32)
+        heat = cv2.resize(grad_cam(self._network, padded[:, :, None]), padded.shape[::-1])
+        (height, width), (high, wide) = judged.shape, view.working.shape
+        top, left = (high - height) // 2, (wide - width) // 2
+        whole = np.zeros((high, wide), np.float32)
         whole[top : top + height, left : left + width] = heat[:height, :width]
         return whole
 
-    def contributions(self, working: Pixels) -> list[Contribution]:
-        """What spoke for blurred and against; see `blur_fusion.explain.explanation`."""
-        logits = self._network.logits([working])[0]
-        measures = describe(working, self._contents.features)
-        return contributions(self._contents.model, logits, measures)
 
-
-def open_explainer(
-    model: Path | str | None = None, *, threshold: float | None = None
-) -> PhotoExplainer:
-    """The explainer of an exported model or of a trained preset, whichever the folder holds.
-
-    Raises
-    ------
-    BlurError
-        The folder holds neither, or a preset's TensorFlow is missing.
-    """
-    if model is None or not (Path(model) / PRESET).is_file():
-        return Explainer(model, threshold=threshold)
-    missing = grad_cam_missing()
-    if missing:
-        raise BlurError(missing.replace("Grad-CAM needs", f"{model}: a preset needs"))
-    from blur_fusion.explain.presets import PresetExplainer
-
-    return PresetExplainer(Path(model), threshold=threshold)
+def _spread(view: View) -> PointSpread | None:
+    """What the photo's point-spread function is, in its own pixels."""
+    measures = {"motion": measure_motion, "defocus": measure_defocus}
+    prediction = view.prediction
+    if not prediction.blurred or prediction.kind not in measures:
+        return None
+    found = measures[prediction.kind](view.working)
+    long_side = max(prediction.width or 0, prediction.height or 0)
+    scale = max(1.0, long_side / max(view.working.shape))
+    return PointSpread(None if found.extent is None else found.extent * scale, found.angle)

@@ -1,7 +1,8 @@
-"""Small JPEGs of photos, for the report."""
+"""Pictures as files in memory: small JPEGs of photos, and data URIs for pages."""
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import cv2
@@ -22,14 +23,27 @@ _REDUCED = (
 )
 
 
-def _encoded(bgr: Pixels, side: int) -> bytes:
-    height, width = bgr.shape[:2]
-    scale = side / max(height, width)
-    if scale < 1:
-        bgr = area_average(bgr, (max(1, round(width * scale)), max(1, round(height * scale))))
-    done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    require(bool(done), "OpenCV could not write a JPEG thumbnail")
+def encoded(pixels: Pixels, ending: str = ".jpg", quality: int = 88) -> bytes:
+    """Grey or RGB pixels as a JPEG or, with the ending ".png", a PNG file."""
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
+    settings = [cv2.IMWRITE_JPEG_QUALITY, quality] if ending == ".jpg" else []
+    done, data = cv2.imencode(ending, bgr, settings)
+    require(bool(done), f"OpenCV could not write a {ending[1:].upper()} picture")
     return data.tobytes()
+
+
+def data_uri(pixels: Pixels, ending: str = ".jpg") -> str:
+    """Grey or RGB pixels as the address of themselves, for a page that needs no other file."""
+    kind = "jpeg" if ending == ".jpg" else ending[1:]
+    return f"data:image/{kind};base64,{base64.b64encode(encoded(pixels, ending)).decode()}"
+
+
+def _shrunk(pixels: Pixels, side: int) -> Pixels:
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return pixels
+    return area_average(pixels, (max(1, round(width * scale)), max(1, round(height * scale))))
 
 
 def thumbnail(pixels: Pixels, side: int = SIDE) -> bytes:
@@ -47,9 +61,7 @@ def thumbnail(pixels: Pixels, side: int = SIDE) -> bytes:
     bytes
         A JPEG file.
     """
-    colour = pixels.ndim == 3
-    bgr = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), np.uint8) if colour else pixels
-    return _encoded(bgr, side)
+    return encoded(_shrunk(pixels, side), quality=QUALITY)
 
 
 def file_thumbnail(
@@ -81,4 +93,7 @@ def file_thumbnail(
         image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), flag)
     except (OSError, cv2.error):
         return None
-    return None if image is None else _encoded(np.asarray(image, np.uint8), side)
+    if image is None:
+        return None
+    small = cv2.cvtColor(_shrunk(np.asarray(image, np.uint8), side), cv2.COLOR_BGR2RGB)
+    return encoded(np.asarray(small, np.uint8), quality=QUALITY)

@@ -386,8 +386,8 @@ class BlurDetector(FromFolder):
         if model is None and not (folder / MODEL).is_file():
             raise BlurError("this installation of blur holds no model; name one's folder (--model)")
         contents, digest = read_folder(folder)
-        self._network = OnnxNetwork(contents.network, str(folder / NETWORK), rest=contents.rest)
-        self._model, self._params = contents.model, contents.features
+        self.network = OnnxNetwork(contents.network, str(folder / NETWORK), rest=contents.rest)
+        self.model, self.features = contents.model, contents.features
         self.name = self._judge = judge
         self.spec = InputSpec(contents.long_side)
         self.provenance: dict[str, Any] = contents.provenance
@@ -410,19 +410,19 @@ class BlurDetector(FromFolder):
 
     def _logits(self, photo: Photo) -> npt.NDArray[np.float32]:
         key = "logits", self.digest
-        return photo.remember(key, lambda: self._network.logits([photo.image(self.spec)]))
+        return photo.remember(key, lambda: self.network.logits([photo.image(self.spec)]))
 
     def _measures(self, photo: Photo) -> npt.NDArray[np.float32]:
         key = "measures", self.digest
-        return photo.remember(key, lambda: describe(photo.image(self.spec), self._params)[None])
+        return photo.remember(key, lambda: describe(photo.image(self.spec), self.features)[None])
 
     def _heard(self, photo: Photo) -> tuple[npt.NDArray[np.float64], str]:
         """The judge's raw logit (1,) and the kind of blur, should there be any."""
         if self._judge == "cnn":
             logits = self._logits(photo)
-            towards = motion_logit(logits) if self._model.stack.kind is not None else None
+            towards = motion_logit(logits) if self.model.stack.kind is not None else None
             return logits[:, BLURRED].astype(np.float64), _kind(towards)
-        measures, stack = self._measures(photo), self._model.stack
+        measures, stack = self._measures(photo), self.model.stack
         if self._judge == "features":  # which does not hear the network, and so tells no kinds
             logits = np.zeros((1, len(LOGIT_NAMES)), np.float32)
             return stack.logits(logits, measures)["features"], _kind(None)
@@ -431,7 +431,7 @@ class BlurDetector(FromFolder):
 
     def _said(self, photo: Photo) -> Prediction:
         raw, kind = self._heard(photo)
-        calibration, working = self._model.calibrations[self._judge], photo.image(self.spec)
+        calibration, working = self.model.calibrations[self._judge], photo.image(self.spec)
         probability = float(calibration.probability(raw)[0])
         blurred = probability >= self.threshold
         return Prediction(

@@ -37,4 +37,4 @@ class BlurDetector(classifier.BlurDetector):
 
     def blur_map(self, working: Any) -> tuple[Any, ...]:
         """Local logits of blurred and their weights."""
-        return self._network.maps(working)
+        return self.network.maps(working)

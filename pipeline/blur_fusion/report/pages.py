@@ -40,6 +40,13 @@ def pieces(template: str, **values: Any) -> Iterator[bytes]:
         yield piece.encode("ascii", "xmlcharrefreplace")
 
 
+def fragment(template: str, macro: str, *arguments: Any, **values: Any) -> str:
+    """HTML of one macro of a template; see :func:`pieces`."""
+    module = _environment().get_template(template).make_module(values)
+    text: str = getattr(module, macro)(*arguments)
+    return text.encode("ascii", "xmlcharrefreplace").decode()
+
+
 def render(template: str, **values: Any) -> str:
     """HTML of a template; see :func:`pieces`."""
     return b"".join(pieces(template, **values)).decode()

@@ -3,77 +3,37 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.cli.options import model_dir_option, params_option
 from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError, require, run
+from blur_fusion.evaluation.intervals import figure, interval
 from blur_fusion.evaluation.metrics import worst_rows
-from blur_fusion.evaluation.report import read_report
-from blur_fusion.evaluation.table import HEADINGS, MODELS, counted
+from blur_fusion.evaluation.report import Report, read_report
+from blur_fusion.evaluation.table import HEADINGS, counted, models_of
 from blur_fusion.explain.blur_map import BlurMap, blur_map
-from blur_fusion.explain.drawing import BLURRED, data_uri, fitted, map_picture, scale_picture
-from blur_fusion.explain.explanation import READ_MAP
-from blur_fusion.params import Params
+from blur_fusion.explain.drawing import fitted, map_picture
+from blur_fusion.files import write_whole
+from blur_fusion.images.thumbnails import data_uri
+from blur_fusion.params import Params, load_params
+from blur_fusion.report.explained import SHOWN
+from blur_fusion.report.pages import pieces
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-
+TITLE = "Training report"
 REPRO = "run 'make repro'"
-
-
-@dataclass(frozen=True)
-class Table:
-    """Columns of a CSV file by name."""
-
-    columns: dict[str, list[str]]
-
-    def numbers(self, name: str) -> list[float]:
-        """A column as numbers."""
-        return [float(value) for value in self.columns[name]]
-
-    def rows(self) -> list[dict[str, str]]:
-        """Row by row."""
-        return [
-            dict(zip(self.columns, values, strict=True))
-            for values in zip(*self.columns.values(), strict=True)
-        ]
-
-
-def read_table(path: Path, needed: Sequence[str]) -> Table:
-    """Read a CSV file that a stage wrote.
-
-    Raises
-    ------
-    BlurError
-        It is missing, damaged or lacks a column that is needed.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            names = list(reader.fieldnames or [])
-            rows = list(reader)
-    except FileNotFoundError:
-        raise BlurError(f"{path}: no such file; {REPRO} first") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BlurError(f"{path}: cannot be read ({error}); {REPRO} again") from None
-    absent = [name for name in needed if name not in names]
-    require(not absent, f"{path}: lacks the column {', '.join(absent)}; {REPRO} again")
-    whole = all(None not in row and None not in row.values() for row in rows)
-    require(whole, f"{path}: has rows of another length; {REPRO} again")
-    return Table({name: [row[name] for row in rows] for name in names})
-
+PREDICTIONS = ("index", "name", "label", "kind", "cnn", "features", "fused", "verdict")
+RANKED = ("fused", "cnn", "features", "laplacian")
+CALIBRATED = ("fused", "cnn", "features")
+_SIDE = 320  # pixels of a mistake's pictures
 
 # Okabe and Ito's colours, told apart by colour-blind people too, and by dashes.
 LOOKS = {
@@ -93,36 +53,74 @@ _SETTINGS: Any = {  # Matplotlib types its names one by one
     "axes.linewidth": 0.8,
     "legend.frameon": False,
 }
+_UNIT = (0.0, 1.0)
+
+Pixels = npt.NDArray[np.uint8]
+Rows = list[dict[str, str]]
+Curves = Mapping[str, list[list[float]]]  # name to values across and up
 
 
 @dataclass(frozen=True)
-class Axis:
-    """Label and range, None where the values say."""
+class Cell:
+    """Text of a table's cell, what stands small below it, and whether it counts right answers."""
 
-    label: str
-    span: tuple[float, float] | None = (0.0, 1.0)
-
-
-def _look(name: str, number: int) -> tuple[str, str]:
-    return LOOKS.get(name, _OTHERS[number % len(_OTHERS)])
+    text: str
+    below: str = ""
+    right: bool = False
 
 
-def _dress(axes: Axes, across: Axis, up: Axis, height: int) -> None:
-    axes.set_xlabel(across.label)
-    axes.set_ylabel(up.label)
-    if across.span is not None:
-        axes.set_xlim(*across.span)
-    if up.span is not None:
-        axes.set_ylim(*up.span)
-    if height > 1:
-        axes.legend()
+@dataclass(frozen=True)
+class Table:
+    """A table with a heading for each column."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the page: what it is, how to read it, and itself; charts are SVG."""
+
+    title: str
+    reading: str
+    tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
+    charts: Sequence[str] = ()
+
+
+def read_rows(path: Path, needed: Iterable[str]) -> Rows:
+    """Read a CSV file that a stage wrote.
+
+    Raises
+    ------
+    BlurError
+        It is missing, damaged or lacks a column that is needed.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            rows, names = list(reader), list(reader.fieldnames or [])
+    except FileNotFoundError:
+        raise BlurError(f"{path}: no such file; {REPRO} first") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BlurError(f"{path}: cannot be read ({error}); {REPRO} again") from None
+    absent = [name for name in needed if name not in names]
+    require(not absent, f"{path}: lacks the column {', '.join(absent)}; {REPRO} again")
+    whole = all(None not in row and None not in row.values() for row in rows)
+    require(whole, f"{path}: has rows of another length; {REPRO} again")
+    return rows
+
+
+def _columns(rows: Rows, *names: str) -> list[list[float]]:
+    return [[float(row[name]) for row in rows] for name in names]
 
 
 def chart(
-    curves: Mapping[str, tuple[list[float], list[float]]],
-    across: Axis,
-    up: Axis,
+    curves: Curves,
+    across: str,
+    up: str,
     *,
+    unit: str = "xy",
     diagonal: bool = False,
     marks: bool = False,
 ) -> str:
@@ -131,8 +129,10 @@ def chart(
     Parameters
     ----------
     curves : mapping
-        Name to values across and up.
-    across, up : Axis
+    across, up : str
+        Labels of the axes.
+    unit : str
+        The axes that reach from 0 to 1; others as far as the values do.
     diagonal : bool
         Draw where chance, or perfect calibration, lies.
     marks : bool
@@ -142,206 +142,171 @@ def chart(
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(4.6, 3.4), layout="constrained")
-        axes = figure.subplots()
+        drawn = Figure(figsize=(4.6, 3.4), layout="constrained")
+        axes = drawn.subplots()
         if diagonal:
-            axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
+            axes.plot(_UNIT, _UNIT, color="#bbbbbb", linewidth=0.8)
         for number, (name, (x, y)) in enumerate(curves.items()):
-            colour, line = _look(name, number)
+            colour, line = LOOKS.get(name, _OTHERS[number % len(_OTHERS)])
             marker = "o" if marks else ""
             axes.plot(x, y, line, color=colour, label=name, marker=marker, markersize=3, lw=1.4)
-        _dress(axes, across, up, len(curves))
+        axes.set(xlabel=across, ylabel=up)
+        axes.set(**{f"{axis}lim": _UNIT for axis in unit})
+        if len(curves) > 1:
+            axes.legend()
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        drawn.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 
 
-def curve(table: Table, across: str, up: str) -> tuple[list[float], list[float]]:
-    """Two columns of a table."""
-    return table.numbers(across), table.numbers(up)
+def _measured(found: Mapping[str, Any], form: str = ".3f") -> Cell:
+    return Cell(figure(found, form), interval(found, form, " to "))
 
 
-_SIDE = 320  # pixels
-COLUMNS = ("index", "name", "label", "kind", "cnn", "features", "fused", "verdict")
-
-Pixels = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Sight:
-    """How pictures are had: the stored working image (h, w) of an index, and its map."""
-
-    image: Callable[[int], Pixels]
-    blur_map: Callable[[Pixels], BlurMap]
-
-
-def _figure(row: dict[str, str], sight: Sight) -> str:
-    working = np.ascontiguousarray(sight.image(int(row["index"])))
-    photo = np.repeat(working[..., None], 3, axis=2)
-    name = html.escape(row["name"]).encode("ascii", "xmlcharrefreplace").decode()
-    truth = f"blurred ({html.escape(row['kind'])})" if row["label"] == "1" else "sharp"
-    if row["label"] == "1" and not row["kind"]:
-        truth = "blurred"
-    judged = ", ".join(f"{model} {float(row[model]):.2f}" for model in ("fused", "cnn", "features"))
-    found = data_uri(fitted(map_picture(sight.blur_map(working)), _SIDE))
-    return (
-        f'<figure class="pair"><img src="{data_uri(fitted(photo, _SIDE))}" alt="{name}">'
-        f'<img src="{found}" alt="blur map of {name}">'
-        f"<figcaption>{name}<br>is {truth}; {judged}</figcaption></figure>\n"
-    )
-
-
-def mistakes(table: Table, count: int, sight: Sight) -> dict[str, list[str]]:
-    """HTML figures of the `count` worst errors, by heading: misses, then false alarms.
-
-    Parameters
-    ----------
-    table : Table
-        predictions.csv, with `COLUMNS`.
-    count : int
-    sight : Sight
-    """
-    rows = table.rows()
-    labels = np.array([int(row["label"]) for row in rows], dtype=np.int64)
-    fused = np.array([float(row["fused"]) for row in rows])
-    verdicts = np.array([row["verdict"] == "1" for row in rows])
-    found: dict[str, list[str]] = {"Missed: blurred, called sharp": [], "False alarms": []}
-    for place in worst_rows(labels, fused, verdicts, count):
-        heading = list(found)[0 if labels[place] else 1]
-        found[heading].append(_figure(rows[int(place)], sight))
-    return found
-
-
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_STYLE = """
-body { max-width: 64rem; margin: 3rem auto; padding: 0 1.25rem; color: #111; background: #fff;
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-h1 { font-size: 1.5rem; font-weight: 650; margin: 0 0 .5rem; }
-h2 { font-size: 1.15rem; font-weight: 650; margin: 2.5rem 0 .5rem; border-top: 1px solid #111;
-  padding-top: .75rem; }
-h3 { font-size: 1rem; font-weight: 650; margin: 1.25rem 0 .5rem; }
-p { max-width: 46rem; margin: 0 0 .6rem; }
-.soft, small { color: #555; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th, td { text-align: right; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #ddd; }
-th { font-weight: 600; border-bottom-color: #111; vertical-align: bottom; }
-th:first-child, td:first-child { text-align: left; }
-td small { display: block; white-space: nowrap; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr));
-  gap: 1rem; } .charts svg { width: 100%; max-width: 32rem; height: auto; }
-.pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 28rem), 1fr));
-  gap: 1.25rem 1.5rem; }
-.pair { margin: 0; display: grid; grid-template-columns: 1fr 1fr; gap: .4rem;
-  align-content: start; }
-.pair img { width: 100%; display: block; } figcaption { grid-column: 1 / -1; font-size: .8rem;
-  color: #555; overflow-wrap: anywhere; }
-.scale { width: 9rem; height: .7rem; vertical-align: middle; }
-"""
-
-
-def escaped(value: object) -> str:
-    """As HTML in ASCII."""
-    return html.escape(str(value)).encode("ascii", "xmlcharrefreplace").decode()
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose cells are HTML."""
-    first = "".join(f"<th>{escaped(cell)}</th>" for cell in head)
-    lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return (
-        f'<div class="wide"><table><thead><tr>{first}</tr></thead><tbody>{lines}</tbody>'
-        "</table></div>\n"
-    )
-
-
-def _cell(figure: Mapping[str, float | None], percent: bool = False) -> str:
-    """A figure with its interval below."""
-    value, low, high = (figure[name] for name in ("value", "low", "high"))
-    if value is None:
-        return "n/a"
-    shown = (lambda number: f"{100 * number:.1f} %") if percent else (lambda n: f"{n:.3f}")
-    spread = "" if low is None or high is None else f"<small>{shown(low)} to {shown(high)}</small>"
-    return shown(value) + spread
-
-
-def results(report: Mapping[str, Any]) -> str:
-    """All models by all metrics."""
-    models = [model for model in MODELS if model in report]
+def _results(report: Report) -> Part:
+    overall = {model: report[model]["overall"] for model in models_of(report)}
     rows = [
-        [escaped(model), *(_cell(report[model]["overall"][metric]) for metric in HEADINGS)]
-        for model in models
+        [Cell(model), *(_measured(found[metric]) for metric in HEADINGS)]
+        for model, found in overall.items()
     ]
-    counts = "".join(
-        f"<br>{escaped(model)}: {counted(report[model]['overall']['counts'])}" for model in models
+    return Part(
+        "Results",
+        "Each figure stands above its 95 % interval, resampled by scene. Log-loss, calibration "
+        "error and false alarms are better when small, the others when large.",
+        [Table(["", *HEADINGS.values()], rows)],
+        [f"{model}: {counted(found['counts'])}" for model, found in overall.items()],
     )
-    return table(["", *HEADINGS.values()], rows) + f'<p class="soft">{counts[4:]}</p>'
 
 
-def confusion(report: Mapping[str, Any]) -> str:
+def _training(artifacts: Path) -> Part:
+    columns = {
+        "loss": "loss on training crops",
+        "validation_loss": "log-loss on validation images",
+        "validation_auc": "AUC on validation images",
+    }
+    fits: dict[str, Rows] = {}
+    for row in read_rows(artifacts / "cnn" / "history.csv", ["fit", "epoch", *columns]):
+        fits.setdefault(row["fit"], []).append(row)
+    charts = []
+    for name, label in columns.items():
+        curves = {fit: _columns(rows, "epoch", name) for fit, rows in fits.items()}
+        charts.append(chart(curves, "epoch", label, unit="", marks=True))
+    return Part(
+        "Training of the network",
+        "Each line is one fit: one for each fold, judged on images it did not see, and 'final' on "
+        "all training images. The weights of the last epoch are kept; a line that rises again at "
+        "its end would mean learning by heart.",
+        charts=charts,
+    )
+
+
+def _curves(plots: Path, kind: str, models: Sequence[str], across: str, up: str) -> Curves:
+    tables = {model: read_rows(plots / f"{kind}_{model}.csv", (across, up)) for model in models}
+    return {model: _columns(rows, across, up) for model, rows in tables.items()}
+
+
+def _ranking(plots: Path) -> Part:
+    roc = _curves(plots, "roc", RANKED, "false_alarm_rate", "recall")
+    precision = _curves(plots, "precision_recall", RANKED, "recall", "precision")
+    return Part(
+        "ROC, precision and recall",
+        "Every point is a threshold: how many of the blurred photos are found (recall) "
+        "against how many of the sharp ones are flagged (left; the upper left corner is best, "
+        "the grey line is chance) and against how many of those flagged are blurred (right).",
+        charts=[
+            chart(roc, "false-alarm rate", "recall", diagonal=True),
+            chart(precision, "recall", "precision"),
+        ],
+    )
+
+
+def _calibration(plots: Path) -> Part:
+    bins = _curves(plots, "calibration", CALIBRATED, "probability", "share_blurred")
+    return Part(
+        "Calibration",
+        "Of photos that are given a probability, that share should be blurred: on the grey "
+        "line a probability can be taken at its word, below it too much blur is claimed.",
+        charts=[chart(bins, "stated probability", "share blurred", diagonal=True, marks=True)],
+    )
+
+
+def _confusion(report: Report) -> Part:
     """Fused verdicts against the truth, and kinds against named kinds."""
     counts = report["fused"]["overall"]["counts"]
     found, flagged = counts["found"], counts["flagged"]
+    table = {
+        "blurred": {"blurred": found, "sharp": counts["blurred"] - found},
+        "sharp": {"blurred": flagged, "sharp": counts["sharp"] - flagged},
+    }
+    kinds = report.get("kinds", {}).get("confusion", {})
+    tables = [_matrix("called", table), *([_matrix("named", kinds)] if kinds else [])]
+    reading = "Rows say what a photo is, columns what it was called; right answers are bold."
+    return Part("Confusion", reading, tables)
+
+
+def _matrix(said: str, counts: Mapping[str, Mapping[str, int]]) -> Table:
     rows = [
-        ["blurred", f"<b>{found}</b>", str(counts["blurred"] - found)],
-        ["sharp", str(flagged), f"<b>{counts['sharp'] - flagged}</b>"],
+        [Cell(true), *(Cell(str(row[name]), right=name == true) for name in counts)]
+        for true, row in counts.items()
     ]
-    parts = [table(["is", "called blurred", "called sharp"], rows)]
-    kinds = report.get("kinds", {}).get("confusion")
-    if kinds:
-        names = list(kinds)
-        lines = [
-            [escaped(true), *(_right(kinds[true][name], true == name) for name in names)]
-            for true in names
-        ]
-        parts.append(table(["is", *(f"named {name}" for name in names)], lines))
-    return f'<div class="charts">{"".join(parts)}</div>'
+    return Table(["is", *(f"{said} {name}" for name in counts)], rows)
 
 
-def _right(count: int, right: bool) -> str:
-    return f"<b>{count}</b>" if right else str(count)
-
-
-def robustness(found: Mapping[str, Any]) -> str:
-    """Share of verdicts that flip, by perturbation and judge."""
-    judges = list(found["mean"])
+def _robustness(found: Mapping[str, Any]) -> Part:
+    mean = found["mean"]
     rows = [
-        [escaped(row["name"]), str(row["images"]), *(_cell(row[judge], True) for judge in judges)]
+        [Cell(row["name"]), Cell(str(row["images"])), *(_measured(row[j], ".1%") for j in mean)]
         for row in found["perturbations"]
         if row["images"]
     ]
-    mean = ["<b>mean</b>", "", *(_cell(found["mean"][judge], True) for judge in judges)]
-    return table(["", "images", *judges], [*rows, mean])
-
-
-def scale() -> str:
-    """The blur map's colours from sharp to blurred."""
-    uri = data_uri(scale_picture(BLURRED, 144, 1), ".png")
-    return f'<p>sharp <img class="scale" src="{uri}" alt="scale"> blurred</p>'
-
-
-def section(title: str, reading: str, body: str) -> str:
-    """A part of the page: what it is, how to read it, and itself."""
-    return f"<h2>{escaped(title)}</h2>\n<p>{escaped(reading)}</p>\n{body}\n"
-
-
-def page(title: str, about: str, sections: Sequence[str]) -> str:
-    """The whole page; it needs no other file and fetches nothing."""
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escaped(title)}</title><style>{_STYLE}</style></head><body>\n"
-        f'<h1>{escaped(title)}</h1>\n<p class="soft">{escaped(about)}</p>\n'
-        + "".join(sections)
-        + "</body></html>\n"
+    last = [Cell("mean", right=True), Cell(""), *(_measured(mean[j], ".1%") for j in mean)]
+    return Part(
+        "Robustness",
+        "The same pictures changed in ways that leave their focus alone: how often the verdict "
+        "flips, with 95 % intervals. Small is good; 'laplacian' is the usual recipe.",
+        [Table(["", "images", *mean], [*rows, last])],
     )
 
 
-_RANKED = ("fused", "cnn", "features", "laplacian")
-_CALIBRATED = ("fused", "cnn", "features")
-_HISTORY = ("fit", "epoch", "loss", "validation_loss", "validation_auc")
+def _mistake(row: dict[str, str], working: Pixels, found: BlurMap) -> dict[str, str]:
+    truth = "sharp"
+    if row["label"] == "1":
+        truth = f"blurred ({row['kind']})" if row["kind"] else "blurred"
+    return {
+        "name": row["name"],
+        "truth": truth,
+        "judged": ", ".join(f"{model} {float(row[model]):.2f}" for model in CALIBRATED),
+        "photo": data_uri(fitted(working, _SIDE)),
+        "map": data_uri(fitted(map_picture(found), _SIDE)),
+    }
+
+
+def mistakes(
+    rows: Rows, count: int, image: Callable[[int], Pixels], look: Callable[[Pixels], BlurMap]
+) -> dict[str, list[dict[str, str]]]:
+    """The `count` worst errors, by heading: misses, then false alarms.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of predictions.csv, with `PREDICTIONS`.
+    count : int
+    image : callable
+        The stored working image (h, w) of an index.
+    look : callable
+        Its blur map.
+    """
+    labels = np.array([int(row["label"]) for row in rows], dtype=np.int64)
+    verdicts = np.array([row["verdict"] == "1" for row in rows])
+    (fused,) = _columns(rows, "fused")
+    misses: list[dict[str, str]] = []
+    alarms: list[dict[str, str]] = []
+    for place in worst_rows(labels, np.array(fused), verdicts, count):
+        working = np.ascontiguousarray(image(int(rows[place]["index"])))
+        group = misses if labels[place] else alarms
+        group.append(_mistake(rows[place], working, look(working)))
+    return {"Missed: blurred, called sharp": misses, "False alarms": alarms}
 
 
 def trained_map(artifacts: Path, params: Params) -> Callable[[Pixels], BlurMap]:
@@ -355,77 +320,8 @@ def trained_map(artifacts: Path, params: Params) -> Callable[[Pixels], BlurMap]:
     return lambda working: blur_map(working, network.maps(working)[0])
 
 
-def _training(artifacts: Path) -> str:
-    table = read_table(artifacts / "cnn" / "history.csv", _HISTORY)
-    fits: dict[str, list[dict[str, str]]] = {}
-    for row in table.rows():
-        fits.setdefault(row["fit"], []).append(row)
-
-    def drawn(name: str, label: str, span: tuple[float, float] | None) -> str:
-        curves = {
-            fit: ([float(r["epoch"]) for r in rows], [float(r[name]) for r in rows])
-            for fit, rows in fits.items()
-        }
-        return chart(curves, Axis("epoch", None), Axis(label, span), marks=True)
-
-    charts = [
-        drawn("loss", "loss on training crops", None),
-        drawn("validation_loss", "log-loss on validation images", None),
-        drawn("validation_auc", "AUC on validation images", None),
-    ]
-    return section(
-        "Training of the network",
-        "Each line is one fit: one for each fold, judged on images it did not see, and 'final' on "
-        "all training images. The weights of the last epoch are kept; a line that rises again at "
-        "its end would mean learning by heart.",
-        f'<div class="charts">{"".join(charts)}</div>',
-    )
-
-
-def _curves(plots: Path) -> list[str]:
-    def tables(kind: str, models: tuple[str, ...], *columns: str) -> dict[str, Table]:
-        return {model: read_table(plots / f"{kind}_{model}.csv", columns) for model in models}
-
-    rates = tables("roc", _RANKED, "false_alarm_rate", "recall")
-    roc = {name: curve(table, "false_alarm_rate", "recall") for name, table in rates.items()}
-    pairs = tables("precision_recall", _RANKED, "recall", "precision")
-    precise = {name: curve(table, "recall", "precision") for name, table in pairs.items()}
-    bins = tables("calibration", _CALIBRATED, "probability", "share_blurred")
-    sure = {name: curve(table, "probability", "share_blurred") for name, table in bins.items()}
-    alarms, recall = Axis("false-alarm rate"), Axis("recall")
-    both = chart(roc, alarms, recall, diagonal=True) + chart(precise, recall, Axis("precision"))
-    calibration = chart(
-        sure, Axis("stated probability"), Axis("share blurred"), diagonal=True, marks=True
-    )
-    return [
-        section(
-            "ROC, precision and recall",
-            "Every point is a threshold: how many of the blurred photos are found (recall) "
-            "against how many of the sharp ones are flagged (left; the upper left corner is best, "
-            "the grey line is chance) and against how many of those flagged are blurred (right).",
-            f'<div class="charts">{both}</div>',
-        ),
-        section(
-            "Calibration",
-            "Of photos that are given a probability, that share should be blurred: on the grey "
-            "line a probability can be taken at its word, below it too much blur is claimed.",
-            f'<div class="charts">{calibration}</div>',
-        ),
-    ]
-
-
-def _robustness(report: dict[str, Any]) -> list[str]:
-    if "robustness" not in report:
-        return []
-    reading = (
-        "The same pictures changed in ways that leave their focus alone: how often the verdict "
-        "flips, with 95 % intervals. Small is good; 'laplacian' is the usual recipe."
-    )
-    return [section("Robustness", reading, robustness(report["robustness"]))]
-
-
-def build(artifacts: Path, params: Params, look: Callable[[Pixels], BlurMap]) -> str:
-    """The report's HTML.
+def write_report(artifacts: Path, params: Params, look: Callable[[Pixels], BlurMap]) -> Path:
+    """Write `artifacts`/evaluate/report.html anew, whole or not at all; gives its path back.
 
     Parameters
     ----------
@@ -438,78 +334,54 @@ def build(artifacts: Path, params: Params, look: Callable[[Pixels], BlurMap]) ->
     Raises
     ------
     BlurError
-        Something is missing or damaged.
+        Something is missing or damaged, or the page cannot be written.
     """
     folder = artifacts / "evaluate"
     report = read_report(folder / "metrics.json")
     dataset, threshold = report["dataset"], report["fused"]["threshold"]
+    parts = [_results(report), _training(artifacts)]
+    parts += [_ranking(folder / "plots"), _calibration(folder / "plots"), _confusion(report)]
+    if "robustness" in report:
+        parts.append(_robustness(report["robustness"]))
+    rows = read_rows(folder / "predictions.csv", PREDICTIONS)
     store = Store.open(artifacts / "load")
-    table = read_table(folder / "predictions.csv", COLUMNS)
-    found = mistakes(table, params.evaluate.worst_images, Sight(store.image, look))
-    worst = "".join(
-        f'<h3>{heading}</h3><div class="pairs">{"".join(figures) or "None."}</div>'
-        for heading, figures in found.items()
-    )
-    about = (
-        f"Data set {dataset['name']} {dataset['digest'][:12]}: {dataset['images']} test images of "
-        f"{dataset['scenes']} scenes, {dataset['blurred']} blurred. Blurred from a fused "
-        f"probability of {threshold:.3f} on. The test images were judged once."
-    )
-    sections = [
-        section(
-            "Results",
-            "Each figure stands above its 95 % interval, resampled by scene. Log-loss, calibration "
-            "error and false alarms are better when small, the others when large.",
-            results(report),
-        ),
-        _training(artifacts),
-        *_curves(folder / "plots"),
-        section(
-            "Confusion",
-            "Rows say what a photo is, columns what it was called; right answers are bold.",
-            confusion(report),
-        ),
-        *_robustness(report),
-        section(
-            "Worst errors",
-            "The test images that were judged wrongly with most confidence, each beside its blur "
-            f"map, with the probability of blur by each model. {READ_MAP}",
-            scale() + worst,
-        ),
-    ]
-    return page("Training report", about, sections)
-
-
-def write_report(artifacts: Path, params: Params) -> Path:
-    """Write `artifacts`/evaluate/report.html anew, whole or not at all; gives its path back.
-
-    Raises
-    ------
-    BlurError
-        Something is missing or damaged, or the page cannot be written.
-    """
-    text = build(artifacts, params, trained_map(artifacts, params))
-    path = artifacts / "evaluate" / "report.html"
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise BlurError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:
-        part.unlink(missing_ok=True)
+    values = {
+        "title": TITLE,
+        "layout": "page",
+        "about": f"Data set {dataset['name']} {dataset['digest'][:12]}: {dataset['images']} test "
+        f"images of {dataset['scenes']} scenes, {dataset['blurred']} blurred. Blurred from a fused "
+        f"probability of {threshold:.3f} on. The test images were judged once.",
+        "parts_of_report": parts,
+        "worst": mistakes(rows, params.evaluate.worst_images, store.image, look),
+    }
+    path = folder / "report.html"
+    with write_whole(path, force=True) as file:
+        file.writelines(pieces("training.html", **values, **SHOWN))
     return path
 
 
 @click.command()
-@model_dir_option
-@params_option
+@click.option(
+    "--model-dir",
+    type=click.Path(path_type=Path),
+    default=Path("artifacts"),
+    show_default=True,
+    help="Folder written by 'make repro': holds load, cnn and evaluate.",
+)
+@click.option(
+    "--params",
+    "params_file",
+    type=click.Path(path_type=Path),
+    default=Path("params.yaml"),
+    show_default=True,
+    help="Parameters that the models were trained with.",
+)
 def report_command(model_dir: Path, params_file: Path) -> None:
     """Gather curves, tables and the worst errors of the last run in one page."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from blur_fusion.params import load_params
-
-    click.echo(f"{write_report(model_dir, load_params(params_file))}: written")
+    params = load_params(params_file)
+    path = write_report(model_dir, params, trained_map(model_dir, params))
+    click.echo(f"{path}: written")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,150 @@
+"""Explanations as pictures and pages; never over a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blur_fusion.errors import BlurError, require
+from blur_fusion.explain import captions, drawing
+from blur_fusion.explain.explainer import Explainer, Explanation
+from blur_fusion.files import os_errors, write_whole
+from blur_fusion.images.photo import Photo
+from blur_fusion.images.thumbnails import data_uri, encoded
+from blur_fusion.model.prediction import Prediction
+from blur_fusion.report.pages import pieces
+
+TITLE = "Why blurred or not"
+FORMATS = ("png", "html")
+SUFFIX = "-explained"
+SHOWN: dict[str, Any] = {"captions": captions, "drawing": drawing, "data_uri": data_uri}
+
+Said = Callable[[Prediction, Path | None], object]
+Explained = tuple[Prediction, Explanation | None]  # None where the photo could not be read
+
+
+def page(explained: Iterable[Explained], grad_cam: bool) -> Iterator[bytes]:
+    """The page piece by piece, so that memory stays flat; `grad_cam`: whether that is shown."""
+    values = {"explained": explained, "grad_cam": grad_cam, "title": TITLE, "layout": "page"}
+    return pieces("explained.html", **values, **SHOWN)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to write.
+
+    Attributes
+    ----------
+    path : Path
+        A folder, or with `single` a file.
+    style : str
+        Of `FORMATS`.
+    single : bool
+        All in one file.
+    force : bool
+        Replace files that exist.
+    """
+
+    path: Path
+    style: str
+    single: bool
+    force: bool
+
+    @classmethod
+    def of(cls, output: Path | None, style: str | None, photos: int, force: bool) -> Target:
+        """What `output` and `style` as given mean: an ending tells a file from a folder.
+
+        Raises
+        ------
+        BlurError
+            They contradict each other, or there is something that must not be replaced.
+        """
+        path = Path(".") if output is None else output
+        ending = path.suffix.lower().removeprefix(".")
+        if ending not in FORMATS or path.is_dir():
+            require(not path.is_file(), f"{path}: is a file; name a folder, or one .png or .html")
+            return cls(path, style or "png", False, force)
+        require(style in (None, ending), f"{path}: is no name for {style}")
+        require(ending == "html" or photos == 1, f"{path}: holds one photo; name a folder or .html")
+        _require_free(path, force)
+        require(path.parent.is_dir(), f"{path.parent}: no such folder; make it first")
+        return cls(path, ending, True, force)
+
+    def names(self, photos: Iterable[str]) -> Iterator[Path]:
+        """A file for each photo; two photos of one name get two files."""
+        taken: set[str] = set()
+        for photo in photos:
+            stem, number = f"{Path(photo).stem}{SUFFIX}", 1
+            name = f"{stem}.{self.style}"
+            while name.lower() in taken:
+                number += 1
+                name = f"{stem}-{number}.{self.style}"
+            taken.add(name.lower())
+            yield self.path / name
+
+
+def _require_free(path: Path, force: bool) -> None:
+    free = force or not os.path.lexists(path)
+    require(free, f"{path}: exists; name another, or say --force to replace it")
+
+
+def _explained(explainer: Explainer, photo: str, grad_cam: bool) -> Explained:
+    """Explain a photo; an odd file must not end the run."""
+    try:
+        found = explainer.explain(Photo(photo), grad_cam=grad_cam)
+    except BlurError as error:
+        return Prediction.failed(photo, str(error)), None
+    except MemoryError:
+        return Prediction.failed(photo, "is too large for the memory of this machine"), None
+    except Exception as error:  # damage that no decoder foresaw
+        line = f"cannot be explained ({type(error).__name__}: {error})"
+        return Prediction.failed(photo, line), None
+    return found.prediction, found
+
+
+def write_explanations(
+    explainer: Explainer, photos: list[str], target: Target, grad_cam: bool, said: Said
+) -> None:
+    """Explain `photos` one by one and write what comes of it.
+
+    Parameters
+    ----------
+    explainer : Explainer
+    photos : list of str
+    target : Target
+    grad_cam : bool
+    said : callable
+        Is given each prediction and the file that explains it, None where there is none.
+
+    Raises
+    ------
+    BlurError
+        Something cannot be written; what was written before stays.
+    """
+    if target.single and target.style == "html":
+
+        def explained() -> Iterator[Explained]:
+            for photo in photos:
+                found = _explained(explainer, photo, grad_cam)
+                said(found[0], None if found[1] is None else target.path)
+                yield found
+
+        with write_whole(target.path, force=target.force) as file:
+            file.writelines(page(explained(), grad_cam))
+        return
+    if not target.single:
+        with os_errors(target.path, "cannot be made"):
+            target.path.mkdir(parents=True, exist_ok=True)
+    paths = iter([target.path]) if target.single else target.names(photos)
+    for photo, path in zip(photos, paths, strict=True):
+        _require_free(path, target.force)
+        prediction, found = _explained(explainer, photo, grad_cam)
+        if found is not None:
+            png = target.style == "png"
+            with write_whole(path, force=target.force) as file:
+                parts = page([(prediction, found)], grad_cam)
+                file.writelines([encoded(drawing.figure(found), ".png")] if png else parts)
+        said(prediction, None if found is None else path)
