@@ -13,14 +13,14 @@ ARTIFACTS = Path("artifacts")
 def main() -> None:
     """Write `artifacts/evaluate`, and the speed where nothing depends on it."""
     from blur_fusion.data.store import Store
-    from blur_fusion.evaluation.report import as_json
+    from blur_fusion.evaluation.report import OURS, as_json
     from blur_fusion.evaluation.run import evaluate, write_evaluation
-    from blur_fusion.model.scores import Detector
+    from blur_fusion.model.classifier import load
 
     params = load_params()
     store = Store.open(ARTIFACTS / "load")
-    detector = Detector.load(ARTIFACTS / "cnn", ARTIFACTS / "fuse", params)
-    evaluation = evaluate(store, detector, params)
+    ours = {judge: load(ARTIFACTS / "fuse", judge=judge) for judge in OURS}
+    evaluation = evaluate(store, ours, params)
     history = ARTIFACTS / "cnn" / "history.csv"
     write_evaluation(evaluation, store, params, ARTIFACTS / "evaluate", history)
     timing = {

@@ -75,7 +75,6 @@ def test_wrong_usage_exits_2(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["test", "x"], "blur test"),
         (["data", "check", "x"], "blur data"),
         (["data", "fetch", "certh"], "blur data fetch"),
     ],

@@ -11,14 +11,15 @@ import pytest
 
 from blur_fusion.errors import BlurError
 from blur_fusion.evaluation.baselines import (
-    PUBLISHED_THRESHOLD,
     fit_constant,
     fit_laplacian,
+    known_baselines,
     laplacian_512,
     laplacian_variances,
-    nearest_indices,
+    settings,
 )
-from blur_fusion.fusion.calibration import choose_threshold
+from blur_fusion.images.resize import pillow_nearest
+from blur_fusion.model.classifier import PUBLISHED_THRESHOLD, LaplacianClassifier
 
 
 def _by_pillow(path: Path) -> float:
@@ -50,12 +51,12 @@ def test_orientation_is_ignored(tmp_path: Path) -> None:
     )
 
 
-def test_nearest_indices_equal_pillow_at_every_length() -> None:
+def test_nearest_pixels_are_pillows_at_every_length() -> None:
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     for length in [*range(1, 3000, 13), 4000, 5472, 6000]:
-        line = image.fromarray(np.arange(length, dtype=np.int32)[None])
-        known = np.asarray(line.resize((512, 1), image.Resampling.NEAREST))[0]
-        assert (nearest_indices(length) == known).all(), length
+        line = np.arange(length, dtype=np.int32)[None]
+        known = np.asarray(image.fromarray(line).resize((512, 1), image.Resampling.NEAREST))
+        assert (pillow_nearest(line, 512)[:1] == known).all(), length  # type: ignore[arg-type]
 
 
 def test_published_counts(shared_data: Path) -> None:
@@ -79,34 +80,46 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
             laplacian_512(tmp_path / name)
 
 
+def _probability(baseline: LaplacianClassifier, variances: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-(baseline.slope * np.log(variances) + baseline.intercept)))
+
+
 def test_threshold_keeps_the_false_alarm_rate() -> None:
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1], 200)
     variances = np.exp(np.where(labels == 1, 4.5, 6.5) + rng.normal(0, 0.8, 400))
-    baseline = fit_laplacian(labels, variances, 0.05, choose_threshold)
-    verdicts = baseline.verdicts(variances)
+    baseline = fit_laplacian(labels, variances, 0.05)
+    verdicts = variances < baseline.limit
     assert verdicts[labels == 0].mean() <= 0.05
     assert verdicts[labels == 1].mean() > 0.7
     allowed = np.sort(variances[labels == 0])[10]  # an eleventh alarm of 200 would be too many
-    assert baseline.threshold <= allowed
-    assert baseline.threshold > variances[verdicts].max()
-    probabilities = baseline.probabilities(np.array([20.0, 200.0, 2000.0]))
+    assert variances[verdicts].max() < baseline.limit <= allowed
+    probabilities = _probability(baseline, np.array([20.0, 200.0, 2000.0]))
     assert probabilities[0] > 0.9 > probabilities[1] > 0.1 > probabilities[2]
 
 
 def test_flat_images_have_a_probability() -> None:
     labels, variances = np.array([1, 1, 0, 0]), np.array([0.0, 5.0, 300.0, 900.0])
-    baseline = fit_laplacian(labels, variances, 0.1, choose_threshold)
-    assert baseline.verdicts(variances).tolist() == [True, True, False, False]
-    assert np.isfinite(baseline.probabilities(variances)).all()
+    baseline = fit_laplacian(labels, variances, 0.1)
+    assert 5 < baseline.limit <= 300
+    (flat,) = baseline.predict(np.zeros((40, 60), np.uint8))
+    assert flat.blurred and 0.5 < (flat.probability or 0) <= 1
 
 
 def test_one_class_of_validation_images_is_refused() -> None:
     with pytest.raises(BlurError, match="all sharp or all blurred"):
-        fit_laplacian(np.array([1, 1]), np.array([1.0, 2.0]), 0.1, choose_threshold)
+        fit_laplacian(np.array([1, 1]), np.array([1.0, 2.0]), 0.1)
 
 
-def test_constant_answers_blurred_with_the_training_share() -> None:
-    constant = fit_constant(np.array([0, 1, 0, 0]))
-    assert constant.verdicts(2).tolist() == [True, True]
-    assert constant.probabilities(2).tolist() == [0.25, 0.25]
+def test_settings_make_the_same_baselines_again() -> None:
+    constant, ours = fit_constant(np.array([0, 1, 0, 0])), LaplacianClassifier(300.0, -1.5, 8.0)
+    assert settings(constant) == {"threshold": None, "share_blurred": 0.25}
+    report = {"constant": settings(constant), "laplacian": settings(ours)}
+    known = known_baselines(report)
+    assert known == {
+        "constant": constant,
+        "laplacian_470": LaplacianClassifier(PUBLISHED_THRESHOLD, -1.5, 8.0),
+        "laplacian": ours,
+    }
+    said = known["constant"].predict([np.zeros((9, 9), np.uint8)] * 2)
+    assert [(one.blurred, one.probability) for one in said] == [(True, pytest.approx(0.25))] * 2

@@ -1,23 +1,27 @@
-"""`blur test` with a detector that needs no TensorFlow."""
+"""`blur test` with classifiers that need no model, and once with the shipped one."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from blur_fusion.cli.main import blur
 from blur_fusion.data.dataset import DataSet, LabelledImage
-from blur_fusion.data.layouts import open_dataset
 from blur_fusion.errors import BlurError
 from blur_fusion.evaluation import heldout
-from blur_fusion.evaluation.run import evaluate, write_evaluation
-from evaluation_fakes import ROOT, FakeDetector, FakeStore, tiny_params, write_images
+from blur_fusion.model.classifier import load
+from evaluation_fakes import ROOT, FakeClassifier, run_stage, write_images
+from trees import SOURCES
 
-HISTORY = "fit,epoch,loss,validation_loss,validation_auc\nfinal,0,0.6,0.5,0.8\n"
+PARAMS = ["--params", f"{ROOT}/params.yaml"]
 
 
 @pytest.fixture(scope="module")
@@ -25,17 +29,21 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as `make repro` leaves it, as far as the tests need it."""
     folder = tmp_path_factory.mktemp("models")
     write_images(folder / "data", 12)
-    (folder / "history.csv").write_text(HISTORY)
-    store, params = FakeStore(folder / "data", 12), tiny_params()
-    evaluation = evaluate(store, FakeDetector(), params)  # type: ignore[arg-type]
-    out = folder / "evaluate"
-    write_evaluation(evaluation, store, params, out, folder / "history.csv")  # type: ignore[arg-type]
+    run_stage(folder, folder / "evaluate", 12)
     return folder
 
 
-@pytest.fixture(autouse=True)
-def _fake(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heldout, "load_detector", lambda *_: FakeDetector())
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path | None, str]]:
+    """What classifiers were asked for; fake ones are given."""
+    asked: list[tuple[Path | None, str]] = []
+
+    def fake(folder: Path | None, judge: str) -> FakeClassifier:
+        asked.append((folder, judge))
+        return FakeClassifier("lenet" if folder == Path("lenet") else judge)
+
+    monkeypatch.setattr(heldout, "load", fake)
+    return asked
 
 
 @pytest.fixture
@@ -45,41 +53,68 @@ def held_out(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def _blur_test(path: Path, models: Path, *more: str) -> Any:
-    arguments = ["test", str(path), "--model-dir", str(models), "--params", f"{ROOT}/params.yaml"]
-    return CliRunner().invoke(blur, [*arguments, *more])
+def _blur_test(path: Path, *more: object) -> Result:
+    return CliRunner().invoke(blur, ["test", str(path), *PARAMS, *map(str, more)])
 
 
-def test_report_equals_the_images_by_hand(held_out: Path, models: Path) -> None:
-    report = heldout.judge_held_out(open_dataset(held_out), tiny_params(), models, workers=2)
+def _report(path: Path, *more: object) -> dict[str, Any]:
+    result = _blur_test(path, "--json", *more)
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+@pytest.mark.parametrize("judge", ["fused", "cnn"])
+def test_report_is_that_of_the_images(
+    held_out: Path, models: Path, opened: list[Any], judge: str
+) -> None:
+    options = ["--workers", 2, "--layout", "folders", "--judge", judge]
+    report = _report(held_out, "--model-dir", models, *options)
+    assert {folder for folder, _ in opened} == {models / "fuse"}
     rows = {"constant", "laplacian_470", "laplacian", "cnn", "features", "fused"}
-    assert rows <= report.keys()
-    assert report["laplacian_470"]["threshold"] == 470
+    assert rows <= report.keys() and "robustness" not in report
+    assert report["dataset"]["images"] == 12 and report["unreadable"] == []
     known = json.loads((models / "evaluate" / "metrics.json").read_text())
+    assert report["laplacian_470"]["threshold"] == 470
     assert report["laplacian"]["threshold"] == known["laplacian"]["threshold"]
-    counts = report["fused"]["overall"]["counts"]
+    counts = report[judge]["overall"]["counts"]
     mistakes = counts["blurred"] - counts["found"] + counts["flagged"]
     assert len(report["wrong"]) == mistakes > 0
     for wrong in report["wrong"]:
-        assert (wrong["fused"] >= 0.5) != bool(wrong["label"])
-        assert (held_out / wrong["name"]).is_file()
+        assert (wrong[judge] >= 0.5) != bool(wrong["label"])
+        assert (held_out / wrong["name"]).is_file() and {"cnn", "features", "fused"} < wrong.keys()
 
 
-def test_kinds_are_measured_where_the_folders_know_them(held_out: Path, models: Path) -> None:
-    text = _blur_test(held_out, models).stdout
-    assert "kind named rightly" not in text  # 'blurred' says nothing of the kind
+def test_any_model_is_tested_and_baselines_need_metrics(
+    held_out: Path, opened: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = _blur_test(held_out).stdout
+    assert {folder for folder, _ in opened} == {None}  # the shipped one
+    assert f"note: {heldout.NO_BASELINES}" in text and "\nlaplacian" not in text
+    report = _report(held_out, "--model", "lenet")
+    assert opened[-1] == (Path("lenet"), "fused")
+    assert "fused" not in report and "mcnemar" not in report
+    assert report["lenet"]["overall"]["counts"]["blurred"] == 6
+    text = _blur_test(held_out, "--model", "lenet").stdout
+    assert sum(line.startswith("lenet ") for line in text.splitlines()) == 2
+    assert "judged wrongly by lenet: " in text
+
+
+def test_kinds_are_measured_where_the_folders_know_them(held_out: Path, opened: list[Any]) -> None:
+    assert "kind named rightly" not in _blur_test(held_out).stdout  # 'blurred' says no kind
     (held_out / "blurred").rename(held_out / "defocused_blurred")
-    result = _blur_test(held_out, models, "--json")
-    report = json.loads(result.stdout)
+    report = _report(held_out)
     defocus, counts = report["kinds"]["confusion"]["defocus"], report["fused"]["overall"]["counts"]
     assert defocus["sharp"] == counts["blurred"] - counts["found"]
     assert defocus["defocus"] == counts["found"] > 0
-    assert "robustness" not in report
-    assert "kind named rightly: 0." in _blur_test(held_out, models).stdout
+    assert "kind named rightly: 0." in _blur_test(held_out).stdout
 
 
-def test_text_has_every_row_and_the_mistakes(held_out: Path, models: Path) -> None:
-    result = _blur_test(held_out, models)
+def test_text_has_every_row_and_the_mistakes(
+    held_out: Path, models: Path, opened: list[Any]
+) -> None:
+    result = _blur_test(held_out, "--model-dir", models)
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("data set photos ")
     starts = [line[:17].strip() for line in result.stdout.splitlines()]
@@ -89,60 +124,77 @@ def test_text_has_every_row_and_the_mistakes(held_out: Path, models: Path) -> No
     assert "judged wrongly by fused:" in result.stdout
 
 
-def test_json_is_the_report(held_out: Path, models: Path) -> None:
-    result = _blur_test(held_out, models, "--json", "--workers", "1", "--layout", "folders")
-    assert result.exit_code == 0, result.output
-    report = json.loads(result.stdout)
-    assert report["dataset"]["images"] == 12
-    assert report["unreadable"] == []
-
-
-def test_unreadable_image_is_named_and_the_run_goes_on(held_out: Path, models: Path) -> None:
+def test_unreadable_images_are_named_and_the_run_goes_on(held_out: Path, opened: list[Any]) -> None:
     (held_out / "sharp" / "0.png").write_bytes(b"no image")
     (held_out / "sharp" / "5.png").write_bytes(b"")
-    result = _blur_test(held_out, models)
+    result = _blur_test(held_out)
     assert result.exit_code == 1
     warnings = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
     assert len(warnings) == 2
-    assert "sharp/0.png" in warnings[0]
+    assert "sharp/0.png: is no image" in warnings[0]
     assert "10 images of" in result.stdout
     assert "unreadable: 2 images" in result.stdout
 
 
-def test_nothing_readable_is_an_error(held_out: Path, models: Path) -> None:
-    for path in held_out.rglob("*.png"):
-        path.write_bytes(b"no image")
-    result = _blur_test(held_out, models)
-    assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1].startswith("error: ")
-    assert "none of its 12 images can be read" in result.stderr
-
-
-def test_one_class_prints_na(held_out: Path, models: Path) -> None:
+def test_one_class_prints_na(held_out: Path, opened: list[Any]) -> None:
     for path in (held_out / "blurred").iterdir():
         path.unlink()
-    result = _blur_test(held_out, models)
+    result = _blur_test(held_out)
     assert result.exit_code == 0, result.output
     fused = next(line for line in result.stdout.splitlines() if line.startswith("fused"))
     assert fused.split()[2:5] == ["n/a", "n/a", "n/a"]
     assert "found 0 of 0 blurred" in result.stdout
 
 
-@pytest.mark.parametrize(("path", "message"), [("absent", "absent"), ("empty", "layout")])
-def test_wrong_paths_are_one_line(tmp_path: Path, models: Path, path: str, message: str) -> None:
-    (tmp_path / "empty").mkdir()
-    result = _blur_test(tmp_path / path, models)
-    assert result.exit_code == 1
-    assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("error: ")
-    assert message in line
+@pytest.mark.parametrize(
+    ("path", "options", "message"),
+    [
+        ("absent", [], "absent"),
+        ("empty", [], "layout"),
+        ("damaged", [], "none of its 2 images can be read"),
+        ("photos", ["--model-dir", "nothing"], "run `make repro` first"),
+    ],
+)
+def test_what_cannot_be_tested_is_one_line(
+    held_out: Path, opened: list[Any], path: str, options: list[str], message: str
+) -> None:
+    root = held_out.parent
+    (root / "empty").mkdir()
+    for name in ("sharp", "blurred"):
+        (root / "damaged" / name).mkdir(parents=True)
+        (root / "damaged" / name / "0.png").write_bytes(b"no image")
+    result = _blur_test(root / path, *options)
+    assert (result.exit_code, result.stdout) == (1, "")
+    (line,) = (line for line in result.stderr.splitlines() if "test:" not in line)
+    assert line.startswith("error: ") and message in line
 
 
-def test_missing_models_are_one_line(held_out: Path, tmp_path: Path) -> None:
-    result = _blur_test(held_out, tmp_path / "nothing")
-    assert result.exit_code == 1
-    assert "run `make repro` first" in result.stderr
+def test_the_shipped_model_says_what_it_says_of_each_photo(held_out: Path) -> None:
+    report = _report(held_out, "--workers", 1)
+    for judge in ("cnn", "features", "fused"):
+        sharp, blurred = (
+            load(judge=judge).predict(sorted((held_out / name).iterdir()))
+            for name in ("sharp", "blurred")
+        )
+        found = report[judge]["overall"]
+        assert found["counts"]["found"] == sum(one.blurred is True for one in blurred)
+        assert found["counts"]["flagged"] == sum(one.blurred is True for one in sharp)
+        right = [one.probability for one in blurred]
+        right += [1 - (one.probability or 0) for one in sharp]
+        assert found["log_loss"]["value"] == pytest.approx(-np.log(right).mean(), abs=1e-5)
+
+
+def test_nothing_but_the_base_is_imported(held_out: Path) -> None:
+    script = (
+        "import sys\nfrom blur_fusion.cli.main import blur\n"
+        "blur(sys.argv[1:], standalone_mode=False)\n"
+        "heavy = {'tensorflow', 'keras', 'sklearn', 'scipy', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    words = [sys.executable, "-c", script, "test", str(held_out), *PARAMS]
+    environment = {**os.environ, "PYTHONPATH": SOURCES}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def _image(name: str, half: str) -> LabelledImage:

@@ -1,4 +1,4 @@
-"""What the evaluate stage writes, with a detector that needs no TensorFlow."""
+"""What the evaluate stage writes, with classifiers that need no model."""
 
 from __future__ import annotations
 
@@ -10,54 +10,75 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blur_fusion.data.layouts import open_dataset
+from blur_fusion.data.split import assign_splits
+from blur_fusion.data.store import Store, write_store
 from blur_fusion.errors import BlurError
-from blur_fusion.evaluation import table as show
+from blur_fusion.evaluation import table
 from blur_fusion.evaluation.metrics import METRICS
-from blur_fusion.evaluation.report import read_report
+from blur_fusion.evaluation.report import as_json, read_report, rounded
+from blur_fusion.evaluation.run import evaluate
 from blur_fusion.evaluation.table import render
-from evaluation_fakes import FakeStore, run_stage, write_images
+from blur_fusion.images.photo import Photo
+from blur_fusion.params import ImageParams, LoadParams, SplitParams
+from evaluation_fakes import FakeStore, fake_classifiers, run_stage, tiny_params, write_images
 
 COUNT = 24
+Ran = tuple[Path, dict[str, Any], FakeStore]
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], FakeStore]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """The stage's folder, what it reported, and the store."""
     folder = tmp_path_factory.mktemp("evaluate")
     write_images(folder / "data", COUNT)
-    report, store = run_stage(folder, folder / "out", COUNT)
-    return folder, report, store
+    return folder, *run_stage(folder, folder / "out", COUNT)
 
 
-def test_only_test_rows_are_judged(ran: tuple[Path, dict[str, Any], FakeStore]) -> None:
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_only_test_rows_are_judged(ran: Ran) -> None:
     _, report, store = ran
     assert {store.splits[i] for i in store.seen} == {"test"}
     assert len(store.seen) == (store.splits == "test").sum() == report["dataset"]["images"]
 
 
-def test_metrics_hold_every_model_metric_and_interval(
-    ran: tuple[Path, dict[str, Any], FakeStore],
-) -> None:
+def test_what_is_evaluated_is_what_a_file_shows(tmp_path: Path) -> None:
+    """A stored working image is judged as it is, with the very pixels of its file."""
+    write_images(tmp_path / "data", COUNT)
+    dataset = open_dataset(tmp_path / "data")
+    rows = assign_splits(dataset, SplitParams(0.3, 0.3, folds=2), seed=1)
+    write_store(dataset, rows, tmp_path / "load", ImageParams(64), LoadParams(8), 1)
+    store, ours = Store.open(tmp_path / "load"), fake_classifiers()
+    evaluation = evaluate(store, ours, tiny_params())
+    spec = ours["fused"].spec
+    shipped = [Photo(row.path).image(type(spec)(64)) for row in evaluation.rows]
+    assert len(shipped) > 5
+    for image in shipped:
+        assert any(np.array_equal(image, seen) for seen in ours["fused"].seen)
+
+
+def test_metrics_hold_every_model_metric_and_interval(ran: Ran) -> None:
     folder, report, _ = ran
     written = json.loads((folder / "out" / "metrics.json").read_text())
     assert written == report
     for model in ("constant", "laplacian", "cnn", "features", "fused"):
+        assert set(written[model]["subsets"]) == {"even", "odd"}
         for part in (written[model]["overall"], *written[model]["subsets"].values()):
             for metric in METRICS:
-                cell = part[metric]
-                assert cell["low"] <= cell["high"], (model, metric)
-        assert set(written[model]["subsets"]) == {"even", "odd"}
-    assert written["laplacian"]["threshold"] > 0
+                assert part[metric]["low"] <= part[metric]["high"], (model, metric)
+    assert written["laplacian"]["threshold"] > 0 > written["laplacian"]["slope"]
+    assert written["constant"] == {**written["constant"], "threshold": None, "share_blurred": 0.5}
     assert written["fused"]["threshold"] == 0.5
     assert written["dataset"]["digest"] == "0123456789abcdef"
 
 
-def test_figures_are_those_of_the_predictions(
-    ran: tuple[Path, dict[str, Any], FakeStore],
-) -> None:
+def test_figures_are_those_of_the_predictions(ran: Ran) -> None:
     folder, report, store = ran
-    with (folder / "out" / "predictions.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = _rows(folder / "out" / "predictions.csv")
     assert [int(row["index"]) for row in rows] == np.flatnonzero(store.splits == "test").tolist()
     right = [row["label"] == row["verdict"] for row in rows]
     accuracy = report["fused"]["overall"]["accuracy"]["value"]
@@ -67,25 +88,51 @@ def test_figures_are_those_of_the_predictions(
     assert report["mcnemar"]["all_images"]["first_only_right"] == only_cnn
     flat = json.loads((folder / "out" / "fused.json").read_text())
     assert flat["accuracy"] == accuracy
+    pairs = [(row["kind"], row["predicted_kind"]) for row in rows]
+    kinds = report["kinds"]
+    assert kinds["images"] == len(pairs)
+    named = np.mean([known == said for known, said in pairs])
+    assert kinds["accuracy"]["value"] == pytest.approx(named, abs=1e-6)
+    assert kinds["confusion"]["defocus"]["sharp"] == pairs.count(("defocus", "sharp")) > 0
 
 
-def test_plots_hold_curves_of_each_model(ran: tuple[Path, dict[str, Any], FakeStore]) -> None:
+def test_differences_are_those_of_the_figures(ran: Ran) -> None:
+    for pair, metrics in ran[1]["differences"].items():
+        first, second = pair.split("_minus_")
+        for metric, found in metrics.items():
+            values = [ran[1][model]["overall"][metric]["value"] for model in (first, second)]
+            assert found["value"] == pytest.approx(values[0] - values[1], abs=2e-6)
+            assert found["excludes_zero"] == (found["low"] > 0 or found["high"] < 0)
+
+
+def test_robustness_is_that_of_the_rows(ran: Ran) -> None:
+    rows, found = _rows(ran[0] / "out" / "robustness.csv"), ran[1]["robustness"]
+    assert found["images"] == {"sharp": 12, "blurred": 12, "scenes": 12}
+    assert len({row["index"] for row in rows}) == 24
+    for entry in found["perturbations"]:
+        lines = [row for row in rows if row["perturbation"] == entry["name"]]
+        assert entry["images"] == len(lines)
+        for judge in ("fused", "cnn", "features", "laplacian"):
+            flips = sum(row[f"{judge}_flips"] == "1" for row in lines)
+            assert flips == entry[judge]["flips"]
+            causes = ("sharp_flagged", "blurred_missed", "put_right")
+            assert sum(entry[judge][cause] for cause in causes) == flips
+    assert any(entry["fused"]["flips"] for entry in found["perturbations"])
+
+
+def test_plots_hold_curves_of_each_model(ran: Ran) -> None:
     plots = ran[0] / "out" / "plots"
-    with (plots / "roc_cnn.csv").open() as file:
-        points = [tuple(map(float, row.values())) for row in csv.DictReader(file)]
+    points = [tuple(map(float, row.values())) for row in _rows(plots / "roc_cnn.csv")]
     assert (points[0], points[-1]) == ((0, 0), (1, 1))
-    with (plots / "confusion_fused.csv").open() as file:
-        actual = [row["actual"] for row in csv.DictReader(file)]
+    actual = [row["actual"] for row in _rows(plots / "confusion_fused.csv")]
     assert actual.count("blurred") == actual.count("sharp") == COUNT // 2
-    assert (plots / "training.csv").read_text().splitlines()[1:] == [
-        "0,0.6,0.5,0.8",
-        "1,0.4,0.3,0.9",
-    ]
-    for curve in ("calibration", "precision_recall"):
-        assert all((plots / f"{curve}_{model}.csv").is_file() for model in ("cnn", "fused"))
+    training = (plots / "training.csv").read_text().splitlines()[1:]
+    assert training == ["0,0.6,0.5,0.8", "1,0.4,0.3,0.9"]
+    assert sum(int(row["images"]) for row in _rows(plots / "calibration_cnn.csv")) == COUNT
+    assert _rows(plots / "precision_recall_fused.csv")[-1]["precision"] == "1.000000"
 
 
-def test_two_runs_write_the_same_bytes(ran: tuple[Path, dict[str, Any], FakeStore]) -> None:
+def test_two_runs_write_the_same_bytes(ran: Ran) -> None:
     folder = ran[0]
     run_stage(folder, folder / "again", COUNT)
     files = sorted(p.relative_to(folder / "out") for p in (folder / "out").rglob("*.*"))
@@ -95,13 +142,11 @@ def test_two_runs_write_the_same_bytes(ran: tuple[Path, dict[str, Any], FakeStor
 
 
 def test_table_names_data_set_first_and_prints_what_is_written(
-    ran: tuple[Path, dict[str, Any], FakeStore],
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    ran: Ran, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, report, _ = ran
     monkeypatch.setattr("sys.argv", ["show", str(folder / "out" / "metrics.json")])
-    show.main()
+    table.main()
     text = capsys.readouterr().out.rstrip("\n")
     assert text == render(report)
     lines = text.splitlines()
@@ -110,18 +155,26 @@ def test_table_names_data_set_first_and_prints_what_is_written(
     figures = [f"{report['fused']['overall'][m]['value']:.3f}" for m in METRICS]
     assert fused.split()[1:] == figures
     assert "subset even: 12 images" in lines
-    assert sum(line.startswith("McNemar") for line in lines) == 2
-    assert sum(line.startswith("fused minus cnn, ") for line in lines) == 2
-    assert sum(line.startswith("kind named rightly: ") for line in lines) == 1
-    first = [line[:16].strip() for line in lines]
-    assert {"jpeg 40", "turned 5", "watermark", "mean"} <= set(first)
+    for start, count in (("McNemar", 2), ("fused minus cnn, ", 2), ("kind named rightly: ", 1)):
+        assert sum(line.startswith(start) for line in lines) == count
+    assert {"jpeg 40", "turned 5", "watermark", "mean"} <= {line[:16].strip() for line in lines}
 
 
-def test_undefined_figures_print_na(ran: tuple[Path, dict[str, Any], FakeStore]) -> None:
-    report = json.loads(json.dumps(ran[1]))
-    report["cnn"]["overall"]["auc"] = {"value": None, "low": None, "high": None}
-    line = next(line for line in render(report).splitlines() if line.startswith("cnn"))
-    assert line.split()[3] == "n/a"
+def test_undefined_figures_and_missing_blocks_still_print(ran: Ran) -> None:
+    older = {k: v for k, v in ran[1].items() if k not in ("differences", "kinds", "robustness")}
+    older["cnn"] = json.loads(json.dumps(older["cnn"]))
+    older["cnn"]["overall"]["auc"] = {"value": None, "low": None, "high": None}
+    lines = render(older).splitlines()
+    assert lines[-1].startswith("McNemar")
+    assert next(line for line in lines if line.startswith("cnn")).split()[3] == "n/a"
+
+
+def test_json_is_rounded_and_ends_in_a_line() -> None:
+    text = as_json({"b": 0.12345678, "a": [1, -0.0]})
+    assert text == '{\n  "a": [\n    1,\n    0.0\n  ],\n  "b": 0.123457\n}\n'
+    assert rounded(np.float64(0.5)) == 0.5
+    with pytest.raises(ValueError, match="JSON"):
+        as_json(float("nan"))
 
 
 def test_missing_or_foreign_reports_are_refused(tmp_path: Path) -> None:

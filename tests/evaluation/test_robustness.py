@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,6 @@ import pytest
 
 from blur_fusion.data.split import Row
 from blur_fusion.errors import BlurError
-from blur_fusion.evaluation.baselines import LaplacianBaseline, laplacian_512
 from blur_fusion.evaluation.curves import write_csv
 from blur_fusion.evaluation.robustness import (
     HEADER,
@@ -28,31 +28,40 @@ from blur_fusion.evaluation.robustness import (
     trial_rows,
 )
 from blur_fusion.evaluation.table import robustness_lines
-from evaluation_fakes import FakeScores, FakeStore, draw, tiny_params, write_images
+from blur_fusion.images.photo import InputSpec, Photo
+from blur_fusion.model.classifier import LaplacianClassifier, Staged, recipe_variance
+from blur_fusion.model.prediction import Prediction
+from blur_fusion.params import ComputeParams
+from evaluation_fakes import FakeStore, draw, tiny_params, write_images
 
 IDENTITY = Perturbation("identity", lambda picture, random: picture.copy())
 DARK = Perturbation("dark", lambda picture, random: picture // 4)
 NEGATIVE = Perturbation("negative", lambda picture, random: 255 - picture)
-LAPLACIAN = LaplacianBaseline(500.0, -1.0, 6.0)
+LAPLACIAN = LaplacianClassifier(500.0, -1.0, 6.0)
 
 
-class BrightnessJudge:
+class BrightnessJudge(Staged):
     """Fused calls dark pictures blurred, cnn bright ones, features none; keeps what it saw."""
 
-    def __init__(self) -> None:
+    fingerprint = "brightness"
+    threshold = 0.5
+    spec = InputSpec(tiny_params().image.long_side)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.seen: list[np.ndarray] = []
 
-    def predict(self, images: Iterable[np.ndarray]) -> FakeScores:
-        self.seen = list(images)
-        fused = np.array([1 - image.mean() / 255 for image in self.seen])
-        return FakeScores(
-            cnn=1 - fused,
-            features=np.zeros(len(fused)),
-            fused=fused,
-            logit=fused,
-            kind=["sharp"] * len(fused),
-            thresholds={"cnn": 0.5, "features": 0.5, "fused": 0.5},
-        )
+    def at(self, threshold: float) -> BrightnessJudge:
+        raise NotImplementedError
+
+    def stages(self) -> tuple[Callable[[Photo], Any], ...]:
+        return (self._said,)
+
+    def _said(self, photo: Photo) -> Prediction:
+        self.seen.append(photo.image(self.spec))
+        brightness = float(self.seen[-1].mean() / 255)
+        value = {"fused": 1 - brightness, "cnn": brightness, "features": 0.0}[self.name]
+        return Prediction(photo.path, value >= self.threshold, value)
 
 
 def render_lines(found: dict[str, object]) -> list[str]:
@@ -68,18 +77,19 @@ def _row(folder: Path, number: int, label: int, level: int) -> Row:
 
 
 def _try(rows: list[Row], *perturbations: Perturbation) -> tuple[Trials, BrightnessJudge]:
-    judge, count = BrightnessJudge(), len(rows)
-    params = tiny_params()
-    index, codes = np.arange(count) + 100, np.arange(count) // 2
-    trials = run_trials(rows, index, codes, judge, LAPLACIAN, params, perturbations)  # type: ignore[arg-type]
-    return trials, judge
+    fused = BrightnessJudge("fused")
+    judges = {"fused": fused, "laplacian": LAPLACIAN}
+    judges |= {name: BrightnessJudge(name) for name in ("cnn", "features")}
+    index, codes = np.arange(len(rows)) + 100, np.arange(len(rows)) // 2
+    params = replace(tiny_params(), compute=ComputeParams(threads=1, workers=1))
+    return run_trials(rows, index, codes, judges, params, perturbations), fused
 
 
 def test_identity_flips_nothing(tmp_path: Path) -> None:
     write_images(tmp_path / "d", 6)
     trials, _ = _try(FakeStore(tmp_path / "d", 6).rows, IDENTITY)
-    assert len(trials.made) == 24
-    assert len(set(trials.verdicts["laplacian"])) == 2  # else it could not flip
+    assert trials.made.sum() == 24
+    assert len(np.unique(trials.verdicts["laplacian"])) == 2  # else it could not flip
     found = measure_flips(trials, 50, seed=1)
     (row,) = found["perturbations"]
     assert (row["name"], row["images"]) == ("identity", 12)
@@ -139,18 +149,18 @@ def test_the_picture_is_read_whole_and_judged_at_the_working_size(tmp_path: Path
     cv2.imwrite(str(tmp_path / "0.png"), picture)
     row = Row(tmp_path / "0.png", "0.png", 0, "sharp", "s", "0", "", "test", -1)
     trials, judge = _try([row], *PERTURBATIONS)
-    names = [name for _, name in trials.made]
-    assert names == [UNPERTURBED, *(one.name for one in PERTURBATIONS)]
+    assert trials.names == (UNPERTURBED, *(one.name for one in PERTURBATIONS))
+    assert trials.made.all()
     assert {max(image.shape) for image in judge.seen} == {side}
     assert all(image.ndim == 2 and image.dtype == np.uint8 for image in judge.seen)
-    assert trials.scores["laplacian"][0] == laplacian_512(row.path)
+    assert trials.scores["laplacian"][0, 0] == recipe_variance(Photo(row.path))
 
 
 def test_small_pictures_are_not_resized_and_leave_the_mean_alone(tmp_path: Path) -> None:
     rows = [_row(tmp_path, number, number % 2, 200) for number in range(4)]
     resize = [one for one in PERTURBATIONS if one.name.startswith("size")]
     trials, _ = _try(rows, *resize, DARK)
-    assert len(trials.made) == 8
+    assert trials.made.sum() == 8
     found = measure_flips(trials, 50, seed=1)
     for row in found["perturbations"][:3]:
         assert row["images"] == 0

@@ -102,13 +102,32 @@ def blur() -> None:
 @blur.command("test")
 @options.path_argument
 @options.json_option
-@options.model_dir_option
+@options.model_option
+@click.option(
+    "--judge",
+    type=click.Choice(("fused", "cnn", "features")),
+    default="fused",
+    show_default=True,
+    help="Whose mistakes are listed and whose kinds of blur are counted.",
+)
+@click.option(
+    "--model-dir",
+    type=options.PATH,
+    help="Folder written by 'make repro': test its model, beside its baselines.",
+)
 @options.params_option
 @options.layout_option
 @options.workers_option
-@options.one_line_errors("blur test")
+@options.one_line_errors()
 def held_out_command(
-    path: Path, as_json: bool, model_dir: Path, params_file: Path, layout: str, workers: int
+    path: Path,
+    as_json: bool,
+    model: Path | None,
+    judge: str,
+    model_dir: Path | None,
+    params_file: Path,
+    layout: str,
+    workers: int,
 ) -> None:
     """Test the models on the held-out data set at PATH.
 
@@ -122,7 +141,10 @@ def held_out_command(
 
     params = load_params(params_file)
     names = params.dataset.sharp_folder, params.dataset.blurred_folder
-    result = heldout.judge_held_out(open_dataset(path, layout, *names), params, model_dir, workers)
+    dataset = open_dataset(path, layout, *names)
+    result = heldout.judge_held_out(
+        dataset, params, model=model, judge=judge, artifacts=model_dir, workers=workers
+    )
     click.echo(report.as_json(result) if as_json else heldout.as_text(result), nl=not as_json)
     options.warn(result["unreadable"], fail=True)
 

@@ -90,7 +90,7 @@ def differences(draws: Draws) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def measure_kinds(
-    known: Sequence[str], named: Sequence[str], codes: Ints, resamples: int, seed: int
+    known: Sequence[str], named: Sequence[str | None], codes: Ints, resamples: int, seed: int
 ) -> dict[str, Any]:
     """Proportion of images whose kind is named rightly, with 95 % intervals by scene.
 
@@ -99,7 +99,7 @@ def measure_kinds(
     known : sequence of str, length n
         True kinds; images of unknown kind ("") count nowhere.
     named : sequence of str, length n
-        What the classifier says: "sharp" where its verdict does.
+        Kinds in the predictions: "sharp" where the verdict is.
     codes : ndarray of int, shape (n,)
         Scene numbers.
     resamples, seed : int

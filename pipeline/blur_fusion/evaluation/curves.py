@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from sklearn import metrics as sk
 
 from blur_fusion.errors import BlurError, require
-from blur_fusion.evaluation.metrics import Floats, Ints, calibration_bins
-from blur_fusion.evaluation.report import Judged
+from blur_fusion.evaluation.metrics import Answers, Floats, Ints, calibration_bins
 
 PLOTTED = ("laplacian", "cnn", "features", "fused")  # these rank images
 _DRAWN = ("cnn", "features", "fused")  # these have a confusion matrix and calibrated probabilities
@@ -29,37 +28,23 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
             writer.writerow([f"{v:.6f}" if isinstance(v, float) else v for v in row])
 
 
-def _thinned(*columns: Floats) -> list[tuple[float, ...]]:
+def _thinned(*columns: Floats) -> list[list[float]]:
     """At most `_POINTS` rows of the columns, first and last among them."""
     count = len(columns[0])
     chosen = np.unique(np.linspace(0, count - 1, min(count, _POINTS)).round().astype(int))
-    return [tuple(float(column[i]) for column in columns) for i in chosen]
-
-
-def roc(labels: Ints, probabilities: Floats) -> list[tuple[float, ...]]:
-    """Points (false-alarm rate, recall), by scikit-learn."""
-    false_alarms, recall, _ = sk.roc_curve(labels, probabilities)
-    return _thinned(false_alarms, recall)
-
-
-def precision_recall(labels: Ints, probabilities: Floats) -> list[tuple[float, ...]]:
-    """Points (recall, precision), by scikit-learn."""
-    precision, recall, _ = sk.precision_recall_curve(labels, probabilities)
-    return _thinned(recall, precision)
-
-
-def calibration(labels: Ints, probabilities: Floats, bins: int) -> list[tuple[object, ...]]:
-    """Rows (mean probability, share blurred, images) of the bins that hold images."""
-    number = calibration_bins(probabilities, bins)
-    rows: list[tuple[object, ...]] = []
-    for bin_number in np.unique(number):
-        held = number == bin_number
-        mean, share = float(probabilities[held].mean()), float(labels[held].mean())
-        rows.append((mean, share, int(held.sum())))
+    rows: list[list[float]] = np.stack(columns, axis=1)[chosen].tolist()
     return rows
 
 
-def write_curves(folder: Path, labels: Ints, judged: Mapping[str, Judged], bins: int) -> None:
+def _calibration(labels: Ints, probabilities: Floats, bins: int) -> Iterator[tuple[object, ...]]:
+    """Rows (mean probability, proportion blurred, images) of the bins that hold images."""
+    number = calibration_bins(probabilities, bins)
+    for bin_number in np.unique(number):
+        held = number == bin_number
+        yield float(probabilities[held].mean()), float(labels[held].mean()), int(held.sum())
+
+
+def write_curves(folder: Path, labels: Ints, answers: Mapping[str, Answers], bins: int) -> None:
     """Write roc_, precision_recall_, calibration_ and confusion_<model>.csv into `folder`.
 
     Parameters
@@ -67,7 +52,7 @@ def write_curves(folder: Path, labels: Ints, judged: Mapping[str, Judged], bins:
     folder : Path
     labels : ndarray of int, shape (n,)
         Both classes.
-    judged : mapping of Judged
+    answers : mapping of Answers
     bins : int
         Calibration bins.
 
@@ -82,16 +67,18 @@ def write_curves(folder: Path, labels: Ints, judged: Mapping[str, Judged], bins:
         "give a data set with both",
     )
     for model in PLOTTED:
-        probabilities = judged[model].probabilities
-        rates = ("false_alarm_rate", "recall")
-        write_csv(folder / f"roc_{model}.csv", rates, roc(labels, probabilities))
-        pairs = precision_recall(labels, probabilities)
+        probabilities = answers[model].probabilities
+        false_alarms, recall, _ = sk.roc_curve(labels, probabilities)
+        rates = _thinned(false_alarms, recall)
+        write_csv(folder / f"roc_{model}.csv", ("false_alarm_rate", "recall"), rates)
+        precision, recall, _ = sk.precision_recall_curve(labels, probabilities)
+        pairs = _thinned(recall, precision)
         write_csv(folder / f"precision_recall_{model}.csv", ("recall", "precision"), pairs)
     for model in _DRAWN:
-        rows = calibration(labels, judged[model].probabilities, bins)
+        rows = _calibration(labels, answers[model].probabilities, bins)
         header = ("probability", "share_blurred", "images")
         write_csv(folder / f"calibration_{model}.csv", header, rows)
-        verdicts = judged[model].verdicts.astype(int)
+        verdicts = answers[model].verdicts.astype(int)
         named = ((_CLASSES[y], _CLASSES[v]) for y, v in zip(labels, verdicts, strict=True))
         write_csv(folder / f"confusion_{model}.csv", ("actual", "predicted"), named)
 

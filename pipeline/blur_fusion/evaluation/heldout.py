@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from blur_fusion.data.certh import is_certh
 from blur_fusion.data.dataset import DataSet, LabelledImage
 from blur_fusion.data.layouts import TABLE
 from blur_fusion.errors import BlurError
-from blur_fusion.evaluation.baselines import (
-    PUBLISHED_THRESHOLD,
-    ConstantBaseline,
-    LaplacianBaseline,
-    laplacian_512,
+from blur_fusion.evaluation.baselines import known_baselines
+from blur_fusion.evaluation.report import (
+    OURS,
+    Report,
+    Said,
+    build,
+    predict_each,
+    read_report,
+    rounded,
 )
-from blur_fusion.evaluation.comparisons import measure_kinds
-from blur_fusion.evaluation.metrics import Floats
-from blur_fusion.evaluation.report import Judged, Report, Truth, build, read_report, rounded
-from blur_fusion.evaluation.run import judged_constant, judged_laplacian, judged_models
 from blur_fusion.evaluation.table import render
-from blur_fusion.images.photo import working_image
-from blur_fusion.parallel import ordered_map, shown
+from blur_fusion.images.photo import Photo
+from blur_fusion.model.classifier import Classifier, load
 from blur_fusion.params import Params
-
-if TYPE_CHECKING:
-    from blur_fusion.model.scores import Detector, Scores
-
 
 LAYOUTS = {
     "certh": "the CERTH tree",
@@ -108,22 +99,6 @@ def contents_text(found: dict[str, Any]) -> str:
     return "\n".join([*lines, *(f"note: {note}" for note in found["notes"])])
 
 
-@dataclass
-class _Read:
-    """What is known of the images read so far; pixels are not kept."""
-
-    images: list[LabelledImage] = field(default_factory=list)
-    variances: list[float] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-
-
-def load_detector(models: Path, params: Params) -> Detector:
-    """The detector under `models`; TensorFlow is loaded only here."""
-    from blur_fusion.model.scores import Detector
-
-    return Detector.load(models / "cnn", models / "fuse", params)
-
-
 def held_out(dataset: DataSet) -> tuple[list[LabelledImage], list[str]]:
     """The images to judge, and notes: a layout's own training half is left out."""
     images = [image for image in dataset if image.half != "train"]
@@ -135,117 +110,125 @@ def held_out(dataset: DataSet) -> tuple[list[LabelledImage], list[str]]:
     return images, notes
 
 
-def _pixels(
-    images: list[LabelledImage], long_side: int, workers: int, read: _Read
-) -> Iterator[np.ndarray]:
-    """Working images one by one; what cannot be read is noted in `read` and passed over."""
-
-    def one(image: LabelledImage) -> tuple[np.ndarray, float] | BlurError:
-        try:
-            return working_image(image.path, long_side), laplacian_512(image.path)
-        except BlurError as error:
-            return error
-
-    answers = shown(ordered_map(one, images, workers), len(images), "test")
-    for image, answer in zip(images, answers, strict=True):
-        if isinstance(answer, BlurError):
-            read.unreadable.append(str(answer))
-            continue
-        read.images.append(image)
-        read.variances.append(answer[1])
-        yield answer[0]
+METRICS_FILE = Path("artifacts/evaluate/metrics.json")
+NO_BASELINES = f"{METRICS_FILE}: not there, so that no baseline's threshold is known"
 
 
-def _baselines(known: Report, variances: Floats) -> dict[str, Judged]:
-    """The constant answer and both Laplacian rows, as the evaluate stage fitted them."""
-    constant = ConstantBaseline(known["constant"]["share_blurred"])
-    slope, intercept = known["laplacian"]["slope"], known["laplacian"]["intercept"]
-    published = LaplacianBaseline(PUBLISHED_THRESHOLD, slope, intercept)
-    ours = LaplacianBaseline(known["laplacian"]["threshold"], slope, intercept)
-    return {
-        "constant": judged_constant(constant, len(variances)),
-        "laplacian_470": judged_laplacian(published, variances),
-        "laplacian": judged_laplacian(ours, variances),
-    }
+def open_classifiers(
+    model: Path | None, judge: str, artifacts: Path | None
+) -> tuple[dict[str, Classifier], str]:
+    """The rows of the table, baselines as the evaluate stage fitted them; and the chosen row.
+
+    Parameters
+    ----------
+    model : Path, optional
+        A model folder, of ours or of a trained preset; else that of `artifacts`, else the shipped
+        one.
+    judge : str
+        "fused", "cnn" or "features"; all three are rows, unless the model is a preset.
+    artifacts : Path, optional
+        Holds `fuse` and `evaluate`. Without it baselines are those of `METRICS_FILE`, if any.
+
+    Raises
+    ------
+    BlurError
+        A model is missing or damaged, or `artifacts` holds no metrics.json.
+    """
+    metrics = artifacts / "evaluate" / "metrics.json" if artifacts else METRICS_FILE
+    known = artifacts is not None or metrics.is_file()
+    baselines = known_baselines(read_report(metrics)) if known else {}
+    if model is None and artifacts is not None:
+        model = artifacts / "fuse"
+    chosen = load(model, judge=judge)
+    if chosen.name not in OURS:
+        return {**baselines, chosen.name: chosen}, chosen.name
+    return {**baselines, **{name: load(model, judge=name) for name in OURS}}, judge
 
 
-def _wrong(images: list[LabelledImage], judged: dict[str, Judged], scores: Scores) -> list[Any]:
-    """Images that the fused network judged wrongly, by name."""
-    verdicts = judged["fused"].verdicts
+def _wrong(
+    images: list[LabelledImage], said: list[Said], models: list[str], judge: str
+) -> list[dict[str, Any]]:
+    """Images that the chosen classifier judged wrongly, with what each of `models` says."""
     return [
         {
             "name": image.name,
             "label": image.label,
             "subset": image.subset,
             "kind": image.kind,
-            "cnn": float(scores.cnn[place]),
-            "features": float(scores.features[place]),
-            "fused": float(scores.fused[place]),
+            **{model: one[model].probability for model in models},
         }
-        for place, image in enumerate(images)
-        if verdicts[place] != bool(image.label)
+        for image, one in zip(images, said, strict=True)
+        if one[judge].blurred != bool(image.label)
     ]
 
 
-def judge_held_out(dataset: DataSet, params: Params, models: Path, workers: int = 0) -> Report:
-    """Judge a held-out data set with the models under `models`, thresholds as they stand.
+def judge_held_out(
+    dataset: DataSet,
+    params: Params,
+    *,
+    model: Path | None = None,
+    judge: str = "fused",
+    artifacts: Path | None = None,
+    workers: int = 0,
+) -> Report:
+    """Judge a held-out data set, all thresholds as they stand.
 
     Parameters
     ----------
     dataset : DataSet
     params : Params
-    models : Path
-        The folder that holds `cnn`, `fuse` and `evaluate`.
+    model, judge, artifacts
+        See :func:`open_classifiers`.
     workers : int
-        Threads that decode; 0 takes one for each core.
+        Threads; 0 takes one for each core.
 
     Returns
     -------
     dict
-        As metrics.json, with the row `laplacian_470` and without `robustness`; and `wrong`,
-        `unreadable`, `notes`.
+        As metrics.json, with the row `laplacian_470` and without `robustness`; and `judge`,
+        `wrong`, `unreadable`, `notes`.
 
     Raises
     ------
     BlurError
-        The models are missing, or no image can be read.
+        A model is missing, or no image can be read.
     """
-    known = read_report(models / "evaluate" / "metrics.json")
+    classifiers, judge = open_classifiers(model, judge, artifacts)
     images, notes = held_out(dataset)
-    detector = load_detector(models, params)
-    read = _Read()
-    pixels = _pixels(images, params.image.long_side, workers, read)
-    first = next(pixels, None)
-    if first is None:
+    photos = (Photo(image.path) for image in images)
+    every = predict_each(classifiers, photos, len(images), "test", workers)
+    read: list[LabelledImage] = []
+    said: list[Said] = []
+    unreadable: list[str] = []
+    for image, one in zip(images, every, strict=True):
+        if errors := [found.error for found in one.values() if found.error is not None]:
+            unreadable.append(f"{image.path}: {errors[0]}")
+        else:
+            read.append(image)
+            said.append(one)
+    if not read:
         raise BlurError(f"{dataset.root}: none of its {len(images)} images can be read")
-    scores = detector.predict(chain([first], pixels))
-    truth = Truth(
-        labels=np.array([image.label for image in read.images], dtype=np.int64),
-        subsets=tuple(image.subset for image in read.images),
-        scenes=tuple(image.scene for image in read.images),
-    )
-    judged = {**_baselines(known, np.array(read.variances)), **judged_models(scores)}
     named = {"name": dataset.name, "digest": dataset.digest}
-    report = build(truth, judged, named, params.evaluate, params.seed)
-    kinds, resamples = [image.kind for image in read.images], params.evaluate.resamples
-    measured = measure_kinds(kinds, scores.kind, truth.codes, resamples, params.seed)
-    report["kinds"] = rounded(measured)
-    report["wrong"] = rounded(_wrong(read.images, judged, scores))
-    report["unreadable"], report["notes"] = read.unreadable, notes
-    return report
+    report = build(read, classifiers, said, named, params, judge)
+    models = [name for name in classifiers if name in (*OURS, judge)]
+    if "laplacian" not in classifiers:
+        notes.append(NO_BASELINES)
+    more = {"wrong": _wrong(read, said, models, judge), "unreadable": unreadable, "notes": notes}
+    found: Report = rounded({**report, "judge": judge, **more})
+    return found
 
 
 def as_text(report: Report) -> str:
     """The table, then the images judged wrongly."""
-    lines = [render(report), ""]
-    lines += [f"note: {note}" for note in report["notes"]]
+    wrong, judge = report["wrong"], report["judge"]
+    lines = [render(report), "", *(f"note: {note}" for note in report["notes"])]
     if report["unreadable"]:
         lines.append(f"unreadable: {len(report['unreadable'])} images, in no figure above")
-    wrong, threshold = report["wrong"], report["fused"]["threshold"]
     lines.append(
-        f"judged wrongly by fused: {len(wrong)} (probability of blur; blurred from {threshold:.3f})"
+        f"judged wrongly by {judge}: {len(wrong)} (probability of blur; blurred from "
+        f"{report[judge]['threshold']:.3f})"
     )
     for mistake in wrong:
         truth = "blurred" if mistake["label"] else "sharp"
-        lines.append(f"  {mistake['fused']:.3f}  {truth:<8} {mistake['name']}")
+        lines.append(f"  {mistake[judge]:.3f}  {truth:<8} {mistake['name']}")
     return "\n".join(lines)

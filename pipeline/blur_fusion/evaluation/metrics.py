@@ -6,10 +6,15 @@ balanced accuracy need both classes, recall a blurred photo, the false-alarm rat
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from blur_fusion.model.prediction import Prediction
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -32,6 +37,16 @@ class Answers:
 
     probabilities: Floats
     verdicts: Flags
+
+    @classmethod
+    def of(cls, predictions: Iterable[Prediction]) -> Answers:
+        """Of predictions, none of them failed."""
+        pairs = np.array([(one.probability, one.blurred) for one in predictions], dtype=float)
+        return cls(pairs[:, 0], pairs[:, 1] == 1)
+
+    def at(self, rows: Ints) -> Answers:
+        """Of some of the photos."""
+        return Answers(self.probabilities[rows], self.verdicts[rows])
 
 
 def calibration_bins(probabilities: Floats, bins: int) -> Ints:

@@ -1,117 +1,142 @@
-"""From verdicts to the contents of metrics.json."""
+"""From photos and classifiers to predictions, and to the contents of metrics.json."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from blur_fusion.data.dataset import LabelledImage
 from blur_fusion.errors import BlurError
-from blur_fusion.evaluation.comparisons import compare, differences
+from blur_fusion.evaluation.baselines import settings
+from blur_fusion.evaluation.comparisons import compare, differences, measure_kinds
 from blur_fusion.evaluation.intervals import measured, scene_codes
-from blur_fusion.evaluation.metrics import METRICS, Answers, Floats, Ints
-from blur_fusion.params import EvaluateParams
+from blur_fusion.evaluation.metrics import METRICS, Answers, Ints
+from blur_fusion.images.photo import Photo
+from blur_fusion.model.classifier import Classifier
+from blur_fusion.model.prediction import Prediction
+from blur_fusion.parallel import ordered_map, shown
+from blur_fusion.params import Params
 
 Report = dict[str, Any]
+OURS = ("cnn", "features", "fused")
+Said = dict[str, Prediction]  # of one photo, by classifier
 
 
-@dataclass(frozen=True)
-class Judged(Answers):
-    """What one model says of n images, and what makes it say so."""
+def predict_each(
+    classifiers: Mapping[str, Classifier],
+    photos: Iterable[Photo],
+    total: int,
+    what: str,
+    workers: int = 0,
+) -> Iterator[Said]:
+    """What each classifier says of each photo, over threads and with progress.
 
-    threshold: float | None
-    settings: Mapping[str, float]  # what else makes the answer, to answer again on other images
+    Parameters
+    ----------
+    classifiers : mapping of Classifier
+    photos : iterable of Photo
+    total : int
+        Of the progress, as is the word `what`.
+    what : str
+    workers : int
+        Threads; 0 takes one for each core.
+    """
+
+    def said(photo: Photo) -> Said:
+        return {name: one.predict([photo])[0] for name, one in classifiers.items()}
+
+    return shown(ordered_map(said, photos, workers), total, what)
+
+
+def readable(said: Said) -> Said:
+    """What was said of one photo; a BlurError where it could not be read."""
+    for one in said.values():
+        if one.error is not None:
+            raise BlurError(f"{one.path}: {one.error}")
+    return said
 
 
 @dataclass(frozen=True)
 class Truth:
-    """Labels of n images, 1 is blurred, with their subsets and scenes."""
+    """What is known of n images: labels, 1 is blurred, subsets, and numbers of the scenes."""
 
     labels: Ints
     subsets: tuple[str, ...]
-    scenes: tuple[str, ...]
+    codes: Ints
 
-    @property
-    def codes(self) -> Ints:
-        """Scene number of each image; a scene's key is (subset, scene)."""
-        return scene_codes(list(zip(self.subsets, self.scenes, strict=True)))
-
-    def members(self) -> dict[str, Ints]:
-        """Indices of the images of each subset, in order of names."""
-        names = np.array(self.subsets)
-        return {str(name): np.flatnonzero(names == name) for name in np.unique(names)}
-
-
-def judge(threshold: float, probabilities: Floats) -> Judged:
-    """A model whose verdict is probability >= threshold."""
-    scores = np.asarray(probabilities, dtype=np.float64)
-    return Judged(scores, scores >= threshold, threshold, {})
-
-
-def _chosen(judged: Mapping[str, Judged], rows: Ints) -> dict[str, Answers]:
-    return {
-        name: Answers(one.probabilities[rows], one.verdicts[rows]) for name, one in judged.items()
-    }
+    @classmethod
+    def of(cls, images: Sequence[LabelledImage]) -> Truth:
+        """As the data set has it."""
+        labels = np.array([image.label for image in images], dtype=np.int64)
+        codes = scene_codes([image.key for image in images])
+        return cls(labels, tuple(image.subset for image in images), codes)
 
 
 def build(
-    truth: Truth,
-    judged: Mapping[str, Judged],
+    images: Sequence[LabelledImage],
+    classifiers: Mapping[str, Classifier],
+    said: Sequence[Said],
     dataset: Mapping[str, str],
-    params: EvaluateParams,
-    seed: int,
+    params: Params,
+    judge: str = "fused",
 ) -> Report:
     """Everything that the table shows.
 
     Parameters
     ----------
-    truth : Truth
-        n labelled images.
-    judged : mapping of Judged
-        One entry for each row of the table; `cnn` and `fused` are compared by McNemar's test.
+    images : sequence of LabelledImage, length n
+    classifiers : mapping of Classifier
+        One for each row of the table; `cnn`, `features` and `fused` are compared where they are.
+    said : sequence of dict, length n
+        Predictions of each image by classifier.
     dataset : mapping
         `name` and `digest`.
-    params : EvaluateParams
-    seed : int
+    params : Params
+    judge : str
+        The classifier whose kinds of blur are looked at.
 
     Returns
     -------
     dict
-        For each model `threshold`, `overall` and `subsets`: metric -> value, low, high (95 %
-        interval; None where undefined) and `counts`. Beside them `dataset`, `differences`,
-        `mcnemar`, `interval`.
+        For each classifier its `settings`, `overall` and `subsets`: metric -> value, low, high
+        (95 % interval; None where undefined) and `counts`. Beside them `dataset`, `interval`,
+        `kinds` and, of ours, `differences` and `mcnemar`.
     """
+    truth, evaluated, seed = Truth.of(images), params.evaluate, params.seed
+    answers = {name: Answers.of([one[name] for one in said]) for name in classifiers}
+    overall, draws = measured(truth.labels, answers, truth.codes, evaluated, seed)
     report: Report = {
-        name: {"threshold": model.threshold, **model.settings, "subsets": {}}
-        for name, model in judged.items()
+        name: {**settings(one), "overall": overall[name], "subsets": {}}
+        for name, one in classifiers.items()
     }
-    overall, draws = measured(truth.labels, judged, truth.codes, params, seed)
-    for name, values in overall.items():
-        report[name]["overall"] = values
-    for subset, rows in truth.members().items():
-        part, _ = measured(
-            truth.labels[rows], _chosen(judged, rows), truth.codes[rows], params, seed
-        )
-        for name, values in part.items():
-            report[name]["subsets"][subset] = values
-    codes = truth.codes
+    subsets = np.array(truth.subsets, dtype=np.str_)
+    rows = {str(name): np.flatnonzero(subsets == name) for name in np.unique(subsets)}
+    for subset, chosen in rows.items():
+        some = {name: one.at(chosen) for name, one in answers.items()}
+        part, _ = measured(truth.labels[chosen], some, truth.codes[chosen], evaluated, seed)
+        for name in classifiers:
+            report[name]["subsets"][subset] = part[name]
     report["dataset"] = {
         "name": dataset["name"],
         "digest": dataset["digest"],
-        "images": len(truth.labels),
+        "images": len(images),
         "blurred": int(truth.labels.sum()),
-        "scenes": len(set(codes.tolist())),
-        "subsets": {name: len(rows) for name, rows in truth.members().items()},
+        "scenes": len(np.unique(truth.codes)),
+        "subsets": {name: len(chosen) for name, chosen in rows.items()},
     }
-    report["interval"] = {"level": 0.95, "resamples": params.resamples, "unit": "scene"}
-    report["differences"] = differences(draws)
-    cnn, fused = judged["cnn"].verdicts, judged["fused"].verdicts
-    report["mcnemar"] = compare(truth.labels, cnn, fused, codes, seed)
-    return rounded(report)
+    report["interval"] = {"level": 0.95, "resamples": evaluated.resamples, "unit": "scene"}
+    known, named = [image.kind for image in images], [one[judge].kind for one in said]
+    report["kinds"] = measure_kinds(known, named, truth.codes, evaluated.resamples, seed)
+    if set(OURS) <= answers.keys():
+        cnn, fused = answers["cnn"].verdicts, answers["fused"].verdicts
+        report["differences"] = differences(draws)
+        report["mcnemar"] = compare(truth.labels, cnn, fused, truth.codes, seed)
+    return report
 
 
 def flat(report: Report, model: str) -> dict[str, float]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,18 +14,15 @@ import numpy.typing as npt
 
 from blur_fusion.data.split import Row
 from blur_fusion.errors import require
-from blur_fusion.evaluation.baselines import LaplacianBaseline, laplacian_of
 from blur_fusion.evaluation.comparisons import one_per_scene
 from blur_fusion.evaluation.intervals import estimate, proportions
 from blur_fusion.evaluation.metrics import Flags, Floats, Ints, ratio
-from blur_fusion.images.photo import working_image
+from blur_fusion.evaluation.report import Said, readable
+from blur_fusion.images.photo import Photo, working_image
 from blur_fusion.images.resize import area_average
+from blur_fusion.model.classifier import Classifier
 from blur_fusion.parallel import ordered_map, shown
 from blur_fusion.params import Params
-
-if TYPE_CHECKING:
-    from blur_fusion.model.scores import Detector
-
 
 Picture = npt.NDArray[np.uint8]
 Random = np.random.Generator
@@ -203,7 +199,7 @@ _FULL_SIZE = 1 << 30  # no picture is longer, so that none is shrunk
 
 @dataclass(frozen=True)
 class Trials:
-    """Some images, unperturbed and perturbed, and what each judge says of each.
+    """n images, unperturbed and perturbed, and what each judge says of each.
 
     Attributes
     ----------
@@ -212,23 +208,28 @@ class Trials:
     rows : tuple of Row, length n
     codes : ndarray of int, shape (n,)
         Scene numbers.
-    perturbations : tuple of str
-        All that were asked for, also where no image was large enough.
-    made : tuple of (int, str), length t
-        Each picture judged: its place among `rows`, and what was done to it.
-    scores : dict of ndarray of float, shape (t,)
+    names : tuple of str, length 1 + p
+        What was done to the pictures: first nothing, then each perturbation.
+    made : ndarray of bool, shape (n, 1 + p)
+        Where there is such a picture; a small one is not shrunk.
+    scores : dict of ndarray of float, shape (n, 1 + p)
         P(blurred) by fused, cnn and features; the variance by laplacian.
-    verdicts : dict of ndarray of bool, shape (t,)
+    verdicts : dict of ndarray of bool, shape (n, 1 + p)
         True is "blurred"; judges as in `scores`.
     """
 
     index: Ints
     rows: tuple[Row, ...]
     codes: Ints
-    perturbations: tuple[str, ...]
-    made: tuple[tuple[int, str], ...]
+    names: tuple[str, ...]
+    made: Flags
     scores: dict[str, Floats]
     verdicts: dict[str, Flags]
+
+    def flips(self, judge: str) -> Flags:
+        """Whether each verdict differs from the judge's own on the unperturbed picture."""
+        verdicts = self.verdicts[judge]
+        return np.asarray(self.made & (verdicts != verdicts[:, :1]))
 
 
 def choose_images(labels: Ints, codes: Ints, count: int, seed: int) -> Ints:
@@ -254,26 +255,11 @@ def choose_images(labels: Ints, codes: Ints, count: int, seed: int) -> Ints:
     return np.sort(np.concatenate(chosen))
 
 
-def _variants(
-    path: Path, number: int, params: Params, perturbations: Sequence[Perturbation]
-) -> list[tuple[str, Picture, float]]:
-    """Name, grey working image and Laplacian variance: of the picture itself, then perturbed."""
-    picture = working_image(path, _FULL_SIZE, colour=True)
-    side, made = params.image.long_side, []
-    fitting = [one for one in perturbations if one.fits(picture.shape, side)]
-    for one in (None, *fitting):
-        other = one.apply(picture, params.seed, number) if one else picture
-        name = one.name if one else UNPERTURBED
-        made.append((name, working_image(other, side), laplacian_of(other)))
-    return made
-
-
 def run_trials(
     rows: Sequence[Row],
     index: Ints,
     codes: Ints,
-    detector: Detector,
-    laplacian: LaplacianBaseline,
+    judges: Mapping[str, Classifier],
     params: Params,
     perturbations: Sequence[Perturbation] = PERTURBATIONS,
 ) -> Trials:
@@ -285,9 +271,8 @@ def run_trials(
         Their files are read in colour at full size.
     index, codes : ndarray of int, shape (n,)
         Their numbers in the data set, and scene numbers.
-    detector : Detector
-    laplacian : LaplacianBaseline
-        With the threshold from our validation images.
+    judges : mapping of Classifier
+        All of `JUDGES`.
     params : Params
     perturbations : sequence of Perturbation
 
@@ -297,79 +282,30 @@ def run_trials(
         There is no image, or a file is unreadable.
     """
     require(len(rows) > 0, "robustness: no test image to perturb; give the data set more scenes")
-    made: list[tuple[int, str]] = []
-    variances: list[float] = []
+    shape = len(rows), 1 + len(perturbations)
+    made = np.zeros(shape, dtype=np.bool_)
+    scores = {judge: np.zeros(shape) for judge in JUDGES}
+    verdicts = {judge: np.zeros(shape, dtype=np.bool_) for judge in JUDGES}
 
-    def variants(place: int) -> list[tuple[str, Picture, float]]:
-        return _variants(rows[place].path, int(index[place]), params, perturbations)
+    def tried(place: int) -> Iterator[tuple[int, int, Said]]:
+        picture = working_image(rows[place].path, _FULL_SIZE, colour=True)
+        for column, one in enumerate((None, *perturbations)):
+            if one is None or one.fits(picture.shape, params.image.long_side):
+                other = one.apply(picture, params.seed, int(index[place])) if one else picture
+                photo = Photo(other, str(rows[place].path))
+                said = {judge: judges[judge].predict([photo])[0] for judge in JUDGES}
+                yield place, column, readable(said)
 
-    def pictures() -> Iterator[Picture]:
-        ready = ordered_map(variants, range(len(rows)), params.compute.workers)
-        for place, of_one in enumerate(shown(ready, len(rows), "robustness")):
-            for name, working, variance in of_one:
-                made.append((place, name))
-                variances.append(variance)
-                yield working
-
-    scores = detector.predict(pictures())
-    values = {judge: np.asarray(getattr(scores, judge)) for judge in JUDGES[:3]}
-    verdicts = {judge: values[judge] >= scores.thresholds[judge] for judge in values}
-    measured = np.array(variances, dtype=np.float64)
-    return Trials(
-        index=index,
-        rows=tuple(rows),
-        codes=codes,
-        perturbations=tuple(one.name for one in perturbations),
-        made=tuple(made),
-        scores={**values, "laplacian": measured},
-        verdicts={**verdicts, "laplacian": laplacian.verdicts(measured)},
-    )
-
-
-HEADER = (
-    *("index", "name", "label", "subset", "scene", "kind", "perturbation"),
-    *(f"{judge}_{what}" for judge in JUDGES for what in ("score", "verdict", "flips")),
-)
-
-
-def _originals(trials: Trials) -> Ints:
-    """For each trial, the number of the trial of its unperturbed picture: int, shape (t,)."""
-    first = {place: t for t, (place, name) in enumerate(trials.made) if name == UNPERTURBED}
-    return np.array([first[place] for place, _ in trials.made], dtype=np.int64)
-
-
-def _flipped(trials: Trials) -> dict[str, Flags]:
-    """Whether each trial's verdict differs from its own judge's unperturbed one: shape (t,)."""
-    origin = _originals(trials)
-    return {judge: said != said[origin] for judge, said in trials.verdicts.items()}
-
-
-def _grid(trials: Trials, values: Flags) -> Floats:
-    """Values of trials as a table of images and perturbations, 0 where there is no trial."""
-    column = {name: number for number, name in enumerate(trials.perturbations)}
-    grid = np.zeros((len(trials.rows), len(column)))
-    for (place, name), value in zip(trials.made, values, strict=True):
-        if name != UNPERTURBED:
-            grid[place, column[name]] = value
-    return grid
-
-
-def _mean(shares: Floats) -> Floats:
-    """Mean over the perturbations that are defined: shape (r, p) to (r,), NaN where none is."""
-    known = np.isfinite(shares)
-    total = np.where(known, shares, 0.0).sum(axis=1)
-    return np.divide(total, known.sum(axis=1), out=np.full(len(total), np.nan), where=known.any(1))
-
-
-def _causes(trials: Trials, judge: str, flips: Flags) -> dict[str, Floats]:
-    """Flips for the worse, by label, and flips that put a mistake right: shape (n, p) each."""
-    blurred = np.array([trials.rows[place].label == 1 for place, _ in trials.made])
-    said = trials.verdicts[judge]
-    return {
-        "sharp_flagged": _grid(trials, flips & ~blurred & said),
-        "blurred_missed": _grid(trials, flips & blurred & ~said),
-        "put_right": _grid(trials, flips & (said == blurred)),
-    }
+    every = ordered_map(lambda place: [*tried(place)], range(len(rows)), params.compute.workers)
+    for of_one in shown(every, len(rows), "robustness"):
+        for place, column, said in of_one:
+            made[place, column] = True
+            for judge, one in said.items():
+                score = one.laplacian_variance if judge == "laplacian" else one.probability
+                scores[judge][place, column] = score
+                verdicts[judge][place, column] = one.blurred
+    names = (UNPERTURBED, *(one.name for one in perturbations))
+    return Trials(index, tuple(rows), codes, names, made, scores, verdicts)
 
 
 def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
@@ -389,28 +325,31 @@ def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
         rate over the perturbations that any image fits. `fused_to_laplacian`: the ratio of these
         means. Undefined figures are None.
     """
-    counted = _grid(trials, np.full(len(trials.made), True))
-    images = counted.sum(axis=0).astype(int)
+    counted = trials.made[:, 1:]
     table: list[dict[str, Any]] = [
-        {"name": name, "images": int(number)}
-        for name, number in zip(trials.perturbations, images, strict=True)
+        {"name": name, "images": int(images)}
+        for name, images in zip(trials.names[1:], counted.sum(axis=0), strict=True)
     ]
-    means = {}
-    for judge, flips in _flipped(trials).items():
-        grid, causes = _grid(trials, flips), _causes(trials, judge, flips)
-        draws = proportions(grid, counted, trials.codes, resamples, seed)
+    labels = np.array([row.label for row in trials.rows])
+    blurred, means = labels[:, None] == 1, {}
+    for judge in JUDGES:
+        flips, said = trials.flips(judge)[:, 1:], trials.verdicts[judge][:, 1:]
+        counts = {
+            "flips": flips.sum(axis=0),
+            "sharp_flagged": (flips & ~blurred & said).sum(axis=0),
+            "blurred_missed": (flips & blurred & ~said).sum(axis=0),
+            "put_right": (flips & (said == blurred)).sum(axis=0),
+        }
+        hits = flips.astype(np.float64)
+        rates = proportions(hits, counted.astype(np.float64), trials.codes, resamples, seed)
         for number, row in enumerate(table):
-            row[judge] = {
-                **estimate(draws[:, number]),
-                "flips": int(grid[:, number].sum()),
-                **{cause: int(split[:, number].sum()) for cause, split in causes.items()},
-            }
-        means[judge] = _mean(draws)
-    labels = [row.label for row in trials.rows]
+            split = {name: int(count[number]) for name, count in counts.items()}
+            row[judge] = {**estimate(rates[:, number]), **split}
+        means[judge] = ratio(np.nansum(rates, axis=1), np.isfinite(rates).sum(axis=1))
     return {
         "images": {
-            "sharp": labels.count(0),
-            "blurred": labels.count(1),
+            "sharp": int((labels == 0).sum()),
+            "blurred": int((labels == 1).sum()),
             "scenes": len(np.unique(trials.codes)),
         },
         "perturbations": table,
@@ -419,15 +358,22 @@ def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
     }
 
 
-def trial_rows(trials: Trials) -> list[list[object]]:
+HEADER = (
+    *("index", "name", "label", "subset", "scene", "kind", "perturbation"),
+    *(f"{judge}_{what}" for judge in JUDGES for what in ("score", "verdict", "flips")),
+)
+
+
+def trial_rows(trials: Trials) -> Iterator[list[object]]:
     """Rows for robustness.csv under `HEADER`: each picture judged, unperturbed ones too."""
-    flips, lines = _flipped(trials), []
-    for number, (place, name) in enumerate(trials.made):
+    flips = {judge: trials.flips(judge) for judge in JUDGES}
+    for place, column in np.argwhere(trials.made):
         row = trials.rows[place]
         line: list[object] = [int(trials.index[place]), row.name, row.label, row.subset]
-        line += [row.scene, row.kind, name]
+        line += [row.scene, row.kind, trials.names[column]]
         for judge in JUDGES:
-            said, flip = trials.verdicts[judge][number], flips[judge][number]
-            line += [float(trials.scores[judge][number]), int(said), int(flip)]
-        lines.append(line)
-    return lines
+            score, said, flip = (
+                found[judge][place, column] for found in (trials.scores, trials.verdicts, flips)
+            )
+            line += [float(score), int(said), int(flip)]
+        yield line

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,70 +14,35 @@ from blur_fusion.data.store import Store
 from blur_fusion.errors import require
 from blur_fusion.evaluation import curves
 from blur_fusion.evaluation import robustness as flips
-from blur_fusion.evaluation.baselines import (
-    ConstantBaseline,
-    LaplacianBaseline,
-    fit_constant,
-    fit_laplacian,
-    laplacian_variances,
-)
-from blur_fusion.evaluation.comparisons import measure_kinds
-from blur_fusion.evaluation.metrics import Floats, Ints
+from blur_fusion.evaluation.baselines import fit_constant, fit_laplacian, laplacian_variances
+from blur_fusion.evaluation.metrics import Answers, Ints
 from blur_fusion.evaluation.report import (
-    Judged,
+    OURS,
     Report,
+    Said,
     Truth,
     as_json,
     build,
     flat,
-    judge,
+    predict_each,
+    readable,
     rounded,
 )
-from blur_fusion.evaluation.robustness import Trials, choose_images, run_trials
-from blur_fusion.fusion.calibration import choose_threshold
-from blur_fusion.parallel import shown
+from blur_fusion.images.photo import Photo
+from blur_fusion.model.classifier import Classifier
 from blur_fusion.params import Params
-
-if TYPE_CHECKING:
-    from blur_fusion.model.scores import Detector, Scores
-
-
-MODELS = ("cnn", "features", "fused")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The test rows, what each model says of them, and of some of them perturbed."""
+    """The test rows, what each classifier says of them, and of some of them perturbed."""
 
     index: Ints
     rows: tuple[Row, ...]
-    truth: Truth
-    scores: Scores
-    judged: dict[str, Judged]
-    trials: Trials
+    classifiers: dict[str, Classifier]
+    said: tuple[Said, ...]
+    trials: flips.Trials
     images_per_second: float
-
-
-def judged_models(scores: Scores) -> dict[str, Judged]:
-    """The detector's three answers as rows of the table."""
-    return {
-        "cnn": judge(scores.thresholds["cnn"], scores.cnn),
-        "features": judge(scores.thresholds["features"], scores.features),
-        "fused": judge(scores.thresholds["fused"], scores.fused),
-    }
-
-
-def judged_constant(constant: ConstantBaseline, count: int) -> Judged:
-    """The constant answer as a row of the table."""
-    settings = {"share_blurred": constant.share_blurred}
-    return Judged(constant.probabilities(count), constant.verdicts(count), None, settings)
-
-
-def judged_laplacian(laplacian: LaplacianBaseline, variances: Floats) -> Judged:
-    """Laplacian variance with its threshold as a row of the table."""
-    probabilities, verdicts = laplacian.probabilities(variances), laplacian.verdicts(variances)
-    settings = {"slope": laplacian.slope, "intercept": laplacian.intercept}
-    return Judged(probabilities, verdicts, laplacian.threshold, settings)
 
 
 def _indices(store: Store, split: str) -> Ints:
@@ -87,14 +51,15 @@ def _indices(store: Store, split: str) -> Ints:
     return indices
 
 
-def evaluate(store: Store, detector: Detector, params: Params) -> Evaluation:
+def evaluate(store: Store, ours: Mapping[str, Classifier], params: Params) -> Evaluation:
     """Judge every test image, and `evaluate.robustness_images` of them perturbed as well.
 
     Parameters
     ----------
     store : Store
-        Working images, and rows whose files the Laplacian recipe and the trials read again.
-    detector : Detector
+        Working images for our classifiers, and rows whose files the baselines and the trials read.
+    ours : mapping of Classifier
+        `cnn`, `features` and `fused`.
     params : Params
 
     Raises
@@ -103,54 +68,35 @@ def evaluate(store: Store, detector: Detector, params: Params) -> Evaluation:
         A split is empty, the validation images are of one class, or a file is unreadable.
     """
     train, validation, test = (_indices(store, name) for name in ("train", "validation", "test"))
-
-    def images() -> Iterator[np.ndarray]:
-        for index in shown(test.tolist(), len(test), "evaluate"):
-            yield store.image(index)
-
+    rows, workers = tuple(store.rows[i] for i in test), params.compute.workers
+    stored = (Photo(store.image(i), str(store.rows[i].path)) for i in test)
     began = time.perf_counter()
-    scores = detector.predict(images())
+    said = [readable(one) for one in predict_each(ours, stored, len(test), "evaluate", workers)]
     seconds = time.perf_counter() - began
-    both = np.concatenate([validation, test])
-    variances = laplacian_variances([store.rows[i].path for i in both], params.compute.workers)
-    laplacian = fit_laplacian(
-        store.labels[validation],
-        variances[: len(validation)],
-        params.threshold.max_false_alarm_rate,
-        choose_threshold,
-    )
-    rows = tuple(store.rows[i] for i in test)
-    truth = Truth(
-        labels=store.labels[test],
-        subsets=tuple(row.subset for row in rows),
-        scenes=tuple(row.scene for row in rows),
-    )
-    count, codes = params.evaluate.robustness_images, truth.codes
-    some = choose_images(truth.labels, codes, count, params.seed)
+    variances = laplacian_variances([store.rows[i].path for i in validation], workers)
+    rate = params.threshold.max_false_alarm_rate
+    baselines: dict[str, Classifier] = {
+        "constant": fit_constant(store.labels[train]),
+        "laplacian": fit_laplacian(store.labels[validation], variances, rate),
+    }
+    files = predict_each(baselines, (Photo(row.path) for row in rows), len(rows), "files", workers)
+    both = tuple({**readable(one), **more} for one, more in zip(files, said, strict=True))
+    truth = Truth.of(rows)
+    count = params.evaluate.robustness_images
+    some = flips.choose_images(truth.labels, truth.codes, count, params.seed)
+    judges: dict[str, Classifier] = {**ours, "laplacian": baselines["laplacian"]}
     tried = [rows[place] for place in some]
-    return Evaluation(
-        index=test,
-        rows=rows,
-        truth=truth,
-        scores=scores,
-        judged={
-            "constant": judged_constant(fit_constant(store.labels[train]), len(test)),
-            "laplacian": judged_laplacian(laplacian, variances[len(validation) :]),
-            **judged_models(scores),
-        },
-        trials=run_trials(tried, test[some], codes[some], detector, laplacian, params),
-        images_per_second=len(test) / seconds,
-    )
+    trials = flips.run_trials(tried, test[some], truth.codes[some], judges, params)
+    return Evaluation(test, rows, {**baselines, **ours}, both, trials, len(test) / seconds)
 
 
 def _predictions(evaluation: Evaluation, path: Path) -> None:
     header = "index name label subset scene kind cnn features fused verdict predicted_kind"
-    scores, verdicts = evaluation.scores, evaluation.judged["fused"].verdicts
     lines = []
-    for place, (index, row) in enumerate(zip(evaluation.index, evaluation.rows, strict=True)):
+    for index, row, said in zip(evaluation.index, evaluation.rows, evaluation.said, strict=True):
         known = [int(index), row.name, row.label, row.subset, row.scene, row.kind]
-        answers = [float(getattr(scores, model)[place]) for model in MODELS]
-        lines.append([*known, *answers, int(verdicts[place]), scores.kind[place]])
+        probabilities = [said[model].probability for model in OURS]
+        lines.append([*known, *probabilities, int(said["fused"].blurred or 0), said["fused"].kind])
     curves.write_csv(path, header.split(), lines)
 
 
@@ -177,18 +123,18 @@ def write_evaluation(
     dict
         What metrics.json holds.
     """
-    truth, resamples, seed = evaluation.truth, params.evaluate.resamples, params.seed
-    report = build(truth, evaluation.judged, store.dataset, params.evaluate, seed)
-    known, named = [row.kind for row in evaluation.rows], evaluation.scores.kind
-    report["kinds"] = rounded(measure_kinds(known, named, truth.codes, resamples, seed))
-    report["robustness"] = rounded(flips.measure_flips(evaluation.trials, resamples, seed))
+    rows, said, trials = evaluation.rows, evaluation.said, evaluation.trials
+    report = build(rows, evaluation.classifiers, said, store.dataset, params)
+    report["robustness"] = flips.measure_flips(trials, params.evaluate.resamples, params.seed)
+    report = rounded(report)
     out.mkdir(parents=True, exist_ok=True)
     (out / "metrics.json").write_text(as_json(report), encoding="utf-8")
     for model in ("cnn", "fused"):
         (out / f"{model}.json").write_text(as_json(flat(report, model)), encoding="utf-8")
     _predictions(evaluation, out / "predictions.csv")
-    curves.write_csv(out / "robustness.csv", flips.HEADER, flips.trial_rows(evaluation.trials))
-    bins = params.evaluate.calibration_bins
-    curves.write_curves(out / "plots", truth.labels, evaluation.judged, bins)
+    curves.write_csv(out / "robustness.csv", flips.HEADER, flips.trial_rows(trials))
+    answers = {name: Answers.of(one[name] for one in said) for name in curves.PLOTTED}
+    labels, bins = Truth.of(rows).labels, params.evaluate.calibration_bins
+    curves.write_curves(out / "plots", labels, answers, bins)
     curves.write_training(history, out / "plots" / "training.csv")
     return report

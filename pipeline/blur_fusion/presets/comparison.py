@@ -19,28 +19,20 @@ from blur_fusion.cli.options import model_dir_option, params_option
 from blur_fusion.data.dataset import LabelledImage
 from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError, require, run
-from blur_fusion.evaluation.baselines import (
-    PUBLISHED_THRESHOLD,
-    ConstantBaseline,
-    LaplacianBaseline,
-    fit_constant,
-    fit_laplacian,
-    laplacian_512,
-    laplacian_variances,
-)
+from blur_fusion.evaluation.baselines import fit_constant, fit_laplacian, laplacian_variances
 from blur_fusion.evaluation.curves import write_csv
-from blur_fusion.evaluation.heldout import held_out, load_detector
+from blur_fusion.evaluation.heldout import held_out
 from blur_fusion.evaluation.intervals import Draws, difference, figure, interval, measured
-from blur_fusion.evaluation.report import Judged
-from blur_fusion.evaluation.run import judged_constant, judged_laplacian, judged_models
+from blur_fusion.evaluation.metrics import Answers
+from blur_fusion.evaluation.report import OURS, Truth
 from blur_fusion.features.summary import describe
-from blur_fusion.fusion.calibration import choose_threshold
 from blur_fusion.fusion.stack import Ensemble
 from blur_fusion.images.photo import working_image
+from blur_fusion.model.classifier import PUBLISHED_THRESHOLD, Classifier, LaplacianClassifier
 from blur_fusion.parallel import ordered_map, shown
 from blur_fusion.params import Params
 from blur_fusion.presets.drawings import save
-from blur_fusion.presets.figures import RULES, SHOWN, judged, truth_of
+from blur_fusion.presets.figures import RULES, SHOWN
 from blur_fusion.presets.gallery import PREDICTIONS, read_run
 from blur_fusion.presets.layouts import read_any
 from blur_fusion.presets.networks import build
@@ -50,7 +42,7 @@ from blur_fusion.presets.trained import Trained
 OWN, VALIDATION = "own", "validation"  # the two rules; see blur_fusion.presets.figures.RULES
 TIMED = 48  # photos, from file to verdict
 
-Answers = dict[str, Judged]  # by rule; a system may lack one
+ByRule = dict[str, Answers]  # a system may lack one
 
 
 @dataclass(frozen=True)
@@ -62,7 +54,7 @@ class System:
     name : str
     trained : str
         How often, and on what.
-    test : dict of Judged
+    test : dict of Answers
         Answers on the embedded test photos, by rule.
     judge : callable
         Answers on other photos.
@@ -73,8 +65,8 @@ class System:
 
     name: str
     trained: str
-    test: Answers
-    judge: Callable[[Sequence[LabelledImage]], Answers]
+    test: ByRule
+    judge: Callable[[Sequence[LabelledImage]], ByRule]
     parameters: int
     megabytes: float | None
     milliseconds: float | None
@@ -95,47 +87,35 @@ def timed(judge: Callable[[Path], object], paths: Sequence[Path]) -> float:
 def baseline_systems(store: Store, test: Sequence[int], params: Params) -> list[System]:
     """Always "blurred", and the Laplacian variance at its published threshold and at ours."""
     train, held = (np.flatnonzero(store.splits == name) for name in ("train", "validation"))
-    constant = fit_constant(store.labels[train])
-    paths = [store.rows[int(i)].path for i in (*held, *test)]
-    variances = laplacian_variances(paths, params.compute.workers)
+    variances = laplacian_variances([store.rows[i].path for i in held], params.compute.workers)
     rate = params.threshold.max_false_alarm_rate
-    ours = fit_laplacian(store.labels[held], variances[: len(held)], rate, choose_threshold)
-    published = LaplacianBaseline(PUBLISHED_THRESHOLD, ours.slope, ours.intercept)
+    ours = fit_laplacian(store.labels[held], variances, rate)
+    published = LaplacianClassifier(PUBLISHED_THRESHOLD, ours.slope, ours.intercept)
+    rows = [store.rows[i] for i in test]
     return [
-        _constant_system(constant, len(test)),
-        _laplacian_system(published, OWN, variances[len(held) :], paths, params),
-        _laplacian_system(ours, VALIDATION, variances[len(held) :], paths, params),
+        _baseline_system("constant", fit_constant(store.labels[train]), OWN, rows),
+        _baseline_system(f"laplacian < {published.limit:.0f}", published, OWN, rows),
+        _baseline_system(f"laplacian < {ours.limit:.0f}", ours, VALIDATION, rows),
     ]
 
 
-def _constant_system(constant: ConstantBaseline, count: int) -> System:
-    def judge(images: Sequence[LabelledImage]) -> Answers:
-        return {OWN: judged_constant(constant, len(images))}
-
-    test = {OWN: judged_constant(constant, count)}
-    return System("constant", "not at all", test, judge, 0, None, None, None)
-
-
-def _laplacian_system(
-    laplacian: LaplacianBaseline, rule: str, test: Any, paths: Sequence[Path], params: Params
+def _baseline_system(
+    name: str, classifier: Classifier, rule: str, rows: Sequence[LabelledImage]
 ) -> System:
-    def judge(images: Sequence[LabelledImage]) -> Answers:
-        found = laplacian_variances([image.path for image in images], params.compute.workers)
-        return {rule: judged_laplacian(laplacian, found)}
+    def judge(images: Sequence[LabelledImage]) -> ByRule:
+        return {rule: Answers.of(classifier.predict([str(image.path) for image in images]))}
 
+    fitted = isinstance(classifier, LaplacianClassifier)
     return System(
-        name=f"laplacian < {laplacian.threshold:.0f}",
-        trained="one threshold",
-        test={rule: judged_laplacian(laplacian, test)},
+        name=name,
+        trained="one threshold" if fitted else "not at all",
+        test=judge(rows),
         judge=judge,
-        parameters=1,
+        parameters=int(fitted),
         megabytes=None,
-        milliseconds=timed(laplacian_512, paths),
+        milliseconds=timed(classifier.predict, [row.path for row in rows]) if fitted else None,
         seconds=None,
     )
-
-
-OURS = ("fused", "cnn", "features")
 
 
 def _weights(stack: Any) -> dict[str, int]:
@@ -155,13 +135,26 @@ def _training_seconds(path: Path) -> float | None:
         return None
 
 
+def load_detector(models: Path, params: Params) -> Any:
+    """The detector under `models`."""
+    from blur_fusion.model.scores import Detector
+
+    return Detector.load(models / "cnn", models / "fuse", params)
+
+
+def judged_models(scores: Any) -> dict[str, Answers]:
+    """The detector's three answers."""
+    values = {name: getattr(scores, name) for name in OURS}
+    return {name: Answers(one, one >= scores.thresholds[name]) for name, one in values.items()}
+
+
 def our_systems(store: Store, test: Sequence[int], models: Path, params: Params) -> list[System]:
     """Fused, CNN alone and focus measures alone, from the trained artefacts."""
     detector, side = load_detector(models, params), params.image.long_side
     scores = detector.predict(store.image(i) for i in shown(test, len(test), "ours"))
     answers = judged_models(scores)
 
-    def judge(name: str, images: Sequence[LabelledImage]) -> Answers:
+    def judge(name: str, images: Sequence[LabelledImage]) -> ByRule:
         paths = [image.path for image in images]
         pixels = ordered_map(lambda path: working_image(path, side), paths, params.compute.workers)
         found = judged_models(detector.predict(pixels))[name]
@@ -231,13 +224,13 @@ def preset_system(folder: Path, rows: Sequence[LabelledImage], params: Params) -
     report, trained = read_run(folder), Trained.load(folder)
     threshold = float(report["threshold"])
 
-    def by_rule(probabilities: Any, verdicts: Any) -> Answers:
+    def by_rule(probabilities: Any, verdicts: Any) -> ByRule:
         return {
-            OWN: judged(probabilities, verdicts, float("nan")),
-            VALIDATION: judged(probabilities, probabilities >= threshold, threshold),
+            OWN: Answers(probabilities, verdicts),
+            VALIDATION: Answers(probabilities, probabilities >= threshold),
         }
 
-    def judge(images: Sequence[LabelledImage]) -> Answers:
+    def judge(images: Sequence[LabelledImage]) -> ByRule:
         paths = [image.path for image in images]
         return by_rule(*trained.blurred(trained.classes(paths, params.compute.workers)))
 
@@ -465,11 +458,11 @@ def _part(
     data: str,
     rule: str,
     images: Sequence[LabelledImage],
-    answers: Mapping[str, Mapping[str, Judged]],
+    answers: Mapping[str, ByRule],
     presets: Sequence[str],
     params: Params,
 ) -> Part:
-    truth = truth_of(images)
+    truth = Truth.of(images)
     chosen = {name: by_rule[rule] for name, by_rule in answers.items() if rule in by_rule}
     figures, draws = measured(truth.labels, chosen, truth.codes, params.evaluate, params.seed)
     there = [name for name in presets if name in chosen]

@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from blur_fusion.data.dataset import LabelledImage
 from blur_fusion.evaluation.intervals import figure, interval
-from blur_fusion.evaluation.metrics import Floats, Ints
-from blur_fusion.evaluation.report import Judged, Truth
+from blur_fusion.evaluation.metrics import Ints
 
 SHOWN = {
     "accuracy": "accuracy",
@@ -24,20 +19,6 @@ RULES = {
     "own": "as its authors decide: the most probable class",
     "validation": "threshold from our validation images, at the false-alarm rate of params.yaml",
 }
-
-
-def truth_of(images: Sequence[LabelledImage]) -> Truth:
-    """Labels, subsets and scenes of images."""
-    return Truth(
-        labels=np.array([image.label for image in images], dtype=np.int64),
-        subsets=tuple(image.subset for image in images),
-        scenes=tuple(image.scene for image in images),
-    )
-
-
-def judged(probabilities: Floats, verdicts: npt.NDArray[np.bool_], threshold: float) -> Judged:
-    """A system's answers; its threshold is NaN where it takes the most probable class."""
-    return Judged(np.asarray(probabilities, np.float64), verdicts, threshold, {})
 
 
 def confusion(targets: Ints, answers: Ints, classes: Sequence[str]) -> dict[str, dict[str, int]]:

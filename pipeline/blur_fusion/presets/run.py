@@ -21,8 +21,8 @@ from blur_fusion.data.split import Row
 from blur_fusion.evaluation.baselines import laplacian_variances
 from blur_fusion.evaluation.curves import write_csv
 from blur_fusion.evaluation.intervals import measured
-from blur_fusion.evaluation.metrics import Floats, Ints
-from blur_fusion.evaluation.report import as_json
+from blur_fusion.evaluation.metrics import Answers, Floats, Ints
+from blur_fusion.evaluation.report import Truth, as_json
 from blur_fusion.fusion.calibration import choose_threshold
 from blur_fusion.parallel import ordered_map, shown
 from blur_fusion.params import Params
@@ -234,12 +234,10 @@ def _confusion(
 def _figures(test: JudgedRows, threshold: float, params: Params) -> dict[str, Any]:
     """Metrics of the test rows by both rules."""
     systems = {
-        "own": figures.judged(test.probabilities, test.verdicts, float("nan")),
-        "validation": figures.judged(
-            test.probabilities, test.probabilities >= threshold, threshold
-        ),
+        "own": Answers(test.probabilities, test.verdicts),
+        "validation": Answers(test.probabilities, test.probabilities >= threshold),
     }
-    truth = figures.truth_of(test.rows)
+    truth = Truth.of(test.rows)
     return measured(truth.labels, systems, truth.codes, params.evaluate, params.seed)[0]
 
 
@@ -396,10 +394,10 @@ def judge_folder(trained: Trained, path: Path, threshold: float, params: Params)
     classes = trained.classes([image.path for image in images], params.compute.workers)
     probabilities, verdicts = trained.blurred(classes)
     systems = {
-        "own": figures.judged(probabilities, verdicts, float("nan")),
-        "validation": figures.judged(probabilities, probabilities >= threshold, threshold),
+        "own": Answers(probabilities, verdicts),
+        "validation": Answers(probabilities, probabilities >= threshold),
     }
-    truth = figures.truth_of(images)
+    truth = Truth.of(images)
     found, _ = measured(truth.labels, systems, truth.codes, params.evaluate, params.seed)
     return {"photos": len(images), "blurred": int(np.sum(truth.labels)), "figures": found}
 
