@@ -34,18 +34,15 @@ if TYPE_CHECKING:
 VERBS = {"move": "moved", "copy": "copied", "link": "linked", "tag": "tagged"}
 
 
-def _make_folders(folder: str, journal: Journal) -> None:
-    missing = []
-    while not os.path.isdir(folder):
-        missing.append(folder)
-        folder = os.path.dirname(folder)
-    for path in reversed(missing):
-        with journal.step("mkdir", "", path):
-            os.mkdir(path)
+def _missing(folder: Path) -> list[Path]:
+    """Folders to make for `folder` to be there, the deepest first."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
 
 
 def _take(kind: str, source: str, target: str, journal: Journal) -> None:
-    _make_folders(os.path.dirname(target), journal)
+    for folder in reversed(_missing(Path(target).parent)):
+        with journal.step("mkdir", "", str(folder)):
+            folder.mkdir()
     if kind == "link":
         text = os.path.realpath(source)  # absolute: it holds wherever the link is moved to
         with journal.step("link", source, target, text=text):
@@ -109,7 +106,7 @@ class _Run:
             else:
                 first = Path(self.roots[0] if self.roots else self.verdicts[0].path)
                 folder = first if first.is_dir() else first.parent
-            self.made = [p for p in (folder, *folder.parents) if not p.exists()]
+            self.made = _missing(folder)
             with files.os_errors(folder, "cannot be made"):
                 folder.mkdir(parents=True, exist_ok=True)
             self.journal = create(folder)

@@ -97,13 +97,9 @@ def suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-def _dotted_prefixes(name: str) -> Iterator[str]:
+def _dotted_prefixes(name: str) -> list[str]:
     """`a.b.c` begins with `a`, `a.b` and `a.b.c`."""
-    at = name.find(".", 1)
-    while at >= 0:
-        yield name[:at]
-        at = name.find(".", at + 1)
-    yield name
+    return [*(name[:at] for at in range(1, len(name)) if name[at] == "."), name]
 
 
 def _is_own_sidecar(name: str, photo: str) -> bool:
@@ -114,34 +110,32 @@ def _is_own_sidecar(name: str, photo: str) -> bool:
     return os.path.splitext(name)[0] == photo and suffix(name) in SIDECARS
 
 
-class _Listing:
-    """Names of a folder's files by what they begin with; read from disk once."""
+def _names_by_stem(folder: str, more: Iterable[str]) -> dict[str, list[str]]:
+    """The files in `folder` by what their names begin with; `more` are files that will be there."""
+    with os.scandir(folder) as entries:
+        names = {entry.name for entry in entries if not entry.is_dir()} | set(more)
+    found: dict[str, list[str]] = {}
+    for name in sorted(names):
+        stems = _dotted_prefixes(name)
+        duplicate = DARKTABLE_DUPLICATE.fullmatch(name)
+        if duplicate and name[: -len(".xmp")] not in names:
+            stems.append(duplicate["stem"])
+        for stem in stems:
+            found.setdefault(stem, []).append(name)
+    return found
 
-    def __init__(self, folder: str, more: Iterable[str]) -> None:
-        """`more` are names of files that will be there."""
-        with os.scandir(folder) as entries:
-            names = {entry.name for entry in entries if not entry.is_dir()} | set(more)
-        self._by_stem: dict[str, list[str]] = {}
-        for name in sorted(names):
-            stems = list(_dotted_prefixes(name))
-            duplicate = DARKTABLE_DUPLICATE.fullmatch(name)
-            if duplicate and name[: -len(".xmp")] not in names:
-                stems.append(duplicate["stem"])
-            for stem in stems:
-                self._by_stem.setdefault(stem, []).append(name)
 
-    def companions(self, photo: str) -> tuple[list[str], list[str]]:
-        """The photos of the shot of `photo`, and its sidecars."""
-        stem = os.path.splitext(photo)[0]
-        names = self._by_stem.get(stem, [])
-        equal = [name for name in names if os.path.splitext(name)[0] == stem]
-        photos = [name for name in equal if suffix(name) in PHOTOS or name == photo]
-        shared = [name for name in equal if suffix(name) in SIDECARS]
-        # Equal names with different suffixes may be strangers; a RAW or a common sidecar ties them.
-        if not shared and not any(suffix(name) in RAW for name in photos):
-            photos = [photo]
-        own = [name for one in photos for name in names if _is_own_sidecar(name, one)]
-        return photos, own + shared
+def _companions(photo: str, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The photos of the shot of `photo`, and its sidecars; `names` begin with its stem."""
+    stem = os.path.splitext(photo)[0]
+    equal = [name for name in names if os.path.splitext(name)[0] == stem]
+    photos = [name for name in equal if suffix(name) in PHOTOS or name == photo]
+    shared = [name for name in equal if suffix(name) in SIDECARS]
+    # Equal names with different suffixes may be strangers; a RAW or a common sidecar ties them.
+    if not shared and not any(suffix(name) in RAW for name in photos):
+        photos = [photo]
+    own = [name for one in photos for name in names if _is_own_sidecar(name, one)]
+    return photos, own + shared
 
 
 def find_shots(
@@ -165,20 +159,21 @@ def find_shots(
         for verdict in verdicts
         if verdict.error is None and verdict.blurred is not None
     }
-    listings: dict[str, _Listing] = {}
+    listings: dict[str, dict[str, list[str]]] = {}
     seen: set[str] = set()
     for path, verdict in judged.items():
         folder, name = os.path.split(path)
+        stem = os.path.splitext(name)[0]
         if not verdict.blurred or path in seen:
             continue
         try:
             os.lstat(path)
             if folder not in listings:
-                listings[folder] = _Listing(folder, coming.get(folder, ()))
+                listings[folder] = _names_by_stem(folder, coming.get(folder, ()))
         except OSError as error:
             notes.failures.append(f"{path}: left out ({error.strerror})")
             continue
-        photos, sidecars = listings[folder].companions(name)
+        photos, sidecars = _companions(name, listings[folder].get(stem, ()))
         members = [os.path.join(folder, photo) for photo in photos]
         seen.update(members)
         known = [judged[member] for member in members if member in judged]
@@ -189,7 +184,7 @@ def find_shots(
             )
             continue
         surest = max(known, key=lambda one: one.probability or 0.0)
-        yield Shot(folder, os.path.splitext(name)[0], tuple(photos), tuple(sidecars), surest)
+        yield Shot(folder, stem, tuple(photos), tuple(sidecars), surest)
 
 
 def _numbered(name: str) -> Iterator[str]:
@@ -198,13 +193,9 @@ def _numbered(name: str) -> Iterator[str]:
     yield from (f"{name} ({number})" for number in count(2))
 
 
-def _below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
 def _folder_names(roots: Sequence[str]) -> dict[str, str]:
     """Folder below the target for each scanned folder: none for a single one, else its name."""
-    outermost = [r for r in roots if not any(o != r and _below(r, o) for o in roots)]
+    outermost = [root for root in roots if not any(str(p) in roots for p in Path(root).parents)]
     if len(outermost) == 1:
         return {outermost[0]: ""}
     names: dict[str, str] = {}
@@ -240,7 +231,7 @@ class Places:
         folders = list(dict.fromkeys(os.path.abspath(r) for r in roots if os.path.isdir(r)))
         for folder in folders:
             require(
-                not _below(os.path.realpath(folder), self._real),
+                not Path(os.path.realpath(folder)).is_relative_to(self._real),
                 f"{self.target}: holds the scanned folder {folder}; choose another target",
             )
         require(
@@ -252,14 +243,13 @@ class Places:
 
     def holds(self, folder: str) -> bool:
         """Whether `folder` lies in the target already."""
-        return _below(os.path.realpath(folder), self._real)
+        return Path(os.path.realpath(folder)).is_relative_to(self._real)
 
     def goal(self, folder: str) -> str:
         """The folder below the target for files of `folder`."""
         for root, name in self._roots.items():
-            if _below(folder, root):
-                below = os.path.join(self.target, name, os.path.relpath(folder, root))
-                return os.path.normpath(below)
+            if Path(folder).is_relative_to(root):
+                return str(Path(self.target, name, Path(folder).relative_to(root)))
         return self.target
 
     def _owners_in(self, goal: str) -> dict[str, Owner]:
