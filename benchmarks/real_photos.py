@@ -319,7 +319,7 @@ def wrongly_judged(photos: Sequence[LabelledImage], answers: Answers) -> list[di
     ]
 
 
-_FIRST, _WIDTH = 16, 26
+_FIRST, _WIDTH = 26, 26
 
 
 def _line(first: str, cells: list[str], width: int = _WIDTH) -> str:
