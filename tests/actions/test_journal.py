@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from action_trees import Tree, acted, fill, look
+from action_trees import Tree, acted, fill, look, names
 from blur_fusion.actions.undo import undo
 from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
@@ -41,6 +44,39 @@ def test_the_command(tmp_path: Path, moved: tuple[Path, Path, Tree]) -> None:
     assert look(tmp_path) == before
     again = CliRunner().invoke(blur, ["undo", str(journal)])
     assert again.exit_code == 0 and "already" in again.stdout
+
+
+def test_a_journal_of_the_first_release(tmp_path: Path) -> None:
+    """Line by line as that wrote them: a move, a copy, a link, a sidecar and what failed."""
+    root, out = fill(tmp_path / "photos", "b.jpg", "c.jpg", "d.jpg"), tmp_path / "out"
+    kept = look(root)
+    fill(out, "a.jpg")
+    sha256 = hashlib.sha256(b"kept").hexdigest()
+    for path in (out / "b.jpg", root / "d.jpg.xmp"):
+        path.write_bytes(b"kept")
+    (out / "c.jpg").symlink_to(root / "c.jpg")
+    stat = (out / "a.jpg").stat()
+    facts = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    copied = {"size": 4, "mtime_ns": 1, "sha256": sha256}
+    steps: list[tuple[str, str, str, dict[str, Any], dict[str, Any]]] = [
+        ("mkdir", "", "out", {}, {}),
+        ("move", "photos/a.jpg", "out/a.jpg", facts, {}),
+        ("copy", "photos/b.jpg", "out/b.jpg", {"size": 15, "mtime_ns": 0}, copied),
+        ("link", "photos/c.jpg", "out/c.jpg", {"text": f"{root}/c.jpg"}, {}),
+        ("tag", "photos/d.jpg", "photos/d.jpg.xmp", {"before": None, "sha256": sha256}, {}),
+    ]
+    lines: list[dict[str, Any]] = [{"journal": "blur", "version": 1, "id": "20260101T000000Z"}]
+    for number, (kind, source, target, before, after) in enumerate(steps, 1):
+        source, target = source and str(tmp_path / source), str(tmp_path / target)
+        lines.append({"do": number, "kind": kind, "source": source, "target": target, **before})
+        lines.append({"done": number, **after})
+    gone = {"source": f"{root}/e.jpg", "target": f"{out}/e.jpg"}
+    lines += [{"do": 6, "kind": "move", **gone}, {"failed": 6}]
+    journal = tmp_path / "blur-journal-20260101T000000Z.jsonl"
+    journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    report = undo(journal)
+    assert (report.restored, report.lines) == (4, ()) and not out.exists()
+    assert kept.items() <= look(root).items() and names(root) == {f"{x}.jpg" for x in "abcd"}
 
 
 HEAD = b'{"journal": "blur", "version": 1, "id": "X"}\n'
