@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import importlib
 import struct
 import zlib
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from blur_fusion.errors import BlurError
-from blur_fusion.images.working import open_working, working_image
+from blur_fusion.images.photo import InputSpec, Photo, working_image
 from dng_file import write_dng
 from pictures import noise, quarters
 
@@ -34,9 +34,10 @@ def test_formats(tmp_path: Path, ending: str) -> None:
         pytest.skip(f"this OpenCV writes no {ending}")
     path = tmp_path / f"picture{ending}"
     data.tofile(path)
-    opened = open_working(path, 1000)
-    assert (opened.width, opened.height) == (80, 48)
-    assert grey_levels(opened.pixels) == pytest.approx([40, 100, 170, 230], abs=3)
+    photo = Photo(path)
+    levels = grey_levels(photo.image(InputSpec(1000)))
+    assert photo.size == (80, 48)
+    assert levels == pytest.approx([40, 100, 170, 230], abs=3)
 
 
 @pytest.mark.parametrize("ending", [".png", ".tiff"])
@@ -82,9 +83,10 @@ def test_cmyk(tmp_path: Path) -> None:
     plates[:240, :, 3] = 200  # black ink
     image.fromarray(plates, "CMYK").save(tmp_path / "print.jpg")
     for side in (1000, 100):  # full and reduced
-        opened = open_working(tmp_path / "print.jpg", side)
-        assert (opened.width, opened.height) == (800, 480)
-        assert grey_levels(opened.pixels) == pytest.approx([55, 55, 255, 255], abs=4)
+        photo = Photo(tmp_path / "print.jpg")
+        levels = grey_levels(photo.image(InputSpec(side)))
+        assert photo.size == (800, 480)
+        assert levels == pytest.approx([55, 55, 255, 255], abs=4)
 
 
 def test_bombs_are_one_line(tmp_path: Path) -> None:
@@ -103,15 +105,16 @@ def test_heic(tmp_path: Path) -> None:
     rgb = np.ascontiguousarray(np.repeat(quarters(240, 400)[:, :, None], 3, axis=2))
     coded = heif.from_bytes(mode="RGB", size=(400, 240), data=rgb.tobytes())
     coded.save(tmp_path / "phone.heic", quality=95)
-    opened = open_working(tmp_path / "phone.heic", 100)
-    assert (opened.width, opened.height) == (400, 240)
-    assert grey_levels(opened.pixels) == pytest.approx([40, 100, 170, 230], abs=4)
+    photo = Photo(tmp_path / "phone.heic")
+    levels = grey_levels(photo.image(InputSpec(100)))
+    assert photo.size == (400, 240)
+    assert levels == pytest.approx([40, 100, 170, 230], abs=4)
     misnamed = (tmp_path / "phone.heic").rename(tmp_path / "phone.jpg")
-    assert open_working(misnamed, 100).pixels.shape == (60, 100)
+    assert working_image(misnamed, 100).shape == (60, 100)
     data = misnamed.read_bytes()
     misnamed.write_bytes(data[: len(data) // 2])
     with pytest.raises(BlurError, match=r"phone\.jpg: is no HEIC picture, or is damaged"):
-        open_working(misnamed, 100)
+        working_image(misnamed, 100)
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
@@ -119,10 +122,10 @@ def test_raw_without_a_preview_is_developed(tmp_path: Path, orientation: int) ->
     pytest.importorskip("rawpy", reason="the extra 'raw' is not installed")
     bayer = quarters(480, 800).astype(np.uint16) * 200
     path = write_dng(tmp_path / "camera.dng", bayer, orientation)
-    opened = open_working(path, 100)
+    photo = Photo(path)
+    levels = grey_levels(photo.image(InputSpec(100)))
     long_first = (800, 480) if orientation == 1 else (480, 800)
-    assert abs(opened.width - long_first[0]) <= 8 and abs(opened.height - long_first[1]) <= 8
-    levels = grey_levels(opened.pixels)
+    assert np.abs(np.subtract(photo.size, long_first)).max() <= 8
     expected = [0, 1, 2, 3] if orientation == 1 else [2, 0, 3, 1]
     assert np.argsort(np.argsort(levels)).tolist() == np.argsort(np.argsort(expected)).tolist()
 
@@ -131,9 +134,9 @@ def test_damaged_raw_is_one_line(tmp_path: Path) -> None:
     pytest.importorskip("rawpy", reason="the extra 'raw' is not installed")
     (tmp_path / "camera.nef").write_bytes(b"II*\0" + b"\0" * 400)
     with pytest.raises(BlurError, match=r"camera\.nef: is no RAW file"):
-        open_working(tmp_path / "camera.nef", 100)
+        working_image(tmp_path / "camera.nef", 100)
     with pytest.raises(BlurError, match=r"missing\.cr2: cannot be read"):
-        open_working(tmp_path / "missing.cr2", 100)
+        working_image(tmp_path / "missing.cr2", 100)
 
 
 @pytest.mark.parametrize(
@@ -146,14 +149,14 @@ def test_damaged_raw_is_one_line(tmp_path: Path) -> None:
 def test_without_the_extra_a_line_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, module: str
 ) -> None:
-    real = builtins.__import__
+    real = importlib.import_module
 
     def missing(wanted: str, *args: Any, **kwargs: Any) -> Any:
         if wanted == module:
             raise ImportError(wanted)
         return real(wanted, *args, **kwargs)
 
-    monkeypatch.setattr(builtins, "__import__", missing)
+    monkeypatch.setattr(importlib, "import_module", missing)
     (tmp_path / name).write_bytes(content)
     extra = {"pillow_heif": "heic", "rawpy": "raw"}[module]
     with pytest.raises(BlurError, match=rf"pip install 'blur-fusion\[{extra}\]'"):

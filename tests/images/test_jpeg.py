@@ -10,8 +10,8 @@ import pytest
 
 from blur_fusion.errors import BlurError
 from blur_fusion.images import decode as jpeg
+from blur_fusion.images.photo import InputSpec, Photo, working_image
 from blur_fusion.images.resize import area_average, average_cells
-from blur_fusion.images.working import open_working, working_image
 from pictures import UPRIGHT, exif, noise, save
 
 
@@ -59,11 +59,12 @@ def test_reduced_files_are_oriented(
     stored = scene(*size)
     path = save(tmp_path / "turned.jpg", stored, exif(orientation, "<"))
     expected = UPRIGHT[orientation](stored)
-    opened = open_working(path, 100)
-    assert (opened.height, opened.width) == expected.shape
+    photo = Photo(path)
+    found = photo.image(InputSpec(100))
+    assert photo.size == expected.shape[::-1]
     whole = working_image(np.ascontiguousarray(expected), 100)
-    assert opened.pixels.shape == whole.shape
-    difference = opened.pixels.astype(float) - whole
+    assert found.shape == whole.shape
+    difference = found.astype(float) - whole
     assert np.sqrt(np.mean(difference**2)) < 1.5  # turned wrongly: above 30
 
 
@@ -75,7 +76,7 @@ def test_cells_give_area_averages(cell: int, ratio: float) -> None:
     cells = np.rint(blocks).astype(np.uint8)
     size = round(1208 / cell / ratio), round(808 / cell / ratio)
     exact = area_average(image, size)
-    near = average_cells(cells, cell, (1208, 808), size)
+    near = average_cells(cells, cell, size)
     plain = cv2.resize(cells, size, interpolation=cv2.INTER_AREA)
 
     def away(other: np.ndarray) -> float:
@@ -90,9 +91,9 @@ def test_cells_give_area_averages(cell: int, ratio: float) -> None:
 
 def test_cells_keep_what_is_constant_and_colour() -> None:
     flat = np.full((60, 80, 3), (10, 100, 250), np.uint8)
-    assert np.array_equal(average_cells(flat, 2, (160, 120), (51, 38)), flat[:38, :51])
+    assert np.array_equal(average_cells(flat, 2, (51, 38)), flat[:38, :51])
     tiny = noise(1, 7)
-    assert average_cells(tiny, 8, (56, 8), (7, 1)).shape == (1, 7, 3)
+    assert average_cells(tiny, 8, (7, 1)).shape == (1, 7, 3)
 
 
 def test_photos_cut_short_are_errors(tmp_path: Path) -> None:

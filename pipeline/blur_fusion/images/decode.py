@@ -1,10 +1,12 @@
-"""Files and arrays as 8-bit grey or RGB pictures; JPEGs at the scale that is needed."""
+"""Pictures as 8-bit grey or RGB, from arrays and files; JPEGs at the scale that is needed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib
+import os
 from pathlib import Path
-from typing import Any
+from struct import unpack_from
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,6 +19,29 @@ Pixels = npt.NDArray[np.uint8]
 
 _SAMPLE = 1 << 20  # pixels that percentiles are taken from
 _PERCENTILES = (0.1, 99.9)
+
+
+class Decoded(NamedTuple):
+    """A picture whose pixels are means over `cell` x `cell` pixels of the file's.
+
+    Attributes
+    ----------
+    pixels : ndarray of uint8, shape (h, w) or (h, w, 3)
+        Oriented by EXIF.
+    cell : int
+        1 at full size; 2, 4 or 8 at reduced scale.
+    photo : tuple of int, optional
+        Width and height of the photo where something smaller was decoded: a RAW file's preview.
+    """
+
+    pixels: Pixels
+    cell: int = 1
+    photo: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height at full size of what was decoded."""
+        return self.pixels.shape[1] * self.cell, self.pixels.shape[0] * self.cell
 
 
 def stretched(pixels: npt.NDArray[np.generic]) -> Pixels:
@@ -47,7 +72,7 @@ def over_white(pixels: Pixels) -> Pixels:
     return np.rint(mixed).astype(np.uint8)
 
 
-def from_array(array: npt.NDArray[np.generic], colour: bool) -> Pixels:
+def from_array(array: npt.NDArray[Any], colour: bool) -> Pixels:
     """A grey, RGB or RGBA array of 8 or 16 bits or of floats 0..1, as 8-bit grey or RGB.
 
     Raises
@@ -61,54 +86,42 @@ def from_array(array: npt.NDArray[np.generic], colour: bool) -> Pixels:
     known = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
     shape = f"array of shape {pixels.shape}: give (H, W) or (H, W, 3 or 4)"
     require(known and pixels.size > 0, shape)
-    eight = np.ascontiguousarray(_eight_bits(pixels))
+    kind, octets = pixels.dtype.kind, pixels.dtype.itemsize  # in whichever order these are
+    if (kind, octets) == ("u", 2):
+        pixels = (pixels >> 8).astype(np.uint8) if pixels.ndim == 3 else stretched(pixels)
+    elif kind == "f" and pixels.min() >= 0 and pixels.max() <= 1:
+        pixels = np.rint(pixels * 255).astype(np.uint8)
+    types = "give uint8, uint16 or floats within 0..1"
+    require(pixels.dtype == np.uint8, f"array of {pixels.dtype}: {types}")
+    eight = np.ascontiguousarray(pixels)
     if eight.ndim == 2:
         return np.repeat(eight[:, :, None], 3, axis=2) if colour else eight
     rgb = over_white(eight) if eight.shape[2] == 4 else eight
     return rgb if colour else np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
-def _eight_bits(pixels: npt.NDArray[Any]) -> Pixels:
-    kind, octets = pixels.dtype.kind, pixels.dtype.itemsize  # whichever the order of its octets
-    if (kind, octets) == ("u", 2):
-        return (pixels >> 8).astype(np.uint8) if pixels.ndim == 3 else stretched(pixels)
-    if kind == "f":
-        within = bool(pixels.min() >= 0 and pixels.max() <= 1)  # refuses NaN, too
-        require(within, f"array of {pixels.dtype}: floats must lie within 0..1")
-        return np.rint(pixels * 255).astype(np.uint8)
-    require(
-        (kind, octets) == ("u", 1), f"array of {pixels.dtype}: give uint8, uint16 or floats 0..1"
-    )
-    return pixels
-
-
-def from_source(source: Any, colour: bool) -> Decoded:
-    """An array or a PIL image, oriented by EXIF, as 8-bit grey or RGB."""
-    if isinstance(source, np.ndarray):
-        return whole(from_array(source, colour))
+def _from_pil(image: Any, colour: bool) -> Pixels:
     from PIL import ImageOps
 
-    image = ImageOps.exif_transpose(source)
+    image = ImageOps.exif_transpose(image)
     if image.mode in ("F", "I"):  # one deep channel, in units of its own
-        return whole(from_array(stretched(np.asarray(image)), colour))
+        return from_array(stretched(np.asarray(image)), colour)
     if image.mode not in ("L", "RGB", "RGBA", "I;16", "I;16B"):
         clear = "A" in image.getbands() or "transparency" in image.info
         image = image.convert("RGBA" if clear else "RGB")
-    return whole(from_array(np.asarray(image), colour))
+    return from_array(np.asarray(image), colour)
 
-
-Octets = bytes | npt.NDArray[np.uint8]
 
 # Frame headers: SOF0 to SOF15 without DHT (C4), JPG (C8) and DAC (CC).
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_BARE = frozenset(range(0xD0, 0xD8)) | {0x01}  # markers without a length
+_FRAMES = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}
+_BARE = frozenset(range(0xFFD0, 0xFFD8)) | {0xFF01}  # markers without a length
 
 # What is left must be this much larger than the working image. Measured on 85 real JPEGs of 6 to
 # 20 MP at 768 px with the shipped model: from 3.0 on the probability moves by at most .017, below
 # by up to .05 (no verdict turned).
 MARGIN = 3.0
 
-GREY = {
+_GREY = {
     1: cv2.IMREAD_GRAYSCALE,
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
@@ -116,12 +129,7 @@ GREY = {
 }
 
 
-def _number(data: Octets, place: int) -> int:
-    """Two octets, the larger first."""
-    return int(data[place]) << 8 | int(data[place + 1])
-
-
-def jpeg_size(data: Octets) -> tuple[int, int] | None:
+def jpeg_size(data: bytes | Pixels) -> tuple[int, int] | None:
     """Width and height as stored, before EXIF turns them; None where `data` is no JPEG.
 
     Parameters
@@ -129,22 +137,23 @@ def jpeg_size(data: Octets) -> tuple[int, int] | None:
     data : bytes, or ndarray of uint8
         The file, or its beginning up to the frame header.
     """
-    if len(data) < 2 or data[0] != 0xFF or data[1] != 0xD8:
+    view: Any = data  # whose type mypy does not know as a buffer
+    if len(data) < 2 or unpack_from(">H", view) != (0xFFD8,):
         return None
     place = 2
     while place + 9 <= len(data):
-        if data[place] != 0xFF:
-            return None
-        marker = data[place + 1]
-        if marker == 0xFF:  # padding
+        marker, length = unpack_from(">HH", view, place)
+        if marker == 0xFFFF:  # padding
             place += 1
         elif marker in _BARE:
             place += 2
         elif marker in _FRAMES:
-            height, width = _number(data, place + 5), _number(data, place + 7)
+            height, width = unpack_from(">HH", view, place + 5)
             return (width, height) if width and height else None
+        elif marker < 0xFF00:
+            return None
         else:
-            place += 2 + _number(data, place + 2)
+            place += 2 + length
     return None
 
 
@@ -161,35 +170,7 @@ _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """A picture whose pixels are means over `cell` x `cell` pixels of the file's.
-
-    Attributes
-    ----------
-    pixels : ndarray of uint8, shape (h, w) or (h, w, 3)
-        Oriented by EXIF.
-    cell : int
-        1 at full size; 2, 4 or 8 at reduced scale.
-    width, height : int
-        Of the picture that was decoded, oriented, at full size.
-    photo : tuple of int, optional
-        Width and height of the photo where something smaller was decoded: a RAW file's preview.
-    """
-
-    pixels: Pixels
-    cell: int
-    width: int
-    height: int
-    photo: tuple[int, int] | None = None
-
-
-def whole(pixels: Pixels) -> Decoded:
-    """A picture at full size."""
-    return Decoded(pixels, 1, pixels.shape[1], pixels.shape[0])
-
-
-def read_bytes(path: Path) -> npt.NDArray[np.uint8]:
+def read_bytes(path: Path) -> Pixels:
     """Content of a file; cv2.imread fails silently, and on odd names."""
     try:
         data = np.fromfile(path, dtype=np.uint8)
@@ -199,16 +180,16 @@ def read_bytes(path: Path) -> npt.NDArray[np.uint8]:
     return data
 
 
-def _imdecode(data: Pixels, flag: int, path: Path) -> npt.NDArray[np.generic]:
+def _imdecode(data: Pixels, flag: int, name: str) -> npt.NDArray[Any]:
     """Let OpenCV decode; whatever it dislikes is one line."""
     try:
         image = cv2.imdecode(data, flag)
     except cv2.error as error:
         if "MAX_IMAGE" in str(error):  # CV_IO_MAX_IMAGE_PIXELS, _WIDTH and _HEIGHT
-            raise BlurError(f"{path}: has more than 2^30 pixels; make it smaller first") from None
+            raise BlurError(f"{name}: has more than 2^30 pixels; make it smaller first") from None
         image = None
     if image is None:
-        raise BlurError(f"{path}: is no image that OpenCV can decode, or is damaged")
+        raise BlurError(f"{name}: is no image that OpenCV can decode, or is damaged")
     return np.asarray(image)
 
 
@@ -221,130 +202,118 @@ def _odd(head: bytes) -> bool:
     return head[:3] != b"\xff\xd8\xff"
 
 
-def _decode_odd(data: Pixels, path: Path) -> npt.NDArray[np.generic] | None:
+def _decode_odd(data: Pixels, name: str) -> npt.NDArray[Any] | None:
     """The picture with all its channels; None where it turns out to be plain."""
-    image = _imdecode(data, cv2.IMREAD_UNCHANGED, path)
+    image = _imdecode(data, cv2.IMREAD_UNCHANGED, name)
     if image.ndim == 2 and image.dtype != np.uint8:
         # Decoded again, because only this honours EXIF; not every format then keeps its depth.
-        deep = _imdecode(data, cv2.IMREAD_ANYDEPTH, path) if image.dtype == np.uint16 else image
+        deep = _imdecode(data, cv2.IMREAD_ANYDEPTH, name) if image.dtype == np.uint16 else image
         return stretched(deep if deep.ndim == 2 else image)
     if image.ndim == 3 and image.shape[2] == 4 and image.dtype in (np.uint8, np.uint16):
-        return np.asarray(image[:, :, [2, 1, 0, 3]])
+        return image[:, :, [2, 1, 0, 3]]
     return None
 
 
-def decode_data(data: Pixels, path: Path, long_side: int, colour: bool = False) -> Decoded:
-    """Decode the content of a file that OpenCV knows; see :func:`decode`."""
+def _decode_content(
+    data: Pixels, name: str, long_side: int, colour: bool, stored: bool = False
+) -> Decoded:
+    """Decode the content of a file of any sort but RAW."""
     head = data[:4096].tobytes()
-    if _odd(head) and (special := _decode_odd(data, path)) is not None:
-        return whole(from_array(special, colour))
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+        return _decode_heic(data.tobytes(), name, colour)
+    if not stored and _odd(head) and (special := _decode_odd(data, name)) is not None:
+        return Decoded(from_array(special, colour))
     size = None if colour else jpeg_size(data)
     cell = reduction(size, long_side) if size else 1
-    if size is None or cell == 1:
-        flag = cv2.IMREAD_COLOR_RGB if colour else cv2.IMREAD_GRAYSCALE
-        return whole(np.asarray(_imdecode(data, flag, path), dtype=np.uint8))
-    pixels = np.asarray(_imdecode(data, GREY[cell], path), dtype=np.uint8)
-    return Decoded(pixels, cell, pixels.shape[1] * cell, pixels.shape[0] * cell)
+    flag = cv2.IMREAD_COLOR_RGB if colour else _GREY[cell]
+    if stored:
+        flag |= cv2.IMREAD_IGNORE_ORIENTATION
+    return Decoded(_imdecode(data, flag, name), cell)
 
 
-def decode(path: Path, long_side: int, colour: bool = False) -> Decoded:
-    """Read a file oriented by EXIF, as 8-bit grey or RGB.
+def decode(
+    source: Any, name: str, long_side: int, colour: bool = False, stored: bool = False
+) -> Decoded:
+    """A picture oriented by EXIF, as 8-bit grey or RGB.
 
-    Grey JPEGs that are large enough are decoded at reduced scale (see `blur_fusion.images.decode`).
-    HEIC and RAW need extras.
+    Grey JPEGs that are large enough are decoded at reduced scale. HEIC and RAW need extras.
 
-    Raises
-    ------
-    BlurError
-        The file is missing, empty, damaged, too large or no image, or its extra is not installed.
-    """
-    if path.suffix.lower() in RAW:
-        return decode_raw(path, long_side, colour)
-    return decode_content(read_bytes(path), path, long_side, colour)
-
-
-def decode_content(data: Pixels, path: Path, long_side: int, colour: bool = False) -> Decoded:
-    """Decode the content of a file of any sort but RAW; see :func:`decode`."""
-    if data[4:8].tobytes() == b"ftyp" and data[8:12].tobytes() in _HEIC_BRANDS:
-        return decode_heic(data.tobytes(), path, colour)
-    return decode_data(data, path, long_side, colour)
-
-
-def decode_stored(path: Path, long_side: int, colour: bool) -> Decoded:
-    """Decode a file in 8-bit RGB as it is stored: not turned, transparency left out of account."""
-    data = read_bytes(path)
-    try:
-        flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-        return whole(np.asarray(_imdecode(data, flags, path), dtype=np.uint8))
-    except BlurError:  # HEIC and RAW, which OpenCV does not know
-        return decode(path, long_side, colour)
-
-
-def decode_heic(data: bytes, path: Path, colour: bool) -> Decoded:
-    """Decode the main picture, turned as the file says.
+    Parameters
+    ----------
+    source : path, bytes, ndarray or PIL image
+    name : str
+        What messages call it.
+    long_side : int
+        Of the working image, in pixels.
+    colour : bool
+    stored : bool
+        Files as they are stored: not turned, transparency left out of account.
 
     Raises
     ------
     BlurError
-        The extra is not installed, or the file is damaged.
+        The file is missing, empty, damaged, too large or no image, or its extra is not installed;
+        the array has another type or shape.
     """
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if path.suffix.lower() in RAW:
+            return _decode_raw(path, long_side, colour)
+        return _decode_content(read_bytes(path), name, long_side, colour, stored)
+    if isinstance(source, bytes):
+        require(bool(source), f"{name}: is an empty file")
+        data = np.frombuffer(source, np.uint8)
+        return _decode_content(data, name, long_side, colour, stored)
+    pixels = from_array if isinstance(source, np.ndarray) else _from_pil
+    return Decoded(pixels(source, colour))
+
+
+def _extra(module: str, name: str, extra: str) -> Any:
     try:
-        import pillow_heif
+        return importlib.import_module(module)
     except ImportError:
-        raise BlurError(f"{path}: HEIC needs an extra: pip install 'blur-fusion[heic]'") from None
+        line = f"{name}: {extra.upper()} needs an extra: pip install 'blur-fusion[{extra}]'"
+        raise BlurError(line) from None
+
+
+def _decode_heic(data: bytes, name: str, colour: bool) -> Decoded:
+    """Decode the main picture, turned as the file says."""
+    pillow_heif = _extra("pillow_heif", name, "heic")
     try:
         array = np.asarray(pillow_heif.open_heif(data, convert_hdr_to_8bit=True))
     except (ValueError, RuntimeError, OSError, EOFError, SyntaxError):
-        raise BlurError(f"{path}: is no HEIC picture, or is damaged") from None
-    return whole(from_array(array, colour))
+        raise BlurError(f"{name}: is no HEIC picture, or is damaged") from None
+    return Decoded(from_array(array, colour))
 
 
-def _preview(raw: Any, rawpy: Any, path: Path, long_side: int, colour: bool) -> Decoded | None:
+def _preview(raw: Any, rawpy: Any, long_side: int, colour: bool) -> Decoded | None:
     """The embedded JPEG, where it is at least as large as the working image."""
     try:
         found = raw.extract_thumb()
-    except (rawpy.LibRawError, ValueError):
+        require(found.format == rawpy.ThumbFormat.JPEG, "another preview")
+        seen = _decode_content(np.frombuffer(found.data, np.uint8), "", long_side, colour)
+    except (rawpy.LibRawError, ValueError, BlurError):
         return None
-    if found.format != rawpy.ThumbFormat.JPEG:
-        return None
-    try:
-        seen = decode_data(np.frombuffer(found.data, np.uint8), path, long_side, colour)
-    except BlurError:
-        return None
-    return seen if max(seen.width, seen.height) >= long_side else None
+    return seen if max(seen.size) >= long_side else None
 
 
-def _developed(raw: Any, long_side: int, colour: bool) -> Decoded:
-    """Developed at half size, which needs no demosaicing, or in full where that is too small."""
-    half = max(raw.sizes.iwidth, raw.sizes.iheight) >= 2 * long_side
-    return whole(from_array(raw.postprocess(half_size=half, use_camera_wb=True), colour))
-
-
-def decode_raw(path: Path, long_side: int, colour: bool) -> Decoded:
-    """Decode the camera's own preview, else develop the file.
-
-    Raises
-    ------
-    BlurError
-        The extra is not installed, or the file is missing or damaged.
-    """
-    try:
-        import rawpy
-    except ImportError:
-        raise BlurError(f"{path}: RAW needs an extra: pip install 'blur-fusion[raw]'") from None
+def _decode_raw(path: Path, long_side: int, colour: bool) -> Decoded:
+    """Decode the camera's own preview, else develop the file."""
+    rawpy = _extra("rawpy", str(path), "raw")
     read_bytes(path)  # says why where it cannot
     try:
         with rawpy.imread(str(path)) as raw:
-            width, height = raw.sizes.iwidth, raw.sizes.iheight
+            photo = raw.sizes.iwidth, raw.sizes.iheight
             if raw.sizes.flip in (5, 6):  # LibRaw's sizes are those before it turns the picture
-                width, height = height, width
-            seen = _preview(raw, rawpy, path, long_side, colour) or _developed(
-                raw, long_side, colour
-            )
+                photo = photo[::-1]
+            seen = _preview(raw, rawpy, long_side, colour)
+            if seen is None:  # half the size needs no demosaicing
+                half = max(photo) >= 2 * long_side
+                array = raw.postprocess(half_size=half, use_camera_wb=True)
+                seen = Decoded(from_array(array, colour))
     except (rawpy.LibRawError, OSError):
         raise BlurError(f"{path}: is no RAW file that LibRaw can read, or is damaged") from None
-    photo = width, height
-    if (seen.width > seen.height) == (width > height):
-        return Decoded(seen.pixels, seen.cell, seen.width, seen.height, photo)
-    turned = np.asarray(cv2.rotate(seen.pixels, cv2.ROTATE_90_CLOCKWISE), dtype=np.uint8)
-    return Decoded(turned, seen.cell, seen.height, seen.width, photo)
+    pixels = seen.pixels
+    if (pixels.shape[1] > pixels.shape[0]) != (photo[0] > photo[1]):
+        pixels = np.asarray(cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE), dtype=np.uint8)
+    return Decoded(pixels, seen.cell, photo)

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.errors import require
-from blur_fusion.images.decode import Decoded, decode, decode_content, decode_stored, from_source
+from blur_fusion.images.decode import decode, from_array
 from blur_fusion.images.resize import area_average, average_cells, pillow_nearest
 
 EDGE = 0.09  # of height and width, cut at every side; captions are rarely taller
@@ -27,6 +26,7 @@ _SQUARES = {
     "area": cv2.INTER_AREA,
 }
 PILLOW = "pillow"
+_SORTS = ((str, "path"), (os.PathLike, "path"), (bytes, "bytes"), (np.ndarray, "array"))
 
 Pixels = npt.NDArray[np.uint8]
 Source = Any  # a path, the bytes of a file, an array or a PIL image
@@ -82,9 +82,12 @@ def center_crop(image: Pixels) -> Pixels:
     return image[top : image.shape[0] - top, left : image.shape[1] - left]
 
 
-def _is_pil(source: Any) -> bool:
-    module = sys.modules.get("PIL.Image")  # whoever has such an image has imported it
-    return module is not None and isinstance(source, module.Image)
+def _sort(source: Any) -> str:
+    """One of "path", "bytes", "array" and "image"; empty of what is no picture."""
+    pillow = sys.modules.get("PIL.Image")  # whoever has such an image has imported it
+    if pillow is not None and isinstance(source, pillow.Image):
+        return "image"
+    return next((sort for kind, sort in _SORTS if isinstance(source, kind)), "")
 
 
 class Photo:
@@ -119,7 +122,13 @@ class Photo:
     """
 
     def __init__(self, source: Source, path: str | None = None) -> None:
-        self.path = path or named(source)
+        sort = _sort(source)
+        if not sort:
+            raise TypeError(
+                f"{type(source).__name__} is no picture: give a path, the bytes of a file, an "
+                "array, a PIL image, or an iterable of them"
+            )
+        self.path = path or (os.fspath(source) if sort == "path" else sort)
         self.size = (0, 0)
         self._source = source
         self._kept: dict[Hashable, Any] = {}
@@ -136,10 +145,7 @@ class Photo:
         BlurError
             The file is missing, empty or no image; the array has another type or shape.
         """
-        if spec not in self._kept:
-            self._kept[spec] = self._made(spec)
-        found: Pixels = self._kept[spec]
-        return found
+        return self.remember(spec, lambda: self._made(spec))
 
     def remember(self, key: Hashable, compute: Callable[[], Computed]) -> Computed:
         """What `compute` gave when it was first asked for under this key."""
@@ -149,56 +155,24 @@ class Photo:
         return found
 
     def _made(self, spec: InputSpec) -> Pixels:
-        if spec.resampling == PILLOW:
-            seen = self._decoded(_WHOLE, True, stored=True)
+        pillow = spec.resampling == PILLOW
+        reach = _WHOLE if spec.square else spec.side
+        seen = decode(self._source, self.path, reach, spec.colour or pillow, stored=pillow)
+        self.size = seen.photo or seen.size
+        if pillow:
             small = pillow_nearest(seen.pixels, spec.side)
-            grey = small if spec.colour else cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-            return np.asarray(grey, dtype=np.uint8)
-        seen = self._decoded(_WHOLE if spec.square else spec.side, spec.colour)
+            return small if spec.colour else from_array(small, colour=False)
         if spec.square:
-            size = (spec.side, spec.side)
-            resized = cv2.resize(seen.pixels, size, interpolation=_SQUARES[spec.resampling])
+            interpolation = _SQUARES[spec.resampling]
+            resized = cv2.resize(seen.pixels, (spec.side, spec.side), interpolation=interpolation)
             return np.asarray(resized, dtype=np.uint8)
-        full = seen.width, seen.height
-        scale = spec.side / max(full)
+        scale = spec.side / max(seen.size)
         if scale >= 1:
             return seen.pixels
-        size = max(1, round(full[0] * scale)), max(1, round(full[1] * scale))
+        width, height = (max(1, round(extent * scale)) for extent in seen.size)
         if seen.cell > 1:
-            return average_cells(seen.pixels, seen.cell, full, size)
-        return area_average(seen.pixels, size)
-
-    def _decoded(self, long_side: int, colour: bool, stored: bool = False) -> Decoded:
-        if isinstance(self._source, str | os.PathLike):
-            path = Path(self._source)
-            seen = (decode_stored if stored else decode)(path, long_side, colour)
-        elif isinstance(self._source, bytes):
-            data = np.frombuffer(self._source, np.uint8)
-            seen = decode_content(data, Path(self.path), long_side, colour)
-        else:
-            seen = from_source(self._source, colour)
-        self.size = seen.photo or (seen.width, seen.height)
-        return seen
-
-
-def named(source: Source, number: int | None = None) -> str:
-    """What to call a source: its path, or its sort and the `number` of those before it.
-
-    Raises
-    ------
-    TypeError
-        It is no picture.
-    """
-    if isinstance(source, str | os.PathLike):
-        return str(os.fspath(source))
-    kinds = (np.ndarray, "array"), (bytes, "bytes")
-    sort = next((name for kind, name in kinds if isinstance(source, kind)), None)
-    if sort is None and not _is_pil(source):
-        raise TypeError(
-            f"{type(source).__name__} is no picture: give a path, the bytes of a file, an array, "
-            "a PIL image, or an iterable of them"
-        )
-    return " ".join(filter(None, [sort or "image", None if number is None else str(number)]))
+            return average_cells(seen.pixels, seen.cell, (width, height))
+        return area_average(seen.pixels, (width, height))
 
 
 def as_photos(sources: Any) -> Iterator[Photo]:
@@ -209,11 +183,15 @@ def as_photos(sources: Any) -> Iterator[Photo]:
     TypeError
         One of them is no picture.
     """
-    alone = isinstance(sources, str | os.PathLike | bytes | np.ndarray | Photo) or _is_pil(sources)
+    alone = isinstance(sources, Photo) or bool(_sort(sources))
     if not alone and (not isinstance(sources, Iterable) or hasattr(sources, "read")):
-        named(sources)  # which refuses it
+        sources = [sources]  # which is refused
     for number, source in enumerate([sources] if alone else sources):
-        yield source if isinstance(source, Photo) else Photo(source, named(source, number))
+        if isinstance(source, Photo):
+            yield source
+        else:
+            sort = _sort(source)
+            yield Photo(source, None if sort == "path" else f"{sort} {number}")
 
 
 def working_image(source: Source, long_side: int, colour: bool = False) -> Pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,22 +13,24 @@ from blur_fusion.errors import require
 from blur_fusion.native.library import library
 
 Pixels = npt.NDArray[np.uint8]
-Weights = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.floating]
+Bands = tuple[tuple[slice, slice, Floats], ...]  # rows of a result, those they come from, weights
 
-# Rows and columns at a time: larger products make BLAS start threads, which fight with ours.
-_ROWS, _COLUMNS = 2, 8
+_BAND = 8  # rows of a result at a time: larger products make BLAS start threads, which fight ours
 _LONGEST = 65_535  # of a side: beyond, sums over a column of pixels outgrow single precision
 
 
-@lru_cache(maxsize=128)
-def _bands(
-    before: int, after: int, band: int, kind: type[np.floating]
-) -> tuple[tuple[slice, slice, Weights], ...]:
-    """(results, sources, weights) of bands of results.
+def _product(bands: Bands, rows: npt.NDArray[Any], kind: type[np.floating]) -> Floats:
+    """Weighted sums of rows, as `bands` say."""
+    result = np.empty((bands[-1][0].stop, rows.shape[1]), kind)
+    for target, source, weights in bands:
+        np.matmul(weights, rows[source].astype(kind, copy=False), out=result[target])
+    return result
 
-    A weight is what a source and a result have in common, in units of which a source has `after`
-    and a result `before`.
-    """
+
+@lru_cache(maxsize=128)
+def _overlaps(before: int, after: int, band: int, kind: type[np.floating]) -> Bands:
+    """What a row before and one after have in common, in units of which the latter has `before`."""
     found = []
     for first in range(0, after, band):
         last = min(after, first + band)
@@ -40,25 +43,17 @@ def _bands(
 
 
 def _in_numpy(image: Pixels, size: tuple[int, int]) -> Pixels:
-    """`image` (H, W, channels) averaged by products with band matrices.
+    """`image` (H, W, channels) averaged by products.
 
     Sums over columns are whole numbers below 2^24 and exact in single precision, those over areas
     in double precision, in whatever order they are added.
     """
     height, width, channels = image.shape
-    flat = image.reshape(height, -1)
-    rows = np.empty((size[1], flat.shape[1]), np.float32)
-    for taken, source, weights in _bands(height, size[1], _ROWS, np.float32):
-        np.matmul(weights, flat[source].astype(np.float32), out=rows[taken])
-    planes = rows.reshape(size[1], width, channels)
-    totals = np.empty((size[1], size[0], channels))
-    for channel in range(channels):
-        for taken, source, weights in _bands(width, size[0], _COLUMNS, np.float64):
-            sums = planes[:, source, channel].astype(np.float64)
-            totals[:, taken, channel] = sums @ weights.T
-    totals *= 1 / (height * width)
-    totals += 0.5
-    return totals.astype(np.uint8)
+    flat, bands = image.reshape(height, -1), _overlaps(height, size[1], 2, np.float32)
+    rows = _product(bands, flat, np.float32).reshape(-1, width, channels).swapaxes(0, 1)
+    bands = _overlaps(width, size[0], _BAND, np.float64)
+    totals = _product(bands, rows.reshape(width, -1), np.float64) * (1 / (height * width)) + 0.5
+    return totals.astype(np.uint8).reshape(*size, channels).swapaxes(0, 1)
 
 
 def area_average(image: Pixels, size: tuple[int, int]) -> Pixels:
@@ -107,12 +102,8 @@ def area_average(image: Pixels, size: tuple[int, int]) -> Pixels:
     return found
 
 
-Floats = npt.NDArray[np.float64]
-KernelWeights = npt.NDArray[np.float32]
-
 _REACH = 5  # cells looked at on either side
 _NOISE = 0.05  # of a cell, rounding and film, in units of the variance gained over one pixel
-_BAND = 8  # output rows at a time: larger products make BLAS start threads
 
 
 def _gap(low: Floats, high: Floats, other_low: Floats, other_high: Floats) -> Floats:
@@ -127,11 +118,9 @@ def _gap(low: Floats, high: Floats, other_low: Floats, other_high: Floats) -> Fl
 
 
 @lru_cache(maxsize=64)
-def _kernel_bands(
-    full: int, cell: int, after: int
-) -> tuple[tuple[int, int, int, int, KernelWeights], ...]:
-    """(first, last, source first, source last, weights) of bands of output rows."""
-    cells, step = full // cell, full / after
+def _kriged(cells: int, cell: int, after: int) -> Bands:
+    """Weights of cells in each of `after` rows of area averages."""
+    step = cells * cell / after
     count = min(cells, 2 * _REACH + int(np.ceil(step / cell)) + 1)
     start = np.floor(np.arange(after) * step / cell).astype(int) - _REACH
     start = np.clip(start, 0, cells - count)
@@ -150,25 +139,16 @@ def _kernel_bands(
     solved = np.linalg.solve(system, wanted)[:, :count, 0]
     found = []
     for first in range(0, after, _BAND):
-        last = min(after, first + _BAND)
-        begin, end = int(start[first]), int(start[last - 1]) + count
-        weights = np.zeros((last - first, end - begin), np.float32)
-        for row in range(first, last):
-            place = int(start[row]) - begin
-            weights[row - first, place : place + count] = solved[row]
-        found.append((first, last, begin, end, weights))
+        rows = slice(first, min(after, first + _BAND))
+        place = start[rows, None] + np.arange(count)
+        begin, end = int(place[0, 0]), int(place[-1, -1]) + 1
+        weights = np.zeros((len(place), end - begin), np.float32)
+        np.put_along_axis(weights, place - begin, solved[rows].astype(np.float32), axis=1)
+        found.append((rows, slice(begin, end), weights))
     return tuple(found)
 
 
-def _remap(image: KernelWeights, full: int, cell: int, after: int) -> KernelWeights:
-    """Turn rows of cells into `after` rows of area averages."""
-    result = np.empty((after, image.shape[1]), np.float32)
-    for first, last, begin, end, weights in _kernel_bands(full, cell, after):
-        np.matmul(weights, image[begin:end], out=result[first:last])
-    return result
-
-
-def average_cells(image: Pixels, cell: int, full: tuple[int, int], size: tuple[int, int]) -> Pixels:
+def average_cells(image: Pixels, cell: int, size: tuple[int, int]) -> Pixels:
     """Area averages of a picture of which only means over square cells are known.
 
     A JPEG decoded at half its size holds the means of 2 x 2 pixels (libjpeg's `jidctred.c`). To
@@ -182,18 +162,18 @@ def average_cells(image: Pixels, cell: int, full: tuple[int, int], size: tuple[i
         Means over cells of the full picture.
     cell : int
         Side of a cell in pixels of the full picture.
-    full, size : tuple of int
-        Width and height of the full picture, whole multiples of `cell`, and of the result.
+    size : tuple of int
+        Width and height of the result.
 
     Returns
     -------
     ndarray of uint8, shape (height, width) or (height, width, 3)
     """
     if image.ndim == 3:
-        channels = [average_cells(image[:, :, c], cell, full, size) for c in range(3)]
-        return np.stack(channels, axis=2)
-    rows = _remap(image.astype(np.float32), full[1], cell, size[1])
-    columns = _remap(np.ascontiguousarray(rows.T), full[0], cell, size[0])
+        return np.stack([average_cells(image[:, :, c], cell, size) for c in range(3)], axis=2)
+    rows = _product(_kriged(image.shape[0], cell, size[1]), image.astype(np.float32), np.float32)
+    turned = np.ascontiguousarray(rows.T)
+    columns = _product(_kriged(image.shape[1], cell, size[0]), turned, np.float32)
     return np.clip(np.rint(columns.T), 0, 255).astype(np.uint8, order="C")
 
 

@@ -84,11 +84,8 @@ def file_thumbnail(
         A JPEG file; None where OpenCV cannot read the file: `thumbnail` of the working image serves
         for those.
     """
-    flag = cv2.IMREAD_COLOR
-    for divisor, reduced in _REDUCED if size else ():
-        if size and max(size) // divisor >= side:
-            flag = reduced
-            break
+    fits = (flag for divisor, flag in _REDUCED if size and max(size) // divisor >= side)
+    flag = next(fits, cv2.IMREAD_COLOR)
     try:
         image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), flag)
     except (OSError, cv2.error):
