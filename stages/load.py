@@ -18,12 +18,7 @@ def main() -> None:
 
     params = load_params()
     chosen = params.dataset
-    dataset = open_dataset(
-        Path(chosen.root) / chosen.name,
-        layout=chosen.layout,
-        sharp_folder=chosen.sharp_folder,
-        blurred_folder=chosen.blurred_folder,
-    )
+    dataset = open_dataset(Path(chosen.root) / chosen.name, chosen.layout, chosen)
     for note in dataset.notes:
         print(f"note: {note}")
     rows = assign_splits(dataset, params.split, params.seed)

@@ -2,254 +2,227 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
 from blur_fusion.errors import BlurError, require
 
-
-def positive(section: str, **values: float) -> None:
-    """Refuse values that are not above 0, infinity and NaN too."""
-    for name, value in values.items():
-        finite = 0 < value < float("inf")
-        require(finite, f"params: {section}.{name} is {value}, must be above 0 and finite")
-
-
-def not_negative(section: str, **values: float) -> None:
-    """Refuse values below 0, infinity and NaN too."""
-    for name, value in values.items():
-        finite = 0 <= value < float("inf")
-        require(finite, f"params: {section}.{name} is {value}, must be at least 0 and finite")
-
-
-def sizes(section: str, name: str, values: tuple[int, ...]) -> None:
-    """Refuse lists of layer sizes that hold a number below 1."""
-    every = all(value > 0 for value in values)
-    require(every, f"params: {section}.{name} is {list(values)}, must be numbers above 0")
-
-
-def fraction(section: str, **values: float) -> None:
-    """Refuse values that do not lie between 0 and 1."""
-    for name, value in values.items():
-        require(0 < value < 1, f"params: {section}.{name} is {value}, must lie between 0 and 1")
+INFINITY = float("inf")
+# What a number must be, in words, and whether it is; NaN never is.
+RULES: dict[str, Callable[[float], bool]] = {
+    "above 0 and finite": lambda value: 0 < value < INFINITY,
+    "at least 0 and finite": lambda value: 0 <= value < INFINITY,
+    "between 0 and 1": lambda value: 0 < value < 1,
+    "in 0..1": lambda value: 0 <= value <= 1,
+    "in 0..1, below 1": lambda value: 0 <= value < 1,
+    "from 0 to 100": lambda value: 0 <= value <= 100,
+    "in 1..63 (8x8 DCT)": lambda value: 1 <= value <= 63,
+    "in 1..30, as CERTH's": lambda value: 1 <= value <= 30,
+    "0 or 1": lambda value: value in (0, 1),
+    "at least 2": lambda value: value >= 2,
+    "at least 16 pixels": lambda value: value >= 16,
+    "at least 32 pixels": lambda value: value >= 32,
+    "at least 64 pixels": lambda value: value >= 64,
+    "at least 96 pixels": lambda value: value >= 96,
+}
 
 
-def below_one(section: str, **values: float) -> None:
-    """Refuse values that are not at least 0 and below 1."""
-    for name, value in values.items():
-        require(0 <= value < 1, f"params: {section}.{name} is {value}, must be in 0..1, below 1")
+def ruled(default: Any, must_be: str, empty: bool = True) -> Any:
+    """A field whose value, or each of whose values, must be so; a list perhaps not empty."""
+    return field(default=default, metadata={"must be": must_be, "empty": empty})
+
+
+def positive(default: Any = MISSING, empty: bool = True) -> Any:
+    """A field of numbers above 0."""
+    return ruled(default, "above 0 and finite", empty)
+
+
+def not_negative(default: Any = MISSING) -> Any:
+    """A field of numbers of at least 0."""
+    return ruled(default, "at least 0 and finite")
+
+
+class Section:
+    """A part of a parameter file; checks its values by the rules of its fields."""
+
+    section: ClassVar[str] = ""
+
+    def __init_subclass__(cls, section: str = "") -> None:
+        """Name the part as the file does."""
+        cls.section = section
+
+    def __post_init__(self) -> None:
+        """Refuse values against the rules."""
+        for one in fields(self):  # type: ignore[arg-type]
+            value, must_be = getattr(self, one.name), one.metadata.get("must be")
+            if must_be is None:
+                continue
+            place = f"params: {self.section}.{one.name}"
+            several = isinstance(value, tuple)
+            require(value != () or one.metadata["empty"], f"{place} is empty")
+            good = all(map(RULES[must_be], value if several else [value]))
+            shown = list(value) if several else value
+            require(good, f"{place} is {shown}, must be {must_be}")
 
 
 @dataclass(frozen=True)
-class DatasetParams:
-    """Which data set: the folder `root`/`name`, and how it is laid out."""
+class DatasetParams(Section, section="dataset"):
+    """Which data set: the folder `root`/`name`, and how it is laid out.
 
-    name: str
-    root: str
-    layout: str
-    sharp_folder: str
-    blurred_folder: str
+    `layout` is one of `blur_fusion.data.layouts.layout_names`; `blurred_label` the number that
+    means blurred in a metadata.csv.
+    """
+
+    name: str = "sample"
+    root: str = "data"
+    layout: str = "auto"
+    sharp_folder: str = "sharp"
+    blurred_folder: str = "blurred"
+    blurred_label: int = ruled(1, "0 or 1")
 
     def __post_init__(self) -> None:
-        layouts = ("auto", "certh", "folders", "labels")
-        known = f"params: dataset.layout is '{self.layout}', must be one of {', '.join(layouts)}"
-        require(self.layout in layouts, known)
+        """A data set needs a name."""
+        super().__post_init__()
         require(bool(self.name), "params: dataset.name is empty")
 
 
 @dataclass(frozen=True)
-class SampleParams:
+class SampleParams(Section, section="sample"):
     """Size of the embedded data set."""
 
-    training_scenes: int
-    natural_scenes: int
-    digital_scenes: int
-    long_side: int
-    supersampled: float
-
-    def __post_init__(self) -> None:
-        scenes = ("training_scenes", "natural_scenes", "digital_scenes")
-        positive("sample", **{name: getattr(self, name) for name in scenes})
-        require(self.digital_scenes <= 30, "params: sample.digital_scenes is above CERTH's 30")
-        require(self.long_side >= 96, "params: sample.long_side is below 96 pixels")
-        require(0 <= self.supersampled <= 1, "params: sample.supersampled must lie in 0..1")
+    training_scenes: int = positive(800)
+    natural_scenes: int = positive(450)
+    digital_scenes: int = ruled(30, "in 1..30, as CERTH's")
+    long_side: int = ruled(1024, "at least 96 pixels")
+    supersampled: float = ruled(0.3, "in 0..1")
 
 
 @dataclass(frozen=True)
-class ImageParams:
+class ImageParams(Section, section="image"):
     """What every model sees: see `blur_fusion.images.photo.working_image`."""
 
-    long_side: int
-
-    def __post_init__(self) -> None:
-        require(self.long_side >= 64, f"params: image.long_side is {self.long_side}, below 64")
+    long_side: int = ruled(768, "at least 64 pixels")
 
 
 @dataclass(frozen=True)
-class SplitParams:
+class SplitParams(Section, section="split"):
     """One split by scene; `test_fraction` serves layouts without an official test half."""
 
-    validation_fraction: float
-    test_fraction: float
-    folds: int
-
-    def __post_init__(self) -> None:
-        fraction("split", validation_fraction=self.validation_fraction)
-        fraction("split", test_fraction=self.test_fraction)
-        require(self.folds >= 2, f"params: split.folds is {self.folds}, must be at least 2")
+    validation_fraction: float = ruled(0.2, "between 0 and 1")
+    test_fraction: float = ruled(0.2, "between 0 and 1")
+    folds: int = ruled(3, "at least 2")
 
 
 @dataclass(frozen=True)
-class LoadParams:
+class LoadParams(Section, section="load"):
     """How working images are stored."""
 
-    shard_images: int
-
-    def __post_init__(self) -> None:
-        positive("load", shard_images=self.shard_images)
+    shard_images: int = positive(64)
 
 
 @dataclass(frozen=True)
-class ComputeParams:
+class ComputeParams(Section, section="compute"):
     """`threads` of one fit (fixed, so that its bytes are); worker processes, 0 = all cores."""
 
-    threads: int
-    workers: int
-
-    def __post_init__(self) -> None:
-        positive("compute", threads=self.threads)
-        require(self.workers >= 0, "params: compute.workers is negative")
+    threads: int = positive(1)
+    workers: int = not_negative(0)
 
 
 @dataclass(frozen=True)
-class CnnParams:
+class CnnParams(Section, section="cnn"):
     """The convolutional network and its training."""
 
-    patterns: int
-    filters: tuple[int, ...]
-    dropout: float
-    epochs: int
-    steps_per_epoch: int
-    crop_side: int
-    crops: int
-    wide_crop_side: int
-    wide_crops: int
-    wide_every: int
-    learning_rate: float
-    weight_decay: float
-    label_smoothing: float
-    kind_weight: float
-    augment: bool
-    overlays: float
-    ranked: int
-    rank_weight: float
-    check_images: int
-
-    def __post_init__(self) -> None:
-        positive("cnn", wide_every=self.wide_every, check_images=self.check_images)
-        sizes("cnn", "filters", self.filters)
-        require(bool(self.filters), "params: cnn.filters is empty")
-        require(1 <= self.patterns <= 63, "params: cnn.patterns must lie in 1..63 (8x8 DCT)")
-        not_negative("cnn", weight_decay=self.weight_decay, kind_weight=self.kind_weight)
-        not_negative("cnn", ranked=self.ranked, rank_weight=self.rank_weight)
-        require(0 <= self.overlays <= 1, "params: cnn.overlays must lie in 0..1")
-        positive("cnn", epochs=self.epochs, steps_per_epoch=self.steps_per_epoch, crops=self.crops)
-        positive("cnn", learning_rate=self.learning_rate, wide_crops=self.wide_crops)
-        require(min(self.crop_side, self.wide_crop_side) >= 32, "params: cnn crops below 32 px")
-        below_one("cnn", dropout=self.dropout, label_smoothing=self.label_smoothing)
+    patterns: int = ruled(32, "in 1..63 (8x8 DCT)")
+    filters: tuple[int, ...] = positive((32, 48), empty=False)
+    dropout: float = ruled(0.1, "in 0..1, below 1")
+    epochs: int = positive(9)
+    steps_per_epoch: int = positive(220)
+    crop_side: int = ruled(224, "at least 32 pixels")
+    crops: int = positive(16)
+    wide_crop_side: int = ruled(448, "at least 32 pixels")
+    wide_crops: int = positive(5)
+    wide_every: int = positive(3)
+    learning_rate: float = positive(0.005)
+    weight_decay: float = not_negative(0.0001)
+    label_smoothing: float = ruled(0.02, "in 0..1, below 1")
+    kind_weight: float = not_negative(0.3)
+    augment: bool = True
+    overlays: float = ruled(0.4, "in 0..1")
+    ranked: int = not_negative(4)
+    rank_weight: float = not_negative(1.0)
+    check_images: int = positive(60)
 
 
 @dataclass(frozen=True)
-class FeatureParams:
+class FeatureParams(Section, section="features"):
     """Focus measures: pyramid levels, tiles along the long side, percentiles over tiles."""
 
-    levels: int
-    tiles: int
-    percentiles: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        positive("features", levels=self.levels, tiles=self.tiles)
-        require(
-            bool(self.percentiles) and all(0 <= p <= 100 for p in self.percentiles),
-            "params: features.percentiles must be numbers from 0 to 100",
-        )
+    levels: int = positive(3)
+    tiles: int = positive(8)
+    percentiles: tuple[float, ...] = ruled((25.0, 50.0, 75.0, 95.0), "from 0 to 100", empty=False)
 
 
 @dataclass(frozen=True)
-class FuseParams:
+class FuseParams(Section, section="fuse"):
     """The stacked dense network."""
 
-    hidden: tuple[int, ...]
-    dropout: float
-    base_dropout: float
-    epochs: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    members: int
-    clip: float
-    ranked: int
-    rank_weight: float
-    copy_weight: float
-    agreement_weight: float
-    kind_members: int
-
-    def __post_init__(self) -> None:
-        counts = ("epochs", "batch", "members", "kind_members")
-        positive("fuse", **{name: getattr(self, name) for name in counts})
-        positive("fuse", learning_rate=self.learning_rate, clip=self.clip)
-        sizes("fuse", "hidden", self.hidden)
-        weights = ("ranked", "rank_weight", "copy_weight", "agreement_weight", "weight_decay")
-        not_negative("fuse", **{name: getattr(self, name) for name in weights})
-        below_one("fuse", dropout=self.dropout, base_dropout=self.base_dropout)
+    hidden: tuple[int, ...] = positive((64, 32))
+    dropout: float = ruled(0.25, "in 0..1, below 1")
+    base_dropout: float = ruled(0.2, "in 0..1, below 1")
+    epochs: int = positive(140)
+    batch: int = positive(64)
+    learning_rate: float = positive(0.003)
+    weight_decay: float = not_negative(0.001)
+    members: int = positive(5)
+    clip: float = positive(3.0)
+    ranked: int = not_negative(360)
+    rank_weight: float = not_negative(0.5)
+    copy_weight: float = not_negative(1.0)
+    agreement_weight: float = not_negative(0.3)
+    kind_members: int = positive(3)
 
 
 @dataclass(frozen=True)
-class ThresholdParams:
+class ThresholdParams(Section, section="threshold"):
     """The stated cost: the share of sharp validation images that may be called blurred."""
 
-    max_false_alarm_rate: float
-
-    def __post_init__(self) -> None:
-        fraction("threshold", max_false_alarm_rate=self.max_false_alarm_rate)
+    max_false_alarm_rate: float = ruled(0.044, "between 0 and 1")
 
 
 @dataclass(frozen=True)
-class EvaluateParams:
+class EvaluateParams(Section, section="evaluate"):
     """Intervals, calibration bins, worst errors in the report, images that are perturbed."""
 
-    resamples: int
-    calibration_bins: int
-    worst_images: int
-    robustness_images: int
-
-    def __post_init__(self) -> None:
-        positive("evaluate", resamples=self.resamples, calibration_bins=self.calibration_bins)
-        positive("evaluate", worst_images=self.worst_images)
-        positive("evaluate", robustness_images=self.robustness_images)
+    resamples: int = positive(1000)
+    calibration_bins: int = positive(15)
+    worst_images: int = positive(24)
+    robustness_images: int = positive(200)
 
 
 @dataclass(frozen=True)
 class Params:
     """All parameters of a run, one section for each part of the pipeline."""
 
-    seed: int
-    dataset: DatasetParams
-    sample: SampleParams
-    image: ImageParams
-    split: SplitParams
-    load: LoadParams
-    compute: ComputeParams
-    cnn: CnnParams
-    features: FeatureParams
-    fuse: FuseParams
-    threshold: ThresholdParams
-    evaluate: EvaluateParams
+    seed: int = 11
+    dataset: DatasetParams = DatasetParams()
+    sample: SampleParams = SampleParams()
+    image: ImageParams = ImageParams()
+    split: SplitParams = SplitParams()
+    load: LoadParams = LoadParams()
+    compute: ComputeParams = ComputeParams()
+    cnn: CnnParams = CnnParams()
+    features: FeatureParams = FeatureParams()
+    fuse: FuseParams = FuseParams()
+    threshold: ThresholdParams = ThresholdParams()
+    evaluate: EvaluateParams = EvaluateParams()
 
 
 def _value(name: str, value: Any, kind: Any) -> Any:
     """`value` as `kind`; whole numbers serve as floats, lists as tuples, nothing else is bent."""
+    if hasattr(kind, "__dataclass_fields__"):
+        return read_section(name, value, kind)
     if get_origin(kind) is tuple:
         require(isinstance(value, list), f"params: {name} is {value!r}, must be a list")
         return tuple(_value(name, item, get_args(kind)[0]) for item in value)
@@ -260,40 +233,44 @@ def _value(name: str, value: Any, kind: Any) -> Any:
     return value
 
 
-def _section(name: str, values: Any, kind: Any) -> Any:
-    """Build the dataclass `kind` from the mapping `values`."""
-    require(isinstance(values, dict), f"params: section '{name}' is missing or no mapping")
-    hints = get_type_hints(kind)
-    known = [field.name for field in fields(kind)]
-    prefix = f"{name}." if name else ""
-    for key in values:
-        require(key in known, f"params: unknown name '{prefix}{key}'; known: {', '.join(known)}")
-    for key in known:
-        require(key in values, f"params: '{prefix}{key}' is missing")
-    built = {}
-    for key in known:
-        hint = hints[key]
-        nested = hasattr(hint, "__dataclass_fields__")
-        build = _section if nested else _value
-        built[key] = build(f"{prefix}{key}", values[key], hint)
-    return kind(**built)
-
-
-def load_params(path: Path | str = "params.yaml") -> Params:
-    """Read `path`.
+def read_section(name: str, values: Any, kind: Any) -> Any:
+    """Build the dataclass `kind` from the mapping `values`; what is left out has its default.
 
     Raises
     ------
     BlurError
-        The file is missing or no YAML, a name is unknown or missing, or a value impossible.
+        A name is unknown, one without a default is missing, a value has another type or is
+        impossible.
+    """
+    require(isinstance(values, dict), f"params: section '{name}' is missing or no mapping")
+    hints = get_type_hints(kind)
+    known = {one.name: one.default is MISSING for one in fields(kind)}
+    prefix = f"{name}." if name else ""
+    for key in values:
+        require(key in known, f"params: unknown name '{prefix}{key}'; known: {', '.join(known)}")
+    for key, needed in known.items():
+        require(key in values or not needed, f"params: '{prefix}{key}' is missing")
+    return kind(**{key: _value(f"{prefix}{key}", values[key], hints[key]) for key in values})
+
+
+def load_params(path: Path | str | None = "params.yaml") -> Params:
+    """Read `path`; None is params.yaml in this folder, or the defaults where there is none.
+
+    Raises
+    ------
+    BlurError
+        The file is missing or no YAML, a name is unknown, or a value impossible.
     """
     import yaml  # a detector that is told its params has no need of it
 
+    if path is None and not Path("params.yaml").exists():
+        return Params()
+    path = path or "params.yaml"
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BlurError(f"{path}: no such file; run from the project's folder") from None
     except yaml.YAMLError as error:
         raise BlurError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from None
-    params: Params = _section("", values, Params)
+    params: Params = read_section("", values, Params)
     return params

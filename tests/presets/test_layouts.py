@@ -63,7 +63,7 @@ WRONG_ROWS = {
     "label word": ("0.jpg,blur\n", "has label 'blur'; must be 0 or 1"),
     "no label": ("0.jpg\n", "has label ''; must be 0 or 1"),
     "duplicate name": ("0.jpg,0\n1.jpg,1\n./0.jpg,0\n", "line 4 .* listed twice, first on line 2"),
-    "two classes": ("0.jpg,0\n0.jpg,1\n", "is focus here and is blur on line 2; keep one"),
+    "two classes": ("0.jpg,0\n0.jpg,1\n", "is 1 here and 0 on line 2; keep one"),
     "no rows": ("", "holds no rows below its header"),
 }
 

@@ -7,6 +7,7 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -137,7 +138,7 @@ def cross_fit(folder: Path, target: Path, params: Params) -> str:
     plan = _plan(Store.open(folder), params)
     target.mkdir(parents=True, exist_ok=True)
     histories, logits = _run(folder, target, plan, params)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for part, prefix in (("own", ""), ("ranked", "ranked_"), ("copied", "copied_")):
         arrays[f"{prefix}index"], arrays[f"{prefix}logits"] = _by_row(plan, part, logits[part])
     np.savez(target / "logits.npz", **arrays)

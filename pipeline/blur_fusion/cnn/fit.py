@@ -13,8 +13,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from scipy.special import expit
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from blur_fusion.cnn.crops import Pixels, augment, ranked_pair, telling_crop
 from blur_fusion.cnn.network import KINDS, LOGITS, build_network
@@ -213,8 +212,8 @@ def fit_network(
 
 def _check(name: str, epoch: int, loss: float, network: Network, material: Material) -> Epoch:
     """Judge whole validation images."""
-    logits = network.logits(map(material.image, material.validation.tolist()))[:, 0]
+    logits = network.logits(map(material.image, material.validation.tolist()))[:, 0].astype(float)
     labels = material.labels[material.validation]
-    probability = expit(np.clip(logits.astype(np.float64), -30, 30))
+    cross_entropy = np.logaddexp(0, logits) - labels * logits
     auc = float(roc_auc_score(labels, logits)) if len(set(labels.tolist())) > 1 else float("nan")
-    return Epoch(name, epoch, loss, float(log_loss(labels, probability, labels=[0, 1])), auc)
+    return Epoch(name, epoch, loss, float(cross_entropy.mean()), auc)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-from blur_fusion.data.dataset import KINDS, LabelledImage, has_image_ending, image_files, read_table
+from blur_fusion.data.dataset import KINDS, Contents, LabelledImage, is_picture, read_table
 from blur_fusion.errors import BlurError, require
 
-BLURRED, SHARP = 1, -1  # as the sheets write it
+CODES = {"1": 1, "-1": 0}  # labels by how the sheets write them
 
 
-def _cells(path: Path) -> list[tuple[Any, Any]]:
+def _cells(path: Path) -> list[tuple[Any, ...]]:
     """The first two columns of the first sheet."""
     try:
         import openpyxl
@@ -24,15 +24,11 @@ def _cells(path: Path) -> list[tuple[Any, Any]]:
             f"{path}: reading it needs the extra 'train': pip install 'blur-fusion[train]'"
         ) from None
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        try:
-            sheet = book.worksheets[0]
-            rows = list(sheet.iter_rows(max_col=2, values_only=True))
-        finally:
-            book.close()
+        with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
+            rows = list(book.worksheets[0].iter_rows(max_col=2, values_only=True))
     except (BadZipFile, KeyError, ValueError, IndexError, OSError) as error:
         raise BlurError(f"{path}: is no readable xlsx sheet ({error})") from None
-    return [(row[0] if row else None, row[1] if len(row) > 1 else None) for row in rows]
+    return [(*row, None, None)[:2] for row in rows]
 
 
 def _text(cell: Any) -> str:
@@ -44,8 +40,7 @@ def _text(cell: Any) -> str:
 
 def sheet_key(name: str) -> str:
     """The name under which a sheet's row and an image file meet: no ending, no capitals."""
-    stem = name[: -len(Path(name).suffix)] if has_image_ending(name) else name
-    return stem.strip().casefold()
+    return (Path(name).stem if is_picture(name) else name).strip().casefold()
 
 
 def read_sheet(path: Path) -> dict[str, int]:
@@ -66,17 +61,16 @@ def read_sheet(path: Path) -> dict[str, int]:
         give one image different labels.
     """
     require(path.is_file(), f"{path}: label sheet is missing; CERTH keeps it beside the folder")
-    codes = {str(BLURRED): 1, str(SHARP): 0}
     labels: dict[str, int] = {}
     for number, (first, second) in enumerate(_cells(path), start=1):
         name, code = _text(first), _text(second)
-        if not name and not code or number == 1 and code not in codes:
+        if not name and not code or number == 1 and code not in CODES:
             continue
         where = f"{path}: row {number}"
-        require(code in codes, f"{where} ('{name}') has label '{code}'; must be 1 or -1")
+        require(code in CODES, f"{where} ('{name}') has label '{code}'; must be 1 or -1")
         require(bool(name), f"{where} has a label but no image name")
         key = sheet_key(name)
-        same = labels.setdefault(key, codes[code]) == codes[code]
+        same = labels.setdefault(key, CODES[code]) == CODES[code]
         require(same, f"{where}: '{name}' has another label further up; keep one")
     require(bool(labels), f"{path}: holds no labels")
     return labels
@@ -93,14 +87,6 @@ FILTER_NAME = re.compile(r"(disk|gaussian|motion)\w*_(\d+)", re.IGNORECASE)
 # The filters ran over the 30 originals in the order of a file listing: 1, 10, 11, ..., 19, 2, ...
 # Compared with the pictures themselves for j = 1..3, where the mapping holds for all 15 filters.
 ORIGINAL_OF_FILTER = tuple(sorted(range(1, 31), key=str))
-
-
-@dataclass(frozen=True)
-class _Scene:
-    """What `scenes.csv` says of one image."""
-
-    scene: str
-    kind: str
 
 
 def is_certh(root: Path) -> bool:
@@ -130,44 +116,46 @@ def _image(root: Path, path: Path, label: int, subset: str, scene: str) -> Label
     return LabelledImage(path, path.relative_to(root).as_posix(), label, kind, subset, scene, half)
 
 
-def _training(root: Path) -> Iterator[LabelledImage]:
+def _read_training(root: Path, found: Contents) -> None:
     top = root / "TrainingSet"
     extra = {name: label for name, label in OPTIONAL_TRAINING.items() if (top / name).is_dir()}
     for folder, label in {**TRAINING, **extra}.items():
-        for path in image_files(top / folder):
-            yield _image(root, path, label, "training", f"{folder}/{path.name}")
+        found.images += [
+            _image(root, path, label, "training", f"{folder}/{path.name}")
+            for path in found.files(top / folder)
+        ]
 
 
-def _evaluation(root: Path, subset: str, notes: list[str]) -> Iterator[LabelledImage]:
+def _read_evaluation(root: Path, subset: str, found: Contents) -> None:
     folder = root / "EvaluationSet" / EVALUATION[subset]
-    paths = image_files(folder)
+    keys = {path: sheet_key(path.name) for path in found.files(folder)}
     labels = read_sheet(folder.with_suffix(".xlsx"))
-    known = [path for path in paths if sheet_key(path.name) in labels]
-    if len(known) < len(paths):
-        left = len(paths) - len(known)
-        notes.append(f"{folder.name}: {left} images have no row in the sheet: left out")
-    rows = len(labels.keys() - {sheet_key(path.name) for path in paths})
-    if rows:
-        notes.append(f"{folder.name}.xlsx: {rows} rows have no image: left out")
-    for path in known:
-        scene = digital_scene(path) if subset == "digital" else path.name
-        yield _image(root, path, labels[sheet_key(path.name)], subset, scene)
+    if left := sum(key not in labels for key in keys.values()):
+        found.notes.append(f"{folder.name}: {left} images have no row in the sheet: left out")
+    if rows := len(labels.keys() - set(keys.values())):
+        found.notes.append(f"{folder.name}.xlsx: {rows} rows have no image: left out")
+    for path, key in keys.items():
+        if key in labels:
+            scene = digital_scene(path) if subset == "digital" else path.name
+            found.images.append(_image(root, path, labels[key], subset, scene))
 
 
-def _read_scenes(path: Path) -> dict[str, _Scene]:
-    """The optional `scenes.csv` at the tree's root: columns path, scene, kind."""
-    scenes = {}
-    for line, row in read_table(path, ("path", "scene", "kind")):
-        where = f"{path}: line {line}"
-        require(bool(row["path"] and row["scene"]), f"{where}: path or scene is empty")
+def _apply_scenes(table: Path, found: Contents) -> None:
+    """Let the optional `scenes.csv` (path, scene, kind) overrule what the names say."""
+    scenes: dict[str, dict[str, str]] = {}
+    for line, row in read_table(table, ("path", "scene", "kind")):
+        where, name = f"{table}: line {line}", row.pop("path")
+        require(bool(name and row["scene"]), f"{where}: path or scene is empty")
         require(row["kind"] in KINDS, f"{where}: kind '{row['kind']}' is none of {KINDS}")
-        require(row["path"] not in scenes, f"{where}: '{row['path']}' is listed twice")
-        scenes[row["path"]] = _Scene(row["scene"], row["kind"])
-    return scenes
+        require(name not in scenes, f"{where}: '{name}' is listed twice")
+        scenes[name] = {"scene": row["scene"], "kind": row["kind"]}
+    if unknown := len(scenes.keys() - {image.name for image in found.images}):
+        found.notes.append(f"scenes.csv: {unknown} paths are no labelled image: left out")
+    found.images = [replace(image, **scenes.get(image.name, {})) for image in found.images]
 
 
-def read_certh(root: Path, notes: list[str]) -> list[LabelledImage]:
-    """Images of the CERTH tree at `root`; `notes` gains a line for all that is left out.
+def read_certh(root: Path) -> Contents:
+    """Images of the CERTH tree at `root`.
 
     Subsets are "training", "digital" and "natural"; the first is the training half, the others the
     test half. In the digital half the scene comes from the filter's name; elsewhere an image is
@@ -182,19 +170,10 @@ def read_certh(root: Path, notes: list[str]) -> list[LabelledImage]:
     folders += [f"EvaluationSet/{name}" for name in EVALUATION.values()]
     missing = [name for name in folders if not (root / name).is_dir()]
     require(not missing, f"{root}: CERTH tree lacks the folder {', '.join(missing)}")
-    images = list(_training(root))
+    found = Contents()
+    _read_training(root, found)
     for subset in EVALUATION:
-        images += _evaluation(root, subset, notes)
-    table = root / "scenes.csv"
-    if not table.is_file():
-        return images
-    scenes = _read_scenes(table)
-    unknown = len(scenes.keys() - {image.name for image in images})
-    if unknown:
-        notes.append(f"scenes.csv: {unknown} paths are no labelled image: left out")
-    return [
-        replace(image, scene=known.scene, kind=known.kind)
-        if (known := scenes.get(image.name))
-        else image
-        for image in images
-    ]
+        _read_evaluation(root, subset, found)
+    if (root / "scenes.csv").is_file():
+        _apply_scenes(root / "scenes.csv", found)
+    return found

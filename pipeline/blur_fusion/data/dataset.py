@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from blur_fusion.errors import BlurError, require
-from blur_fusion.progress import progress_bar
+from blur_fusion.images.formats import PICTURES
+from blur_fusion.parallel import ordered_map, shown
 
 KINDS = ("sharp", "defocus", "motion", "")
 
@@ -55,9 +56,21 @@ class LabelledImage:
 
 @dataclass(frozen=True)
 class DataSet:
-    """Labelled images under one root; `notes` says in one line each what was left out.
+    """Labelled images under one root.
 
-    `content` holds each image's SHA-256 where a reader has computed it already.
+    Attributes
+    ----------
+    name : str
+    root : Path
+    images : tuple of LabelledImage
+    notes : tuple of str
+        One line each for what was left out.
+    content : tuple of str
+        SHA-256 of each image's bytes; computed where it is not given.
+    layout : str
+        Name of the reader, see `blur_fusion.data.layouts`.
+    passed_over : dict
+        How many files are no pictures, by suffix.
     """
 
     name: str
@@ -65,6 +78,8 @@ class DataSet:
     images: tuple[LabelledImage, ...]
     notes: tuple[str, ...] = ()
     content: tuple[str, ...] = field(default=(), repr=False)
+    layout: str = ""
+    passed_over: dict[str, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[LabelledImage]:
         return iter(self.images)
@@ -83,34 +98,48 @@ class DataSet:
         return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
-ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+def is_picture(name: str) -> bool:
+    """Whether `name` ends like an image file that can be read, in capitals or not."""
+    return Path(name).suffix.lower() in PICTURES
 
 
-def has_image_ending(name: str) -> bool:
-    """Whether `name` ends like an image file, in capitals or not."""
-    return Path(name).suffix.lower() in ENDINGS
+@dataclass
+class Contents:
+    """What a reader found below a folder.
 
-
-def image_files(folder: Path, deep: bool = False) -> list[Path]:
-    """The image files of `folder`, sorted; with `deep` those of its subfolders too.
-
-    Hidden files (`.DS_Store`, `._name.jpg`) and files with other endings are no images.
-
-    Raises
-    ------
-    BlurError
-        The folder is missing.
+    Attributes
+    ----------
+    images : list of LabelledImage
+    notes : list of str
+        One line for each sort of thing that was left out.
+    passed_over : Counter
+        Files that are no pictures, by suffix.
     """
-    require(folder.is_dir(), f"{folder}: no such folder")
-    found = []
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if deep and not name.startswith(".")]
-        found += [
-            Path(place, name)
-            for name in names
-            if not name.startswith(".") and has_image_ending(name)
-        ]
-    return sorted(found)
+
+    images: list[LabelledImage] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)
+
+    def files(self, folder: Path, deep: bool = False, table: str = "") -> list[Path]:
+        """The image files of `folder`, sorted; with `deep` those of its subfolders too.
+
+        Hidden files (`.DS_Store`, `._name.jpg`) and the `table` of labels do not count; other
+        files are passed over.
+
+        Raises
+        ------
+        BlurError
+            The folder is missing.
+        """
+        require(folder.is_dir(), f"{folder}: no such folder")
+        found = []
+        for place, folders, names in os.walk(folder, followlinks=True):
+            folders[:] = [name for name in folders if deep and not name.startswith(".")]
+            seen = [name for name in names if not name.startswith(".") and name != table]
+            found += [Path(place, name) for name in seen if is_picture(name)]
+            others = (name for name in seen if not is_picture(name))
+            self.passed_over.update(Path(name).suffix.lower() or "none" for name in others)
+        return sorted(found)
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
@@ -168,12 +197,7 @@ def content_hashes(paths: Sequence[Path]) -> tuple[str, ...]:
     BlurError
         A file cannot be read.
     """
-    hashes = []
-    with ThreadPoolExecutor(THREADS) as pool, progress_bar(len(paths), "hash") as bar:
-        for value in pool.map(_content_hash, paths):
-            hashes.append(value)
-            bar.update()
-    return tuple(hashes)
+    return tuple(shown(ordered_map(_content_hash, paths, THREADS), len(paths), "hash"))
 
 
 Pair = tuple[LabelledImage, str]
@@ -206,18 +230,21 @@ def _merge_scenes(pairs: list[Pair]) -> list[Pair]:
     return [(replace(image, scene=root(image.key)[1]), sha) for image, sha in pairs]
 
 
-def finish(name: str, root: Path, images: Sequence[LabelledImage], notes: list[str]) -> DataSet:
-    """A reader's images as a :class:`DataSet`: hashed once, scenes joined, leaks left out.
+def finish(name: str, root: Path, layout: str, contents: Contents) -> DataSet:
+    """What a reader found as a :class:`DataSet`: hashed once, scenes joined, leaks left out.
 
     Raises
     ------
     BlurError
         There are no images, or one cannot be read.
     """
-    require(bool(images), f"{root}: no labelled images found")
-    ordered = sorted(images, key=lambda image: image.name)
+    require(bool(contents.images), f"{root}: no labelled images found")
+    ordered = sorted(contents.images, key=lambda image: image.name)
     pairs = list(zip(ordered, content_hashes([image.path for image in ordered]), strict=True))
-    notes = list(notes)
+    notes, others = list(contents.notes), contents.passed_over
     pairs = _merge_scenes(_drop_leaks(pairs, notes))
-    found, content = zip(*pairs, strict=True) if pairs else ((), ())
-    return DataSet(name=name, root=root, images=found, notes=tuple(notes), content=content)
+    if others:
+        suffixes = ", ".join(sorted(others))
+        notes.append(f"passed over: {others.total()} files of other formats ({suffixes})")
+    images, content = zip(*pairs, strict=True) if pairs else ((), ())
+    return DataSet(name, root, images, tuple(notes), content, layout, dict(others))

@@ -1,143 +1,259 @@
-"""Open a folder as a data set, whichever known layout it has."""
+"""The layouts of data sets: a reader for each, and opening a folder whichever it has.
+
+A further layout is one class under :func:`layout`; whatever offers layouts sees it.
+"""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Protocol, TypeVar
 
 from blur_fusion.data.certh import is_certh, read_certh
-from blur_fusion.data.dataset import DataSet, LabelledImage, finish, image_files, read_table
+from blur_fusion.data.dataset import Contents, DataSet, LabelledImage, finish, read_table
 from blur_fusion.errors import BlurError, require
+from blur_fusion.params import DatasetParams
 
+INNER = "CERTH_ImageBlurDataset"  # the folder inside the official zip
 TRIPLET = {"sharp": "sharp", "defocused_blurred": "defocus", "motion_blurred": "motion"}
 TRIPLET_NAME = re.compile(r"(.+)_[SFM]", re.IGNORECASE)
-LABELS = {"sharp": 0, "0": 0, "blurred": 1, "1": 1}
-AMBIGUOUS = "ambiguous"
-TABLE = "labels.csv"
+THREE = ("blurry", "original", "sharp")
+TABLE, METADATA = "labels.csv", "metadata.csv"
+LABELS = {"sharp": 0, "0": 0, "blurred": 1, "1": 1, "ambiguous": None}
+# Headers that people give a column; compared without case, blanks, "_" and "-".
+HEADERS = {
+    "file names": "filename file image imagename name path filepath imagepath img".split(),
+    "labels": "label labels class target y blur isblur blurred focus quality".split(),
+}
 
 
-def class_folders(root: Path, sharp_folder: str, blurred_folder: str) -> dict[str, str]:
-    """The class folders that `root` holds, each with its kind ("" for blur of any kind)."""
-    folders = {blurred_folder: "", **TRIPLET, sharp_folder: "sharp"}
-    if sharp_folder != "sharp" and blurred_folder != "sharp":
-        del folders["sharp"]  # the user named another one
-    return {name: kind for name, kind in folders.items() if (root / name).is_dir()}
+class Layout(Protocol):
+    """A way in which data sets lie on disk.
 
-
-def _scene(inside: Path) -> str:
-    """Name up to kwentar's `_S`, `_F` or `_M`; elsewhere the path in its class folder, no ending.
-
-    Pairs of one name in two class folders (GoPro and the like) are one scene; where two photos
-    merely share a name, taking them for one scene costs nothing.
+    Attributes
+    ----------
+    name : str
+        As in `dataset.layout` and `--layout`.
+    about : str
+        What it is, in a few words.
     """
-    match = TRIPLET_NAME.fullmatch(inside.stem)
-    return inside.with_name(match[1] if match else inside.stem).as_posix()
+
+    name: str
+    about: str
+
+    def recognises(self, root: Path, params: DatasetParams) -> bool:
+        """Whether the folder `root` is laid out so."""
+
+    def read(self, root: Path, params: DatasetParams) -> Contents:
+        """The labelled images below `root`; their names are relative to it.
+
+        Raises
+        ------
+        BlurError
+            It is laid out otherwise, or a label is wrong.
+        """
 
 
-def read_folders(
-    root: Path, subset: str, sharp_folder: str, blurred_folder: str
-) -> list[LabelledImage]:
-    """Images of the class folders under `root`, subfolders included.
+LAYOUTS: dict[str, Layout] = {}  # tried in this order where none is named
+Class = TypeVar("Class", bound=type[Layout])
+
+
+def layout(reader: Class) -> Class:
+    """Register a class of the shape :class:`Layout`."""
+    LAYOUTS[reader.name] = reader()
+    return reader
+
+
+def layout_names() -> list[str]:
+    """What may be asked for; "auto" is whichever recognises the folder."""
+    return ["auto", *LAYOUTS]
+
+
+@layout
+class CerthTree:
+    """See `blur_fusion.data.certh`."""
+
+    name, about = "certh", "the CERTH tree"
+
+    def recognises(self, root: Path, params: DatasetParams) -> bool:
+        """By its two halves, one of which is enough."""
+        return is_certh(root)
+
+    def read(self, root: Path, params: DatasetParams) -> Contents:
+        """All of it."""
+        return read_certh(root)
+
+
+@layout
+class LabelsTable:
+    """Images with a `labels.csv` beside them (`filename,label`, more is ignored).
+
+    Labels are sharp or 0, blurred or 1; rows marked ambiguous are left out. Each image is its own
+    scene.
+    """
+
+    name, about = "labels", f"images beside a {TABLE}"
+
+    def recognises(self, root: Path, params: DatasetParams) -> bool:
+        """By the table."""
+        return (root / TABLE).is_file()
+
+    def _labels(self, table: Path) -> dict[str, int | None]:
+        """Label by file name; None for ambiguous ones."""
+        labels: dict[str, int | None] = {}
+        for line, row in read_table(table, ("filename", "label")):
+            name, word, where = row["filename"], row["label"].lower(), f"{table}: line {line}"
+            require(bool(name), f"{where} has no filename")
+            said = f"{where} ('{name}') has label '{row['label']}'"
+            require(word in LABELS, f"{said}; must be sharp, blurred or ambiguous")
+            same = labels.setdefault(name, LABELS[word]) == LABELS[word]
+            require(same, f"{where}: '{name}' has another label further up; keep one")
+        return labels
+
+    def read(self, root: Path, params: DatasetParams) -> Contents:
+        """What the table labels."""
+        require((root / TABLE).is_file(), f"{root / TABLE}: no such file")
+        labels, found = self._labels(root / TABLE), Contents()
+        files = {p.relative_to(root).as_posix(): p for p in found.files(root, True, TABLE)}
+        counts = {
+            "rows are ambiguous": sum(label is None for label in labels.values()),
+            "rows have no image": len(labels.keys() - files.keys()),
+            "images have no row": len(files.keys() - labels.keys()),
+        }
+        found.notes += [f"{TABLE}: {n} {what}: left out" for what, n in counts.items() if n]
+        for name, path in files.items():
+            if (label := labels.get(name)) is not None:
+                kind = "" if label else "sharp"
+                found.images.append(LabelledImage(path, name, label, kind, params.name, name, ""))
+        return found
+
+
+@layout
+class ThreeClasses:
+    """Folders blurry, original and sharp(ened); files of one name are one scene."""
+
+    name, about = "three-class", f"folders {', '.join(THREE)}"
+
+    def recognises(self, root: Path, params: DatasetParams) -> bool:
+        """By all three of them."""
+        return all((root / folder).is_dir() for folder in THREE)
+
+    def read(self, root: Path, params: DatasetParams) -> Contents:
+        """The first is blurred, the others are sharp."""
+        found = Contents()
+        for folder in THREE:
+            paths, blurred = found.files(root / folder), folder == THREE[0]
+            require(bool(paths), f"{root / folder}: holds no image; three classes are needed")
+            for path in paths:
+                what = int(blurred), "" if blurred else "sharp", params.name, path.stem, ""
+                found.images.append(LabelledImage(path, f"{folder}/{path.name}", *what))
+        return found
+
+
+@layout
+class ClassFolders:
+    """Folders of sharp and of blurred images, subfolders included.
 
     Folders are `sharp_folder`, `blurred_folder`, and kwentar's `defocused_blurred` and
     `motion_blurred`, whichever exist; one class is enough for evaluation.
-
-    Raises
-    ------
-    BlurError
-        None of the folders exists.
     """
-    found = class_folders(root, sharp_folder, blurred_folder)
-    require(bool(found), f"{root}: has no folder '{sharp_folder}' or '{blurred_folder}'")
-    return [
-        LabelledImage(
-            path=path,
-            name=path.relative_to(root).as_posix(),
-            label=int(kind != "sharp"),
-            kind=kind,
-            subset=subset,
-            scene=_scene(path.relative_to(root / folder)),
-            half="",
-        )
-        for folder, kind in found.items()
-        for path in image_files(root / folder, deep=True)
-    ]
+
+    name, about = "folders", "class folders"
+
+    def _kinds(self, root: Path, params: DatasetParams) -> dict[str, str]:
+        """The class folders that `root` holds, each with its kind ("" for blur of any kind)."""
+        folders = {params.blurred_folder: "", **TRIPLET, params.sharp_folder: "sharp"}
+        if "sharp" not in (params.sharp_folder, params.blurred_folder):
+            del folders["sharp"]  # the user named another one
+        return {name: kind for name, kind in folders.items() if (root / name).is_dir()}
+
+    def recognises(self, root: Path, params: DatasetParams) -> bool:
+        """By any of them."""
+        return bool(self._kinds(root, params))
+
+    def _scene(self, inside: Path) -> str:
+        """Name up to kwentar's `_S`, `_F` or `_M`; else the path in its class folder, no ending.
+
+        Pairs of one name in two class folders (GoPro and the like) are one scene; where two
+        photos merely share a name, taking them for one scene costs nothing.
+        """
+        match = TRIPLET_NAME.fullmatch(inside.stem)
+        return inside.with_name(match[1] if match else inside.stem).as_posix()
+
+    def read(self, root: Path, params: DatasetParams) -> Contents:
+        """All of them."""
+        folders, found = self._kinds(root, params), Contents()
+        names = f"'{params.sharp_folder}' or '{params.blurred_folder}'"
+        require(bool(folders), f"{root}: has no folder {names}")
+        for folder, kind in folders.items():
+            for path in found.files(root / folder, deep=True):
+                scene = self._scene(path.relative_to(root / folder))
+                what = int(kind != "sharp"), kind, params.name, scene, ""
+                found.images.append(LabelledImage(path, path.relative_to(root).as_posix(), *what))
+        return found
 
 
-def _read_labels(table: Path) -> dict[str, int | None]:
-    """Label by file name; None for ambiguous ones."""
-    labels: dict[str, int | None] = {}
-    for line, row in read_table(table, ("filename", "label")):
-        name, word = row["filename"], row["label"].lower()
-        where = f"{table}: line {line}"
-        require(bool(name), f"{where} has no filename")
-        require(
-            word in LABELS or word == AMBIGUOUS,
-            f"{where} ('{name}') has label '{row['label']}'; must be sharp, blurred or ambiguous",
-        )
-        label = LABELS.get(word)
-        require(
-            labels.setdefault(name, label) == label,
-            f"{where}: '{name}' has another label further up; keep one",
-        )
-    return labels
+@layout
+class MetadataTable:
+    """Images beside a metadata.csv: a column of file names, one of 0 and 1, perhaps one `scene`.
 
-
-def read_labels(root: Path, subset: str, notes: list[str]) -> list[LabelledImage]:
-    """Images of one folder with a `labels.csv` beside them (`filename,label`, more is ignored).
-
-    Labels are sharp or 0, blurred or 1; rows marked ambiguous are left out. Each image is its own
-    scene. `notes` gains a line for all that is left out.
-
-    Raises
-    ------
-    BlurError
-        The table is missing, lacks a column, or holds another label.
+    Without the last each image is its own scene.
     """
-    table = root / TABLE
-    require(table.is_file(), f"{table}: no such file")
-    labels = _read_labels(table)
-    files = {path.relative_to(root).as_posix(): path for path in image_files(root, deep=True)}
-    counts = {
-        "rows are ambiguous": sum(labels[name] is None for name in labels),
-        "rows have no image": len(labels.keys() - files.keys()),
-        "images have no row": len(files.keys() - labels.keys()),
-    }
-    notes += [f"{TABLE}: {count} {what}: left out" for what, count in counts.items() if count]
-    return [
-        LabelledImage(path, name, label, "" if label else "sharp", subset, name, "")
-        for name, path in files.items()
-        if (label := labels.get(name)) is not None
-    ]
+
+    name, about = "metadata", f"images beside a {METADATA}"
+
+    def recognises(self, root: Path, params: DatasetParams) -> bool:
+        """Never: which number means blurred must be said, see `DatasetParams.blurred_label`."""
+        return False
+
+    def _column(self, header: list[str], what: str, table: Path) -> str:
+        """The one column of `header` that holds `what`."""
+        known = HEADERS[what]
+        found = [name for name in header if re.sub("[ _-]", "", name) in known]
+        line = f"{table}: which column holds the {what}? found: {', '.join(header)}"
+        require(len(found) == 1, f"{line}; call one '{known[0]}', and no other of {known[:4]}")
+        return found[0]
+
+    def read(self, root: Path, params: DatasetParams) -> Contents:
+        """What the table lists, all of which must be there."""
+        table, found = root / METADATA, Contents()
+        require(table.is_file(), f"{table}: no such file; it names each image, and says 0 or 1")
+        rows = read_table(table, ())
+        require(bool(rows), f"{table}: holds no rows below its header")
+        columns = [self._column(list(rows[0][1]), what, table) for what in HEADERS]
+        files = {p.relative_to(root).as_posix(): p for p in found.files(root, True, METADATA)}
+        seen: dict[str, tuple[int, str]] = {}
+        for line, row in rows:
+            name, word = PurePosixPath(row[columns[0]]).as_posix(), row[columns[1]]
+            where = f"{table}: line {line} ('{name}')"
+            word = word.removesuffix(".0")  # as pandas writes them
+            require(word in ("0", "1"), f"{where} has label '{word}'; must be 0 or 1")
+            first, before = seen.setdefault(name, (line, word))
+            require(
+                before == word, f"{where} is {word} here and {before} on line {first}; keep one"
+            )
+            require(first == line, f"{where} is listed twice, first on line {first}; keep one")
+            require(name in files, f"{where}: there is no such image below {root}")
+            blurred = int(word == str(params.blurred_label))
+            what = blurred, "" if blurred else "sharp", params.name, row.get("scene") or name, ""
+            found.images.append(LabelledImage(files[name], name, *what))
+        return found
 
 
-LAYOUTS = ("auto", "certh", "folders", "labels")
-INNER = "CERTH_ImageBlurDataset"  # the folder inside the official zip
-
-
-def _known_layouts(sharp: str, blurred: str) -> str:
-    return (
-        "known layouts: the CERTH tree (TrainingSet, EvaluationSet); class folders "
-        f"'{sharp}' and '{blurred}', or 'sharp', 'defocused_blurred', 'motion_blurred'; "
-        f"images beside a {TABLE} (filename,label)"
+def _recognised(root: Path, params: DatasetParams) -> str:
+    for name, known in LAYOUTS.items():
+        if known.recognises(root, params):
+            return name
+    raise BlurError(
+        f"{root}: unknown layout; known layouts: the CERTH tree (TrainingSet, EvaluationSet); "
+        f"class folders '{params.sharp_folder}' and '{params.blurred_folder}', or 'sharp', "
+        f"'defocused_blurred', 'motion_blurred'; images beside a {TABLE} (filename,label)"
     )
 
 
-def _find_layout(root: Path, sharp: str, blurred: str) -> str:
-    if is_certh(root):
-        return "certh"
-    if (root / TABLE).is_file():
-        return "labels"
-    if class_folders(root, sharp, blurred):
-        return "folders"
-    raise BlurError(f"{root}: unknown layout; {_known_layouts(sharp, blurred)}")
-
-
 def open_dataset(
-    root: Path | str,
-    layout: str = "auto",
-    sharp_folder: str = "sharp",
-    blurred_folder: str = "blurred",
+    root: Path | str, layout: str = "auto", params: DatasetParams | None = None
 ) -> DataSet:
     """Read the labelled images under `root`, sorted by name.
 
@@ -149,28 +265,22 @@ def open_dataset(
     root : Path or str
         The data set's folder; its name becomes the data set's name.
     layout : str
-        "certh", "folders", "labels", or "auto" to find out.
-    sharp_folder, blurred_folder : str
-        Names of the class folders.
+        One of :func:`layout_names`.
+    params : DatasetParams, optional
+        Names of the class folders, and which label means blurred.
 
     Raises
     ------
     BlurError
         The folder is missing or of no known layout, or the layout's reader finds it at fault.
     """
-    root = Path(root)
-    require(layout in LAYOUTS, f"layout '{layout}' is none of {', '.join(LAYOUTS)}")
+    root, names = Path(root), layout_names()
+    require(layout in names, f"layout '{layout}' is none of {', '.join(names)}")
     require(root.is_dir(), f"{root}: no such folder; put the data set there or change dataset.name")
     name = root.name if root.name.strip(".") else root.resolve().name
+    params = replace(params or DatasetParams(), name=name)
     if is_certh(root / INNER) and not is_certh(root):
         root = root / INNER
     if layout == "auto":
-        layout = _find_layout(root, sharp_folder, blurred_folder)
-    notes: list[str] = []
-    if layout == "certh":
-        images = read_certh(root, notes)
-    elif layout == "labels":
-        images = read_labels(root, name, notes)
-    else:
-        images = read_folders(root, name, sharp_folder, blurred_folder)
-    return finish(name, root, images, notes)
+        layout = _recognised(root, params)
+    return finish(name, root, layout, LAYOUTS[layout].read(root, params))

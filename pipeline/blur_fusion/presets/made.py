@@ -12,14 +12,13 @@ import cv2
 import numpy as np
 
 from blur_fusion.data.dataset import image_files
-from blur_fusion.data.layouts import open_dataset
+from blur_fusion.data.layouts import METADATA, open_dataset
 from blur_fusion.errors import BlurError, require
 from blur_fusion.evaluation.curves import write_csv
 from blur_fusion.images.photo import working_image
 from blur_fusion.parallel import shown
 from blur_fusion.params import Params
 from blur_fusion.presets.examples import Pixels, blurred
-from blur_fusion.presets.layouts import METADATA
 from blur_fusion.presets.params import THREE
 
 SIDE, QUALITY = 32, 95  # pixels and JPEG quality of the three-class pictures
@@ -155,9 +154,7 @@ def make_label_csv(source: Path, target: Path, params: Params) -> tuple[int, int
     tuple of int
         Images of label 0 and of label 1.
     """
-    dataset = open_dataset(
-        source, "auto", params.dataset.sharp_folder, params.dataset.blurred_folder
-    )
+    dataset = open_dataset(source, "auto", params.dataset)
     rng = np.random.default_rng([params.seed, 2])
     rows: list[tuple[str, int, str]] = []
     with _whole_folder(target) as folder:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 
 import yaml
 
+from blur_fusion.data.layouts import THREE, layout_names
 from blur_fusion.errors import BlurError, require
-from blur_fusion.params import (
-    _section,  # the reader of params.yaml: one grammar for both
-    not_negative,
-    positive,
-    sizes,
-)
+from blur_fusion.params import Section, not_negative, positive, read_section, ruled
 
 FOLDER = Path("presets")
 BACKBONES = ("", "MobileNetV2", "EfficientNetB0")
-READERS = ("auto", "metadata", "three-class")
-THREE = ("blurry", "original", "sharp")
 PAIRS = ("none", "source", "input")
 
 
@@ -28,7 +22,7 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
 
 
 @dataclass(frozen=True)
-class NetworkParams:
+class NetworkParams(Section, section="network"):
     """A backbone or blocks of convolutions, dense layers, and what is stacked on them.
 
     `fused_dense` are the hidden layers of a second network, over the first one's answer and the
@@ -37,63 +31,55 @@ class NetworkParams:
 
     backbone: str
     weights: str
-    filters: tuple[int, ...]
-    convolutions: int
-    kernel: int
+    filters: tuple[int, ...] = positive()
+    convolutions: int = positive()
+    kernel: int = positive()
     head: str
-    dense: tuple[int, ...]
-    dropout: float
+    dense: tuple[int, ...] = positive()
+    dropout: float = ruled(MISSING, "in 0..1, below 1")
     output: str
-    fused_dense: tuple[int, ...]
+    fused_dense: tuple[int, ...] = positive()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _one_of("network.backbone", self.backbone, BACKBONES)
         _one_of("network.head", self.head, ("flatten", "average"))
         _one_of("network.output", self.output, ("sigmoid", "softmax"))
-        for name in ("filters", "dense", "fused_dense"):
-            sizes("network", name, getattr(self, name))
-        positive("network", convolutions=self.convolutions, kernel=self.kernel)
         both = bool(self.backbone) == bool(self.filters)
         require(not both, "params: network needs either a backbone or filters, not both")
         require(
             bool(self.weights) == bool(self.backbone),
             "params: network.weights goes with a backbone: 'imagenet', 'random' or a file",
         )
-        require(0 <= self.dropout < 1, f"params: network.dropout is {self.dropout}, not in 0..1")
 
 
 @dataclass(frozen=True)
-class InputParams:
+class InputParams(Section, section="input"):
     """Side of the square that the network sees, RGB or grey, and how pictures become one."""
 
-    side: int
+    side: int = ruled(MISSING, "at least 16 pixels")
     colour: bool
     resize: str
 
     def __post_init__(self) -> None:
-        require(self.side >= 16, f"params: input.side is {self.side}, below 16 pixels")
+        super().__post_init__()
         _one_of("input.resize", self.resize, ("nearest", "bilinear", "area"))
 
 
 @dataclass(frozen=True)
-class RecipeParams:
+class RecipeParams(Section, section="recipe"):
     """How the network is fitted; `images` is the most pictures to train on, 0 for all."""
 
-    images: int
-    epochs: int
-    batch: int
-    learning_rate: float
+    images: int = not_negative()
+    epochs: int = positive()
+    batch: int = positive()
+    learning_rate: float = positive()
     augment: bool
     checkpoints: bool
-    fine_tune_epochs: int
-    fine_tune_rate: float
-    fused_epochs: int
+    fine_tune_epochs: int = not_negative()
+    fine_tune_rate: float = not_negative()
+    fused_epochs: int = not_negative()
     sweep: bool
-
-    def __post_init__(self) -> None:
-        positive("recipe", epochs=self.epochs, batch=self.batch, learning_rate=self.learning_rate)
-        not_negative("recipe", images=self.images, fine_tune_epochs=self.fine_tune_epochs)
-        not_negative("recipe", fused_epochs=self.fused_epochs, fine_tune_rate=self.fine_tune_rate)
 
 
 @dataclass(frozen=True)
@@ -112,7 +98,7 @@ class LayoutParams:
     sigma: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        _one_of("layout.reader", self.reader, READERS)
+        _one_of("layout.reader", self.reader, tuple(layout_names()))
         _one_of("layout.pairs", self.pairs, PAIRS)
         _one_of("layout.blurred", self.blurred, self.classes)
         two = len(self.classes) == len(set(self.classes)) == 2
@@ -161,7 +147,7 @@ def known_presets(folder: Path = FOLDER) -> list[str]:
 def preset_from(values: object, where: str) -> Preset:
     """Build a preset from parsed YAML or JSON; messages begin with `where`."""
     try:
-        preset: Preset = _section("", values, Preset)
+        preset: Preset = read_section("", values, Preset)
     except BlurError as error:
         raise BlurError(f"{where}: {str(error).removeprefix('params: ')}") from None
     return preset
