@@ -21,7 +21,7 @@ from blur_fusion.data.certh import (
     sheet_key,
 )
 from blur_fusion.data.dataset import LabelledImage, image_files
-from blur_fusion.data.layouts import INNER, read_folders, read_labels
+from blur_fusion.data.layouts import INNER, open_dataset
 from blur_fusion.errors import BlurError, require, run
 from blur_fusion.evaluation.comparisons import KINDS, measure_kinds
 from blur_fusion.evaluation.intervals import (
@@ -124,9 +124,9 @@ def _strangers(root: Path) -> list[LabelledImage]:
 
 
 _READERS: dict[str, tuple[str, Callable[[Path], list[LabelledImage]]]] = {
-    "photos": ("photos", lambda root: read_labels(root / "photos", "photos", [])),
+    "photos": ("photos", lambda root: list(open_dataset(root / "photos", "labels"))),
     "kodak": ("kodak", _kodak),
-    "kwentar": ("kwentar", lambda r: read_folders(r / "kwentar", "kwentar", "sharp", "blurred")),
+    "kwentar": ("kwentar", lambda root: list(open_dataset(root / "kwentar", "folders"))),
     "certh_digital": (DIGITAL, lambda root: _filtered(root, DIGITAL, "certh_digital")),
     "certh_other": (f"{CERTH}/TrainingSet", _certh_other),
     "strangers": (STRANGERS, _strangers),

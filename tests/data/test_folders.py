@@ -7,9 +7,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from blur_fusion.cli.main import blur
+from blur_fusion.data import layouts
+from blur_fusion.data.dataset import Contents, LabelledImage
 from blur_fusion.data.layouts import open_dataset
 from blur_fusion.errors import BlurError
+from blur_fusion.params import DatasetParams
 from trees import Tree, write_photo
 
 
@@ -26,7 +31,7 @@ def test_class_folders(folder_tree: Tree) -> None:
 
 def test_class_folders_of_other_names(folder_tree: Tree) -> None:
     root = folder_tree(sharp="good", blurred="bad", scenes=3)
-    dataset = open_dataset(root, sharp_folder="good", blurred_folder="bad")
+    dataset = open_dataset(root, params=DatasetParams(sharp_folder="good", blurred_folder="bad"))
     labels = {image.name: image.label for image in dataset}
     assert labels["good/a1.jpg"] == 0
     assert labels["bad/b1.jpg"] == 1
@@ -117,6 +122,47 @@ def test_plain_folder_is_no_layout(tmp_path: Path) -> None:
         open_dataset(tmp_path, layout="folders")
     with pytest.raises(BlurError, match="layout 'mosaic' is none of"):
         open_dataset(tmp_path, layout="mosaic")
+
+
+def test_another_layout_is_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layouts, "LAYOUTS", dict(layouts.LAYOUTS))
+
+    @layouts.layout
+    class ByName:
+        """Images whose names begin with "blurred" are."""
+
+        name, about = "by-name", "images named for what they are"
+
+        def recognises(self, root: Path, params: DatasetParams) -> bool:
+            return (root / "by-name").is_file()
+
+        def read(self, root: Path, params: DatasetParams) -> Contents:
+            found = Contents()
+            for path in found.files(root):
+                label = int(path.name.startswith("blurred"))
+                what = label, "" if label else "sharp", params.name, path.name, ""
+                found.images.append(LabelledImage(path, path.name, *what))
+            return found
+
+    for number, name in enumerate(("blurred1.jpg", "blurred2.png", "fine.jpg")):
+        write_photo(tmp_path / name, seed=number)
+    (tmp_path / "by-name").touch()
+    assert open_dataset(tmp_path).layout == "by-name"
+    ran = CliRunner().invoke(blur, ["data", "check", str(tmp_path), "--layout", "by-name"])
+    assert ran.exit_code == 0 and "layout: by-name (images named for what they are)" in ran.stdout
+    assert "by-name" in CliRunner().invoke(blur, ["data", "check", "--help"]).stdout
+    ran = CliRunner().invoke(blur, ["data", "check", str(tmp_path), "--layout", "mosaic"])
+    assert ran.exit_code == 2 and "'mosaic' is not one of 'auto', 'certh'" in ran.stderr
+
+
+def test_every_format_that_is_scanned_counts_and_others_are_said(tmp_path: Path) -> None:
+    names = ["a.jpg", "b.HEIC", "c.dng", "d.gif", "e.mov", "f.TXT", "g.txt", "h", ".hidden.txt"]
+    for number, name in enumerate(names):
+        write_photo(tmp_path / "sharp" / name, seed=number)
+    dataset = open_dataset(tmp_path)
+    assert [image.path.name for image in dataset] == names[:4]
+    assert dataset.passed_over == {".mov": 1, ".txt": 2, "none": 1}
+    assert dataset.notes == ("passed over: 4 files of other formats (.mov, .txt, none)",)
 
 
 def test_digest_changes_with_label_scene_and_bytes_only(tmp_path: Path) -> None:

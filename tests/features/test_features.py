@@ -186,3 +186,34 @@ def test_other_params() -> None:
     names = feature_names(params)
     assert describe(leaves(), params).shape == (len(names),)
     assert all(name.split(".")[1] == "0" for name in names)
+
+
+def test_another_measure_is_one_function() -> None:
+    before = feature_names(PARAMS)
+    image = np.random.default_rng(0).integers(0, 256, (90, 120), dtype=np.uint8)
+    values = describe(image, PARAMS)
+    try:
+
+        @measures.measure("this test", levels=(0, 1))
+        def area(pyramid: Pyramid, number: int) -> np.ndarray:
+            return np.full(pyramid.tiling.grid.count, float(pyramid.levels[number].plane.size))
+
+        added = [f"area.{k}.p{p:g}" for k in (0, 1) for p in PARAMS.percentiles]
+        assert feature_names(PARAMS) == [*before, *added]
+        assert describe(image, PARAMS)[-4:].tolist() == [45 * 60] * 4
+        # A model asks for what it was trained with, and goes on as before.
+        assert describe(image, PARAMS, tuple(before)).tolist() == values.tolist()
+        assert BlurDetector.load().predict(image)
+    finally:
+        measures.MEASURES[:] = [one for one in measures.MEASURES if one.name != "area"]
+    assert feature_names(PARAMS) == before
+
+
+def test_values_are_given_by_name() -> None:
+    image = np.random.default_rng(1).integers(0, 256, (70, 64), dtype=np.uint8)
+    names, values = feature_names(PARAMS), describe(image, PARAMS)
+    for chosen in (names[::-1], ["darkness.0"], ["spectrum.1.crossed2", "tenengrad.0.p50"]):
+        found = describe(image, PARAMS, tuple(chosen))
+        assert found.tolist() == [values[names.index(name)] for name in chosen]
+    with pytest.raises(BlurError, match=r"unknown are sharpness\.0"):
+        describe(image, PARAMS, ("sharpness.0",))

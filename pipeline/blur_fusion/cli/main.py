@@ -115,7 +115,7 @@ def blur() -> None:
     type=options.PATH,
     help="Folder written by 'make repro': test its model, beside its baselines.",
 )
-@options.params_option
+@options.own_params_option
 @options.layout_option
 @options.workers_option
 @options.one_line_errors()
@@ -125,7 +125,7 @@ def held_out_command(
     model: Path | None,
     judge: str,
     model_dir: Path | None,
-    params_file: Path,
+    params_file: Path | None,
     layout: str,
     workers: int,
 ) -> None:
@@ -140,8 +140,7 @@ def held_out_command(
     from blur_fusion.params import load_params
 
     params = load_params(params_file)
-    names = params.dataset.sharp_folder, params.dataset.blurred_folder
-    dataset = open_dataset(path, layout, *names)
+    dataset = open_dataset(path, layout, params.dataset)
     result = heldout.judge_held_out(
         dataset, params, model=model, judge=judge, artifacts=model_dir, workers=workers
     )
@@ -157,10 +156,10 @@ def data() -> None:
 @data.command()
 @options.path_argument
 @options.json_option
-@options.params_option
+@options.own_params_option
 @options.layout_option
 @options.one_line_errors("blur data")
-def check(path: Path, as_json: bool, params_file: Path, layout: str) -> None:
+def check(path: Path, as_json: bool, params_file: Path | None, layout: str) -> None:
     """Say what the data set at PATH holds.
 
     Images by subset and label, scenes, and notes on what is left out. Nothing is changed.
@@ -170,9 +169,7 @@ def check(path: Path, as_json: bool, params_file: Path, layout: str) -> None:
     from blur_fusion.evaluation import report
     from blur_fusion.params import load_params
 
-    params = load_params(params_file).dataset
-    dataset = open_dataset(path, layout, params.sharp_folder, params.blurred_folder)
-    found = contents.describe(dataset, layout)
+    found = contents.describe(open_dataset(path, layout, load_params(params_file).dataset))
     click.echo(report.as_json(found) if as_json else contents.contents_text(found), nl=not as_json)
 
 

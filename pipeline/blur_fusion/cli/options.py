@@ -13,10 +13,29 @@ from blur_fusion.errors import BlurError, needs_train_line, require, train_insta
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-LAYOUTS = ("auto", "certh", "folders", "labels")  # as in data.layouts, which needs numpy
 PATH = click.Path(path_type=Path)
 COUNT = click.IntRange(min=1)
 PROPORTION = click.FloatRange(0, 1)
+
+
+class LayoutName(click.ParamType):  # type: ignore[type-arg]
+    """A name of a layout, looked up when it is asked for: readers register themselves."""
+
+    name = "layout"
+
+    @property
+    def _choice(self) -> click.Choice[str]:
+        from blur_fusion.data.layouts import layout_names
+
+        return click.Choice(layout_names())
+
+    def get_metavar(self, *place: Any) -> str | None:
+        """Show the names in the help."""
+        return self._choice.get_metavar(*place)
+
+    def convert(self, value: Any, *place: Any) -> Any:
+        """Refuse other names."""
+        return self._choice.convert(value, *place)
 
 
 def one_line_errors(train: str = "") -> Callable[[Command], Command]:
@@ -56,10 +75,10 @@ target_argument = click.argument("target", type=PATH)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 layout_option = click.option(
     "--layout",
-    type=click.Choice(LAYOUTS),
+    type=LayoutName(),
     default="auto",
     show_default=True,
-    help="How the data set is laid out: CERTH's tree, class folders, or labels.csv.",
+    help="How the data set is laid out; 'metadata' must be named, the others are recognised.",
 )
 workers_option = click.option(
     "--workers",
@@ -84,6 +103,12 @@ threshold_option = click.option(
     "--threshold",
     type=PROPORTION,
     help="Probability from which a photo is blurred, instead of the model's own.",
+)
+own_params_option = click.option(
+    "--params",
+    "params_file",
+    type=PATH,
+    help="Parameters.  [default: params.yaml, or the built-in ones where there is none]",
 )
 params_option = click.option(
     "--params",

@@ -61,9 +61,11 @@ def make() -> None:
 @options.target_argument
 @click.option("--images", type=options.COUNT, default=500, help="Of each class.")
 @click.option("--sharpen", is_flag=True, help="Sharpen the class 'sharp' instead of copying.")
-@options.params_option
+@options.own_params_option
 @options.one_line_errors("blur data make")
-def three_class(source: str, target: Path, images: int, sharpen: bool, params_file: Path) -> None:
+def three_class(
+    source: str, target: Path, images: int, sharpen: bool, params_file: Path | None
+) -> None:
     """Make folders blurry, original and sharp of 32x32 JPEGs in the new folder TARGET.
 
     SOURCE is a folder of sharp photos, or 'cifar10' to have Keras download that. "sharp" is an
@@ -81,9 +83,9 @@ def three_class(source: str, target: Path, images: int, sharpen: bool, params_fi
 @make.command("label-csv")
 @click.argument("source", type=options.PATH)
 @options.target_argument
-@options.params_option
+@options.own_params_option
 @options.one_line_errors("blur data make")
-def label_csv(source: Path, target: Path, params_file: Path) -> None:
+def label_csv(source: Path, target: Path, params_file: Path | None) -> None:
     """Make images beside a metadata.csv (0 = blur, 1 = focus) in the new folder TARGET.
 
     SOURCE is a labelled data set of any known layout. Its photos are shrunk to 1024 pixels; each

@@ -142,7 +142,7 @@ def _read_evaluation(root: Path, subset: str, found: Contents) -> None:
 
 def _apply_scenes(table: Path, found: Contents) -> None:
     """Let the optional `scenes.csv` (path, scene, kind) overrule what the names say."""
-    scenes: dict[str, dict[str, str]] = {}
+    scenes: dict[str, dict[str, Any]] = {}
     for line, row in read_table(table, ("path", "scene", "kind")):
         where, name = f"{table}: line {line}", row.pop("path")
         require(bool(name and row["scene"]), f"{where}: path or scene is empty")

@@ -142,6 +142,11 @@ class Contents:
         return sorted(found)
 
 
+def image_files(folder: Path, deep: bool = False) -> list[Path]:
+    """The image files of `folder`; see :meth:`Contents.files`."""
+    return Contents().files(folder, deep)
+
+
 def read_table(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
     """The rows of a CSV file with a header, each with its line number.
 

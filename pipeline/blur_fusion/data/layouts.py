@@ -22,10 +22,10 @@ THREE = ("blurry", "original", "sharp")
 TABLE, METADATA = "labels.csv", "metadata.csv"
 LABELS = {"sharp": 0, "0": 0, "blurred": 1, "1": 1, "ambiguous": None}
 # Headers that people give a column; compared without case, blanks, "_" and "-".
-HEADERS = {
-    "file names": "filename file image imagename name path filepath imagepath img".split(),
-    "labels": "label labels class target y blur isblur blurred focus quality".split(),
-}
+NAMES = ("filename", "file", "image", "imagename", "name", "path", "filepath", "imagepath", "img")
+CLASSES = ("label", "labels", "class", "target", "y")
+MEANINGS = ("blur", "isblur", "blurred", "focus", "quality")
+HEADERS = {"file names": NAMES, "labels": CLASSES + MEANINGS}
 
 
 class Layout(Protocol):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from blur_fusion.data.certh import is_certh
 from blur_fusion.data.dataset import DataSet, LabelledImage
-from blur_fusion.data.layouts import TABLE
+from blur_fusion.data.layouts import LAYOUTS
 from blur_fusion.errors import BlurError
 from blur_fusion.evaluation.baselines import known_baselines
 from blur_fusion.evaluation.report import (
@@ -24,30 +23,9 @@ from blur_fusion.images.photo import Photo
 from blur_fusion.model.classifier import Classifier, load
 from blur_fusion.params import Params
 
-LAYOUTS = {
-    "certh": "the CERTH tree",
-    "labels": "images beside a labels.csv",
-    "folders": "class folders",
-}
 
-
-def _layout(dataset: DataSet, layout: str) -> str:
-    """The layout that `open_dataset` found, where it was left to find out."""
-    if layout != "auto":
-        return layout
-    if is_certh(dataset.root):
-        return "certh"
-    return "labels" if (dataset.root / TABLE).is_file() else "folders"
-
-
-def describe(dataset: DataSet, layout: str = "auto") -> dict[str, Any]:
+def describe(dataset: DataSet) -> dict[str, Any]:
     """Counts of a data set.
-
-    Parameters
-    ----------
-    dataset : DataSet
-    layout : str
-        What `open_dataset` was told.
 
     Returns
     -------
@@ -71,7 +49,7 @@ def describe(dataset: DataSet, layout: str = "auto") -> dict[str, Any]:
     return {
         "name": dataset.name,
         "root": str(dataset.root),
-        "layout": _layout(dataset, layout),
+        "layout": dataset.layout,
         "digest": dataset.digest,
         "images": len(dataset),
         "scenes": len({image.key for image in dataset}),
@@ -85,7 +63,7 @@ def contents_text(found: dict[str, Any]) -> str:
     lines = [
         f"data set {found['name']} {found['digest'][:12]}: {found['images']} images of "
         f"{found['scenes']} scenes",
-        f"layout: {found['layout']} ({LAYOUTS[found['layout']]}) at {found['root']}",
+        f"layout: {found['layout']} ({LAYOUTS[found['layout']].about}) at {found['root']}",
         "",
         f"{'subset':<20}{'images':>8}{'blurred':>9}{'sharp':>7}{'scenes':>8}  half, kinds of blur",
     ]

@@ -1,15 +1,16 @@
-"""The one table of focus measures, and the functions behind it."""
+"""The focus measures: each is a function under `@measure`, which is all that one needs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
 from blur_fusion.features.planes import HORIZONTAL, MARGIN, SCALE, VERTICAL
-from blur_fusion.features.pyramid import PARTS, REBLUR_SIGMA, Level, Pyramid, spectrum
+from blur_fusion.features.pyramid import PARTS, REBLUR_SIGMA, Level, Pyramid, by_direction
 from blur_fusion.features.tiles import (
     FAR,
     MIXED,
@@ -20,201 +21,6 @@ from blur_fusion.features.tiles import (
     STRAIGHT_SIZES,
     Tiles,
 )
-
-_FAINT = 0.05  # share of the floor left in numerators: a tile without signal reads as smooth
-
-
-def _reblurred_gain() -> float:
-    """Energy that noise of variance 1 leaves in the gradient after the extra blur."""
-    impulse = np.zeros((15, 15))
-    impulse[7, 7] = 1
-    blurred = np.asarray(cv2.GaussianBlur(impulse, (5, 5), REBLUR_SIGMA))
-    return float(2 * np.square(blurred[:, 2:] - blurred[:, :-2]).sum())
-
-
-_REBLURRED_GAIN = _reblurred_gain()
-
-
-def _ratio(
-    pyramid: Pyramid, level: Level, upper: Tiles, upper_gain: float, lower: Tiles, lower_gain: float
-) -> Tiles:
-    """Log of the ratio of two energies, freed from noise and rounding.
-
-    A gain is the energy that noise of variance 1 adds.
-    """
-    noise = pyramid.noise_variance(level.number)
-    clean_upper = np.maximum(upper - upper_gain * noise, 0) + _FAINT * upper_gain * level.rounding
-    clean_lower = np.maximum(lower - lower_gain * noise, 0) + lower_gain * level.rounding
-    return np.asarray(np.log(clean_upper / clean_lower))
-
-
-def laplacian_variance(pyramid: Pyramid, number: int) -> Tiles:
-    """Log energy of the Laplacian [LAP4]; it depends on contrast."""
-    level = pyramid.levels[number]
-    noise = 20 * pyramid.noise_variance(number)
-    energy = np.maximum(level.laplacian_energy - noise, 0)
-    return np.asarray(np.log(energy + 20 * level.rounding))
-
-
-def laplacian_maximum(pyramid: Pyramid, number: int) -> Tiles:
-    """Largest absolute Laplacian over the largest horizontal or vertical difference."""
-    level = pyramid.levels[number]
-    across, down, laplacian = level.sums(STRAIGHT_PEAKS)
-    floor = 4 * np.sqrt(level.rounding)
-    return np.asarray(np.log((laplacian + _FAINT * floor) / (np.maximum(across, down) + floor)))
-
-
-def laplacian_gradient(pyramid: Pyramid, number: int) -> Tiles:
-    """Energy of the Laplacian over energy of the gradient."""
-    level = pyramid.levels[number]
-    return _ratio(pyramid, level, level.laplacian_energy, 20, level.gradient, 4)
-
-
-def modified_laplacian(pyramid: Pyramid, number: int) -> Tiles:
-    """Sum of absolute second differences over that of first differences [LAP2]."""
-    level = pyramid.levels[number]
-    across, down, bent_across, bent_down = level.sums(STRAIGHT_SIZES)
-    share = 2 / np.pi  # squared mean over mean square of a normal variable
-    upper, lower = np.square(bent_across + bent_down), np.square(across + down)
-    return _ratio(pyramid, level, upper, 24 * share, lower, 8 * share) / 2
-
-
-def diagonal_laplacian(pyramid: Pyramid, number: int) -> Tiles:
-    """Second differences over first differences along the diagonals [LAP3]."""
-    level = pyramid.levels[number]
-    upper, lower = level.bends[2] + level.bends[3], level.slopes[2] + level.slopes[3]
-    return _ratio(pyramid, level, upper, 12, lower, 4)
-
-
-def _sobel(level: Level) -> Tiles:
-    """Energy of the Sobel gradient, scaled so that a ramp reads as in central differences."""
-    return (level.sums(SOBEL_ACROSS)[0] + level.sums(SOBEL_DOWN)[0]) / 16
-
-
-def tenengrad(pyramid: Pyramid, number: int) -> Tiles:
-    """Energy of the Sobel gradient over the gradient's one octave below [GRA6, as a ratio]."""
-    level, below = pyramid.levels[number], pyramid.levels[number + 1]
-    return _ratio(pyramid, level, _sobel(level), 1.5, below.gradient, 1)
-
-
-def brenner(pyramid: Pyramid, number: int) -> Tiles:
-    """Squared differences at two pixels [MIS2] over those at four."""
-    level = pyramid.levels[number]
-    wide = level.sums(FAR).sum(axis=0)
-    return _ratio(pyramid, level, level.gradient, 4, wide, 4)
-
-
-def haar_ratio(pyramid: Pyramid, number: int) -> Tiles:
-    """Energy of the Haar details over that one octave below [WAV1, as a ratio]."""
-    level, below = pyramid.levels[number], pyramid.levels[number + 1]
-    return _ratio(pyramid, level, level.haar, 0.75, below.haar, 0.75 / 4)
-
-
-def spectral_slope(pyramid: Pyramid, number: int) -> Tiles:
-    """Slope of the log Haar energy over all octaves, least squares [after DCT and FFT measures]."""
-    levels = pyramid.levels[number:]
-    rows = []
-    for level in levels:
-        noise = 0.75 * (pyramid.noise_variance(level.number))
-        rows.append(np.log(np.maximum(level.haar - noise, 0) + 0.75 * level.rounding))
-    octaves = np.arange(len(levels)) - (len(levels) - 1) / 2
-    return np.asarray(octaves @ np.asarray(rows) / np.square(octaves).sum())
-
-
-def reblur(pyramid: Pyramid, number: int) -> Tiles:
-    """Gradient energy over that after one more blur: little is lost where blur was."""
-    level = pyramid.levels[number]
-    again = level.tiling.sums(level.reblurred, SLOPES).sum(axis=0)
-    return _ratio(pyramid, level, level.gradient, 4, again, _REBLURRED_GAIN)
-
-
-def _directions(pyramid: Pyramid, number: int) -> Tiles:
-    """Log ratio of second to first differences along four directions, shape (4, tiles)."""
-    level = pyramid.levels[number]
-    return _ratio(pyramid, level, level.bends, 6, level.slopes, 2)
-
-
-def weakest_direction(pyramid: Pyramid, number: int) -> Tiles:
-    """Second over first differences along the direction that keeps least: motion."""
-    return np.asarray(_directions(pyramid, number).min(axis=0))
-
-
-def direction_contrast(pyramid: Pyramid, number: int) -> Tiles:
-    """Strongest less weakest direction: high for motion, low for defocus."""
-    directions = _directions(pyramid, number)
-    return np.asarray(directions.max(axis=0) - directions.min(axis=0))
-
-
-def coherence(pyramid: Pyramid, number: int) -> Tiles:
-    """Coherence of the structure tensor, 0 (no direction) to 1 (one direction)."""
-    level = pyramid.levels[number]
-    across, down = level.straight_slopes
-    mixed = (level.sums(MIXED)[0] - across - down) / 2
-    spread = np.sqrt(np.square(across - down) + 4 * np.square(mixed))
-    return np.asarray(spread / (across + down + 4 * level.rounding))
-
-
-def edge_width(pyramid: Pyramid, number: int) -> Tiles:
-    """Log width (standard deviation in pixels) of each tile's strongest edges, the wider way.
-
-    The ratio of an edge's gradient before and after a known blur tells the edge's own.
-    """
-    level = pyramid.levels[number]
-    stride = level.plane.shape[1]
-    steps = HORIZONTAL, VERTICAL
-    found = np.array([level.tiling.steepest(level.reblurred, step) for step in steps])
-    places = (found[:, 0] + MARGIN) * stride + found[:, 1] + MARGIN  # (2, tiles)
-    reach = np.array([[down * stride + right] for down, right in steps])
-    before, after = (
-        np.abs(plane.take(places + reach).astype(np.float64) - plane.take(places - reach))
-        for plane in (level.plane, level.reblurred)
-    )
-    floor = 2 * np.sqrt(level.rounding)
-    gain = np.square(before / (after + floor * SCALE)) - 1
-    gain = np.maximum(gain, 0.01)  # an edge wider than ten pixels is no edge
-    widths = np.log(REBLUR_SIGMA / np.sqrt(gain))
-    return np.asarray(np.maximum(*widths))
-
-
-_CONTENT = 1.0  # grey levels of gradient per two pixels: less says nothing about focus
-
-
-def direction_range(pyramid: Pyramid, number: int) -> Tiles:
-    """Strongest less weakest log ratio of second to first differences, over the whole picture."""
-    level = pyramid.levels[number]
-    noise = pyramid.noise_variance(number)
-    bends, slopes = level.bends.mean(axis=1), level.slopes.mean(axis=1)
-    ratios = (np.maximum(bends - 6 * noise, 0) + 6 * level.rounding) / (
-        np.maximum(slopes - 2 * noise, 0) + 2 * level.rounding
-    )
-    return np.asarray([np.log(ratios.max() / ratios.min())])
-
-
-def noise_level(pyramid: Pyramid, number: int) -> Tiles:
-    """Log of the noise in grey levels (Immerkaer's mask on the calmest tiles)."""
-    return np.asarray([np.log(pyramid.noise + 0.1)])
-
-
-def content_share(pyramid: Pyramid, number: int) -> Tiles:
-    """Share of tiles with enough gradient to tell focus."""
-    return np.asarray([float((pyramid.content > _CONTENT).mean())])
-
-
-def saturation(pyramid: Pyramid, number: int) -> Tiles:
-    """Share of pixels at the ends of the grey scale."""
-    turned = np.ascontiguousarray(pyramid.image.ravel()[::4]) + np.uint8(3)  # 253 becomes 0
-    return np.asarray([np.count_nonzero(turned < 6) / turned.size])
-
-
-def contrast(pyramid: Pyramid, number: int) -> Tiles:
-    """Log standard deviation of the grey levels, taken on the coarsest level."""
-    return np.asarray([np.log(pyramid.levels[-1].plane.std() / 16 + 1)])
-
-
-def darkness(pyramid: Pyramid, number: int) -> Tiles:
-    """One minus the mean grey level, 0 (white) to 1 (black)."""
-    return np.asarray([1 - pyramid.levels[-1].plane.mean() / 16 / 255])
-
 
 @dataclass(frozen=True)
 class Measure:
@@ -248,71 +54,245 @@ class Measure:
     tiled: bool = True
     parts: tuple[str, ...] = ()
 
+MEASURES: list[Measure] = []  # the order of `feature_names`
+Function = Callable[[Pyramid, int], Tiles]
+OWN = "this project"
 
-_OWN = "this project"
-MEASURES = (
-    Measure(
-        "laplacian_variance",
-        laplacian_variance,
-        "Pech-Pacheco et al. 2000",
-        contrast_free=False,
-    ),
-    Measure("laplacian_maximum", laplacian_maximum, "Bansal et al. 2016"),
-    Measure("laplacian_gradient", laplacian_gradient, "Subbarao et al. 1993", (0, 1)),
-    Measure("modified_laplacian", modified_laplacian, "Nayar and Nakagawa 1994", (1,)),
-    Measure("diagonal_laplacian", diagonal_laplacian, "Thelen et al. 2009", (0, 1)),
-    Measure("tenengrad", tenengrad, "Tenenbaum 1970; Krotkov 1988"),
-    Measure("brenner", brenner, "Brenner et al. 1976"),
-    Measure("haar_ratio", haar_ratio, "Yang and Nelson 2003", (0, 1, 2)),
-    Measure("spectral_slope", spectral_slope, "Field and Brady 1997", answer=1),
-    Measure("reblur", reblur, "Crete et al. 2007", (0, 1, 2)),
-    Measure("weakest_direction", weakest_direction, _OWN, (0, 1)),
-    Measure("direction_contrast", direction_contrast, _OWN, (1,), answer=0),
-    Measure("coherence", coherence, "Bigun and Granlund 1987", (1,), answer=0),
-    Measure("edge_width", edge_width, "Zhuo and Sim 2011", (0, 1, 2), answer=1),
-    Measure("direction_range", direction_range, _OWN, (1,), answer=0, tiled=False),
-    Measure(
-        "spectrum",
-        spectrum,
-        "Stockham et al. 1975",
-        (1, 2),
-        answer=0,
-        tiled=False,
-        parts=PARTS,
-    ),
-    Measure(
-        "noise_level",
-        noise_level,
-        "Immerkaer 1996",
-        answer=0,
-        contrast_free=False,
-        tiled=False,
-    ),
-    Measure(
-        "content_share",
-        content_share,
-        _OWN,
-        answer=0,
-        contrast_free=False,
-        tiled=False,
-    ),
-    Measure(
-        "saturation",
-        saturation,
-        _OWN,
-        answer=0,
-        contrast_free=False,
-        brightness_free=False,
-        tiled=False,
-    ),
-    Measure("contrast", contrast, _OWN, answer=0, contrast_free=False, tiled=False),
-    Measure(
-        "darkness",
-        darkness,
-        _OWN,
-        answer=0,
-        contrast_free=False,
-        brightness_free=False,
-        tiled=False,
-    ),
-)
+
+def measure(source: str, **settings: Any) -> Callable[[Function], Function]:
+    """Register a function of a pyramid and the number of a level under its own name.
+
+    Parameters
+    ----------
+    source : str
+        Where the measure was published.
+    **settings
+        The other attributes of :class:`Measure`.
+    """
+
+    def register(function: Function) -> Function:
+        MEASURES.append(Measure(function.__name__, function, source, **settings))
+        return function
+
+    return register
+
+
+_FAINT = 0.05  # share of the floor left in numerators: a tile without signal reads as smooth
+
+
+def _reblurred_gain() -> float:
+    """Energy that noise of variance 1 leaves in the gradient after the extra blur."""
+    impulse = np.zeros((15, 15))
+    impulse[7, 7] = 1
+    blurred = np.asarray(cv2.GaussianBlur(impulse, (5, 5), REBLUR_SIGMA))
+    return float(2 * np.square(blurred[:, 2:] - blurred[:, :-2]).sum())
+
+
+_REBLURRED_GAIN = _reblurred_gain()
+
+
+def _ratio(
+    pyramid: Pyramid, level: Level, upper: Tiles, upper_gain: float, lower: Tiles, lower_gain: float
+) -> Tiles:
+    """Log of the ratio of two energies, freed from noise and rounding.
+
+    A gain is the energy that noise of variance 1 adds.
+    """
+    noise = pyramid.noise_variance(level.number)
+    clean_upper = np.maximum(upper - upper_gain * noise, 0) + _FAINT * upper_gain * level.rounding
+    clean_lower = np.maximum(lower - lower_gain * noise, 0) + lower_gain * level.rounding
+    return np.asarray(np.log(clean_upper / clean_lower))
+
+
+@measure("Pech-Pacheco et al. 2000", contrast_free=False)
+def laplacian_variance(pyramid: Pyramid, number: int) -> Tiles:
+    """Log energy of the Laplacian [LAP4]; it depends on contrast."""
+    level = pyramid.levels[number]
+    noise = 20 * pyramid.noise_variance(number)
+    energy = np.maximum(level.laplacian_energy - noise, 0)
+    return np.asarray(np.log(energy + 20 * level.rounding))
+
+
+@measure("Bansal et al. 2016")
+def laplacian_maximum(pyramid: Pyramid, number: int) -> Tiles:
+    """Largest absolute Laplacian over the largest horizontal or vertical difference."""
+    level = pyramid.levels[number]
+    across, down, laplacian = level.sums(STRAIGHT_PEAKS)
+    floor = 4 * np.sqrt(level.rounding)
+    return np.asarray(np.log((laplacian + _FAINT * floor) / (np.maximum(across, down) + floor)))
+
+
+@measure("Subbarao et al. 1993", levels=(0, 1))
+def laplacian_gradient(pyramid: Pyramid, number: int) -> Tiles:
+    """Energy of the Laplacian over energy of the gradient."""
+    level = pyramid.levels[number]
+    return _ratio(pyramid, level, level.laplacian_energy, 20, level.gradient, 4)
+
+
+@measure("Nayar and Nakagawa 1994", levels=(1,))
+def modified_laplacian(pyramid: Pyramid, number: int) -> Tiles:
+    """Sum of absolute second differences over that of first differences [LAP2]."""
+    level = pyramid.levels[number]
+    across, down, bent_across, bent_down = level.sums(STRAIGHT_SIZES)
+    share = 2 / np.pi  # squared mean over mean square of a normal variable
+    upper, lower = np.square(bent_across + bent_down), np.square(across + down)
+    return _ratio(pyramid, level, upper, 24 * share, lower, 8 * share) / 2
+
+
+@measure("Thelen et al. 2009", levels=(0, 1))
+def diagonal_laplacian(pyramid: Pyramid, number: int) -> Tiles:
+    """Second differences over first differences along the diagonals [LAP3]."""
+    level = pyramid.levels[number]
+    upper, lower = level.bends[2] + level.bends[3], level.slopes[2] + level.slopes[3]
+    return _ratio(pyramid, level, upper, 12, lower, 4)
+
+
+def _sobel(level: Level) -> Tiles:
+    """Energy of the Sobel gradient, scaled so that a ramp reads as in central differences."""
+    return (level.sums(SOBEL_ACROSS)[0] + level.sums(SOBEL_DOWN)[0]) / 16
+
+
+@measure("Tenenbaum 1970; Krotkov 1988")
+def tenengrad(pyramid: Pyramid, number: int) -> Tiles:
+    """Energy of the Sobel gradient over the gradient's one octave below [GRA6, as a ratio]."""
+    level, below = pyramid.levels[number], pyramid.levels[number + 1]
+    return _ratio(pyramid, level, _sobel(level), 1.5, below.gradient, 1)
+
+
+@measure("Brenner et al. 1976")
+def brenner(pyramid: Pyramid, number: int) -> Tiles:
+    """Squared differences at two pixels [MIS2] over those at four."""
+    level = pyramid.levels[number]
+    wide = level.sums(FAR).sum(axis=0)
+    return _ratio(pyramid, level, level.gradient, 4, wide, 4)
+
+
+@measure("Yang and Nelson 2003", levels=(0, 1, 2))
+def haar_ratio(pyramid: Pyramid, number: int) -> Tiles:
+    """Energy of the Haar details over that one octave below [WAV1, as a ratio]."""
+    level, below = pyramid.levels[number], pyramid.levels[number + 1]
+    return _ratio(pyramid, level, level.haar, 0.75, below.haar, 0.75 / 4)
+
+
+@measure("Field and Brady 1997", answer=1)
+def spectral_slope(pyramid: Pyramid, number: int) -> Tiles:
+    """Slope of the log Haar energy over all octaves, least squares [after DCT and FFT measures]."""
+    levels = pyramid.levels[number:]
+    rows = []
+    for level in levels:
+        noise = 0.75 * (pyramid.noise_variance(level.number))
+        rows.append(np.log(np.maximum(level.haar - noise, 0) + 0.75 * level.rounding))
+    octaves = np.arange(len(levels)) - (len(levels) - 1) / 2
+    return np.asarray(octaves @ np.asarray(rows) / np.square(octaves).sum())
+
+
+@measure("Crete et al. 2007", levels=(0, 1, 2))
+def reblur(pyramid: Pyramid, number: int) -> Tiles:
+    """Gradient energy over that after one more blur: little is lost where blur was."""
+    level = pyramid.levels[number]
+    again = level.tiling.sums(level.reblurred, SLOPES).sum(axis=0)
+    return _ratio(pyramid, level, level.gradient, 4, again, _REBLURRED_GAIN)
+
+
+def _directions(pyramid: Pyramid, number: int) -> Tiles:
+    """Log ratio of second to first differences along four directions, shape (4, tiles)."""
+    level = pyramid.levels[number]
+    return _ratio(pyramid, level, level.bends, 6, level.slopes, 2)
+
+
+@measure(OWN, levels=(0, 1))
+def weakest_direction(pyramid: Pyramid, number: int) -> Tiles:
+    """Second over first differences along the direction that keeps least: motion."""
+    return np.asarray(_directions(pyramid, number).min(axis=0))
+
+
+@measure(OWN, levels=(1,), answer=0)
+def direction_contrast(pyramid: Pyramid, number: int) -> Tiles:
+    """Strongest less weakest direction: high for motion, low for defocus."""
+    directions = _directions(pyramid, number)
+    return np.asarray(directions.max(axis=0) - directions.min(axis=0))
+
+
+@measure("Bigun and Granlund 1987", levels=(1,), answer=0)
+def coherence(pyramid: Pyramid, number: int) -> Tiles:
+    """Coherence of the structure tensor, 0 (no direction) to 1 (one direction)."""
+    level = pyramid.levels[number]
+    across, down = level.straight_slopes
+    mixed = (level.sums(MIXED)[0] - across - down) / 2
+    spread = np.sqrt(np.square(across - down) + 4 * np.square(mixed))
+    return np.asarray(spread / (across + down + 4 * level.rounding))
+
+
+@measure("Zhuo and Sim 2011", levels=(0, 1, 2), answer=1)
+def edge_width(pyramid: Pyramid, number: int) -> Tiles:
+    """Log width (standard deviation in pixels) of each tile's strongest edges, the wider way.
+
+    The ratio of an edge's gradient before and after a known blur tells the edge's own.
+    """
+    level = pyramid.levels[number]
+    stride = level.plane.shape[1]
+    steps = HORIZONTAL, VERTICAL
+    found = np.array([level.tiling.steepest(level.reblurred, step) for step in steps])
+    places = (found[:, 0] + MARGIN) * stride + found[:, 1] + MARGIN  # (2, tiles)
+    reach = np.array([[down * stride + right] for down, right in steps])
+    before, after = (
+        np.abs(plane.take(places + reach).astype(np.float64) - plane.take(places - reach))
+        for plane in (level.plane, level.reblurred)
+    )
+    floor = 2 * np.sqrt(level.rounding)
+    gain = np.square(before / (after + floor * SCALE)) - 1
+    gain = np.maximum(gain, 0.01)  # an edge wider than ten pixels is no edge
+    widths = np.log(REBLUR_SIGMA / np.sqrt(gain))
+    return np.asarray(np.maximum(*widths))
+
+
+_CONTENT = 1.0  # grey levels of gradient per two pixels: less says nothing about focus
+
+
+@measure(OWN, levels=(1,), answer=0, tiled=False)
+def direction_range(pyramid: Pyramid, number: int) -> Tiles:
+    """Strongest less weakest log ratio of second to first differences, over the whole picture."""
+    level = pyramid.levels[number]
+    noise = pyramid.noise_variance(number)
+    bends, slopes = level.bends.mean(axis=1), level.slopes.mean(axis=1)
+    ratios = (np.maximum(bends - 6 * noise, 0) + 6 * level.rounding) / (
+        np.maximum(slopes - 2 * noise, 0) + 2 * level.rounding
+    )
+    return np.asarray([np.log(ratios.max() / ratios.min())])
+
+
+@measure("Stockham et al. 1975", levels=(1, 2), answer=0, tiled=False, parts=PARTS)
+def spectrum(pyramid: Pyramid, number: int) -> Tiles:
+    """How the common spectrum depends on direction, shape (len(PARTS),): see `by_direction`."""
+    return by_direction(pyramid.levels[number].common_spectrum)
+
+
+@measure("Immerkaer 1996", answer=0, contrast_free=False, tiled=False)
+def noise_level(pyramid: Pyramid, number: int) -> Tiles:
+    """Log of the noise in grey levels (Immerkaer's mask on the calmest tiles)."""
+    return np.asarray([np.log(pyramid.noise + 0.1)])
+
+
+@measure(OWN, answer=0, contrast_free=False, tiled=False)
+def content_share(pyramid: Pyramid, number: int) -> Tiles:
+    """Share of tiles with enough gradient to tell focus."""
+    return np.asarray([float((pyramid.content > _CONTENT).mean())])
+
+
+@measure(OWN, answer=0, contrast_free=False, brightness_free=False, tiled=False)
+def saturation(pyramid: Pyramid, number: int) -> Tiles:
+    """Share of pixels at the ends of the grey scale."""
+    turned = np.ascontiguousarray(pyramid.image.ravel()[::4]) + np.uint8(3)  # 253 becomes 0
+    return np.asarray([np.count_nonzero(turned < 6) / turned.size])
+
+
+@measure(OWN, answer=0, contrast_free=False, tiled=False)
+def contrast(pyramid: Pyramid, number: int) -> Tiles:
+    """Log standard deviation of the grey levels, taken on the coarsest level."""
+    return np.asarray([np.log(pyramid.levels[-1].plane.std() / 16 + 1)])
+
+
+@measure(OWN, answer=0, contrast_free=False, brightness_free=False, tiled=False)
+def darkness(pyramid: Pyramid, number: int) -> Tiles:
+    """One minus the mean grey level, 0 (white) to 1 (black)."""
+    return np.asarray([1 - pyramid.levels[-1].plane.mean() / 16 / 255])

@@ -98,13 +98,13 @@ def common_spectrum(plane: Plane, rounding: float, scratch: Scratch) -> Floats:
     return np.asarray(cv2.log(used, dst=used).mean(axis=0))
 
 
-def spectrum(pyramid: Pyramid, number: int) -> Tiles:
-    """How the common spectrum depends on direction, shape (len(PARTS),), by band.
+def by_direction(common: Floats) -> Tiles:
+    """How a common spectrum (frequencies,) depends on direction, shape (len(PARTS),), by band.
 
     `directed`: size of its second circular harmonic (motion has one direction); `crossed`: of its
     fourth; `uneven`: all that frequency alone does not explain, double images too.
     """
-    shared = pyramid.levels[number].common_spectrum.astype(np.float64)
+    shared = common.astype(np.float64)
     values: list[float] = []
     for inside, fit in zip(_INSIDE, _FITS, strict=True):
         band = shared[inside.start - _USED.start : inside.stop - _USED.start]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +20,16 @@ from blur_fusion.params import FeatureParams
 _SLIGHT = 0.15  # tiles with less of the busiest tile's gradient (sky, background) have no say
 
 
+def _names(measure: Measure, level: int, params: FeatureParams) -> list[str]:
+    stem = f"{measure.name}.{level}"
+    if measure.tiled:
+        return [f"{stem}.p{p:g}" for p in params.percentiles]
+    return [f"{stem}.{part}" for part in measure.parts] or [stem]
+
+
 def _taken(params: FeatureParams) -> list[tuple[Measure, int]]:
     """Measures and levels that `params` has."""
-    return [
-        (measure, level)
-        for measure in MEASURES
-        for level in measure.levels
-        if level < params.levels
-    ]
+    return [(one, level) for one in MEASURES for level in one.levels if level < params.levels]
 
 
 def feature_names(params: FeatureParams) -> list[str]:
@@ -32,14 +37,21 @@ def feature_names(params: FeatureParams) -> list[str]:
 
     `measure.level.p50` of tiled measures, else `measure.level.part`, or `measure.level` alone.
     """
-    names = []
-    for measure, level in _taken(params):
-        stem = f"{measure.name}.{level}"
-        if measure.tiled:
-            names += [f"{stem}.p{p:g}" for p in params.percentiles]
-        else:
-            names += [f"{stem}.{part}" for part in measure.parts] or [stem]
-    return names
+    return [name for one, level in _taken(params) for name in _names(one, level, params)]
+
+
+@lru_cache(maxsize=8)
+def _wanted(params: FeatureParams, names: tuple[str, ...]) -> tuple[list[tuple[Measure, int]], Any]:
+    """The measures and levels that give `names`, and the places of these among their values."""
+    missing = set(names) - set(feature_names(params))
+    require(not missing, f"features: unknown are {', '.join(sorted(missing))}")
+    taken = [
+        (one, level)
+        for one, level in _taken(params)
+        if not set(names).isdisjoint(_names(one, level, params))
+    ]
+    found = [name for one, level in taken for name in _names(one, level, params)]
+    return taken, np.array([found.index(name) for name in names], dtype=np.intp)
 
 
 def tile_weights(content: Tiles) -> Tiles:
@@ -86,7 +98,9 @@ def _interpolated(places: Tiles, known: Tiles, values: Tiles) -> Tiles:
     return np.asarray(slope * np.where(inside, places - start, 0) + first)
 
 
-def describe(image: npt.NDArray[np.uint8], params: FeatureParams) -> npt.NDArray[np.float32]:
+def describe(
+    image: npt.NDArray[np.uint8], params: FeatureParams, names: tuple[str, ...] | None = None
+) -> npt.NDArray[np.float32]:
     """Focus measures of the middle of a working image, summarised over tiles and levels.
 
     Parameters
@@ -94,15 +108,17 @@ def describe(image: npt.NDArray[np.uint8], params: FeatureParams) -> npt.NDArray
     image : ndarray of uint8, shape (h, w)
         Any size and content: tiny and uniform pictures get finite, defined values.
     params : FeatureParams
+    names : tuple of str, optional
+        The values wanted; all of :func:`feature_names` by default.
 
     Returns
     -------
-    ndarray of float32, shape (len(feature_names(params)),)
+    ndarray of float32, shape (len(names),)
 
     Raises
     ------
     BlurError
-        The array has another type or shape.
+        The array has another type or shape; a name is unknown.
     """
     fits = image.dtype == np.uint8 and image.ndim == 2 and image.size > 0
     require(fits, f"features: image of {image.dtype} {image.shape}; give grey uint8 (H, W)")
@@ -110,10 +126,11 @@ def describe(image: npt.NDArray[np.uint8], params: FeatureParams) -> npt.NDArray
     pyramid = Pyramid(center_crop(image), max(params.levels, 2), params.tiles, thread_scratch())
     weights = tile_weights(pyramid.content)
     percentiles = np.asarray(params.percentiles, dtype=np.float64)
-    taken = _taken(params)
+    taken, places = (_taken(params), ...) if names is None else _wanted(params, names)
     parts = [measure.function(pyramid, level) for measure, level in taken]
     tiled = [number for number, (measure, _) in enumerate(taken) if measure.tiled]
-    rows = np.array([parts[number] for number in tiled])
-    for number, row in zip(tiled, weighted_percentiles(rows, weights, percentiles), strict=True):
-        parts[number] = row
-    return np.concatenate(parts).astype(np.float32)
+    if tiled:
+        rows = weighted_percentiles(np.array([parts[k] for k in tiled]), weights, percentiles)
+        for number, row in zip(tiled, rows, strict=True):
+            parts[number] = row
+    return np.concatenate(parts).astype(np.float32)[places]

@@ -12,14 +12,13 @@ import cv2
 import numpy as np
 
 from blur_fusion.data.dataset import image_files
-from blur_fusion.data.layouts import METADATA, open_dataset
+from blur_fusion.data.layouts import METADATA, THREE, open_dataset
 from blur_fusion.errors import BlurError, require
 from blur_fusion.evaluation.curves import write_csv
 from blur_fusion.images.photo import working_image
 from blur_fusion.parallel import shown
 from blur_fusion.params import Params
 from blur_fusion.presets.examples import Pixels, blurred
-from blur_fusion.presets.params import THREE
 
 SIDE, QUALITY = 32, 95  # pixels and JPEG quality of the three-class pictures
 SIGMA = (1.0, 2.0)  # pixels of the small picture

@@ -21,7 +21,7 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     require(value in known, f"params: {name} is '{value}', must be one of {words}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NetworkParams(Section, section="network"):
     """A backbone or blocks of convolutions, dense layers, and what is stacked on them.
 
@@ -53,7 +53,7 @@ class NetworkParams(Section, section="network"):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InputParams(Section, section="input"):
     """Side of the square that the network sees, RGB or grey, and how pictures become one."""
 
@@ -66,7 +66,7 @@ class InputParams(Section, section="input"):
         _one_of("input.resize", self.resize, ("nearest", "bilinear", "area"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RecipeParams(Section, section="recipe"):
     """How the network is fitted; `images` is the most pictures to train on, 0 for all."""
 
