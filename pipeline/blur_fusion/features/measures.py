@@ -22,6 +22,7 @@ from blur_fusion.features.tiles import (
     Tiles,
 )
 
+
 @dataclass(frozen=True)
 class Measure:
     """One row of the table.
@@ -53,6 +54,7 @@ class Measure:
     brightness_free: bool = True
     tiled: bool = True
     parts: tuple[str, ...] = ()
+
 
 MEASURES: list[Measure] = []  # the order of `feature_names`
 Function = Callable[[Pyramid, int], Tiles]
