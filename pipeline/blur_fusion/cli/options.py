@@ -29,9 +29,9 @@ class LayoutName(click.ParamType):  # type: ignore[type-arg]
 
         return click.Choice(layout_names())
 
-    def get_metavar(self, *place: Any) -> str | None:
+    def get_metavar(self, *place: Any, **named: Any) -> str | None:
         """Show the names in the help."""
-        return self._choice.get_metavar(*place)
+        return self._choice.get_metavar(*place, **named)
 
     def convert(self, value: Any, *place: Any) -> Any:
         """Refuse other names."""
