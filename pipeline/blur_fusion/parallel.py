@@ -1,18 +1,44 @@
-"""Map over many files with threads, in order and in flat memory, showing progress."""
+"""An ordered, bounded map over executors: in flat memory, however many items there are."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from contextlib import closing
 from typing import TypeVar
 
 from blur_fusion.progress import progress_bar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """Cores of this process, as `taskset` and containers limit it where the system says."""
+    allowed = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def ordered_futures(
+    submit: Callable[[Item], Future[Result]], items: Iterable[Item], ahead: Callable[[], int]
+) -> Generator[tuple[Item, Future[Result]], None, None]:
+    """Yield each item with its future, in order; `ahead()` of them are in work or waiting.
+
+    Whoever closes the generator cancels those that were not yielded and have not begun.
+    """
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    try:
+        for item in items:
+            waiting.append((item, submit(item)))
+            while len(waiting) >= ahead():
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
+    finally:
+        for _, future in waiting:
+            future.cancel()
 
 
 def ordered_map(
@@ -27,22 +53,16 @@ def ordered_map(
     function : callable
     items : iterable
     workers : int
-        Threads; 0 takes one for each core.
+        Threads; 0 is one for each core.
     """
-    threads = workers or os.cpu_count() or 1
-    source = iter(items)
+    threads = workers or cores()
     with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Result]] = deque(
-            pool.submit(function, item) for item in islice(source, 2 * threads)
+        pairs = ordered_futures(
+            lambda item: pool.submit(function, item), items, lambda: 2 * threads
         )
-        try:
-            while waiting:
-                result = waiting.popleft().result()
-                waiting.extend(pool.submit(function, item) for item in islice(source, 1))
-                yield result
-        finally:
-            for future in waiting:
-                future.cancel()
+        with closing(pairs):
+            for _, future in pairs:
+                yield future.result()
 
 
 def shown(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def progress_bar(total: int, what: str, unit: str = "image") -> tqdm[Any]:
     """A bar of `total` steps; in a log file it is renewed only every half minute."""
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0  # beside its thread no process could be forked
     watched = sys.stderr.isatty()
     return tqdm(
         total=total,

@@ -11,8 +11,11 @@ from contextlib import contextmanager
 
 # glibc's names of what mallopt sets, their codes in malloc.h, and how many octets are wanted: the
 # largest threshold that it takes on 64 bits; given back above; taken at once.
-_CODES = {"MMAP_THRESHOLD": -3, "TRIM_THRESHOLD": -1, "TOP_PAD": -2}
-_WANTED = {"MMAP_THRESHOLD": 32 << 20, "TRIM_THRESHOLD": 256 << 20, "TOP_PAD": 16 << 20}
+_MALLOC = {
+    "MMAP_THRESHOLD": (-3, 32 << 20),
+    "TRIM_THRESHOLD": (-1, 256 << 20),
+    "TOP_PAD": (-2, 16 << 20),
+}
 
 
 def keep_heap() -> bool:
@@ -22,19 +25,19 @@ def keep_heap() -> bool:
     tenth of a scan or of a stage and makes threads wait for one another. Processes that are started
     from now on do likewise.
     """
-    for name, value in _WANTED.items():
+    for name, (_, value) in _MALLOC.items():
         os.environ.setdefault(f"MALLOC_{name}_", str(value))
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # another C library
         return False
-    return all([bool(mallopt(_CODES[name], value)) for name, value in _WANTED.items()])
+    return all([bool(mallopt(*pair)) for pair in _MALLOC.values()])
 
 
-def run_lean() -> None:
+def prepare() -> None:
     """One thread for each photo, as NumPy's own would only fight with ours; memory reused.
 
-    Nothing is collected until :func:`settle`: what is loaded stays, and to look for garbage in it
+    Nothing is collected until :func:`freeze`: what is loaded stays, and to look for garbage in it
     again and again took a sixth of the start.
     """
     gc.disable()
@@ -46,7 +49,7 @@ def run_lean() -> None:
     keep_heap()
 
 
-def settle() -> None:
+def freeze() -> None:
     """What is there by now stays to the end, which no collection looks at again.
 
     At the end of a program too: Python would look through all of it before it goes.

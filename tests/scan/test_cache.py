@@ -2,76 +2,78 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from blur_fusion.errors import BlurError
-from blur_fusion.model.prediction import Verdict
-from blur_fusion.scan.cache import Cache, identity
+from blur_fusion.model.prediction import Prediction
+from blur_fusion.scan.cache import Cache
 from blur_fusion.scan.engine import scan
 from blur_fusion.scan.inputs import find, named
-from blur_fusion.scan.judging import ScanOptions
-from fake_judge import FakeJudge, album
+from blur_fusion.scan.pool import WorkerPool
+from blur_fusion.scan.tasks import JobSpec
+from fake_classifier import FakeClassifier, scan_here
 from trees import write_photo
 
 
-def run(folder: Path, judge: FakeJudge, options: ScanOptions) -> list[Verdict]:
-    files = find(named([str(folder)]))
-    return [judged.verdict for batch in scan(files, judge, options) for judged in batch]
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    album(tmp_path / "photos", 8)
-    return tmp_path / "photos"
+def judged(given: Path, cache: Path, fingerprint: str = "fake 1") -> list[str]:
+    """Paths of what a scan judges anew."""
+    fake = FakeClassifier()
+    fake.fingerprint = fingerprint
+    scan_here(given, fake, cache=cache)
+    return sorted(fake.judged)
 
 
 def test_nothing_is_judged_twice(photos: Path, tmp_path: Path) -> None:
-    options = ScanOptions(workers=2, cache=tmp_path / "cache")
-    first, second = FakeJudge(), FakeJudge()
-    expected = run(photos, first, options)
-    assert run(photos, second, options) == expected
-    assert len(first.judged) == 8 and not second.judged
+    first, second = FakeClassifier(), FakeClassifier()
+    expected = scan_here(photos, first, cache=tmp_path / "cache")
+    assert scan_here(photos, second, cache=tmp_path / "cache") == expected
+    assert len(first.judged) == 6 and not second.judged
 
 
 def test_what_changed_is_judged_again(photos: Path, tmp_path: Path) -> None:
-    options = ScanOptions(cache=tmp_path / "cache")
-    run(photos, FakeJudge(), options)
+    judged(photos, tmp_path / "cache")
     write_photo(photos / "03.jpg", 99)
     os.utime(photos / "05.jpg", ns=(1, 1))
-    again = FakeJudge()
-    run(photos, again, options)
-    assert sorted(again.judged) == [str(photos / "03.jpg"), str(photos / "05.jpg")]
-    other = FakeJudge()
-    other.fingerprint = "fake 2"
-    run(photos, other, options)
-    assert len(other.judged) == 8
+    changed = [str(photos / "03.jpg"), str(photos / "05.jpg")]
+    assert judged(photos, tmp_path / "cache") == changed
+    assert len(judged(photos, tmp_path / "cache", "fake 2")) == 6
 
 
 def test_one_file_by_two_names_is_known(photos: Path, tmp_path: Path) -> None:
-    options = ScanOptions(cache=tmp_path / "cache")
-    run(photos, FakeJudge(), options)
+    judged(photos, tmp_path / "cache")
     (tmp_path / "link").symlink_to(photos)
-    judge = FakeJudge()
-    verdicts = run(tmp_path / "link", judge, options)
-    assert not judge.judged and verdicts[0].path == str(tmp_path / "link/00.jpg")
+    fake = FakeClassifier()
+    answers = scan_here(tmp_path / "link", fake, cache=tmp_path / "cache")
+    assert not fake.judged and answers[0].prediction.path == str(tmp_path / "link/00.jpg")
 
 
 def test_failures_are_tried_again(photos: Path, tmp_path: Path) -> None:
     (photos / "02.jpg").write_bytes(b"no picture")
-    options = ScanOptions(cache=tmp_path / "cache")
-    for _ in range(2):
-        assert run(photos, FakeJudge(), options)[2].error is not None
-    file = identity(str(photos / "02.jpg"))
-    cache = Cache(tmp_path / "cache", FakeJudge.fingerprint)
-    assert file is not None and cache.get(file, "x") is None
-    cache.close()
+    judged(photos, tmp_path / "cache")
+    assert judged(photos, tmp_path / "cache") == [str(photos / "02.jpg")]
 
 
-@pytest.mark.parametrize("content", ["text", "other", "torn"])
+def test_what_an_older_version_kept_is_judged_again(photos: Path, tmp_path: Path) -> None:
+    with Cache(tmp_path / "cache", "model") as cache:
+        file, known = cache.get(str(photos / "00.jpg"))
+        assert file is not None and known is None
+        cache.put(file, Prediction("n", True, 0.9, "motion", 2.0, 1.0, 5, 5, None, "dark"))
+        assert cache.get(str(photos / "00.jpg"))[1] is not None
+    base = sqlite3.connect(tmp_path / "cache")
+    (row,) = base.execute("SELECT verdict FROM verdicts").fetchone()
+    older = {name: value for name, value in json.loads(row).items() if name != "exposure"}
+    base.execute("UPDATE verdicts SET verdict = ?", (json.dumps(older),))
+    base.commit()
+    base.close()
+    with Cache(tmp_path / "cache", "model") as cache:
+        assert cache.get(str(photos / "00.jpg"))[1] is None
+
+
+@pytest.mark.parametrize("content", ["text", "other", "torn", "folder"])
 def test_a_damaged_cache_is_said_and_left_alone(photos: Path, tmp_path: Path, content: str) -> None:
     path = tmp_path / "cache"
     if content == "text":
@@ -81,33 +83,31 @@ def test_a_damaged_cache_is_said_and_left_alone(photos: Path, tmp_path: Path, co
         base.execute("CREATE TABLE pictures (name TEXT)")
         base.commit()
         base.close()
-    else:
-        run(photos, FakeJudge(), ScanOptions(cache=path))
+    elif content == "torn":
+        judged(photos, path)
         data = bytearray(path.read_bytes())
         data[100:3000] = b"\xaa" * 2900
         path.write_bytes(bytes(data))
-    before = path.read_bytes()
+    else:
+        path.mkdir()
+    before = path.read_bytes() if path.is_file() else b""
     said: list[str] = []
-    judge = FakeJudge()
-    verdicts = run(photos, judge, ScanOptions(cache=path, warn=said.append))
-    assert len(verdicts) == len(judge.judged) == 8
-    assert len(said) == 1 and str(path) in said[0] and "\n" not in said[0]
-    assert path.read_bytes() == before
-
-
-def test_a_folder_is_no_cache(tmp_path: Path) -> None:
-    with pytest.raises(BlurError, match="no cache of blur"):
-        Cache(tmp_path, "model")
+    fake = FakeClassifier()
+    with WorkerPool(JobSpec(None, fake.fingerprint), fake, 2) as pool:
+        answers = list(scan(find(named([str(photos)])), pool, path, said.append))
+    assert len(answers) == len(fake.judged) == 6
+    assert len(said) == 1 and "no cache of blur" in said[0] and "\n" not in said[0]
+    assert said[0].startswith(str(path))
+    assert (path.read_bytes() if path.is_file() else b"") == before
 
 
 def test_what_is_judged_is_kept_when_the_scan_stops(photos: Path, tmp_path: Path) -> None:
-    options = ScanOptions(workers=2, cache=tmp_path / "cache")
-    first, second = FakeJudge(0.02), FakeJudge()
-    answers = scan(find(named([str(photos)])), first, options)
-    with pytest.raises(KeyboardInterrupt):
-        for number, _ in enumerate(answers):
-            if number == 1:
-                answers.throw(KeyboardInterrupt)
-    assert len(first.judged) >= 2
-    run(photos, second, options)
-    assert sorted(first.judged + second.judged) == sorted(map(str, photos.iterdir()))
+    first = FakeClassifier(0.02)
+    with WorkerPool(JobSpec(None, first.fingerprint), first, 2) as pool:
+        answers = scan(find(named([str(photos)])), pool, tmp_path / "cache")
+        next(answers)
+        with pytest.raises(KeyboardInterrupt):
+            answers.throw(KeyboardInterrupt)
+    assert first.judged
+    second = judged(photos, tmp_path / "cache")
+    assert sorted(first.judged + second) == sorted(map(str, photos.iterdir()))

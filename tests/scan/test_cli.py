@@ -1,4 +1,4 @@
-"""`blur scan`: formats, exit codes, thresholds, lists and odd names."""
+"""`blur scan`: formats, exit codes, thresholds, odd names, actions, Ctrl-C, what it imports."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,21 +15,10 @@ from typing import Any
 
 import pytest
 
+from blur_fusion.model.classifier import load
 from blur_fusion.model.prediction import FIELDS
-from fake_judge import album
-from scan_command import ENVIRONMENT, blur, command, rows
-from tiny_model import write_tiny_model
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    album(tmp_path / "photos")
-    return tmp_path / "photos"
+from scan_command import ENVIRONMENT, blur, command, imported, rows
+from trees import write_photo
 
 
 def test_table_and_summary(photos: Path, model: Path) -> None:
@@ -95,15 +86,15 @@ def test_thresholds_from_one_cache(photos: Path, model: Path, tmp_path: Path) ->
     assert {row["blurred"] for row in all_} == {True} and "sharp" not in {r["kind"] for r in all_}
 
 
-def test_verdicts_are_those_of_the_detector(photos: Path, model: Path) -> None:
-    from blur_fusion.model.detector import BlurDetector
-
+def test_predictions_are_those_of_the_classifier(photos: Path, model: Path) -> None:
     for threshold in (None, 0.02, 0.98):
         limit = [] if threshold is None else ["--threshold", threshold]
         found = rows(blur(photos, "--model", model, "--format", "jsonl", *limit))
-        detector = BlurDetector(model, threshold=threshold)
-        for row, verdict in zip(found, detector.predict(sorted(photos.iterdir())), strict=True):
-            assert row == {name: getattr(verdict, name) for name in FIELDS}
+        classifier = load(model, threshold=threshold)
+        for row, prediction in zip(
+            found, classifier.predict(sorted(photos.iterdir())), strict=True
+        ):
+            assert row == {name: getattr(prediction, name) for name in FIELDS}
 
 
 def test_list_on_standard_input_and_sorting(photos: Path, model: Path) -> None:
@@ -146,3 +137,61 @@ def test_progress_is_for_terminals(photos: Path, model: Path) -> None:
     os.close(ours)
     assert len(ran.stdout.splitlines()) == 6
     assert "6/6" in seen and "photo" in seen  # how many, and at what rate
+
+
+def test_moving_and_undoing(photos: Path, model: Path, tmp_path: Path) -> None:
+    target = tmp_path / "blurred"
+    before = sorted(photos.iterdir())
+    dry = blur(photos, "--model", model, "--move", target, "--dry-run", "--format", "jsonl")
+    assert dry.returncode == 0 and not target.exists() and b"move " in dry.stdout
+    ran = blur(photos, "--model", model, "--move", target)
+    assert ran.returncode == 0
+    assert sorted(path.name for path in target.glob("*.jpg")) == ["00.jpg", "03.jpg"]
+    (journal,) = target.glob("blur-journal-*")
+    undone = subprocess.run(command("undo", journal), env=ENVIRONMENT, check=False)
+    assert undone.returncode == 0 and sorted(photos.iterdir()) == before
+
+
+def test_report(photos: Path, model: Path, tmp_path: Path) -> None:
+    page = tmp_path / "out.html"
+    assert blur(photos, "--model", model, "--report", page).returncode == 0
+    text = page.read_text(encoding="utf-8")
+    assert text.count("data:image/jpeg;base64,") + text.count("/9j/") >= 6 and "03.jpg" in text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
+def test_ctrl_c_keeps_what_was_judged(model: Path, tmp_path: Path) -> None:
+    photos, cache = tmp_path / "many", tmp_path / "cache"
+    photo = write_photo(photos / "000.jpg", 1, size=(1200, 1600))
+    for k in range(1, 400):
+        os.link(photo, photos / f"{k:03d}.jpg")
+    running = subprocess.Popen(
+        command("scan", photos, "--model", model, "--format", "jsonl", "--cache", cache),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+        start_new_session=True,
+    )
+    assert running.stdout is not None
+    first = running.stdout.readline()
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: its processes get it too
+    rest, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    summary, line = said.decode().splitlines()
+    assert " photo" in summary and line.startswith("interrupted; what was judged is in")
+    seen = [json.loads(row) for row in (first + rest).splitlines()]
+    assert 1 <= len(seen) < 400 and all(row["error"] is None for row in seen)
+    known = sqlite3.connect(cache).execute("SELECT count(*) FROM verdicts").fetchone()[0]
+    assert len(seen) <= known < 400
+
+
+NEEDED = {"blur_fusion", "click", "cv2", "numpy", "onnxruntime"}
+
+
+def test_imports_only_what_a_scan_needs(photos: Path, model: Path, tmp_path: Path) -> None:
+    """Or the first verdict would be long in coming: TensorFlow takes seconds, pandas a second."""
+    plain = imported("scan", photos, "--model", model)
+    assert plain <= NEEDED
+    more = ("--cache", tmp_path / "c", "--report", tmp_path / "r.html", "--tag")
+    all_of_it = imported("scan", photos, "--model", model, *more, "--copy", tmp_path / "copies")
+    assert all_of_it <= NEEDED | {"jinja2", "markupsafe", "tqdm", "__mp_main__"}

@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fake_judge import album
-from scan_command import blur, rows
-from tiny_model import write_tiny_model
+from fake_classifier import album, scan_here
+from scan_command import ENVIRONMENT, blur, command, rows
 
 if importlib.util.find_spec("distributed") is None:
     pytest.skip("the extra 'dask' is not installed", allow_module_level=True)
 
 from blur_fusion.errors import BlurError
-from blur_fusion.model.detector import BlurDetector
-from blur_fusion.model.prediction import Verdict
-from blur_fusion.scan.dask import connected, scan_on
+from blur_fusion.model.classifier import Classifier, load
+from blur_fusion.model.prediction import Prediction
+from blur_fusion.scan.dask import connected
 from blur_fusion.scan.engine import scan
-from blur_fusion.scan.inputs import find, named
-from blur_fusion.scan.judging import ScanOptions
-from dask_cluster import Processes, photos_in, processes
+from blur_fusion.scan.inputs import Found, find, named
+from blur_fusion.scan.tasks import JobSpec, Task
+from dask_cluster import Processes, free_port, photos_in, processes
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("model"))
+def classifier(model: Path) -> Classifier:
+    return load(model, threshold=0.0)
+
+
+@pytest.fixture(scope="module")
+def job(model: Path, classifier: Classifier) -> JobSpec:
+    return JobSpec(str(model), classifier.fingerprint)
 
 
 @pytest.fixture(scope="module")
@@ -39,55 +47,51 @@ def cluster() -> Iterator[Processes]:
         yield running
 
 
-def verdicts_of(folder: Path, judge: BlurDetector) -> list[Verdict]:
-    answers = scan(find(named([str(folder)])), judge, ScanOptions(workers=1))
-    return [judged.verdict for batch in answers for judged in batch]
+def files_in(folder: Path) -> list[Found]:
+    return list(find(named([str(folder)])))
 
 
-def test_a_worker_killed_midway_loses_and_doubles_nothing(tmp_path: Path, model: Path) -> None:
+def refused(address: str, job: JobSpec, match: str) -> None:
+    with pytest.raises(BlurError, match=match), connected(address, job):
+        pytest.fail("connected")
+
+
+def test_a_worker_killed_midway_loses_and_doubles_nothing(
+    tmp_path: Path, classifier: Classifier, job: JobSpec
+) -> None:
     photos = photos_in(tmp_path / "photos", 50)
-    judge = BlurDetector(model, threshold=0.0)
-    files = list(find(named([str(tmp_path / "photos")])))
-    options = ScanOptions(cache=tmp_path / "cache")
-    with processes(2) as running, connected(running.address, model, judge.fingerprint) as cluster:
-        assert cluster.cores() == 2
-        found: list[Verdict] = []
-        for batch in scan_on(cluster, files, judge, options):
-            found += [judged.verdict for judged in batch]
+    files, cache = files_in(tmp_path / "photos"), tmp_path / "cache"
+    with processes(2) as running, connected(running.address, job) as pool:
+        assert pool.cores() == 2
+        found: list[Prediction] = []
+        for (answer,) in scan(files, pool, cache):
+            found.append(answer.prediction)
             if len(found) == 3:
                 running.workers[0].send_signal(signal.SIGKILL)
         assert running.workers[0].wait(5) == -signal.SIGKILL
-        assert cluster.cores() == 1
-    assert [verdict.path for verdict in found] == list(map(str, photos))
-    assert found == verdicts_of(tmp_path / "photos", judge)
+        assert pool.cores() == 1
+    assert [prediction.path for prediction in found] == list(map(str, photos))
+    here = scan_here(tmp_path / "photos", classifier)
+    assert found == [answer.prediction for answer in here]
     for photo in photos:  # same name, size and time: only the cache can know it
         about = photo.stat()
         photo.write_bytes(b"\0" * about.st_size)
         os.utime(photo, ns=(about.st_atime_ns, about.st_mtime_ns))
-    again = [judged.verdict for batch in scan(files, judge, options) for judged in batch]
-    assert again == found
+    assert scan_here(tmp_path / "photos", classifier, cache=cache) == here
 
 
 def test_command_writes_what_it_writes_without_a_cluster(
-    cluster: Processes,
-    tmp_path: Path,
-    model: Path,
-    clip: Path,  # noqa: F811
+    cluster: Processes, tmp_path: Path, model: Path, clip: Path
 ) -> None:
     folder = tmp_path / "photos"
     album(folder, 20)
     (folder / "03.jpg").write_bytes(b"")
-    dask = ("--backend", "dask", "--scheduler", cluster.address)
+    dask = ("--backend", "dask", "--scheduler", cluster.address, "--cache", tmp_path / "cache")
     given = (
-        os.path.relpath(folder),
-        "gone.jpg",
-        os.path.relpath(clip),
-        "--model",
-        model,
-        "--format",
-        "jsonl",
+        *(os.path.relpath(folder), "gone.jpg", os.path.relpath(clip), "--exposure"),
+        *("--model", os.path.relpath(model), "--format", "jsonl"),
     )
-    ours = blur(*given, *dask, "--cache", tmp_path / "cache", "--report", tmp_path / "a.html")
+    ours = blur(*given, *dask, "--report", tmp_path / "a.html")
     assert ours.returncode == 1, ours.stderr
     theirs = blur(*given, "--report", tmp_path / "b.html")
     assert ours.stdout == theirs.stdout and ours.stderr == theirs.stderr
@@ -95,7 +99,7 @@ def test_command_writes_what_it_writes_without_a_cluster(
     assert pages[0].count(b"data:image/jpeg") == pages[1].count(b"data:image/jpeg")
     assert [row["error"] is None for row in rows(ours)].count(False) == 2
     assert sum("clip.avi#t=" in row["path"] for row in rows(ours)) == 2
-    known = blur(*given, *dask, "--cache", tmp_path / "cache", "--copy", tmp_path / "copies")
+    known = blur(*given, *dask, "--copy", tmp_path / "copies")
     assert known.stdout == ours.stdout
     blurred = {row["path"] for row in rows(ours) if row["blurred"]}
     copied = [path.name for path in (tmp_path / "copies").rglob("*.jpg")]
@@ -106,60 +110,135 @@ def test_command_writes_what_it_writes_without_a_cluster(
 
 POISON = """
 import os
-import blur_fusion.scan.judging as judging
-opened = judging.open_working
-def open_working(path, side):
+from blur_fusion.images import photo
+decode = photo.decode
+def decode_or_die(path, *more):
     if "poison" in str(path):
         os._exit(1)  # as a decoder that crashes
-    return opened(path, side)
+    return decode(path, *more)
 def dask_setup(worker):
-    judging.open_working = open_working
+    photo.decode = decode_or_die
 """
 
 
-def test_a_photo_that_kills_workers_is_one_failed_line(tmp_path: Path, model: Path) -> None:
+def test_a_photo_that_kills_workers_is_one_failed_line(tmp_path: Path, job: JobSpec) -> None:
     photos = album(tmp_path / "photos", 12)
     os.rename(photos[4], photos[4].with_name("04 poison.jpg"))
     (tmp_path / "poison.py").write_text(POISON)
-    judge = BlurDetector(model, threshold=0.0)
     preload = ("--nanny", "--preload", str(tmp_path / "poison.py"))
     limit = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
-    with (
-        processes(1, preload, **limit) as running,
-        connected(running.address, model, judge.fingerprint) as cluster,
-    ):
-        files = find(named([str(tmp_path / "photos")]))
-        answers = scan_on(cluster, files, judge, ScanOptions())
-        found = [judged.verdict for batch in answers for judged in batch]
+    with processes(1, preload, **limit) as running, connected(running.address, job) as pool:
+        answers = scan(files_in(tmp_path / "photos"), pool)
+        found = [answer.prediction for (answer,) in answers]
     assert len(found) == 12
-    assert [k for k, verdict in enumerate(found) if verdict.error] == [4]
-    assert found[4] == Verdict.failed(str(photos[4].with_name("04 poison.jpg")), found[4].error)
-    assert "died" in found[4].error
+    assert [k for k, prediction in enumerate(found) if prediction.error] == [4]
+    assert found[4].path.endswith("04 poison.jpg") and "died" in (found[4].error or "")
 
 
 def test_another_model_is_refused_before_anything_is_judged(
     cluster: Processes, tmp_path: Path, model: Path
 ) -> None:
-    with (
-        pytest.raises(BlurError, match="^worker tcp.*another model or version"),
-        connected(cluster.address, model, "other"),
-    ):
-        pytest.fail("connected")
-    gone = tmp_path / "gone"
-    with pytest.raises(BlurError, match="no such file"), connected(cluster.address, gone, "x"):
-        pytest.fail("connected")
+    refused(cluster.address, JobSpec(str(model), "x"), "^worker tcp.*another model or version")
+    refused(cluster.address, JobSpec(str(tmp_path / "gone"), "x"), "^worker tcp.*no such")
 
 
 def test_whoever_stops_listening_leaves_the_cluster_usable(
-    cluster: Processes, tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+    cluster: Processes, tmp_path: Path, job: JobSpec, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photos_in(tmp_path / "photos", 30)
-    judge = BlurDetector(model, threshold=0.0)
-    files = list(find(named([str(tmp_path / "photos")])))
     for number in (2, 30):
-        with connected(cluster.address, model, judge.fingerprint) as ours:
-            answers = scan_on(ours, files, judge, ScanOptions())
+        with connected(cluster.address, job) as pool:
+            answers = scan(files_in(tmp_path / "photos"), pool)
             found = [next(answers) for _ in range(number)]
             answers.close()
-    assert len({batch[0].verdict.path for batch in found}) == 30
+    assert len({answer.prediction.path for (answer,) in found}) == 30
     assert capsys.readouterr() == ("", "")
+
+
+def test_command_says_in_one_line_that_the_scheduler_is_gone(tmp_path: Path, model: Path) -> None:
+    (photo,) = photos_in(tmp_path / "photos", 1)
+    for k in range(1, 400):
+        os.link(photo, photo.with_name(f"{k:03d}.jpg"))
+    with processes(1) as running:
+        dask = ("--backend", "dask", "--scheduler", running.address)
+        whole = command("scan", photo.parent, "--model", model, "--format", "jsonl", *dask)
+        with subprocess.Popen(
+            whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+        ) as scan_of_many:
+            assert scan_of_many.stdout is not None
+            assert json.loads(scan_of_many.stdout.readline())["error"] is None
+            running.scheduler.kill()
+            rest, said = scan_of_many.communicate(timeout=60)
+    assert scan_of_many.returncode == 1 and rest.count(b"\n") < 399
+    (line,) = said.decode().splitlines()
+    assert line == f"error: {running.address}: the scheduler is gone; --cache keeps what was judged"
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0])
+def test_what_is_sent_too_late_is_refused(tmp_path: Path, job: JobSpec, seconds: float) -> None:
+    """The scheduler may be gone for some time before the client knows it, and gives up."""
+    (photo,) = photos_in(tmp_path / "photos", 1)
+    with processes(1) as running, connected(running.address, job) as pool:
+        running.scheduler.kill()
+        time.sleep(seconds)
+        with pytest.raises(BlurError, match="scheduler is gone"):
+            pool.wait(pool.submit([Task(str(photo), "a")]))
+
+
+def test_wrong_address_is_one_line(photos: Path, model: Path) -> None:
+    address = f"tcp://127.0.0.1:{free_port()}"
+    ran = blur(photos, "--model", model, "--backend", "dask", "--scheduler", address)
+    assert ran.returncode == 2 and ran.stdout == b""
+    (line,) = ran.stderr.decode().splitlines()
+    assert line.startswith(f"error: {address}: no Dask scheduler answers there (")
+
+
+@pytest.mark.parametrize("address", ["nonsense://x", "127.0.0.1:x", "127.0.0.1", "127.0.0.1:{}"])
+def test_an_address_where_no_scheduler_answers_is_refused_soon(address: str, job: JobSpec) -> None:
+    address = address.format(free_port())
+    began = time.monotonic()
+    refused(address, job, f"^{address}: no Dask scheduler answers there \\(")
+    assert time.monotonic() - began < 10
+
+
+def test_scheduler_without_workers_is_one_line(
+    job: JobSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blur_fusion.scan.dask._WORKER", 0.5)
+    with processes(0) as running:
+        refused(running.address, job, "^tcp.*no worker took a task")
+
+
+def test_a_scan_that_loses_its_last_worker_says_so_and_waits(
+    tmp_path: Path, job: JobSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blur_fusion.scan.dask._COUNT", 0.5)
+    photos_in(tmp_path / "photos", 50)
+
+    class SaidError(Exception):
+        pass
+
+    def warn(line: str) -> None:
+        raise SaidError(line)
+
+    with processes(1) as running, connected(running.address, job, warn) as pool:
+        answers = scan(files_in(tmp_path / "photos"), pool)
+        next(answers)
+        running.workers[0].kill()
+        with pytest.raises(SaidError, match="no worker is left; waiting for one"):
+            list(answers)
+
+
+def test_options_that_do_not_go_together(tmp_path: Path, model: Path) -> None:
+    for wrong in (
+        ["--backend", "dask"],
+        ["--scheduler", "tcp://127.0.0.1:1"],
+        ["--backend", "dask", "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"],
+    ):
+        ran = blur(tmp_path, "--model", model, *wrong)
+        assert ran.returncode == 2 and b"Error: --" in ran.stderr, wrong
+
+
+def test_without_the_extra_one_line_names_it(job: JobSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    refused("tcp://127.0.0.1:1", job, r"pip install 'blur-fusion\[dask\]'")

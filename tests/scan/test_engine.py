@@ -1,181 +1,192 @@
-"""Judging many files: order, errors, memory, and what Ctrl-C leaves."""
+"""Judging many files: order, errors, memory, and what is in work at once."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from blur_fusion.model.prediction import Picture, Verdict
-from blur_fusion.scan import engine as desk
-from blur_fusion.scan.engine import scan
-from blur_fusion.scan.inputs import Found, find, named
-from blur_fusion.scan.judging import Judged, ScanOptions, judge_file, settled
-from fake_judge import FakeJudge, album
+from blur_fusion.images import photo as photo_module
+from blur_fusion.images.photo import Photo
+from blur_fusion.model.classifier import load
+from blur_fusion.model.prediction import Prediction
+from blur_fusion.scan.cache import Cache
+from blur_fusion.scan.engine import BATCH, BatchScheduler, scan
+from blur_fusion.scan.inputs import Found
+from blur_fusion.scan.pool import WorkerPool
+from blur_fusion.scan.tasks import JobSpec, settled
+from fake_classifier import FakeClassifier, album, scan_here
+from scan_command import ENVIRONMENT
 from trees import REPOSITORY, write_photo
-
-
-def run(folder: Path, judge: FakeJudge, options: ScanOptions | None = None) -> list[Judged]:
-    files = find(named([str(folder)]))
-    return [judged for batch in scan(files, judge, options) for judged in batch]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_answers_come_in_order(tmp_path: Path, workers: int) -> None:
     photos = album(tmp_path, 30)
 
-    class Uneven(FakeJudge):
-        def judge(self, working: np.ndarray, path: str, size: tuple[int, int]) -> Verdict:
-            self.seconds = 0.02 if path.endswith("0.jpg") else 0.0
-            return super().judge(working, path, size)
+    class Uneven(FakeClassifier):
+        def one(self, photo: Photo) -> Prediction:
+            self.seconds = 0.02 if photo.path.endswith("0.jpg") else 0.0
+            return super().one(photo)
 
-    seen = run(tmp_path, Uneven(), ScanOptions(workers=workers))
-    assert [judged.verdict.path for judged in seen] == list(map(str, photos))
-    assert all((j.verdict.width, j.verdict.height) == (96, 64) for j in seen)
+    seen = [answer.prediction for answer in scan_here(tmp_path, Uneven(), workers)]
+    assert [prediction.path for prediction in seen] == list(map(str, photos))
+    assert all((prediction.width, prediction.height) == (96, 64) for prediction in seen)
 
 
-def test_damage_is_one_line_and_the_rest_goes_on(tmp_path: Path) -> None:
-    photos = album(tmp_path)
+def test_damage_is_one_line_and_the_rest_goes_on(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = album(tmp_path, 60)
     photos[2].write_bytes(photos[2].read_bytes()[:300])
     photos[3].write_bytes(b"")
-    verdicts = [judged.verdict for judged in run(tmp_path, FakeJudge())]
-    assert [verdict.error is None for verdict in verdicts] == [k not in (2, 3) for k in range(6)]
-    assert verdicts[3].error == "is an empty file"
-    assert all("\n" not in (verdict.error or "") for verdict in verdicts)
-
-
-def test_a_bug_in_a_decoder_ends_no_scan(tmp_path: Path) -> None:
-    class Broken(FakeJudge):
-        def judge(self, working: np.ndarray, path: str, size: tuple[int, int]) -> Verdict:
-            raise KeyError("surprise")
-
-    (photo,) = album(tmp_path, 1)
-    error = judge_file(Broken(), str(photo)).verdict.error
-    assert error is not None and "KeyError" in error
-
-
-def test_damage_among_many_that_pass_together(tmp_path: Path) -> None:
-    """Whether a file is no photo or its judging fails: the others of its batch are judged."""
-
-    class Picky(FakeJudge):
-        def judge(self, working: np.ndarray, path: str, size: tuple[int, int]) -> Verdict:
-            if path.endswith("55.jpg"):
-                raise KeyError("surprise")
-            return super().judge(working, path, size)
-
-    photos = album(tmp_path, 60)
     photos[50].write_bytes(b"no photo")
-    alone = [judge_file(Picky(), str(photo)).verdict for photo in photos]
+    decode = photo_module.decode
+
+    def surprised(path: Path, *more: Any) -> Any:
+        if path.name == "55.jpg":
+            raise KeyError("surprise")  # a bug in a decoder
+        return decode(path, *more)
+
+    monkeypatch.setattr(photo_module, "decode", surprised)
+    classifier = load(model, threshold=0.0)
+    alone = [classifier.predict(str(photo))[0] for photo in photos]
     for workers in (1, 3):
-        seen = run(tmp_path, Picky(), ScanOptions(workers=workers))
-        assert [judged.verdict for judged in seen] == alone
-    assert [k for k, verdict in enumerate(alone) if verdict.error] == [50, 55]
+        seen = scan_here(tmp_path, classifier, workers)
+        assert [answer.prediction for answer in seen] == alone
+    errors = {k: prediction.error for k, prediction in enumerate(alone) if prediction.error}
+    assert list(errors) == [2, 3, 50, 55] and not any("\n" in line for line in errors.values())
+    assert errors[3] == "is an empty file" and "KeyError" in errors[55]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_batches_begin_with_one_photo_grow_and_leave_a_share_to_each(workers: int) -> None:
+    pool: Any = SimpleNamespace(workers=workers, job=JobSpec(None, "x"))
+    left, sizes = 700, []
+    scheduler = BatchScheduler(pool, Cache(None, "x"), left)
+    for batch in scheduler.batches(Found(f"{k}.jpg") for k in range(left)):
+        assert len(batch) <= 1 + left // (2 * workers)
+        sizes.append(len(batch))
+        left -= len(batch)
+        scheduler.answered += len(batch)
+    largest = sizes.index(BATCH)
+    assert sizes[0] == sizes[-1] == 1 and left == 0 and max(sizes) == BATCH
+    assert sizes == sorted(sizes[:largest]) + sorted(sizes[largest:], reverse=True)
 
 
 def test_many_photos_pass_together(tmp_path: Path) -> None:
     sizes = []
 
-    class Counting(FakeJudge):
-        def judge_all(self, pictures: Sequence[Picture]) -> list[Verdict]:
-            sizes.append(len(pictures))
-            return super().judge_all(pictures)
+    class Counting(FakeClassifier):
+        def predict(self, photos: Sequence[Photo]) -> list[Prediction]:  # type: ignore[override]
+            sizes.append(len(photos))
+            return super().predict(photos)
 
     album(tmp_path, 160)
-    run(tmp_path, Counting(), ScanOptions(workers=1))
-    assert sizes[:4] == [1] * 4 and sizes[:-1] == sorted(sizes[:-1])
-    assert max(sizes) == desk.BATCH and sum(sizes) == 160
-    sizes.clear()
-    files = list(find(named([str(tmp_path)])))
-    for _ in scan(files, Counting(), ScanOptions(workers=2)):
-        pass
-    assert sorted(sizes)[-1] > 8 and sum(sizes) == 160
-    assert sizes[-4:] == [1] * 4  # no thread idles while another has many left
+    scan_here(tmp_path, Counting(), workers=1)
+    assert sizes[0] == 1 and max(sizes) == BATCH and sum(sizes) == 160
 
 
-def test_several_threads_work_at_once(tmp_path: Path) -> None:
-    album(tmp_path, 4)
+def test_several_threads_work_at_once(photos: Path) -> None:
     meeting = threading.Barrier(2, timeout=10)
 
-    class Meeting(FakeJudge):
-        def judge(self, working: np.ndarray, path: str, size: tuple[int, int]) -> Verdict:
-            meeting.wait()  # breaks, and fails the verdict, where one thread works alone
-            return super().judge(working, path, size)
+    class Meeting(FakeClassifier):
+        def one(self, photo: Photo) -> Prediction:
+            meeting.wait()  # breaks, and fails the photo, where one thread works alone
+            return super().one(photo)
 
-    seen = run(tmp_path, Meeting(), ScanOptions(workers=2))
-    assert [judged.verdict.error for judged in seen] == [None] * 4
+    assert all(answer.prediction.error is None for answer in scan_here(photos, Meeting()))
 
 
-def test_files_are_taken_as_needed(tmp_path: Path) -> None:
-    (photo,) = album(tmp_path, 1)
+def test_an_answer_waits_for_no_later_one(photos: Path) -> None:
+    heard = threading.Event()
+
+    class Slow(FakeClassifier):
+        def one(self, photo: Photo) -> Prediction:
+            assert photo.path.endswith("00.jpg") or heard.wait(60)
+            return super().one(photo)
+
+    files = [Found(str(path)) for path in sorted(photos.iterdir())]
+    slow = Slow()
+    with WorkerPool(JobSpec(None, slow.fingerprint), slow, 2) as pool:
+        answers = scan(files, pool)
+        assert next(answers)[0].prediction.path.endswith("00.jpg")
+        heard.set()
+        assert len(list(answers)) == 5
+
+
+def test_files_are_taken_as_needed(photos: Path) -> None:
     taken = 0
 
-    def endless():  # type: ignore[no-untyped-def]
+    def endless() -> Iterator[Found]:
         nonlocal taken
         while True:
             taken += 1
-            yield Found(str(photo))
+            yield Found(str(photos / "01.jpg"))
 
-    answers = scan(endless(), FakeJudge(), ScanOptions(workers=2))
-    for _ in range(5):
-        next(answers)
-    answers.close()
+    fake = FakeClassifier()
+    with WorkerPool(JobSpec(None, fake.fingerprint), fake, 2) as pool:
+        answers = scan(endless(), pool)
+        for _ in range(5):
+            next(answers)
+        answers.close()
     assert taken <= 5 + 4 * 2
 
 
-def test_opencv_threads_are_put_back(tmp_path: Path) -> None:
-    album(tmp_path, 2)
+def test_opencv_threads_are_put_back(photos: Path) -> None:
     before = cv2.getNumThreads()
-    run(tmp_path, FakeJudge())
+    scan_here(photos, FakeClassifier())
     assert cv2.getNumThreads() == before
 
 
 def test_another_threshold_needs_no_other_scan() -> None:
-    verdict = Verdict("a", True, 0.6, "motion", 0.4, 10.0, 5, 5)
-    assert settled(verdict, 0.6) == verdict
-    above = settled(verdict, 0.61)
+    prediction = Prediction("a", True, 0.6, "motion", 0.4, 10.0, 5, 5)
+    assert settled(prediction, 0.6) == prediction
+    above = settled(prediction, 0.61)
     assert (above.blurred, above.kind, above.logit) == (False, "sharp", 0.4)
-    failed = Verdict.failed("a", "gone")
+    failed = Prediction.failed("a", "gone")
     assert settled(failed, 0.5) == failed
 
 
 def test_thumbnails_come_from_file_and_cache(tmp_path: Path) -> None:
-    folder = tmp_path / "photos"
-    write_photo(folder / "a.jpg", 1, size=(300, 400))
-    options = ScanOptions(cache=tmp_path / "cache", thumbnails=True)
+    photo = write_photo(tmp_path / "a.jpg", 1, size=(300, 400))
     for _ in range(2):
-        (judged,) = run(folder, FakeJudge(), options)
-        assert judged.thumbnail is not None
-        assert cv2.imdecode(np.frombuffer(judged.thumbnail, np.uint8), 0) is not None
+        fake = FakeClassifier()
+        (answer,) = scan_here(photo, fake, cache=tmp_path / "cache", thumbnails=True)
+        assert answer.thumbnail is not None
+        assert cv2.imdecode(np.frombuffer(answer.thumbnail, np.uint8), 0) is not None
+    assert fake.judged == []
 
 
 MEMORY = """
 import resource, sys
-sys.path[:0] = ["tests"]
-from fake_judge import FakeJudge
-from blur_fusion.scan.engine import scan
+sys.path[:0] = ["tests/helpers"]
+from fake_classifier import *
 from blur_fusion.scan.inputs import Found
-from blur_fusion.scan.judging import ScanOptions
-judge = FakeJudge()
+fake = FakeClassifier()
 def peak(number):
-    for _ in scan((Found(sys.argv[1]) for _ in range(number)), judge, ScanOptions(workers=2)):
-        judge.judged.clear()
+    with WorkerPool(JobSpec(None, fake.fingerprint), fake, 2) as pool:
+        for _ in scan((Found(sys.argv[1]) for _ in range(number)), pool):
+            fake.judged.clear()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 few = peak(100)
 print(peak(4000) - few)
 """
 
 
-def test_memory_is_flat(tmp_path: Path) -> None:
-    (photo,) = album(tmp_path, 1)
+def test_memory_is_flat(photos: Path) -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", MEMORY, str(photo)],
+        [sys.executable, "-c", MEMORY, str(photos / "00.jpg")],
         cwd=REPOSITORY,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=True,

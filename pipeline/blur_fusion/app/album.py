@@ -16,8 +16,8 @@ from blur_fusion.explain.explainer import Explainer, Explanation, View
 from blur_fusion.images.photo import Photo
 from blur_fusion.images.thumbnails import encoded
 from blur_fusion.model.prediction import Prediction
-from blur_fusion.scan.judging import settled
 from blur_fusion.scan.output import Formatter
+from blur_fusion.scan.tasks import settled
 
 MEGA = 1_000_000
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from blur_fusion.cli import options
-from blur_fusion.startup import run_lean, settle
+from blur_fusion.startup import freeze, prepare
 
 if TYPE_CHECKING:
     from blur_fusion.actions.plan import ActionOptions
+    from blur_fusion.scan.inputs import Found
+    from blur_fusion.scan.output import Consumer
+    from blur_fusion.scan.pool import Pool
     from blur_fusion.scan.run import Result
 
 
@@ -28,8 +34,7 @@ def _act(result: Result, roots: Sequence[Path], action: ActionOptions) -> bool:
     """Move, copy, link or tag; whether something could not be done."""
     from blur_fusion.actions.act import act
 
-    photos = [verdict for verdict in result.verdicts if "#t=" not in verdict.path]
-    report = act(photos, roots, action)
+    report = act(result.photos, roots, action)
     for line in report.plan:
         click.echo(line)
     for line in report.lines:
@@ -53,12 +58,10 @@ def _check_backend(asked: dict[str, Any]) -> None:
 def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int:
     """Scan and act; the exit code."""
     from blur_fusion.actions.plan import ActionOptions
-    from blur_fusion.model.detector import BlurDetector
-    from blur_fusion.model.prediction import FIELDS, WITH_EXPOSURE
+    from blur_fusion.model.classifier import load
     from blur_fusion.scan.inputs import find, named
-    from blur_fusion.scan.judging import ScanOptions
-    from blur_fusion.scan.output import Output
-    from blur_fusion.scan.run import Wanted, engine, run
+    from blur_fusion.scan.run import open_pool
+    from blur_fusion.scan.tasks import JobSpec
 
     action = ActionOptions(*(asked[name] for name in ("move", "copy", "link", "tag", "dry_run")))
     acts = action.transfer() is not None or action.tag
@@ -66,10 +69,11 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
         raise click.UsageError("--dry-run goes with --move, --copy, --link or --tag")
     _check_backend(asked)
     limits = {name: asked[name] for name in ("threshold", "max_false_alarms")}
-    detector = BlurDetector(asked["model"], **limits)
-    # Kinds of sharp photos too where these are kept, or a slider may call them blurred.
-    keeps = asked["cache"] or asked["report"] or asked["scheduler"]
-    judge = detector.at(0.0) if keeps else detector
+    classifier = load(asked["model"], **limits)
+    threshold = classifier.threshold
+    if asked["cache"] or asked["report"] or asked["scheduler"]:
+        # Kinds of sharp photos too, as these are kept, or a slider may call them blurred.
+        classifier = classifier.at(0.0)
 
     names = list(named(inputs, sys.stdin.buffer))
     roots = [Path(name.path) for name in names if not name.problem]
@@ -78,16 +82,17 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
 
         act([], roots, ActionOptions(action.move, action.copy, action.link, action.tag, True))
     files = list(find(names))
-    frames = None if action.dry_run else action.copy
-    settings = ScanOptions(
-        asked["workers"], asked["cache"], asked["report"] is not None, asked["every"], frames, _say
+    job = JobSpec(
+        model=os.path.abspath(asked["model"]) if asked["model"] else None,
+        fingerprint=classifier.fingerprint,
+        threshold=classifier.threshold,
+        thumbnails=asked["report"] is not None,
+        every=asked["every"],
+        frames=None if action.dry_run else action.copy,
     )
-    wanted = Wanted(detector.threshold, asked["sort"], asked["report"], asked["force"], acts)
-    fields, result.tally.exposed = (WITH_EXPOSURE, {}) if asked["exposure"] else (FIELDS, None)
-    output = Output(asked["style"], asked["output"], asked["force"], fields)
-    with engine(asked["scheduler"], asked["model"], judge.fingerprint) as judges:
-        settle()
-        run(files, judge, settings, wanted, output, result, judges)
+    freeze()
+    with open_pool(job, classifier, asked["scheduler"], asked["workers"], len(files), _say) as pool:
+        _run(files, pool, threshold, asked, result, acts)
     table = asked["style"] == "table" and asked["output"] is None
     click.echo(result.tally.line(), err=not table)
     failed = False
@@ -96,9 +101,42 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
     if result.interrupted:
         _interrupted(asked["cache"])
         return INTERRUPTED
-    if asked["fail_on_blurred"] and result.tally.blurred:
+    if asked["fail_on_blurred"] and result.tally.kinds:
         return BLURRED
     return UNREAD if result.tally.unread or failed else 0
+
+
+def _run(
+    files: list[Found],
+    pool: Pool,
+    threshold: float,
+    asked: dict[str, Any],
+    result: Result,
+    acts: bool,
+) -> None:
+    """Judge `files`, and hand predictions to all that was asked for."""
+    from blur_fusion.model.prediction import FIELDS, WITH_EXPOSURE
+    from blur_fusion.scan.engine import scan
+    from blur_fusion.scan.output import open_output
+    from blur_fusion.scan.run import run
+
+    fields, result.tally.exposed = FIELDS, None
+    if asked["exposure"]:
+        fields, result.tally.exposed = WITH_EXPOSURE, Counter()
+    with ExitStack() as stack:
+        consumers: list[Consumer] = [result.tally.add, *([result.add] if acts else [])]
+        if asked["report"]:
+            from blur_fusion.report.review import review_page
+
+            page = review_page(asked["report"], threshold, force=asked["force"])
+            consumers.append(stack.enter_context(page))
+        output = open_output(asked["style"], asked["output"], asked["force"], fields, asked["sort"])
+        consumers.append(stack.enter_context(output))
+        result.begun = True
+        answers = scan(files, pool, asked["cache"], _say)
+        result.interrupted = run(answers, len(files), threshold, consumers)
+        if result.interrupted and (asked["output"] or asked["report"]):
+            raise KeyboardInterrupt  # neither a file nor a page is left half done
 
 
 def _interrupted(cache: Path | None) -> None:
@@ -180,7 +218,7 @@ def scan(context: click.Context, /, inputs: tuple[str, ...], **asked: Any) -> No
     usage, nothing was judged; 3 blurred ones were found, with --fail-on-blurred, also where others
     could not be read; 130 interrupted by Ctrl-C.
     """
-    run_lean()
+    prepare()
     from blur_fusion.errors import BlurError
     from blur_fusion.scan.run import Result
 
@@ -193,5 +231,5 @@ def scan(context: click.Context, /, inputs: tuple[str, ...], **asked: Any) -> No
     except KeyboardInterrupt:
         _interrupted(asked["cache"])
         code = INTERRUPTED
-    settle()
+    freeze()
     context.exit(code)

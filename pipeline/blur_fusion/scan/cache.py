@@ -1,4 +1,4 @@
-"""Verdicts of earlier scans, by file and model."""
+"""Predictions of earlier scans, by file and model."""
 
 from __future__ import annotations
 
@@ -6,36 +6,25 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple, Self
 
-from blur_fusion.errors import BlurError
-from blur_fusion.model.prediction import WITH_EXPOSURE, Verdict
+from blur_fusion.model.prediction import WITH_EXPOSURE, Prediction
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """A file as it was when it was looked at."""
 
-    path: bytes
+    path: bytes  # resolved
     size: int
     mtime_ns: int
 
 
-def identity(path: str) -> Identity | None:
-    """Resolved path, size in bytes and time of change; None where there is no such file."""
-    try:
-        about = os.stat(path)
-        return Identity(os.fsencode(os.path.realpath(path)), about.st_size, about.st_mtime_ns)
-    except OSError:
-        return None
-
-
 _MARK = 0x426C7572  # "Blur", PRAGMA application_id: other programs' databases are left alone
 _KEPT = tuple(name for name in WITH_EXPOSURE if name not in ("path", "error"))
-_BATCH, _SECONDS = 64, 2.0  # verdicts and time between commits
+_BATCH, _SECONDS = 64, 2.0  # predictions and time between commits
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS verdicts (
@@ -43,152 +32,104 @@ CREATE TABLE IF NOT EXISTS verdicts (
     verdict TEXT NOT NULL, PRIMARY KEY (path, model)
 ) WITHOUT ROWID
 """
+_QUERY = "SELECT verdict FROM verdicts WHERE path=? AND size=? AND mtime_ns=? AND model=?"
 
 
 class Cache:
-    """A file of verdicts; close it at the end, use it in one thread.
+    """A file of predictions, for one thread; a context manager.
 
-    Failed verdicts are not kept: an extra or a disk may be there the next time.
-
-    Parameters
-    ----------
-    path : Path
-        Made where there is none.
-    model : str
-        The detector's fingerprint; verdicts of other models stay beside.
-
-    Raises
-    ------
-    BlurError
-        `path` is damaged, no cache of ours, or cannot be written. It is not changed.
-    """
-
-    def __init__(self, path: Path, model: str) -> None:
-        self.path, self.model = path, model
-        self._unsaved, self._saved = 0, time.monotonic()
-        try:
-            if path.exists() and path.stat().st_size:
-                self._check()
-            self._base = sqlite3.connect(path, timeout=30, isolation_level="IMMEDIATE")
-            self._base.execute("PRAGMA journal_mode = WAL")
-            self._base.execute("PRAGMA synchronous = NORMAL")
-            self._base.execute(f"PRAGMA application_id = {_MARK}")
-            self._base.execute(_TABLE)
-            self._base.commit()
-        except (sqlite3.Error, OSError) as error:
-            raise self._broken(error) from None
-
-    def _broken(self, error: Exception) -> BlurError:
-        return BlurError(f"{self.path}: no cache of blur, or damaged ({error}); left as it is")
-
-    def _check(self) -> None:
-        """Read it without touching it."""
-        base = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
-        try:
-            if base.execute("PRAGMA application_id").fetchone()[0] != _MARK:
-                raise sqlite3.DatabaseError("made by another program")
-            answer = base.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if answer != "ok":
-                raise sqlite3.DatabaseError(str(answer).replace("\n", " "))
-        finally:
-            base.close()
-
-    def get(self, file: Identity, path: str) -> Verdict | None:
-        """The verdict on a file that has not changed since, named `path`."""
-        query = "SELECT verdict FROM verdicts WHERE path=? AND model=? AND size=? AND mtime_ns=?"
-        try:
-            row = self._base.execute(query, (file.path, self.model, file.size, file.mtime_ns))
-            kept = row.fetchone()
-            known = json.loads(kept[0]) if kept else {}
-            # An earlier version knew fewer fields: such a photo is judged again.
-            return Verdict(path, **known) if set(known) == set(_KEPT) else None
-        except (sqlite3.Error, ValueError, TypeError) as error:
-            raise self._broken(error) from None
-
-    def put(self, file: Identity, verdict: Verdict) -> None:
-        """Remember; on disk after a moment, or when the cache is closed."""
-        if verdict.error is not None:
-            return
-        text = json.dumps({name: getattr(verdict, name) for name in _KEPT})
-        values = file.path, self.model, file.size, file.mtime_ns, text
-        try:
-            self._base.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?)", values)
-            self._unsaved += 1
-            if self._unsaved >= _BATCH or time.monotonic() - self._saved > _SECONDS:
-                self.save()
-        except sqlite3.Error as error:
-            raise self._broken(error) from None
-
-    def save(self) -> None:
-        """Write what is pending to disk."""
-        self._base.commit()
-        self._unsaved, self._saved = 0, time.monotonic()
-
-    def close(self) -> None:
-        """Write what is pending to disk and let go of the file."""
-        try:
-            self.save()
-        except sqlite3.Error as error:
-            raise self._broken(error) from None
-        finally:
-            self._base.close()
-
-
-class Memory:
-    """What is known of files.
+    Failed predictions are not kept: an extra or a disk may be there the next time. A file that is
+    damaged, no cache of ours, or cannot be written is left as it is, and nothing is known.
 
     Parameters
     ----------
     path : Path, optional
-        Of the cache; without one nothing is known and nothing kept.
+        Made where there is none; None knows and keeps nothing.
     model : str
-        Fingerprint of the detector.
+        The classifier's fingerprint; predictions of other models stay beside.
     warn : callable
         Told in one line that the cache cannot be used.
-    stack : ExitStack
-        Closes the cache.
     """
 
     def __init__(
-        self, path: Path | None, model: str, warn: Callable[[str], None], stack: ExitStack
+        self, path: Path | None, model: str, warn: Callable[[str], None] = lambda line: None
     ) -> None:
-        self._warn = warn
-        self._cache: Cache | None = None
+        self._path, self._model, self._warn = path, model, warn
+        self._unsaved, self._saved = 0, time.monotonic()
+        self._base: sqlite3.Connection | None = None
         if path is not None:
-            pass
+            with self._guarded():
+                self._base = self._opened(path)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._guarded():
+            if self._base is not None:
+                self._base.commit()
+        if self._base is not None:
+            self._base.close()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Go on without a cache that fails."""
+        try:
+            yield
+        except (sqlite3.Error, OSError, ValueError, TypeError) as error:
+            line = f"{self._path}: no cache of blur, or damaged ({error}); left as it is"
+            self._warn(f"{line}; going on without it")
+            base, self._base = self._base, None
+            if base is not None:
+                base.close()
+
+    @staticmethod
+    def _opened(path: Path) -> sqlite3.Connection:
+        if path.exists() and path.stat().st_size:  # read it without touching it
+            name = f"{path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(name, uri=True, timeout=30)) as base:
+                if base.execute("PRAGMA application_id").fetchone()[0] != _MARK:
+                    raise sqlite3.DatabaseError("made by another program")
+                answer = base.execute("PRAGMA quick_check(1)").fetchone()[0]
+                if answer != "ok":
+                    raise sqlite3.DatabaseError(" ".join(str(answer).split()))
+        base = sqlite3.connect(path, timeout=30, isolation_level="IMMEDIATE")
+        base.execute("PRAGMA journal_mode = WAL")
+        base.execute("PRAGMA synchronous = NORMAL")
+        base.execute(f"PRAGMA application_id = {_MARK}")
+        base.execute(_TABLE)
+        base.commit()
+        return base
+
+    def get(self, path: str) -> tuple[Identity | None, Prediction | None]:
+        """A file as it is, and the prediction for it as it is, named `path`; None if unknown."""
+        file = prediction = None
+        with self._guarded():
+            if self._base is None:
+                return None, None
             try:
-                self._cache = Cache(path, model)
-                stack.callback(self._close, self._cache)
-            except BlurError as error:
-                self._give_up(error)
+                about = os.stat(path)
+            except OSError:  # whoever judges it says what is wrong
+                return None, None
+            file = Identity(os.fsencode(os.path.realpath(path)), about.st_size, about.st_mtime_ns)
+            query = (
+                "SELECT verdict FROM verdicts WHERE path=? AND size=? AND mtime_ns=? AND model=?"
+            )
+            row = self._base.execute(query, (*file, self._model)).fetchone()
+            known = json.loads(row[0]) if row else {}
+            # An earlier version knew fewer fields: such a photo is judged again.
+            prediction = Prediction(path, **known) if set(known) == set(_KEPT) else None
+        return file, prediction
 
-    def _give_up(self, error: BlurError) -> None:
-        self._warn(f"{error}; going on without it")
-        self._cache = None
-
-    def _close(self, cache: Cache) -> None:
-        try:
-            cache.close()
-        except BlurError as error:
-            self._give_up(error)
-
-    def get(self, path: str) -> tuple[Identity | None, Verdict | None]:
-        """Identity of a file, and the verdict on it if there is one."""
-        file = identity(path) if self._cache else None
-        if self._cache is None or file is None:
-            return None, None
-        try:
-            return file, self._cache.get(file, path)
-        except BlurError as error:
-            self._give_up(error)
-            return None, None
-
-    def put(self, file: Identity | None, verdict: Verdict | None) -> None:
-        """Keep a new verdict."""
-        if self._cache is None or file is None or verdict is None:
+    def put(self, file: Identity, prediction: Prediction) -> None:
+        """Remember; on disk after a moment, or when the cache is closed."""
+        if self._base is None or prediction.error is not None:
             return
-        try:
-            self._cache.put(file, verdict)
-        except BlurError as error:
-            self._give_up(error)
+        text = json.dumps({name: getattr(prediction, name) for name in _KEPT})
+        values = file.path, self._model, file.size, file.mtime_ns, text
+        with self._guarded():
+            self._base.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?)", values)
+            self._unsaved += 1
+            if self._unsaved >= _BATCH or time.monotonic() - self._saved > _SECONDS:
+                self._base.commit()
+                self._unsaved, self._saved = 0, time.monotonic()

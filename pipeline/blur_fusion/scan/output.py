@@ -1,4 +1,4 @@
-"""Verdicts as lines of text, and where they go."""
+"""Predictions as lines of text, and where they go."""
 
 from __future__ import annotations
 
@@ -7,30 +7,23 @@ import io
 import json
 import os
 import sys
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import IO
 
-from blur_fusion.errors import BlurError, require
-from blur_fusion.files import publish
-from blur_fusion.model.prediction import EXPOSURE, FIELDS, Verdict
+from blur_fusion.errors import BlurError
+from blur_fusion.files import printable, write_whole
+from blur_fusion.model.prediction import EXPOSURE, FIELDS, Prediction
 
+Consumer = Callable[[Prediction, bytes | None], None]  # of a photo and its small JPEG, if any
 FORMATS = ("table", "csv", "json", "jsonl")
 
 
-def shown(path: str) -> str:
-    """`path` on one line, for people: what cannot be printed is escaped."""
-    if path.isprintable():
-        return path
-    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def as_object(verdict: Verdict, fields: tuple[str, ...] = FIELDS) -> str:
+def as_object(prediction: Prediction, fields: tuple[str, ...] = FIELDS) -> str:
     """One JSON object; a path that is no UTF-8 keeps its bytes as `os.fsdecode` gives them."""
-    values = {name: getattr(verdict, name) for name in fields}
+    values = {name: getattr(prediction, name) for name in fields}
     text = json.dumps(values, ensure_ascii=False)
     try:
         text.encode()
@@ -51,27 +44,28 @@ def _csv_line(cells: list[str]) -> str:
     return buffer.getvalue()
 
 
-def _table_line(verdict: Verdict, exposed: bool) -> str:
-    path = shown(verdict.path)
-    flag = verdict.exposure if verdict.exposure not in (None, "normal") else ""
+def _table_line(prediction: Prediction, exposed: bool) -> str:
+    path = printable(prediction.path)
+    flag = prediction.exposure if prediction.exposure not in (None, "normal") else ""
     exposure = f"{flag:12} " if exposed else ""
-    if verdict.error is not None or verdict.probability is None:
-        return f"{'unread':8} {'':>11}  {'':8} {exposure}{path}: {shown(verdict.error or '')}\n"
-    word = "blurred" if verdict.blurred else "sharp"
-    kind = verdict.kind if verdict.blurred else ""
-    return f"{word:8} {verdict.probability:11.3f}  {kind or '':8} {exposure}{path}\n"
+    if prediction.error is not None or prediction.probability is None:
+        reason = printable(prediction.error or "")
+        return f"{'unread':8} {'':>11}  {'':8} {exposure}{path}: {reason}\n"
+    word = "blurred" if prediction.blurred else "sharp"
+    kind = prediction.kind if prediction.blurred else ""
+    return f"{word:8} {prediction.probability:11.3f}  {kind or '':8} {exposure}{path}\n"
 
 
 @dataclass
 class Formatter:
-    """Turns verdicts into text one by one.
+    """Turns predictions into text one by one.
 
     Attributes
     ----------
     name : str
         One of `FORMATS`.
     fields : tuple of str
-        Of a verdict, in order; the table holds a column of exposures if they do.
+        Of a prediction, in order; the table holds a column of exposures if they do.
     """
 
     name: str
@@ -87,16 +81,16 @@ class Formatter:
             "json": "[",
         }.get(self.name, "")
 
-    def row(self, verdict: Verdict) -> str:
-        """One verdict."""
+    def row(self, prediction: Prediction) -> str:
+        """One prediction."""
         self._count += 1
         if self.name == "table":
-            return _table_line(verdict, EXPOSURE in self.fields)
+            return _table_line(prediction, EXPOSURE in self.fields)
         if self.name == "csv":
-            return _csv_line([_cell(getattr(verdict, name)) for name in self.fields])
+            return _csv_line([_cell(getattr(prediction, name)) for name in self.fields])
         if self.name == "json":
-            return ("\n" if self._count == 1 else ",\n") + as_object(verdict, self.fields)
-        return as_object(verdict, self.fields) + "\n"
+            return ("\n" if self._count == 1 else ",\n") + as_object(prediction, self.fields)
+        return as_object(prediction, self.fields) + "\n"
 
     def tail(self) -> str:
         """What comes last."""
@@ -105,163 +99,126 @@ class Formatter:
 
 @dataclass
 class Tally:
-    """Counts of verdicts; `exposed` counts exposures too, where it is set."""
+    """Counts of predictions; `exposed` counts exposures too, where it is set."""
 
     sharp: int = 0
     unread: int = 0
-    kinds: dict[str, int] = field(default_factory=dict)
-    exposed: dict[str, int] | None = None
+    kinds: Counter[str] = field(default_factory=Counter)
+    exposed: Counter[str] | None = None
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, prediction: Prediction, thumbnail: bytes | None = None) -> None:
         """Count one."""
-        if self.exposed is not None and verdict.exposure not in (None, "normal"):
-            self.exposed[verdict.exposure] = self.exposed.get(verdict.exposure, 0) + 1
-        if verdict.error is not None:
+        if self.exposed is not None and prediction.exposure not in (None, "normal"):
+            self.exposed[prediction.exposure] += 1
+        if prediction.error is not None:
             self.unread += 1
-        elif verdict.blurred:
-            kind = verdict.kind or "unknown"
-            self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        elif prediction.blurred:
+            self.kinds[prediction.kind or "unknown"] += 1
         else:
             self.sharp += 1
 
-    @property
-    def blurred(self) -> int:
-        """Number of blurred photos."""
-        return sum(self.kinds.values())
-
     def line(self) -> str:
         """The summary."""
-        kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(self.kinds.items()))
-        number = self.blurred + self.sharp + self.unread
+        blurred = self.kinds.total()
+        number = blurred + self.sharp + self.unread
+        kinds = f" ({_listed(self.kinds)})" if blurred else ""
+        unread = f", {self.unread} unread" if self.unread else ""
         noun = "photo" if number == 1 else "photos"
-        line = f"{number} {noun}: {self.blurred} blurred{f' ({kinds})' if kinds else ''}, "
-        line += f"{self.sharp} sharp" + (f", {self.unread} unread" if self.unread else "")
+        line = f"{number} {noun}: {blurred} blurred{kinds}, {self.sharp} sharp{unread}"
         if self.exposed is None:
             return line
-        found = ", ".join(f"{count} {name}" for name, count in sorted(self.exposed.items()))
-        return f"{line}; exposure: {found or 'all normal'}"
+        return f"{line}; exposure: {_listed(self.exposed) or 'all normal'}"
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
 SORTS = ("given", *(name for name in FIELDS if name != "error"))
 
 
-def in_order(verdicts: list[Verdict], key: str) -> list[Verdict]:
-    """Verdicts by a field: text and numbers ascending, what speaks for blur descending.
+def in_order(predictions: list[Prediction], key: str) -> list[Prediction]:
+    """Predictions by a field: text and numbers ascending, what speaks for blur descending.
 
     So the most blurred come first by `probability`, `logit` or `blurred`; files that could not be
     read come last.
     """
     if key == "given":
-        return verdicts
+        return predictions
     if key == "path":
-        return sorted(verdicts, key=lambda verdict: os.fsencode(verdict.path))
-    known = [verdict for verdict in verdicts if getattr(verdict, key) is not None]
-    unknown = [verdict for verdict in verdicts if getattr(verdict, key) is None]
+        return sorted(predictions, key=lambda prediction: os.fsencode(prediction.path))
+    known = [prediction for prediction in predictions if getattr(prediction, key) is not None]
+    unknown = [prediction for prediction in predictions if getattr(prediction, key) is None]
     descending = key in ("probability", "logit", "blurred")
-    known.sort(key=lambda verdict: getattr(verdict, key), reverse=descending)
+    known.sort(key=lambda prediction: getattr(prediction, key), reverse=descending)
     return known + unknown
 
 
-class Output:
-    """Context manager that writes verdicts as they come.
-
-    A file is written beside `path` under another name and gets its own on leaving the context,
-    whole; after an exception there is none.
+@contextmanager
+def open_output(
+    style: str,
+    path: Path | None = None,
+    force: bool = False,
+    fields: tuple[str, ...] = FIELDS,
+    sort: str = "given",
+) -> Iterator[Consumer]:
+    """Write predictions to a file, which is whole or not there, or to standard output.
 
     Parameters
     ----------
     style : str
-        One of `blur_fusion.scan.output.FORMATS`.
+        One of `FORMATS`.
     path : Path, optional
         Instead of standard output.
     force : bool
         Replace a file that exists.
     fields : tuple of str
-        Of a verdict.
+        Of a prediction.
+    sort : str
+        One of `SORTS`; all but "given" hold the predictions back to the end.
+
+    Yields
+    ------
+    callable
+        Takes one prediction.
 
     Raises
     ------
     BlurError
-        On entering: `path` exists, or its folder does not. Later: it cannot be written.
+        See `blur_fusion.files.write_whole`.
     """
+    formatter = Formatter(style, fields)
+    held: list[Prediction] = []
+    sys.stdout.flush()
+    standard = nullcontext(sys.stdout.buffer)
+    with standard if path is None else write_whole(path, force=force) as file:
 
-    def __init__(
-        self,
-        style: str,
-        path: Path | None = None,
-        force: bool = False,
-        fields: tuple[str, ...] = FIELDS,
-    ) -> None:
-        self.path, self.force = path, force
-        self._format = Formatter(style, fields)
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part") if path else None
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> Output:
-        if self.path is None or self._part is None:
-            sys.stdout.flush()
-            self._file = sys.stdout.buffer
-        else:
-            folder = self.path.parent
-            require(not self.path.is_dir(), f"{self.path}: is a folder; name a file")
-            require(
-                self.force or not os.path.lexists(self.path),
-                f"{self.path}: exists; name another file, or say --force to replace it",
-            )
-            require(folder.is_dir(), f"{folder}: no such folder; make it first")
+        def write(text: str) -> None:
             try:
-                self._file = self._part.open("wb")
+                file.write(text.encode("utf-8", "surrogateescape"))  # bytes of odd names stay
+                if path is None:
+                    file.flush()  # whoever reads a pipe sees each answer when it is there
+            except BrokenPipeError:
+                raise
             except OSError as error:
-                raise self._failed(error) from None
-        self.text(self._format.head())
-        return self
+                raise BlurError(f"standard output: {error.strerror or error}") from None
 
-    def _failed(self, error: OSError) -> BlurError:
-        return BlurError(f"{self.path}: cannot be written ({error.strerror or error})")
+        def add(prediction: Prediction, thumbnail: bytes | None = None) -> None:
+            if sort == "given":
+                write(formatter.row(prediction))
+            else:
+                held.append(prediction)
 
-    def text(self, text: str) -> None:
-        """Write text as it is; bytes of odd file names stay theirs."""
-        assert self._file is not None
+        def finish() -> None:
+            for prediction in in_order(held, sort):
+                write(formatter.row(prediction))
+            write(formatter.tail())
+
+        write(formatter.head())
         try:
-            self._file.write(text.encode("utf-8", "surrogateescape"))
-            if self.path is None:
-                self._file.flush()  # whoever reads a pipe sees each verdict when it is there
-        except BrokenPipeError:
+            yield add
+        except KeyboardInterrupt:
+            if path is None:  # what was judged so far is whole, too
+                finish()
             raise
-        except OSError as error:
-            raise self._failed(error) from None
-
-    def add(self, verdict: Verdict) -> None:
-        """Write one verdict."""
-        self.text(self._format.row(verdict))
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self.path is None or self._part is None or self._file is None:
-            if kind is None or issubclass(kind, KeyboardInterrupt):
-                self.text(self._format.tail())
-            return
-        try:
-            if kind is None:
-                self.text(self._format.tail())
-                self._file.close()
-                self._publish()
-        except OSError as problem:
-            raise self._failed(problem) from None
-        finally:
-            with suppress(OSError):
-                self._file.close()
-            with suppress(OSError):
-                self._part.unlink(missing_ok=True)
-
-    def _publish(self) -> None:
-        """Give the finished file its name."""
-        assert self.path is not None and self._part is not None
-        if not publish(self._part, self.path, self.force):
-            spare = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
-            os.replace(self._part, spare)
-            raise BlurError(f"{self.path}: exists since; the verdicts are in {spare}")
+        finish()

@@ -1,79 +1,19 @@
-"""A scan from inputs to outputs: what `blur scan` does, without its options and texts."""
+"""A scan from files to whoever wants the predictions: what `blur scan` does, without its texts."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from blur_fusion.model.detector import SHIPPED
-from blur_fusion.model.prediction import Verdict
-from blur_fusion.scan.engine import scan
-from blur_fusion.scan.inputs import Found
-from blur_fusion.scan.judging import Judge, Judged, ScanOptions, settled
-from blur_fusion.scan.output import Output, Tally, in_order
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
-
-
-Engine = Callable[[Iterable[Found], Judge, ScanOptions], Generator[list[Judged], None, None]]
-
-
-@contextmanager
-def engine(scheduler: str | None, model: Path | None, fingerprint: str) -> Iterator[Engine]:
-    """Threads and processes, or the Dask cluster at `scheduler`, as long as the context lasts.
-
-    Parameters
-    ----------
-    scheduler : str, optional
-        Address of a scheduler.
-    model : Path, optional
-        Of the model folder; None is the shipped one.
-    fingerprint : str
-        Of the detector with threshold 0.
-
-    Raises
-    ------
-    BlurError
-        The cluster cannot be reached, or cannot do the work.
-    """
-    if scheduler is None:
-        yield partial(scan, model=SHIPPED if model is None else model)
-        return
-    from blur_fusion.scan.dask import connected, scan_on
-
-    with connected(scheduler, model, fingerprint) as cluster:
-        yield partial(scan_on, cluster)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to come out.
-
-    Attributes
-    ----------
-    threshold : float
-        Blurred where the probability reaches it.
-    sort : str
-        One of `blur_fusion.scan.output.SORTS`; all but "given" hold back the verdicts to the end.
-    report : Path, optional
-        Page to write.
-    force : bool
-        Replace a page that exists.
-    keep : bool
-        Whether the result is to hold all verdicts, for an action.
-    """
-
-    threshold: float
-    sort: str = "given"
-    report: Path | None = None
-    force: bool = False
-    keep: bool = False
+from blur_fusion.model.classifier import Classifier
+from blur_fusion.model.prediction import Prediction
+from blur_fusion.parallel import cores
+from blur_fusion.progress import progress_bar
+from blur_fusion.scan.output import Consumer, Tally
+from blur_fusion.scan.pool import MANY, Pool, WorkerPool
+from blur_fusion.scan.tasks import Answer, JobSpec, settled
 
 
 @dataclass
@@ -81,46 +21,78 @@ class Result:
     """What a scan found so far; `begun` once outputs are open and files are judged."""
 
     tally: Tally = field(default_factory=Tally)
-    verdicts: list[Verdict] = field(default_factory=list)
+    photos: list[Prediction] = field(default_factory=list)
     begun: bool = False
     interrupted: bool = False
 
-
-def _bar(total: int) -> tqdm[Any]:
-    """Rate and time left on stderr."""
-    from tqdm import tqdm
-
-    tqdm.monitor_interval = 0  # beside its thread no process could be forked
-    return tqdm(
-        total=total,
-        desc="scan",
-        unit="photo",
-        file=sys.stderr,
-        dynamic_ncols=True,
-        smoothing=0.05,
-    )
+    def add(self, prediction: Prediction, thumbnail: bytes | None = None) -> None:
+        """Keep a photo, which may be acted on."""
+        if "#t=" not in prediction.path:
+            self.photos.append(prediction)
 
 
-def _page(wanted: Wanted, stack: ExitStack) -> Callable[[Judged, Verdict], None]:
-    """What adds a verdict to the report."""
-    if wanted.report is None:
-        return lambda judged, verdict: None
-    from blur_fusion.report.review import review_page
+@contextmanager
+def open_pool(
+    job: JobSpec,
+    classifier: Classifier,
+    scheduler: str | None = None,
+    workers: int = 0,
+    total: int = 0,
+    warn: Callable[[str], None] = lambda line: None,
+) -> Iterator[Pool]:
+    """Threads and processes, or the Dask cluster at `scheduler`, as long as the context lasts.
 
-    add = stack.enter_context(review_page(wanted.report, wanted.threshold, force=wanted.force))
-    return lambda judged, verdict: add(verdict, judged.thumbnail)
+    Parameters
+    ----------
+    job : JobSpec
+    classifier : Classifier
+        The one that `job` describes.
+    scheduler : str, optional
+        Address of a Dask scheduler.
+    workers : int
+        How many photos are judged at once here; 0 is one for each core.
+    total : int
+        Number of files, if that is known.
+    warn : callable
+        Told in one line that a cluster has no worker any more.
+
+    Raises
+    ------
+    BlurError
+        The cluster cannot be reached, or cannot do the job.
+    """
+    if scheduler is None:
+        count = workers or cores()
+        with WorkerPool(job, classifier, count, count - 1, early=total >= MANY) as pool:
+            yield pool
+        return
+    from blur_fusion.scan.dask import connected
+
+    with connected(scheduler, job, warn) as cluster:
+        yield cluster
 
 
-def _feed(
-    answers: Generator[list[Judged], None, None], total: int, use: Callable[[Judged], None]
+def run(
+    answers: Generator[list[Answer], None, None],
+    total: int,
+    threshold: float,
+    consumers: Sequence[Consumer],
 ) -> bool:
-    """Hand over all answers; whether the scan was interrupted."""
-    bar = _bar(total) if sys.stderr.isatty() else None
+    """Hand the answers of a scan of `total` files to all consumers, judged by `threshold`.
+
+    Returns
+    -------
+    bool
+        Whether Ctrl-C ended the scan, in good order: what was judged is in the cache.
+    """
+    bar = progress_bar(total, "scan", "photo") if sys.stderr.isatty() else None
     try:
-        for batch in answers:
-            with nullcontext() if bar is None else bar.external_write_mode(file=sys.stdout):
-                for judged in batch:
-                    use(judged)
+        for found in answers:
+            with bar.external_write_mode(file=sys.stdout) if bar is not None else nullcontext():
+                for prediction, thumbnail in found:
+                    prediction = settled(prediction, threshold)
+                    for consume in consumers:
+                        consume(prediction, thumbnail)
             if bar is not None:
                 bar.update()
     except KeyboardInterrupt:
@@ -130,47 +102,3 @@ def _feed(
         if bar is not None:  # a bar of no photos is false
             bar.close()
     return False
-
-
-def run(
-    files: Sequence[Found],
-    judge: Judge,
-    options: ScanOptions,
-    wanted: Wanted,
-    output: Output,
-    result: Result,
-    engine: Engine = scan,
-) -> None:
-    """Judge `files` by `engine`, write what is `wanted`, and fill in `result`.
-
-    Ctrl-C ends a scan in good order: `interrupted` is set, what was judged is in the cache and was
-    written to standard output. A file or a page is not left half done.
-
-    Raises
-    ------
-    BlurError
-        The output or the report exists or cannot be written.
-    """
-    held: list[Verdict] = []
-
-    with ExitStack() as stack:
-        add = _page(wanted, stack)
-        stack.enter_context(output)
-
-        def use(judged: Judged) -> None:
-            verdict = settled(judged.verdict, wanted.threshold)
-            result.tally.add(verdict)
-            add(judged, verdict)
-            if wanted.sort == "given":
-                output.add(verdict)
-            else:
-                held.append(verdict)
-            if wanted.keep:
-                result.verdicts.append(verdict)
-
-        result.begun = True
-        result.interrupted = _feed(engine(files, judge, options), len(files), use)
-        for verdict in in_order(held, wanted.sort):
-            output.add(verdict)
-        if result.interrupted and (output.path or wanted.report):
-            raise KeyboardInterrupt  # neither a file nor a page is left half done

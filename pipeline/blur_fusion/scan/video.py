@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import cv2
@@ -12,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.errors import BlurError, require
-from blur_fusion.images.working import open_working
-from blur_fusion.model.prediction import Picture, Verdict
-from blur_fusion.scan.judging import Judge, Judged, judge_picture
+from blur_fusion.files import os_errors
+from blur_fusion.images.photo import Photo
+from blur_fusion.model.classifier import Classifier
+from blur_fusion.model.prediction import Prediction
+from blur_fusion.scan.tasks import Answer, answer_of
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -23,8 +26,7 @@ _QUALITY = 95  # of frames that are written
 
 @dataclass(frozen=True)
 class _Frame:
-    second: int
-    time: float
+    time: float  # seconds
     pixels: Pixels  # BGR, full size
 
 
@@ -43,7 +45,7 @@ def _frames(path: str, every: int) -> Iterator[_Frame]:
                     time = number / rate
                 done, pixels = video.retrieve()
                 if done and pixels is not None:
-                    yield _Frame(int(time), time, np.asarray(pixels, dtype=np.uint8))
+                    yield _Frame(time, np.asarray(pixels, dtype=np.uint8))
             number += 1
         require(number > 0, f"{path}: holds no frame that OpenCV can read")
     finally:
@@ -55,35 +57,27 @@ def _write(frame: _Frame, path: str, folder: Path) -> None:
     target = folder / f"{os.path.basename(path)}.frames" / f"{frame.time:010.3f}.jpg"
     done, data = cv2.imencode(".jpg", frame.pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     require(bool(done), f"{target}: OpenCV could not write the frame")
-    try:
+    with os_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("xb") as file:
-            file.write(data.tobytes())
-    except FileExistsError:
-        raise BlurError(f"{target}: exists and stays as it is") from None
-    except OSError as error:
-        raise BlurError(f"{target}: cannot be written ({error.strerror or error})") from None
-
-
-def _look(judge: Judge, frame: _Frame, path: str, thumbnails: bool) -> Judged:
-    rgb = np.ascontiguousarray(frame.pixels[:, :, ::-1])
-    opened = open_working(rgb, judge.long_side)
-    name, size = f"{path}#t={frame.time:.3f}", (opened.width, opened.height)
-    return judge_picture(judge, Picture(opened.pixels, name, size), thumbnails)
-
-
-def _score(judged: Judged) -> float:
-    return judged.verdict.logit if judged.verdict.logit is not None else np.inf
+        try:
+            with target.open("xb") as file:
+                file.write(data.tobytes())
+        except FileExistsError:
+            raise BlurError(f"{target}: exists and stays as it is") from None
 
 
 def judge_video(
-    judge: Judge, path: str, every: int, thumbnails: bool = False, folder: Path | None = None
-) -> list[Judged]:
+    classifier: Classifier,
+    path: str,
+    every: int,
+    thumbnails: bool = False,
+    folder: Path | None = None,
+) -> list[Answer]:
     """Judge the sharpest frame of each second.
 
     Parameters
     ----------
-    judge : Judge
+    classifier : Classifier
     path : str
         A video that OpenCV reads.
     every : int
@@ -95,30 +89,30 @@ def judge_video(
 
     Returns
     -------
-    list of Judged
-        Paths end in "#t=" and the frame's time in seconds. What goes wrong is a failed verdict.
+    list of Answer
+        Paths end in "#t=" and the frame's time in seconds. What goes wrong is a failed prediction.
     """
-    kept: list[Judged] = []
-    best: tuple[_Frame, Judged] | None = None
 
-    def keep() -> None:
-        if best is not None:
-            kept.append(best[1])
-            if folder is not None:
-                _write(best[0], path, folder)
+    def look(frame: _Frame) -> tuple[_Frame, Answer]:
+        rgb = np.ascontiguousarray(frame.pixels[:, :, ::-1])
+        photo = Photo(rgb, f"{path}#t={frame.time:.3f}")
+        (prediction,) = classifier.predict([photo])
+        return frame, answer_of(photo, prediction, classifier.spec if thumbnails else None)
 
+    def blur(pair: tuple[_Frame, Answer]) -> float:
+        logit = pair[1].prediction.logit
+        return np.inf if logit is None else logit
+
+    kept: list[Answer] = []
     try:
-        for frame in _frames(path, every):
-            judged = _look(judge, frame, path, thumbnails)
-            if best is None or frame.second != best[0].second:
-                keep()
-                best = frame, judged
-            elif _score(judged) < _score(best[1]):
-                best = frame, judged
-        keep()
+        for _, frames in groupby(_frames(path, every), lambda frame: int(frame.time)):
+            frame, answer = min(map(look, frames), key=blur)
+            kept.append(answer)
+            if folder is not None:
+                _write(frame, path, folder)
     except BlurError as error:
-        kept.append(Judged(Verdict.failed(path, str(error))))
+        kept.append(Answer(Prediction.failed(path, str(error))))
     except Exception as error:  # damage that no decoder foresaw must not end a scan
         line = f"cannot be judged ({type(error).__name__}: {error})"
-        kept.append(Judged(Verdict.failed(path, line)))
+        kept.append(Answer(Prediction.failed(path, line)))
     return kept

@@ -1,0 +1,67 @@
+"""A classifier that needs no model: blurred where the Laplacian variance is small."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from blur_fusion.errors import BlurError
+from blur_fusion.images.photo import InputSpec, Photo
+from blur_fusion.model.prediction import Prediction
+from blur_fusion.scan.engine import scan
+from blur_fusion.scan.inputs import find, named
+from blur_fusion.scan.pool import WorkerPool
+from blur_fusion.scan.tasks import Answer, JobSpec
+from trees import write_photo
+
+
+class FakeClassifier:
+    """Notes what it judges; threshold 0, so that every kind is a likely one."""
+
+    name = "fake"
+    spec = InputSpec(96)
+    threshold = 0.0
+    fingerprint = "fake 1"
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.judged: list[str] = []
+        self._lock = threading.Lock()
+
+    def predict(self, photos: Iterable[Photo]) -> list[Prediction]:
+        return list(map(self.one, photos))
+
+    def one(self, photo: Photo) -> Prediction:
+        time.sleep(self.seconds)
+        with self._lock:
+            self.judged.append(photo.path)
+        try:
+            working = photo.image(self.spec)
+        except BlurError as error:
+            return Prediction.failed(photo.path, str(error))
+        variance = float(cv2.Laplacian(working, cv2.CV_64F).var())
+        logit = 3 - variance / 20
+        probability = 1 / (1 + math.exp(min(50.0, -logit)))
+        kind = "motion" if "motion" in photo.path else "defocus"
+        return Prediction(photo.path, True, probability, kind, logit, variance, *photo.size)
+
+
+def album(folder: Path, number: int = 6) -> list[Path]:
+    """Photos, every third blurred."""
+    names = [folder / f"{k:02d}.jpg" for k in range(number)]
+    return [write_photo(path, k, blurred=k % 3 == 0) for k, path in enumerate(names)]
+
+
+def scan_here(
+    given: Path, classifier: Any, workers: int = 2, cache: Path | None = None, **job: Any
+) -> list[Answer]:
+    """Answers to a file or a folder, by threads of this process."""
+    with WorkerPool(JobSpec(None, classifier.fingerprint, **job), classifier, workers) as pool:
+        answers = scan(list(find(named([str(given)]))), pool, cache)
+        return [answer for of_one in answers for answer in of_one]

@@ -1,0 +1,196 @@
+"""Processes that help a scan: same answers, each once, forked only where safe, none left behind."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from blur_fusion.model.classifier import Classifier, load
+from blur_fusion.model.prediction import Prediction
+from blur_fusion.scan import pool as pool_module
+from blur_fusion.scan.engine import scan
+from blur_fusion.scan.inputs import find, named
+from blur_fusion.scan.pool import MANY, Pool, WorkerPool
+from blur_fusion.scan.tasks import JobSpec
+from fake_classifier import album
+from odd_tasks import run_and_tell
+from scan_command import ENVIRONMENT, command
+
+on_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells whether forking is safe"
+)
+
+
+@pytest.fixture(scope="module")
+def classifier(model: Path) -> Classifier:
+    return load(model, threshold=0.0)
+
+
+@pytest.fixture
+def children() -> Iterator[Callable[[], int]]:
+    """How many processes there are now that were not there before; none is left at the end."""
+    before = set(multiprocessing.active_children())
+    ours = lambda: len(set(multiprocessing.active_children()) - before)  # noqa: E731
+    yield ours
+    assert ours() == 0
+
+
+def predictions(folder: Path, pool: Pool) -> list[Prediction]:
+    files = list(find(named([str(folder)])))
+    return [answer.prediction for (answer,) in scan(files, pool)]
+
+
+def told(folder: Path) -> tuple[set[int], list[str]]:
+    """Processes and photos of `run_and_tell`."""
+    lines = [line.split(maxsplit=1) for line in (folder / "told").read_text().splitlines()]
+    return {int(process) for process, _ in lines}, [photo for _, photo in lines]
+
+
+@pytest.fixture
+def ready(
+    model: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[WorkerPool]:
+    """A pool whose two processes are there, and so do all the work."""
+    monkeypatch.setattr(pool_module, "run_tasks", run_and_tell)
+    job = JobSpec(str(model), classifier.fingerprint)
+    with WorkerPool(job, classifier, 2, 2) as pool:
+        pool._start()
+        free = pool._helpers[1] if pool._helpers else None
+        assert free and free.acquire(timeout=60) and free.acquire(timeout=60)
+        free.release(2)
+        yield pool
+
+
+@pytest.mark.usefixtures("children")
+def test_processes_answer_as_threads_do(
+    tmp_path: Path, classifier: Classifier, ready: WorkerPool
+) -> None:
+    photos = album(tmp_path, 40)
+    photos[7].write_bytes(b"no photo")
+    here = classifier.predict(photos)
+    assert predictions(tmp_path, ready) == here
+    who, what = told(tmp_path)
+    assert os.getpid() not in who and sorted(what) == sorted(map(str, photos))
+
+
+@pytest.mark.usefixtures("children")
+def test_only_what_dies_alone_is_blamed(
+    tmp_path: Path, classifier: Classifier, ready: WorkerPool
+) -> None:
+    photos = album(tmp_path, 40)
+    here = classifier.predict(photos)
+    for k in (4, 30):
+        photos[k].rename(photos[k].with_name(f"{k:02d} poison.jpg"))
+    first = ready._helpers
+    found = predictions(tmp_path, ready)
+    assert [k for k, prediction in enumerate(found) if prediction.error] == [4, 30]
+    assert all("died" in (found[k].error or "") for k in (4, 30))
+    good = [k for k in range(40) if k not in (4, 30)]
+    assert [found[k] for k in good] == [here[k] for k in good]
+    assert ready._helpers is not first  # new ones took their place
+
+
+def test_few_photos_start_no_process(
+    tmp_path: Path, model: Path, classifier: Classifier, children: Callable[[], int]
+) -> None:
+    album(tmp_path, MANY - 1)
+    with WorkerPool(JobSpec(str(model), classifier.fingerprint), classifier, 2, 1) as pool:
+        assert len(predictions(tmp_path, pool)) == MANY - 1 and children() == 0
+
+
+def test_a_process_with_another_model_is_not_used(
+    tmp_path: Path, model: Path, classifier: Classifier, children: Callable[[], int]
+) -> None:
+    album(tmp_path, MANY)
+    with WorkerPool(JobSpec(str(model), "another"), classifier, 2, 1) as pool:
+        found = predictions(tmp_path, pool)
+        pool._threads.shutdown()
+        assert all(prediction.error is None for prediction in found) and children() == 1
+        assert pool._helpers and not pool._helpers[1].acquire(timeout=5)
+
+
+@pytest.mark.usefixtures("children")
+def test_whoever_stops_listening_leaves_no_process(
+    tmp_path: Path, model: Path, classifier: Classifier
+) -> None:
+    album(tmp_path, MANY + 2)
+    with WorkerPool(JobSpec(str(model), classifier.fingerprint), classifier, 3, 2) as pool:
+        answers = scan(list(find(named([str(tmp_path)]))), pool)
+        for _ in range(MANY):
+            next(answers)
+        answers.close()
+
+
+FORKED = """
+import json, multiprocessing, sys, threading
+from blur_fusion.startup import prepare
+prepare()
+from blur_fusion.model.classifier import load
+from blur_fusion.scan.engine import scan
+from blur_fusion.scan.inputs import find, named
+from blur_fusion.scan.pool import WorkerPool, can_fork
+from blur_fusion.scan.tasks import JobSpec
+folder, model = sys.argv[1:]
+classifier = load(model, threshold=0.0)
+alone = can_fork()
+def run(workers):
+    job = JobSpec(model, classifier.fingerprint)
+    with WorkerPool(job, classifier, workers, workers - 1, early=True) as pool:
+        kinds = [type(child).__name__ for child in multiprocessing.active_children()]
+        answers = scan(list(find(named([folder]))), pool)
+        return kinds, [answer.prediction.probability for (answer,) in answers]
+(kinds, seen), (none, same) = run(3), run(1)
+event = threading.Event()
+threading.Thread(target=event.wait, daemon=True).start()
+print(json.dumps([alone, can_fork(), kinds, none, len(seen), seen == same]))
+"""
+
+
+@on_linux
+def test_forks_where_no_other_thread_runs(tmp_path: Path, model: Path) -> None:
+    album(tmp_path, MANY)
+    ran = subprocess.run(
+        [sys.executable, "-c", FORKED, str(tmp_path), str(model)],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    forked = ["ForkProcess", "ForkProcess"]
+    assert json.loads(ran.stdout) == [True, False, forked, [], MANY, True], ran.stderr
+
+
+@on_linux
+def test_a_killed_scan_leaves_no_process(tmp_path: Path, model: Path) -> None:
+    (photo,) = album(tmp_path / "photos", 1)
+    for k in range(1, 3000):
+        os.link(photo, photo.with_name(f"{k:04d}.jpg"))
+    given = (photo.parent, "--model", model, "--workers", 3, "--format", "jsonl")
+    with subprocess.Popen(
+        command("scan", *given), stdout=subprocess.PIPE, env=ENVIRONMENT
+    ) as running:
+        assert running.stdout is not None and running.stdout.readline()
+        forked = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        running.kill()
+        rest, _ = running.communicate(timeout=20)  # until the last of them closes its copy
+    assert len(forked) == 2 and rest.count(b"\n") < 2999
+
+
+@on_linux
+def test_the_progress_bar_starts_no_thread() -> None:
+    lines = (
+        "from blur_fusion.startup import prepare; prepare()",
+        "from blur_fusion.progress import progress_bar",
+        "from blur_fusion.scan.pool import can_fork",
+        "progress_bar(100, 'scan', 'photo').update()",
+        "raise SystemExit(not can_fork())",
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], env=ENVIRONMENT, check=True)
