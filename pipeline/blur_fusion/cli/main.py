@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -107,11 +108,11 @@ def blur() -> None:
     "--judge",
     type=click.Choice(("fused", "cnn", "features")),
     default="fused",
-    show_default=True,
     help="Whose mistakes are listed and whose kinds of blur are counted.",
 )
 @click.option(
     "--model-dir",
+    "artifacts",
     type=options.PATH,
     help="Folder written by 'make repro': test its model, beside its baselines.",
 )
@@ -120,14 +121,7 @@ def blur() -> None:
 @options.workers_option
 @options.one_line_errors()
 def held_out_command(
-    path: Path,
-    as_json: bool,
-    model: Path | None,
-    judge: str,
-    model_dir: Path | None,
-    params_file: Path | None,
-    layout: str,
-    workers: int,
+    path: Path, as_json: bool, params_file: Path | None, layout: str, **asked: Any
 ) -> None:
     """Test the models on the held-out data set at PATH.
 
@@ -141,9 +135,7 @@ def held_out_command(
 
     params = load_params(params_file)
     dataset = open_dataset(path, layout, params.dataset)
-    result = heldout.judge_held_out(
-        dataset, params, model=model, judge=judge, artifacts=model_dir, workers=workers
-    )
+    result = heldout.judge_held_out(dataset, params, **asked)
     click.echo(report.as_json(result) if as_json else heldout.as_text(result), nl=not as_json)
     options.warn(result["unreadable"], fail=True)
 

@@ -18,24 +18,18 @@ COUNT = click.IntRange(min=1)
 PROPORTION = click.FloatRange(0, 1)
 
 
-class LayoutName(click.ParamType):  # type: ignore[type-arg]
+class LayoutName(click.Choice[str]):
     """A name of a layout, looked up when it is asked for: readers register themselves."""
 
-    name = "layout"
+    def __init__(self) -> None:
+        self.case_sensitive = True
 
     @property
-    def _choice(self) -> click.Choice[str]:
+    def choices(self) -> list[str]:  # type: ignore[override]
+        """All names; reading them imports NumPy."""
         from blur_fusion.data.layouts import layout_names
 
-        return click.Choice(layout_names())
-
-    def get_metavar(self, *place: Any, **named: Any) -> str | None:
-        """Show the names in the help."""
-        return self._choice.get_metavar(*place, **named)
-
-    def convert(self, value: Any, *place: Any) -> Any:
-        """Refuse other names."""
-        return self._choice.convert(value, *place)
+        return layout_names()
 
 
 def one_line_errors(train: str = "") -> Callable[[Command], Command]:
