@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import spearmanr  # type: ignore[import-untyped]
+from sklearn.metrics import roc_auc_score
 
 from blur_fusion.errors import run
 from blur_fusion.images.photo import center_crop, working_image
 from blur_fusion.progress import progress_bar
-from blur_fusion.sample.blur import Kernel, disk, gaussian, straight_motion
+from blur_fusion.sample.blur import Kernel, disk, gaussian, log_uniform, straight_motion
 from blur_fusion.sample.camera import develop, draw_camera, expose
 from blur_fusion.sample.photographs import EVALUATION_PHOTOGRAPHS, TRAINING_PHOTOGRAPHS, photograph
 from blur_fusion.sample.scenes import FAMILIES, subject_mask
@@ -64,10 +65,6 @@ class EvenlyBlurred:
     angle: float
 
 
-def _between(bounds: tuple[float, float], rng: np.random.Generator) -> float:
-    return float(np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]))))
-
-
 def _scene(family: str, size: tuple[int, int], rng: np.random.Generator) -> Field:
     if family == PHOTOGRAPH:
         return photograph(str(rng.choice(_PHOTOGRAPHS)), size, rng)
@@ -112,9 +109,9 @@ def composite(family: str, subject_blurred: bool, seed: tuple[int, ...]) -> Comp
         subject = subject_mask(SIZE, rng) > 0.5
     blurred = np.asarray(subject if subject_blurred else ~subject, dtype=np.float32)
     if rng.random() < 0.7:
-        kernel = disk(_between(COMPOSITE_RADII, rng))
+        kernel = disk(log_uniform(COMPOSITE_RADII, rng))
     else:
-        kernel = straight_motion(_between(COMPOSITE_LENGTHS, rng), rng.uniform(0, np.pi))
+        kernel = straight_motion(log_uniform(COMPOSITE_LENGTHS, rng), rng.uniform(0, np.pi))
     sharp = _spread(light, gaussian(0.4))
     mixed = np.where(blurred > 0.5, _layer(light, blurred, kernel), sharp).astype(np.float32)
     working = _shot(mixed, family, rng)
@@ -128,7 +125,7 @@ def evenly_blurred(family: str, kind: str, seed: tuple[int, ...]) -> EvenlyBlurr
     rng = np.random.default_rng(seed)
     light = _scene(family, (SIZE[0] * 3 // 4, SIZE[1] * 3 // 4), rng)
     angle = float(rng.uniform(0, np.pi)) if kind == MOTION else 0.0
-    extent = _between(LENGTHS if kind == MOTION else RADII, rng)
+    extent = log_uniform(LENGTHS if kind == MOTION else RADII, rng)
     kernel = straight_motion(extent, angle) if kind == MOTION else disk(extent)
     working = _shot(_spread(_spread(light, kernel), gaussian(0.35)), family, rng)
     return EvenlyBlurred(working, extent, float(-np.degrees(angle) % 180))
@@ -141,16 +138,8 @@ Mapper = Callable[[Pixels], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Angles:
-    """Errors of direction in degrees where one is stated, and of how many photos it is."""
-
-    errors: npt.NDArray[np.float64]
-    photos: int
-
-
-@dataclass(frozen=True)
-class Extents:
-    """True and stated extents in pixels where one is stated, and of how many photos it is."""
+class Stated:
+    """True and stated values, shape (n,), where one is stated, and of how many photos it is."""
 
     true: npt.NDArray[np.float64]
     stated: npt.NDArray[np.float64]
@@ -162,9 +151,15 @@ class Extents:
         return float(spearmanr(self.true, self.stated)[0])
 
     @property
-    def relative_error(self) -> float:
-        """Median of |stated / true - 1|."""
-        return float(np.median(np.abs(self.stated / self.true - 1)))
+    def relative_errors(self) -> npt.NDArray[np.float64]:
+        """Of extents: |stated / true - 1|."""
+        return np.abs(self.stated / self.true - 1)
+
+    @property
+    def degrees(self) -> npt.NDArray[np.float64]:
+        """Of directions: how far apart, 0..90."""
+        apart = np.abs(self.stated - self.true) % 180
+        return np.minimum(apart, 180 - apart)
 
 
 def pixel_auc(blurred: npt.NDArray[np.float32], values: npt.NDArray[np.float32]) -> float:
@@ -178,11 +173,7 @@ def pixel_auc(blurred: npt.NDArray[np.float32], values: npt.NDArray[np.float32])
         NaN where nothing is said: left out too.
     """
     inside = ((blurred < _MARGIN) | (blurred > 1 - _MARGIN)) & np.isfinite(values)
-    positive = blurred[inside] > 0.5
-    ordered, place, count = np.unique(values[inside], return_inverse=True, return_counts=True)
-    ranks = np.cumsum(count) - (count - 1) / 2
-    n, total = int(positive.sum()), len(positive)
-    return float((ranks[place[positive]].sum() - n * (n + 1) / 2) / (n * (total - n)))
+    return float(roc_auc_score(blurred[inside] > 0.5, values[inside]))
 
 
 def pixel_aucs(
@@ -202,35 +193,33 @@ def pixel_aucs(
     return found
 
 
-def directions(families: Sequence[str], count: int, seed: int = SEED) -> tuple[Angles, Extents]:
-    """Directions and lengths of straight motion."""
-    from blur_fusion.explain.extent import measure_motion
+def stated(
+    kind: str,
+    said: Callable[[Pixels], float | None],
+    families: Sequence[str],
+    count: int,
+    seed: int,
+) -> Stated:
+    """What `said` says of `count` evenly blurred pictures, families in turn.
 
-    errors, true, stated = [], [], []
+    Parameters
+    ----------
+    kind : str
+        "angle" or "extent" of MOTION, or DEFOCUS for its radius.
+    said : callable
+        From a working image; None where it says nothing.
+    families : sequence of str
+    count, seed : int
+    """
+    blur = DEFOCUS if kind == DEFOCUS else MOTION
+    pairs = []
     for number in range(count):
-        shot = evenly_blurred(families[number % len(families)], MOTION, (seed, 2, number))
-        motion = measure_motion(shot.working)
-        if motion.angle is not None:
-            apart = abs(motion.angle - shot.angle) % 180
-            errors.append(min(apart, 180 - apart))
-        if motion.extent is not None:
-            true.append(shot.extent)
-            stated.append(motion.extent)
-    return Angles(np.array(errors), count), Extents(np.array(true), np.array(stated), count)
-
-
-def radii(families: Sequence[str], count: int, seed: int = SEED) -> Extents:
-    """Radii of defocus."""
-    from blur_fusion.explain.extent import measure_defocus
-
-    true, stated = [], []
-    for number in range(count):
-        shot = evenly_blurred(families[number % len(families)], DEFOCUS, (seed, 3, number))
-        radius = measure_defocus(shot.working).extent
-        if radius is not None:
-            true.append(shot.extent)
-            stated.append(radius)
-    return Extents(np.array(true), np.array(stated), count)
+        shot = evenly_blurred(families[number % len(families)], blur, (seed, 2, number))
+        value = said(shot.working)
+        if value is not None:
+            pairs.append((shot.angle if kind == "angle" else shot.extent, value))
+    true, found = np.array(pairs, np.float64).reshape(-1, 2).T
+    return Stated(true, found, count)
 
 
 def mappers_of(model: Path | None, grad_cam: bool) -> dict[str, Mapper]:
@@ -256,19 +245,20 @@ def mappers_of(model: Path | None, grad_cam: bool) -> dict[str, Mapper]:
     return mappers
 
 
-def _extent_line(name: str, found: Extents) -> str:
+def _extent_line(name: str, found: Stated) -> str:
     line = f"  {name}: stated for {len(found.true)} of {found.photos}"
     if len(found.true) < 3:
         return line
-    return line + f", Spearman {found.spearman:.3f}, median error {found.relative_error:.0%}"
+    error = np.median(found.relative_errors)
+    return line + f", Spearman {found.spearman:.3f}, median error {error:.0%}"
 
 
-def _angle_line(found: Angles) -> str:
-    line = f"  direction of motion: stated for {len(found.errors)} of {found.photos}"
-    if not len(found.errors):
+def _angle_line(found: Stated) -> str:
+    line = f"  direction of motion: stated for {len(found.true)} of {found.photos}"
+    if not len(found.true):
         return line
-    high = np.percentile(found.errors, 90)
-    return line + f", median error {np.median(found.errors):.1f} degrees, 90 % below {high:.1f}"
+    middle, high = np.percentile(found.degrees, [50, 90])
+    return line + f", median error {middle:.1f} degrees, 90 % below {high:.1f}"
 
 
 @click.command()
@@ -281,6 +271,8 @@ def localisation_command(model: Path | None, count: int, grad_cam: bool) -> None
     Composites are one scene, its subject sharp and the rest blurred or the reverse, by a disk or a
     straight motion, through the generator's camera. Pixel AUC is taken photo by photo.
     """
+    from blur_fusion.explain.extent import measure_defocus, measure_motion
+
     mappers = mappers_of(model, grad_cam)
     for title, families in (("scenes full of detail", FILLED), ("sky, night, snow, fog", EMPTY)):
         click.echo(f"{title} ({', '.join(families)}):")
@@ -293,11 +285,14 @@ def localisation_command(model: Path | None, count: int, grad_cam: bool) -> None
                         f"median {np.median(values):.3f}, lowest {min(values):.3f}"
                     )
                 bar.update()
-            angles, lengths = directions(families, count)
+            again = families, count, SEED
+            angles = stated("angle", lambda image: measure_motion(image).angle, *again)
             click.echo(_angle_line(angles))
+            lengths = stated("extent", lambda image: measure_motion(image).extent, *again)
             click.echo(_extent_line("length of motion", lengths))
             bar.update()
-            click.echo(_extent_line("radius of defocus", radii(families, count)))
+            radii = stated(DEFOCUS, lambda image: measure_defocus(image).extent, *again)
+            click.echo(_extent_line("radius of defocus", radii))
             bar.update()
 
 

@@ -139,7 +139,7 @@ class Blur:
         return (views[0] * (1 - weight) + views[1] * weight).astype(np.float32)
 
 
-def _between(bounds: tuple[float, float], rng: np.random.Generator) -> float:
+def log_uniform(bounds: tuple[float, float], rng: np.random.Generator) -> float:
     """A number between `bounds`, evenly by its logarithm, so that mild blur is frequent."""
     return float(np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]))))
 
@@ -150,7 +150,7 @@ def sharp_blur(scale: float, rng: np.random.Generator) -> Blur:
 
 
 def _defocus(scale: float, rng: np.random.Generator) -> Blur:
-    radius = _between(DISK_RADIUS, rng) * scale
+    radius = log_uniform(DISK_RADIUS, rng) * scale
     blades, turn = int(rng.integers(5, 9)), rng.uniform(0, 6.3)
     varying = rng.random() < 0.3
     radii = (radius, radius * rng.uniform(1.1, 2.0)) if varying else (radius,)
@@ -163,7 +163,7 @@ def _defocus(scale: float, rng: np.random.Generator) -> Blur:
 
 
 def _motion(scale: float, rng: np.random.Generator) -> Blur:
-    extent = _between(MOTION_EXTENT, rng) * scale
+    extent = log_uniform(MOTION_EXTENT, rng) * scale
     if rng.random() < 0.4:
         angle = rng.uniform(0, np.pi)
         bent = angle + rng.normal(0, 0.25)
@@ -190,5 +190,5 @@ def natural_blur(scale: float, rng: np.random.Generator) -> Blur:
     if draw < 0.42:
         return _defocus(scale, rng)
     if draw < 0.55:
-        return Blur("defocus", (gaussian(_between(GAUSSIAN_SIGMA, rng) * scale),))
+        return Blur("defocus", (gaussian(log_uniform(GAUSSIAN_SIGMA, rng) * scale),))
     return _motion(scale, rng)
