@@ -58,6 +58,18 @@ def freeze() -> None:
     gc.enable()
 
 
+@contextmanager
+def environment(name: str, value: str) -> Iterator[None]:
+    """An environment variable that is set for a while, unless the program has set it itself."""
+    ours = name not in os.environ
+    os.environ.setdefault(name, value)
+    try:
+        yield
+    finally:
+        if ours:
+            os.environ.pop(name, None)
+
+
 _LOCK = threading.Lock()
 _users = _threads = 0  # how many are inside; OpenCV's threads before the first of them
 

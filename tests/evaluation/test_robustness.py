@@ -29,7 +29,7 @@ from blur_fusion.evaluation.robustness import (
 )
 from blur_fusion.evaluation.table import robustness_lines
 from blur_fusion.images.photo import InputSpec, Photo
-from blur_fusion.model.classifier import LaplacianClassifier, Staged, recipe_variance
+from blur_fusion.model.classifier import Classifier, LaplacianClassifier, recipe_variance
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.params import ComputeParams
 from evaluation_fakes import FakeStore, draw, tiny_params, write_images
@@ -40,7 +40,7 @@ NEGATIVE = Perturbation("negative", lambda picture, random: 255 - picture)
 LAPLACIAN = LaplacianClassifier(500.0, -1.0, 6.0)
 
 
-class BrightnessJudge(Staged):
+class BrightnessJudge(Classifier):
     """Fused calls dark pictures blurred, cnn bright ones, features none; keeps what it saw."""
 
     fingerprint = "brightness"

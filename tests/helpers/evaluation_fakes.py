@@ -14,7 +14,7 @@ from blur_fusion.data.split import Row
 from blur_fusion.evaluation.report import OURS
 from blur_fusion.evaluation.run import evaluate, write_evaluation
 from blur_fusion.images.photo import InputSpec, Photo
-from blur_fusion.model.classifier import Staged
+from blur_fusion.model.classifier import Classifier
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.params import Params, load_params
 from trees import REPOSITORY
@@ -55,7 +55,7 @@ class FakeDetector:
         )
 
 
-class FakeClassifier(Staged):
+class FakeClassifier(Classifier):
     """Judges by the spread of grey levels; keeps the working images it saw."""
 
     fingerprint = "fake"

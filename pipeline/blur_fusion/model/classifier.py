@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -44,43 +43,6 @@ _CLIPPED, _LIGHT = 250, 170  # half of an overexposed one's are at least this, o
 _CONTRAST = 51  # from the 5th to the 95th percentile, a fifth of the range
 
 Pixels = npt.NDArray[np.uint8]
-
-
-class Classifier(Protocol):
-    """Whatever tells blurred photos from sharp ones."""
-
-    @property
-    def name(self) -> str:
-        """In reports and file names."""
-
-    @property
-    def spec(self) -> InputSpec:
-        """What it looks at."""
-
-    @property
-    def threshold(self) -> float:
-        """A photo is blurred where its probability reaches it."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes with whatever may change a prediction."""
-
-    def predict(self, photos: Any) -> list[Prediction]:
-        """One prediction for each picture; what cannot be read is a failed one.
-
-        Parameters
-        ----------
-        photos : Photo, path, bytes, ndarray, PIL image, or an iterable of them
-            An array is one picture, a string one path. See `blur_fusion.images.photo.Photo`.
-
-        Raises
-        ------
-        TypeError
-            Something is no picture.
-        """
-
-    def at(self, threshold: float) -> Self:
-        """The same classifier with another threshold; nothing is loaded again."""
 
 
 def exposure(working: Pixels) -> str:
@@ -135,9 +97,30 @@ def recipe_variance(photo: Photo) -> float:
     return photo.remember("recipe variance", variance)
 
 
-class Staged:
-    """What all kinds share: photos pass one stage before the next, and each fails for itself."""
+class Classifier:
+    """Tells blurred photos from sharp ones; a kind of its own has `stages`.
 
+    Attributes
+    ----------
+    name : str
+        In reports and file names.
+    spec : InputSpec
+        What it looks at.
+    threshold : float
+        A photo is blurred where its probability reaches it.
+    digest : str
+        Of all that makes its probabilities.
+    fingerprint : str
+        Changes with whatever may change a prediction.
+    threads : int
+        Batches of photos that it judges at once.
+    """
+
+    name: str
+    spec: InputSpec
+    threshold: float
+    digest: str
+    fingerprint: str
     threads = 1
 
     def stages(self) -> tuple[Callable[[Photo], Any], ...]:
@@ -145,7 +128,21 @@ class Staged:
         raise NotImplementedError
 
     def predict(self, photos: Any) -> list[Prediction]:
-        """See :meth:`Classifier.predict`; memory stays flat however many photos come."""
+        """One prediction for each picture; what cannot be read is a failed one.
+
+        Memory stays flat however many photos come, and OpenCV's threads are afterwards as they
+        were.
+
+        Parameters
+        ----------
+        photos : Photo, path, bytes, ndarray, PIL image, or an iterable of them
+            An array is one picture, a string one path. See `blur_fusion.images.photo.Photo`.
+
+        Raises
+        ------
+        TypeError
+            Something is no picture.
+        """
         waiting = as_photos(photos)
         batches: Iterator[list[Photo]] = iter(lambda: list(islice(waiting, BATCH)), [])
         with one_opencv_thread():
@@ -163,23 +160,39 @@ class Staged:
                 if not isinstance(answers[place], Prediction):
                     try:
                         answers[place] = stage(photo)
+                    except BlurError as error:
+                        answers[place] = Prediction.failed(photo.path, str(error))
+                    except MemoryError:
+                        line = "is too large for the memory of this machine"
+                        answers[place] = Prediction.failed(photo.path, line)
                     except Exception as error:  # damage that no decoder foresaw ends no scan
-                        answers[place] = _failed(photo, error)
+                        line = f"cannot be judged ({type(error).__name__}: {error})"
+                        answers[place] = Prediction.failed(photo.path, line)
         return answers
 
+    def at(self, threshold: float) -> Self:
+        """The same classifier with another threshold; nothing is loaded again."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._use(threshold)
+        return other
 
-def _failed(photo: Photo, error: Exception) -> Prediction:
-    if isinstance(error, MemoryError):
-        return Prediction.failed(photo.path, "is too large for the memory of this machine")
-    known = isinstance(error, BlurError)
-    line = str(error) if known else f"cannot be judged ({type(error).__name__}: {error})"
-    return Prediction.failed(photo.path, line)
+    def _use(self, threshold: float) -> None:
+        require(0 <= threshold <= 1, f"threshold: {threshold:g} is no probability, give 0..1")
+        self.threshold = float(threshold)
+        judge = f" {self.name}" if self.name in JUDGES[:-1] else ""
+        key = f"{self.digest} {self.threshold!r} {__version__}{judge}"
+        self.fingerprint = hashlib.sha256(key.encode()).hexdigest()
 
-
-def _plain(photo: Photo, blurred: bool, logit: float, variance: float | None = None) -> Prediction:
-    """A prediction of a classifier that tells no kinds."""
-    kind, probability = "blurred" if blurred else "sharp", float(sigmoid(np.array(logit)))
-    return Prediction(photo.path, blurred, probability, kind, logit, variance, *photo.size)
+    def _answer(self, photo: Photo, logit: float, kind: str = "blurred", **seen: Any) -> Prediction:
+        """The prediction that a calibrated logit makes; `kind` is of blur, should there be any."""
+        probability = float(sigmoid(np.array(logit)))
+        blurred = probability >= self.threshold
+        kind = kind if blurred else "sharp"
+        width, height = photo.size
+        return Prediction(
+            photo.path, blurred, probability, kind, logit, width=width, height=height, **seen
+        )
 
 
 def _log_odds(probability: float) -> float:
@@ -187,9 +200,8 @@ def _log_odds(probability: float) -> float:
     return float(np.log(kept / (1 - kept)))
 
 
-@dataclass(frozen=True)
-class ConstantClassifier(Staged):
-    """Always the same answer, such as the training images' share of blurred.
+class ConstantClassifier(Classifier):
+    """Always the same answer, such as the training images' proportion of blurred ones.
 
     Examples
     --------
@@ -199,41 +211,28 @@ class ConstantClassifier(Staged):
     (True, 0.6)
     """
 
-    probability: float
-    threshold: float = 0.0
-    name: ClassVar[str] = "constant"
-    spec: ClassVar[InputSpec] = RECIPE
+    name, spec = "constant", RECIPE
 
-    @property
-    def fingerprint(self) -> str:
-        """See :class:`Classifier`."""
-        return repr(self)
-
-    def at(self, threshold: float) -> ConstantClassifier:
-        """See :meth:`Classifier.at`."""
-        return ConstantClassifier(self.probability, threshold)
+    def __init__(self, probability: float) -> None:
+        self.probability = probability
+        self.digest = f"constant {probability!r}"
+        self._use(0.0)
 
     def stages(self) -> tuple[Callable[[Photo], Any], ...]:
-        """See :class:`Staged`."""
-        return (self._said,)
-
-    def _said(self, photo: Photo) -> Prediction:
-        photo.image(self.spec)  # what cannot be read gets no answer
-        return _plain(photo, self.probability >= self.threshold, _log_odds(self.probability))
+        """Read, as what cannot be read gets no answer; then answer."""
+        odds = _log_odds(self.probability)
+        return (lambda photo: photo.image(self.spec), lambda photo: self._answer(photo, odds))
 
 
-@dataclass(frozen=True)
-class LaplacianClassifier(Staged):
-    """Blurred where the Laplacian variance of the published recipe is below a limit.
+class LaplacianClassifier(Classifier):
+    """Blurred where the Laplacian variance by the published recipe is below a limit.
 
     Parameters
     ----------
     limit : float
         Squared grey levels.
     slope, intercept : float
-        The logit of blurred is `slope * log(variance) + intercept`.
-    asked : float, optional
-        A threshold of the probability, which then decides instead of `limit`.
+        The logit of blurred is `slope * log(variance) + intercept`; `slope` is negative.
 
     Examples
     --------
@@ -243,90 +242,30 @@ class LaplacianClassifier(Staged):
     True
     """
 
-    limit: float
-    slope: float
-    intercept: float
-    asked: float | None = None
-    name: ClassVar[str] = "laplacian"
-    spec: ClassVar[InputSpec] = RECIPE
+    name, spec = "laplacian", RECIPE
 
-    @property
-    def threshold(self) -> float:
-        """Probability at the limit, or the one that was asked for."""
-        return self._logit(self.limit)[1] if self.asked is None else self.asked
+    def __init__(self, limit: float, slope: float, intercept: float) -> None:
+        self.limit, self.slope, self.intercept = limit, slope, intercept
+        self.digest = f"laplacian {limit!r} {slope!r} {intercept!r}"
+        at_limit = float(sigmoid(np.array(self._logit(limit))))
+        self._use(min(1.0, float(np.nextafter(at_limit, 1))))  # the limit itself is sharp
 
-    @property
-    def fingerprint(self) -> str:
-        """See :class:`Classifier`."""
-        return repr(self)
-
-    def at(self, threshold: float) -> LaplacianClassifier:
-        """See :meth:`Classifier.at`."""
-        return LaplacianClassifier(self.limit, self.slope, self.intercept, threshold)
+    def _logit(self, variance: float) -> float:
+        return float(self.slope * np.log(max(variance, SMALLEST_VARIANCE)) + self.intercept)
 
     def stages(self) -> tuple[Callable[[Photo], Any], ...]:
-        """See :class:`Staged`."""
+        """Measure and answer."""
         return (self._said,)
-
-    def _logit(self, variance: float) -> tuple[float, float]:
-        logit = float(self.slope * np.log(max(variance, SMALLEST_VARIANCE)) + self.intercept)
-        return logit, float(sigmoid(np.array(logit)))
 
     def _said(self, photo: Photo) -> Prediction:
         variance = recipe_variance(photo)
-        logit, probability = self._logit(variance)
-        below = variance < self.limit if self.asked is None else probability >= self.asked
-        return _plain(photo, below, logit, variance)
+        return self._answer(photo, self._logit(variance), laplacian_variance=variance)
 
 
-class FromFolder(Staged):
-    """A classifier whose model lies in a folder.
+class BlurDetector(Classifier):
+    """Tells blurred photos from sharp ones; several threads may use one at once.
 
     A pickle or a copy holds the folder's path and digest, neither weights nor sessions.
-    """
-
-    name: str
-    spec: InputSpec
-    threshold: float
-    fingerprint: str
-    _judge = "fused"
-
-    def __init__(self, folder: Path | str | None, digest: str, threshold: float) -> None:
-        self.folder = None if folder is None else str(Path(folder).absolute())
-        self.digest = digest
-        self._set(threshold)
-
-    def _set(self, threshold: float) -> None:
-        require(0 <= threshold <= 1, f"threshold: {threshold:g} is no probability, give 0..1")
-        self.threshold = float(threshold)
-        judge = "" if self._judge == "fused" else f" {self._judge}"
-        key = f"{self.digest} {self.threshold!r} {__version__}{judge}"
-        self.fingerprint = hashlib.sha256(key.encode()).hexdigest()
-
-    def at(self, threshold: float) -> Self:
-        """See :meth:`Classifier.at`."""
-        other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__)
-        other._set(threshold)
-        return other
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self.folder, self.digest, self._judge, self.threshold, self.threads)
-
-
-def _again(
-    folder: str | None, digest: str, judge: str, threshold: float, threads: int
-) -> FromFolder:
-    """What a pickle or a copy opens."""
-    found = load(folder, judge=judge, threshold=threshold)
-    where = "the shipped model" if folder is None else folder
-    require(found.digest == digest, f"{where}: is another model than the one that was pickled")
-    found.threads = threads
-    return found
-
-
-class BlurDetector(FromFolder):
-    """Tells blurred photos from sharp ones; several threads may use one at once.
 
     Parameters
     ----------
@@ -338,7 +277,7 @@ class BlurDetector(FromFolder):
     threshold : float, optional
         Probability from which a photo counts as blurred, instead of the model's own.
     max_false_alarms : float, optional
-        Instead of a threshold: share of sharp photos, 0..0.3, that may be called blurred (as
+        Instead of a threshold: proportion of sharp photos, 0..0.3, that may be called blurred (as
         measured on the model's validation images).
     threads : int
         Batches of photos that `predict` judges at once.
@@ -347,11 +286,6 @@ class BlurDetector(FromFolder):
     ----------
     name : str
         The judge.
-    spec : InputSpec
-        Of the working image.
-    threshold : float
-    fingerprint : str
-        Changes with whatever may change a prediction: model, threshold and version of blur.
     provenance : dict
         What the model was made from: params, digests of code and data, versions.
 
@@ -382,31 +316,28 @@ class BlurDetector(FromFolder):
         require(judge in JUDGES, f"judge: '{judge}' is none of {', '.join(JUDGES)}")
         both = threshold is not None and max_false_alarms is not None
         require(not both, "threshold and max_false_alarms exclude each other; give one of them")
+        self.folder = None if model is None else str(Path(model).absolute())
         folder = SHIPPED if model is None else Path(model)
         if model is None and not (folder / MODEL).is_file():
             raise BlurError("this installation of blur holds no model; name one's folder (--model)")
-        contents, digest = read_folder(folder)
+        contents, self.digest = read_folder(folder)
         self.network = OnnxNetwork(contents.network, str(folder / NETWORK), rest=contents.rest)
         self.model, self.features = contents.model, contents.features
-        self.name = self._judge = judge
-        self.spec = InputSpec(contents.long_side)
+        self.name, self.spec, self.threads = judge, InputSpec(contents.long_side), threads
         self.provenance: dict[str, Any] = contents.provenance
-        self.threads = threads
         if max_false_alarms is not None:
             require(judge == "fused", f"max_false_alarms: not known of {judge}, only of fused")
             threshold = contents.rates.threshold(max_false_alarms)
-        elif threshold is None:
-            threshold = contents.model.thresholds[judge]
-        super().__init__(model, digest, threshold)
+        self._use(contents.model.thresholds[judge] if threshold is None else threshold)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self.folder, self.digest, self.name, self.threshold, self.threads)
 
     def stages(self) -> tuple[Callable[[Photo], Any], ...]:
-        """Of `judge`; see :class:`Staged`."""
+        """Decode, compute what the judge hears, answer."""
         heard = {"cnn": (self._logits,), "features": (self._measures,)}
-        between = heard.get(self._judge, (self._logits, self._measures))
-        return (self._working, *between, self._said)
-
-    def _working(self, photo: Photo) -> Pixels:
-        return photo.image(self.spec)
+        between = heard.get(self.name, (self._logits, self._measures))
+        return (lambda photo: photo.image(self.spec), *between, self._said)
 
     def _logits(self, photo: Photo) -> npt.NDArray[np.float32]:
         key = "logits", self.digest
@@ -416,97 +347,87 @@ class BlurDetector(FromFolder):
         key = "measures", self.digest
         return photo.remember(key, lambda: describe(photo.image(self.spec), self.features)[None])
 
-    def _heard(self, photo: Photo) -> tuple[npt.NDArray[np.float64], str]:
-        """The judge's raw logit (1,) and the kind of blur, should there be any."""
-        if self._judge == "cnn":
-            logits = self._logits(photo)
-            towards = motion_logit(logits) if self.model.stack.kind is not None else None
-            return logits[:, BLURRED].astype(np.float64), _kind(towards)
-        measures, stack = self._measures(photo), self.model.stack
-        if self._judge == "features":  # which does not hear the network, and so tells no kinds
-            logits = np.zeros((1, len(LOGIT_NAMES)), np.float32)
-            return stack.logits(logits, measures)["features"], _kind(None)
-        logits = self._logits(photo)
-        return stack.logits(logits, measures)["fused"], _kind(stack.motion(logits, measures))
-
     def _said(self, photo: Photo) -> Prediction:
-        raw, kind = self._heard(photo)
-        calibration, working = self.model.calibrations[self._judge], photo.image(self.spec)
-        probability = float(calibration.probability(raw)[0])
-        blurred = probability >= self.threshold
-        return Prediction(
-            path=photo.path,
-            blurred=blurred,
-            probability=probability,
-            kind=kind if blurred else "sharp",
-            logit=float(calibration.scaled(raw)[0]),
-            laplacian_variance=laplacian_variance(working),
-            width=photo.size[0],
-            height=photo.size[1],
-            exposure=exposure(working),
-        )
+        stack, towards_motion = self.model.stack, None
+        raw: npt.NDArray[np.floating]
+        if self.name == "features":  # which does not hear the network, and so tells no kinds
+            logits = np.zeros((1, len(LOGIT_NAMES)), np.float32)
+            raw = stack.logits(logits, self._measures(photo))["features"]
+        elif self.name == "cnn":
+            raw = self._logits(photo)[:, BLURRED]
+            towards_motion = motion_logit(self._logits(photo)) if stack.kind else None
+        else:
+            given = self._logits(photo), self._measures(photo)
+            raw, towards_motion = stack.logits(*given)["fused"], stack.motion(*given)
+        kind = "blurred"
+        if towards_motion is not None:
+            kind = "motion" if towards_motion[0] > 0 else "defocus"
+        working, logit = photo.image(self.spec), self.model.calibrations[self.name].scaled(raw)
+        seen = {"laplacian_variance": laplacian_variance(working), "exposure": exposure(working)}
+        return self._answer(photo, float(logit[0]), kind, **seen)
 
 
-def _kind(towards_motion: npt.NDArray[np.float64] | None) -> str:
-    if towards_motion is None:
-        return "blurred"
-    return "motion" if towards_motion[0] > 0 else "defocus"
+class PresetClassifier(Classifier):
+    """A trained preset: an ONNX file, and a model.json that says what goes in and comes out.
 
+    The network has an input `image`, uint8 (n, side, side, 1 or 3), and may have an input
+    `laplacian_512`, float32 (n, 1), the variance by the published recipe. Its output (n, classes)
+    are probabilities, a single one that of the second class. model.json holds `name`, `network`
+    (`file` and `sha256`), `input` (the `InputSpec`), `blurred` (the place of that class) and
+    `threshold`.
 
-class PresetClassifier(FromFolder):
-    """A trained preset: one ONNX file, and a model.json that says what goes in and comes out.
-
-    The network, `cnn.onnx`, has an input `image`, float32 (1, channels, side, side) of grey levels
-    0..255, and may have an input `laplacian` (1, 1), the variance by the published recipe. Its
-    first output (1, n) are the classes after `output.activation` ("softmax", "sigmoid" or "none");
-    a single number is the second class's. `output.blurred` is the place of the class blurred.
+    Raises
+    ------
+    BlurError
+        Something is missing or damaged.
     """
 
     def __init__(self, folder: Path | str, *, threshold: float | None = None) -> None:
-        path = Path(folder) / MODEL
+        self.folder, path = str(Path(folder).absolute()), Path(folder) / MODEL
         try:
-            content, network = path.read_bytes(), (path.parent / NETWORK).read_bytes()
+            content = path.read_bytes()
             lines = json.loads(content)
             self.name, self.spec = str(lines["name"]), InputSpec(**lines["input"])
-            self._activation = _ACTIVATIONS[lines["output"]["activation"]]
-            self._blurred = int(lines["output"]["blurred"])
-            chosen = float(lines["threshold"]) if threshold is None else threshold
-            if lines["files"][NETWORK] != hashlib.sha256(network).hexdigest():
-                raise ValueError(f"{NETWORK} is damaged or another's")
+            self._blurred, own = int(lines["blurred"]), float(lines["threshold"])
+            file = path.with_name(Path(lines["network"]["file"]).name)
+            network = file.read_bytes()
+            if lines["network"]["sha256"] != hashlib.sha256(network).hexdigest():
+                raise ValueError(f"{file.name} is damaged or another's")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             reason = " ".join(repr(error).split())[:200]
             raise BlurError(f"{path}: no trained preset ({reason}); train it again") from None
-        self._session = open_session(network, str(path.parent / NETWORK))
+        self.digest = hashlib.sha256(content).hexdigest()
+        self._session = open_session(network, str(file))
         self._inputs = {given.name for given in self._session.get_inputs()}
-        super().__init__(folder, hashlib.sha256(content).hexdigest(), chosen)
+        self._use(own if threshold is None else threshold)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self.folder, self.digest, JUDGES[-1], self.threshold, self.threads)
 
     def stages(self) -> tuple[Callable[[Photo], Any], ...]:
-        """See :class:`Staged`."""
-        return (self._said,)
+        """Decode, answer."""
+        return (lambda photo: photo.image(self.spec), self._said)
 
     def _said(self, photo: Photo) -> Prediction:
-        pixels = photo.image(self.spec)
-        image = pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)[None]
-        given = {"image": np.ascontiguousarray(image, np.float32)}
-        if "laplacian" in self._inputs:
-            given["laplacian"] = np.array([[recipe_variance(photo)]], np.float32)
-        classes = self._activation(self._session.run(None, given)[0][0].astype(np.float64))
-        if len(classes) == 1:
-            classes = np.array([1 - classes[0], classes[0]])
-        probability = float(classes[self._blurred])
-        return _plain(photo, probability >= self.threshold, _log_odds(probability))
+        image = photo.image(self.spec)
+        given: dict[str, Any] = {"image": image.reshape(1, *image.shape[:2], -1)}
+        if "laplacian_512" in self._inputs:
+            given["laplacian_512"] = np.array([[recipe_variance(photo)]], np.float32)
+        classes = self._session.run(None, given)[0][0]
+        probability = float(classes[self._blurred if len(classes) > 1 else 0])
+        flipped = len(classes) == 1 and not self._blurred
+        return self._answer(photo, _log_odds(1 - probability if flipped else probability))
 
 
-def _softmax(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    powers = np.exp(values - values.max())
-    return np.asarray(powers / powers.sum())
-
-
-_ACTIVATIONS: dict[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]] = {
-    "softmax": _softmax,
-    "sigmoid": sigmoid,
-    "none": np.asarray,
-}
+def _again(
+    folder: str | None, digest: str, judge: str, threshold: float, threads: int
+) -> Classifier:
+    """What a pickle or a copy opens."""
+    found = load(folder, judge=judge, threshold=threshold)
+    where = "the shipped model" if folder is None else folder
+    require(found.digest == digest, f"{where}: is another model than the one that was pickled")
+    found.threads = threads
+    return found
 
 
 def load(
@@ -515,7 +436,7 @@ def load(
     judge: str = "fused",
     threshold: float | None = None,
     max_false_alarms: float | None = None,
-) -> BlurDetector | PresetClassifier:
+) -> Classifier:
     """The classifier of a model folder: one of ours, or a trained preset.
 
     Parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +14,7 @@ from blur_fusion.fusion.stack import LOGIT_NAMES
 from blur_fusion.images.photo import center_crop
 from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
 from blur_fusion.native.library import library
+from blur_fusion.startup import environment
 
 IMAGE = "image"
 FINE, COARSE = "fine", "coarse"
@@ -26,9 +26,13 @@ Floats = npt.NDArray[np.float32]
 
 def open_session(content: bytes, name: str, threads: int = 1) -> Any:
     """An onnxruntime session on a file's content; whatever is wrong with it is one line."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it reports home unless told not to
-    import onnxruntime
+    with environment("ORT_DISABLE_TELEMETRY", "1"):  # it reports home unless told not to
+        import onnxruntime
 
+        return _opened(onnxruntime, content, name, threads)
+
+
+def _opened(onnxruntime: Any, content: bytes, name: str, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
