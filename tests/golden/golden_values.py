@@ -165,26 +165,32 @@ def features() -> Values:
 
 def shipped() -> Values:
     """Logits and probabilities of the shipped model, by compiled code and by ONNX alone."""
-    from blur_fusion.model.classifier import SHIPPED, BlurDetector
+    from blur_fusion.model.classifier import SHIPPED, load
     from blur_fusion.model.folder import read_folder
     from blur_fusion.model.network import OnnxNetwork
-    from blur_fusion.model.scores import Detector
 
     images = list(_working().values())
     contents, _ = read_folder(SHIPPED)
     network = OnnxNetwork(contents.network, "golden", rest=contents.rest)
-    scores = Detector(network, contents.model, contents.features).predict(images)
-    judged = BlurDetector().predict(pictures().values())
+    said = {
+        judge: {
+            name: one.probability
+            for name, one in zip(
+                pictures(), load(judge=judge).predict(pictures().values()), strict=True
+            )
+        }
+        for judge in ("cnn", "features", "fused")
+    }
     return {
         "cnn logits": network.logits(images).ravel().tolist(),
         "cnn logits, all in ONNX": OnnxNetwork(contents.network, "golden")
         .logits(images)
         .ravel()
         .tolist(),
-        "probability by cnn": dict(zip(pictures(), scores.cnn.tolist(), strict=True)),
-        "probability by features": dict(zip(pictures(), scores.features.tolist(), strict=True)),
-        "probability": {name: v.probability for name, v in zip(pictures(), judged, strict=True)},
-        "threshold": [BlurDetector().threshold],
+        "probability by cnn": said["cnn"],
+        "probability by features": said["features"],
+        "probability": said["fused"],
+        "threshold": [load().threshold],
     }
 
 

@@ -3,16 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A working image as scan and video still hand it over; `Photo` takes its place."""
-
-    working: Any
-    path: str
-    size: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
