@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -24,15 +24,9 @@ class Row(LabelledImage):
     fold: int
 
 
-def _scenes_per_label(images: Sequence[LabelledImage]) -> dict[int, int]:
-    return {
-        label: len({image.key for image in images if image.label == label}) for label in LABEL_NAMES
-    }
-
-
 def _check_classes(images: Sequence[LabelledImage], where: str, at_least: int = 1) -> None:
-    for label, count in _scenes_per_label(images).items():
-        name = LABEL_NAMES[label]
+    for label, name in LABEL_NAMES.items():
+        count = len({image.key for image in images if image.label == label})
         require(count > 0, f"{where} holds one class only: no {name} image")
         require(
             count >= at_least,
@@ -56,7 +50,7 @@ def _deal(images: Sequence[LabelledImage], parts: int, seed: int, where: str) ->
     part = np.zeros(len(images), dtype=int)
     for number, (_, inside) in enumerate(dealer.split(labels, labels, groups)):
         part[inside] = number
-    return [int(number) for number in part]
+    return part.tolist()
 
 
 def _take(
@@ -66,8 +60,8 @@ def _take(
     share = Fraction(fraction).limit_denominator(FINEST)
     share = min(max(share, Fraction(1, FINEST)), Fraction(FINEST - 1, FINEST))
     part = _deal(images, share.denominator, seed, where)
-    rest = [image for image, number in zip(images, part, strict=True) if number >= share.numerator]
-    taken = [image for image, number in zip(images, part, strict=True) if number < share.numerator]
+    rest = [image for image, n in zip(images, part, strict=True) if n >= share.numerator]
+    taken = [image for image, n in zip(images, part, strict=True) if n < share.numerator]
     _check_classes(taken, f"{where}: the part set aside")
     return rest, taken
 
@@ -82,8 +76,7 @@ def _folds(images: Sequence[LabelledImage], folds: int, seed: int, where: str) -
 
 
 def _row(image: LabelledImage, split: str, fold: int = -1) -> Row:
-    values = {field.name: getattr(image, field.name) for field in fields(LabelledImage)}
-    return Row(**values, split=split, fold=fold)
+    return Row(**vars(image), split=split, fold=fold)
 
 
 def assign_splits(dataset: DataSet, split_params: SplitParams, seed: int) -> list[Row]:

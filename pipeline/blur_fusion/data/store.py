@@ -7,7 +7,6 @@ import json
 import shutil
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,6 @@ from blur_fusion.images.photo import working_image
 from blur_fusion.params import ImageParams, LoadParams
 from blur_fusion.progress import progress_bar
 
-__all__ = ["Store", "write_store"]
-
 OPEN_MAPS = 16384  # images mapped at a time; Linux allows a process 65,530
 
 
@@ -37,23 +34,24 @@ class Store:
         One for each image, by index.
     shapes : ndarray of int, shape (N, 2)
         Height and width of each working image, in pixels.
+    labels, folds : ndarray of int, shape (N,)
+        1 blurred, 0 sharp; -1 unless train.
+    splits, kinds : ndarray of str, shape (N,)
+        Train, validation or test; sharp, defocus, motion or empty.
     dataset : dict
         Name, digest, notes and counts of the data set.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        rows: list[Row],
-        places: list[tuple[int, int]],
-        shapes: npt.NDArray[np.int64],
-        dataset: dict[str, Any],
-    ) -> None:
-        self.folder = folder
-        self.rows = rows
-        self.shapes = shapes
-        self.dataset = dataset
-        self._places = places
+    def __init__(self, folder: Path, dataset: dict[str, Any], lines: list[dict[str, str]]) -> None:
+        self.folder, self.dataset = folder, dataset
+        self.rows = [_row(line, dataset) for line in lines]
+        places = [[int(line[name]) for name in PLACE] for line in lines]
+        self._places = np.array(places, dtype=np.int64).reshape(-1, len(PLACE))
+        self.shapes = self._places[:, 2:]
+        self.labels = np.array([row.label for row in self.rows], dtype=np.int64)
+        self.splits = np.array([row.split for row in self.rows], dtype=np.str_)
+        self.folds = np.array([row.fold for row in self.rows], dtype=np.int64)
+        self.kinds = np.array([row.kind for row in self.rows], dtype=np.str_)
         self._open: OrderedDict[int, list[npt.NDArray[np.uint8]]] = OrderedDict()
 
     @classmethod
@@ -76,13 +74,7 @@ class Store:
         require(
             table.fieldnames == list(COLUMNS), f"{folder / IMAGES}: other columns; run load again"
         )
-        return cls(
-            folder,
-            [_row(line, dataset) for line in lines],
-            [(int(line["shard"]), int(line["row"])) for line in lines],
-            np.array([(int(line["height"]), int(line["width"])) for line in lines]).reshape(-1, 2),
-            dataset,
-        )
+        return cls(folder, dataset, lines)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -90,26 +82,6 @@ class Store:
     def __getstate__(self) -> dict[str, Any]:
         """What travels to a worker process: no mapped image."""
         return {**self.__dict__, "_open": OrderedDict()}
-
-    @cached_property
-    def labels(self) -> npt.NDArray[np.int64]:
-        """Labels, shape (N,): 1 blurred, 0 sharp."""
-        return np.array([row.label for row in self.rows], dtype=np.int64)
-
-    @cached_property
-    def splits(self) -> npt.NDArray[np.str_]:
-        """Splits, shape (N,): train, validation or test."""
-        return np.array([row.split for row in self.rows], dtype=np.str_)
-
-    @cached_property
-    def folds(self) -> npt.NDArray[np.int64]:
-        """Folds, shape (N,): -1 unless train."""
-        return np.array([row.fold for row in self.rows], dtype=np.int64)
-
-    @cached_property
-    def kinds(self) -> npt.NDArray[np.str_]:
-        """Kinds, shape (N,): sharp, defocus, motion or empty."""
-        return np.array([row.kind for row in self.rows], dtype=np.str_)
 
     def image(self, index: int) -> npt.NDArray[np.uint8]:
         """Working image `index`: grey, uint8, shape (H, W), mapped from disk and read-only.
@@ -119,7 +91,7 @@ class Store:
         BlurError
             Its shard is missing or damaged.
         """
-        shard, row = self._places[index]
+        shard, row = self._places[index, :2].tolist()
         return np.asarray(self._shard(shard)[row])
 
     def _shard(self, number: int) -> list[npt.NDArray[np.uint8]]:
@@ -127,7 +99,7 @@ class Store:
         if number in self._open:
             self._open.move_to_end(number)
             return self._open[number]
-        path = self.folder / SHARDS / shard_name(number)
+        path = self.folder / SHARDS / f"{number:05d}.pkl"
         try:
             images: list[npt.NDArray[np.uint8]] = joblib.load(path, mmap_mode="r")
         except Exception as error:  # a damaged pickle may raise anything
@@ -138,32 +110,21 @@ class Store:
         return images
 
 
+IMAGES, DATASET, SHARDS = "images.csv", "dataset.json", "shards"
+WHAT = ("name", "label", "kind", "subset", "scene", "split", "fold")
+PLACE = ("shard", "row", "height", "width")
+COLUMNS = ("index", *WHAT, *PLACE)
+
+
 def _row(line: dict[str, str], dataset: dict[str, Any]) -> Row:
     half = "test" if line["split"] == "test" else "train"
-    return Row(
-        path=Path(dataset["root"]) / line["name"],
-        name=line["name"],
-        label=int(line["label"]),
-        kind=line["kind"],
-        subset=line["subset"],
-        scene=line["scene"],
-        half=half if dataset["halves"] else "",
-        split=line["split"],
-        fold=int(line["fold"]),
-    )
+    known: dict[str, Any] = {name: line[name] for name in WHAT}
+    known |= {name: int(line[name]) for name in ("label", "fold")}
+    path = Path(dataset["root"]) / line["name"]
+    return Row(path=path, half=half if dataset["halves"] else "", **known)
 
 
-IMAGES, DATASET, SHARDS = "images.csv", "dataset.json", "shards"
-COLUMNS = (
-    *("index", "name", "label", "kind", "subset", "scene", "split", "fold"),
-    *("shard", "row", "height", "width"),
-)
 Shape = tuple[int, int]
-
-
-def shard_name(number: int) -> str:
-    """File name of a shard."""
-    return f"{number:05d}.pkl"
 
 
 def _write_shard(
@@ -183,16 +144,16 @@ def _write_table(rows: Sequence[Row], shapes: Sequence[Shape], size: int, path: 
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         for index, (row, shape) in enumerate(zip(rows, shapes, strict=True)):
-            what = (row.name, row.label, row.kind, row.subset, row.scene, row.split, row.fold)
+            what = (getattr(row, name) for name in WHAT)
             table.writerow((index, *what, index // size, index % size, *shape))
 
 
 def summary(dataset: DataSet, rows: Sequence[Row]) -> dict[str, Any]:
     """Name, digest, notes, and the number of images by split, subset and label."""
-    counts: dict[str, dict[str, dict[str, int]]] = {}
-    counted = Counter((row.split, row.subset, LABEL_NAMES[row.label]) for row in rows)
-    for (split, subset, label), number in counted.items():
-        counts.setdefault(split, {}).setdefault(subset, {})[label] = number
+    counts: dict[str, dict[str, Counter[str]]] = {}
+    for row in rows:
+        subsets = counts.setdefault(row.split, {})
+        subsets.setdefault(row.subset, Counter())[LABEL_NAMES[row.label]] += 1
     return {
         "name": dataset.name,
         "root": dataset.root.as_posix(),
@@ -246,7 +207,7 @@ def write_store(
         shapes = joblib.Parallel(n_jobs=workers or joblib.cpu_count(), prefer="threads")(
             joblib.delayed(_write_shard)(
                 rows[start : start + size],
-                shards / shard_name(start // size),
+                shards / f"{start // size:05d}.pkl",
                 image_params.long_side,
                 bar.update,
             )

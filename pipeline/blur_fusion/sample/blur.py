@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.sample.textures import Field
+from blur_fusion.sample.textures import Field, axes
 
 Kernel = npt.NDArray[np.float32]
 
@@ -19,8 +19,9 @@ def _normalised(kernel: npt.NDArray[np.floating]) -> Kernel:
     return (kernel / kernel.sum()).astype(np.float32)
 
 
-def _aperture(radius: float, corners: npt.NDArray[np.float64]) -> Kernel:
-    """Rasterise a polygon given in units of `radius`, anti-aliased by oversampling."""
+def _aperture(radius: float, turn: npt.NDArray[np.float64]) -> Kernel:
+    """Rasterise a polygon with its corners at angles `turn`, anti-aliased by oversampling."""
+    radius, corners = max(radius, 0.5), np.stack([np.cos(turn), np.sin(turn)], axis=1)
     side = 2 * int(np.ceil(radius)) + 1
     big = np.zeros((side * _OVERSAMPLING, side * _OVERSAMPLING), np.uint8)
     points = (corners * radius + side / 2) * _OVERSAMPLING - 0.5
@@ -31,14 +32,12 @@ def _aperture(radius: float, corners: npt.NDArray[np.float64]) -> Kernel:
 
 def disk(radius: float) -> Kernel:
     """Defocus of a round aperture: a disk of `radius` pixels (geometric optics)."""
-    turn = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-    return _aperture(max(radius, 0.5), np.stack([np.cos(turn), np.sin(turn)], axis=1))
+    return _aperture(radius, np.linspace(0, 2 * np.pi, 64, endpoint=False))
 
 
 def polygon(radius: float, blades: int, rotation: float) -> Kernel:
     """Defocus of an aperture of `blades` straight blades, turned by `rotation` radians."""
-    turn = rotation + 2 * np.pi * np.arange(blades) / blades
-    return _aperture(max(radius, 0.5), np.stack([np.cos(turn), np.sin(turn)], axis=1))
+    return _aperture(radius, rotation + 2 * np.pi * np.arange(blades) / blades)
 
 
 def gaussian(sigma: float) -> Kernel:
@@ -132,8 +131,7 @@ class Blur:
         views = [cv2.filter2D(scene, -1, k, borderType=cv2.BORDER_REFLECT) for k in self.kernels]
         if len(views) == 1:
             return np.asarray(views[0], dtype=np.float32)
-        rows = np.linspace(-1, 1, scene.shape[0], dtype=np.float32)[:, None]
-        columns = np.linspace(-1, 1, scene.shape[1], dtype=np.float32)[None, :]
+        rows, columns = axes(scene.shape)
         along = 0.5 + 0.5 * (rows * np.sin(self.tilt) + columns * np.cos(self.tilt))
         weight = np.clip(along, 0, 1)
         return (views[0] * (1 - weight) + views[1] * weight).astype(np.float32)

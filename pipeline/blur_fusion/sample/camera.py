@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.sample.textures import Field
+from blur_fusion.sample.textures import Field, axes
 
 Picture = npt.NDArray[np.uint8]
 
@@ -59,18 +59,16 @@ def expose(scene: Field, camera: Camera, dark: bool) -> Field:
     level = max(float(np.percentile(scene[::8, ::8], 85)), 1e-4)
     target = 0.45 * camera.exposure
     gain = min(target / level, 3.0 * camera.exposure) if dark else target / level
-    rows = np.linspace(-1, 1, scene.shape[0], dtype=np.float32)[:, None]
-    columns = np.linspace(-1, 1, scene.shape[1], dtype=np.float32)[None, :]
+    rows, columns = axes(scene.shape)
     falloff = 1 - camera.vignette * 0.5 * (rows**2 + columns**2)
     return (scene * gain * falloff).astype(np.float32)
 
 
 def _sensor(light: Field, camera: Camera, rng: np.random.Generator) -> Field:
     """Shot and read noise, then clipping: light above white is lost only here."""
-    electrons = camera.electrons
     spread = np.clip(light, 0, 1)
-    spread /= electrons
-    spread += (camera.read_noise / electrons) ** 2
+    spread /= camera.electrons
+    spread += (camera.read_noise / camera.electrons) ** 2
     np.sqrt(spread, out=spread)
     noise = rng.standard_normal(light.shape, dtype=np.float32)
     if camera.grain > 0:  # demosaicing spreads noise over its neighbours
@@ -85,9 +83,8 @@ def _sensor(light: Field, camera: Camera, rng: np.random.Generator) -> Field:
 
 def _fixed_pattern(shape: tuple[int, ...], rng: np.random.Generator) -> Field:
     """What a sensor's readout adds: two amplifiers for odd and even columns, bands of rows."""
-    height, width = shape
-    columns = rng.normal() * (-1.0) ** np.arange(width) + 0.3 * rng.standard_normal(width)
-    rows = 0.3 * rng.standard_normal(height)
+    even = rng.normal() * (-1.0) ** np.arange(shape[1])
+    columns, rows = even + 0.3 * rng.standard_normal(shape[1]), 0.3 * rng.standard_normal(shape[0])
     return (rows[:, None] + columns[None, :]).astype(np.float32)
 
 

@@ -25,7 +25,6 @@ GAUSSIANS = {
     "GaussianH2x80S300": (2, 80, 300),
     "GaussianH50x50S300": (50, 50, 300),
 }
-ALONG_ONE_DIRECTION = ("GaussianH1x50S250", "GaussianH2x80S300")
 # Length and angle in degrees of MATLAB's fspecial('motion').
 MOTIONS = {
     "MotionL100Th0": (100, 0),
@@ -34,6 +33,11 @@ MOTIONS = {
     "MotionL80Th45": (80, 45),
 }
 FILTERS = (*DISKS, *GAUSSIANS, *MOTIONS)
+
+
+def filter_kind(name: str) -> str:
+    """What the filter looks like: a Gaussian along one direction alone is a motion."""
+    return "motion" if name in MOTIONS or GAUSSIANS.get(name, (9,))[0] < 3 else "defocus"
 
 
 def _cut_gaussian(extent: float, sigma: float) -> Kernel:

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from blur_fusion.errors import require
+from blur_fusion.errors import BlurError
 from blur_fusion.sample.textures import Field, Size
 
 # Those that are sharp at their own size; blurred, retouched or drawn ones are left out.
@@ -29,24 +29,18 @@ TRAINING_PHOTOGRAPHS = (
 EVALUATION_PHOTOGRAPHS = ("coins.png", "gravel.png", "ihc.png", "rocket.jpg", "flower.jpg")
 
 
-def _folders() -> tuple[Path, Path]:
-    import skimage.data
-    import sklearn.datasets
-
-    first, second = skimage.data.__file__, sklearn.datasets.__file__
-    return Path(str(first)).parent, Path(str(second)).parent / "images"
-
-
 @lru_cache(maxsize=4)
 def _linear(name: str) -> Field:
     """The photograph as linear luminance in 0..1 (sRGB decoding, approximately)."""
-    for folder in _folders():
-        path = folder / name
-        pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
-        if pixels is not None:
-            return ((pixels.astype(np.float32) / 255) ** 2.2).astype(np.float32)
-    require(False, f"{name}: not among the photographs of scikit-image and scikit-learn")
-    raise AssertionError
+    import skimage.data
+    import sklearn.datasets
+
+    first, second = (Path(str(one.__file__)).parent for one in (skimage.data, sklearn.datasets))
+    for place in (first / name, second / "images" / name):
+        if place.is_file():
+            pixels = np.asarray(cv2.imread(str(place), cv2.IMREAD_GRAYSCALE), np.float32)
+            return ((pixels / 255) ** 2.2).astype(np.float32)
+    raise BlurError(f"{name}: not among the photographs of scikit-image and scikit-learn")
 
 
 def photograph(name: str, size: Size, rng: np.random.Generator) -> Field:

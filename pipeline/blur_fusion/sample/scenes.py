@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from blur_fusion.sample.blur import disk, polygon
 from blur_fusion.sample.photographs import photograph
-from blur_fusion.sample.textures import Field, LeafStyle, Size, dead_leaves, fractal, strands
+from blur_fusion.sample.textures import Field, LeafStyle, Size, axes, dead_leaves, fractal, strands
+
+Corners = npt.NDArray[np.float32]
 
 
 def leaves(size: Size, rng: np.random.Generator) -> Field:
@@ -69,15 +72,22 @@ def _lines_of_text(size: Size, rng: np.random.Generator) -> Field:
     return np.asarray(ink.astype(np.float32) / 255, dtype=np.float32)
 
 
+def _warped(picture: Field, moved: Corners, flags: int, border: int) -> Field:
+    """`picture` in perspective, its corners moved to `moved` (4, 2)."""
+    warp, size = cv2.getPerspectiveTransform(_corners(picture.shape), moved), picture.shape[::-1]
+    return np.asarray(cv2.warpPerspective(picture, warp, size, flags=flags, borderMode=border))
+
+
+def _corners(shape: tuple[int, ...]) -> Corners:
+    height, width = shape
+    return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+
+
 def text(size: Size, rng: np.random.Generator) -> Field:
     """A page, sign or screen of text in perspective, on paper with grain and shade."""
     ink = _lines_of_text(size, rng)
-    height, width = size
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    moved = corners + rng.uniform(-0.12, 0.12, (4, 2)).astype(np.float32) * width
-    transform = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
-    warped = cv2.warpPerspective(ink, transform, (width, height), flags=cv2.INTER_CUBIC)
-    ink = np.clip(warped, 0, 1).astype(np.float32)
+    moved = _corners(size) + rng.uniform(-0.12, 0.12, (4, 2)).astype(np.float32) * size[1]
+    ink = np.clip(_warped(ink, moved, cv2.INTER_CUBIC, cv2.BORDER_CONSTANT), 0, 1)
     paper, black = rng.uniform(0.3, 0.9), rng.uniform(0.02, 0.25)
     if rng.random() < 0.3:
         paper, black = black, paper
@@ -104,18 +114,15 @@ def buildings(size: Size, rng: np.random.Generator) -> Field:
                 tone = float(shade[int(rng.random() < 0.2)])
                 corner = (column + pane[0], row + pane[1])
                 cv2.rectangle(scene, (column, row), corner, tone, -1)
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    moved = (corners + rng.uniform(-0.1, 0.1, (4, 2)) * width).astype(np.float32)
-    warp = cv2.getPerspectiveTransform(corners, moved)
-    leaning = cv2.warpPerspective(scene, warp, (width, height), borderMode=cv2.BORDER_REFLECT)
+    moved = (_corners(size) + rng.uniform(-0.1, 0.1, (4, 2)) * width).astype(np.float32)
+    leaning = _warped(scene, moved, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)
     grain = np.exp(rng.uniform(0.01, 0.15) * fractal(size, rng.uniform(0.5, 0.9), rng))
     return np.clip(leaning * grain, 0.01, 1.5).astype(np.float32)
 
 
 def _smooth_ramp(size: Size, rng: np.random.Generator) -> Field:
     """A linear brightness ramp in a random direction, 0..1."""
-    rows = np.linspace(-1, 1, size[0], dtype=np.float32)[:, None]
-    columns = np.linspace(-1, 1, size[1], dtype=np.float32)[None, :]
+    rows, columns = axes(size)
     tilt = rng.normal(0, 0.4)
     return np.clip(0.5 + 0.5 * (rows + tilt * columns) / (1 + abs(tilt)), 0, 1).astype(np.float32)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from blur_fusion.data.overlays import overlay
-from blur_fusion.sample.blur import VIEWING_SIDE, Blur, natural_blur, sharp_blur
+from blur_fusion.sample.blur import VIEWING_SIDE, natural_blur, sharp_blur
 from blur_fusion.sample.camera import Picture, colourise, develop, draw_camera, expose
-from blur_fusion.sample.digital import ALONG_ONE_DIRECTION, FILTERS, MOTIONS, apply_filter
+from blur_fusion.sample.digital import FILTERS, apply_filter, filter_kind
 from blur_fusion.sample.scenes import Scene, render_scene
 from blur_fusion.sample.textures import Field, Size
 
@@ -73,7 +74,7 @@ def _shoot(
     scale = max(1.0, max(view.shape) / VIEWING_SIDE)
     dark = family in DARK
     camera = draw_camera(dark, scale, rng)
-    blur: Blur = natural_blur(scale, rng) if blurred else sharp_blur(scale, rng)
+    blur = natural_blur(scale, rng) if blurred else sharp_blur(scale, rng)
     exposed = expose(view, camera, dark)
     lens = sharp_blur(scale, rng).apply(exposed) if blurred else exposed
     luma = develop(blur.apply(lens), camera, rng)
@@ -83,15 +84,10 @@ def _shoot(
     return picture, blur.kind, camera.quality
 
 
-def _save(root: Path, path: str, picture: Picture, quality: int) -> None:
+def _jpeg(picture: Picture, quality: int) -> npt.NDArray[np.uint8]:
     ok, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert ok
-    (root / path).write_bytes(data.tobytes())
-
-
-def _kind_of(name: str) -> str:
-    """What the filter looks like: a Gaussian along one direction alone is a motion."""
-    return "motion" if name in MOTIONS or name in ALONG_ONE_DIRECTION else "defocus"
+    return np.asarray(data, np.uint8)
 
 
 def take_shots(root: Path, plan: ScenePlan, size: Size, seed: int) -> list[Written]:
@@ -105,24 +101,25 @@ def take_shots(root: Path, plan: ScenePlan, size: Size, seed: int) -> list[Writt
     rng = np.random.default_rng([seed, plan.number])
     family, scene = render_scene(size, rng, plan.photo)
     written = []
+
+    def write(path: str, picture: Picture, kind: str, quality: int) -> None:
+        (root / path).write_bytes(_jpeg(picture, quality).tobytes())
+        written.append(Written(path, plan.scene, int(kind != "sharp"), kind))
+
     for path, sort in plan.shots:
         picture, kind, quality = _shoot(scene, family, sort == "natural", rng)
         if sort in ("filters", "artificial"):
             # CERTH filtered finished JPEGs: decode what a camera would have stored.
-            data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-            picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
+            stored = cv2.imdecode(_jpeg(picture, quality), cv2.IMREAD_COLOR)
+            picture = np.asarray(stored, dtype=np.uint8)
         if sort == "filters":
             original = Path(path).with_name(f"{plan.scene}.jpg").as_posix()
-            _save(root, original, picture, quality)
-            written.append(Written(original, plan.scene, 0, "sharp"))
+            write(original, picture, "sharp", quality)
             for name in FILTERS:
-                target = path.format(name)
-                _save(root, target, apply_filter(picture, name), quality)
-                written.append(Written(target, plan.scene, 1, _kind_of(name)))
+                write(path.format(name), apply_filter(picture, name), filter_kind(name), quality)
             continue
         if sort == "artificial":
             name = str(rng.choice(FILTERS))
-            picture, kind = apply_filter(picture, name), _kind_of(name)
-        _save(root, path, picture, quality)
-        written.append(Written(path, plan.scene, int(kind != "sharp"), kind))
+            picture, kind = apply_filter(picture, name), filter_kind(name)
+        write(path, picture, kind, quality)
     return written

@@ -18,6 +18,12 @@ def enlarge(field: npt.NDArray[np.floating], size: Size) -> Field:
     return np.asarray(result, dtype=np.float32)
 
 
+def axes(size: Size) -> tuple[Field, Field]:
+    """Rows (h, 1) and columns (1, w) of a picture, each from -1 to 1."""
+    rows, columns = (np.linspace(-1, 1, extent, dtype=np.float32) for extent in size)
+    return rows[:, None], columns[None, :]
+
+
 def fractal(size: Size, roughness: float, rng: np.random.Generator, coarsest: int = 6) -> Field:
     """Sum of octaves of noise, of unit standard deviation.
 
@@ -140,8 +146,7 @@ def dead_leaves(size: Size, style: LeafStyle, rng: np.random.Generator) -> Field
     texture, which = fields[0], sort[owner]
     for number, field in enumerate(fields[1:], 1):
         np.copyto(texture, field, where=which == number)
-    rows = np.linspace(-1, 1, size[0], dtype=np.float32)[:, None]
-    columns = np.linspace(-1, 1, size[1], dtype=np.float32)[None, :]
+    rows, columns = axes(size)
     slope = rng.normal(0, 0.35, (2, count)).astype(np.float32)
     shade = slope[0][owner] * rows
     shade += slope[1][owner] * columns

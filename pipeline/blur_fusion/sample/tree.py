@@ -59,22 +59,21 @@ CROPS = (14, 12)
 STRING_ORDER = sorted(str(number) for number in range(1, 31))
 
 
-def _training_plan(number: int, photo: str, shots: int) -> ScenePlan:
+def _training_plan(number: int, photo: str) -> ScenePlan:
     """Half the shots sharp, the others blurred: mostly by the camera, some by CERTH's filters."""
-    scene = f"scene{number:04d}"
-    sorts = ["sharp", "natural", "sharp" if number % 2 else "natural"]
-    sorts[1] = "artificial" if number % 4 == 3 else "natural"
     folders = {"sharp": UNDISTORTED, "natural": NATURALLY, "artificial": ARTIFICIAL}
-    picked = [sorts[k % 3] if shots <= 3 else ("sharp", "natural")[k % 2] for k in range(shots)]
-    paths = [(f"{folders[sort]}/DSC{number:04d}{k:02d}.JPG", sort) for k, sort in enumerate(picked)]
-    return ScenePlan(number, scene, photo, tuple(paths))
+    sorts = ["sharp", "natural"] * (CROPS[0] // 2)
+    if not photo:
+        second = "artificial" if number % 4 == 3 else "natural"
+        sorts = ["sharp", second, "sharp" if number % 2 else "natural"]
+    paths = [f"{folders[sort]}/DSC{number:04d}{k:02d}.JPG" for k, sort in enumerate(sorts)]
+    return ScenePlan(number, f"scene{number:04d}", photo, tuple(zip(paths, sorts, strict=True)))
 
 
-def _natural_plan(number: int, photo: str, shots: int) -> ScenePlan:
-    scene = f"scene{number:04d}"
-    sorts = [("sharp", "natural")[k % 2] for k in range(shots)]
-    paths = [(f"{NATURAL}/IMG_{number:04d}{k:02d}.jpg", sort) for k, sort in enumerate(sorts)]
-    return ScenePlan(number, scene, photo, tuple(paths))
+def _natural_plan(number: int, photo: str) -> ScenePlan:
+    sorts = ["sharp", "natural"] * (CROPS[1] // 2 if photo else 1)
+    paths = [f"{NATURAL}/IMG_{number:04d}{k:02d}.jpg" for k in range(len(sorts))]
+    return ScenePlan(number, f"scene{number:04d}", photo, tuple(zip(paths, sorts, strict=True)))
 
 
 def _digital_plan(number: int, order: int) -> ScenePlan:
@@ -84,15 +83,14 @@ def _digital_plan(number: int, order: int) -> ScenePlan:
 
 def plan_scenes(params: SampleParams) -> list[ScenePlan]:
     """Every scene of the data set; a photograph counts as one scene of its half."""
-    photos = [*TRAINING_PHOTOGRAPHS[: max(1, params.training_scenes // 10)]]
-    later = [*EVALUATION_PHOTOGRAPHS[: max(1, params.natural_scenes // 10)]]
     plans: list[ScenePlan] = []
-    for index in range(params.training_scenes):
-        photo = photos[index] if index < len(photos) else ""
-        plans.append(_training_plan(len(plans), photo, CROPS[0] if photo else 3))
-    for index in range(params.natural_scenes):
-        photo = later[index] if index < len(later) else ""
-        plans.append(_natural_plan(len(plans), photo, CROPS[1] if photo else 2))
+    for plan, count, photographs in (
+        (_training_plan, params.training_scenes, TRAINING_PHOTOGRAPHS),
+        (_natural_plan, params.natural_scenes, EVALUATION_PHOTOGRAPHS),
+    ):
+        photos = photographs[: max(1, count // 10)][:count]
+        for photo in (*photos, *[""] * (count - len(photos))):
+            plans.append(plan(len(plans), photo))
     for order in range(params.digital_scenes):
         plans.append(_digital_plan(len(plans), order))
     return plans
@@ -111,11 +109,10 @@ def _write_labels(root: Path, written: list[Written]) -> None:
     """Both sheets of the evaluation half, and `scenes.csv`, which CERTH itself lacks."""
     digital = [w for w in written if w.path.startswith(DIGITAL)]
     natural = [w for w in written if w.path.startswith(NATURAL)]
-    signed = {0: -1, 1: 1}
-    rows = [(Path(w.path).name, signed[w.label]) for w in digital]
+    rows = [(Path(w.path).name, 2 * w.label - 1) for w in digital]
     write_sheet(root / f"{DIGITAL}.xlsx", ("MyDigital Blur", None), rows)
-    stems = [(Path(w.path).stem, signed[w.label]) for w in natural]
-    write_sheet(root / f"{NATURAL}.xlsx", ("Image Name", "Blur Label"), stems)
+    rows = [(Path(w.path).stem, 2 * w.label - 1) for w in natural]
+    write_sheet(root / f"{NATURAL}.xlsx", ("Image Name", "Blur Label"), rows)
     with (root / "scenes.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["path", "scene", "kind"])
