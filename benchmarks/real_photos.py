@@ -10,20 +10,14 @@ from typing import Any
 import click
 import numpy as np
 from scipy.stats import spearmanr  # type: ignore[import-untyped]
+from sklearn.metrics import roc_curve
 
 from blur_fusion.cli.options import params_option
-from blur_fusion.data.certh import (
-    EVALUATION,
-    TRAINING,
-    digital_scene,
-    filter_kind,
-    read_sheet,
-    sheet_key,
-)
+from blur_fusion.data.certh import EVALUATION, digital_scene, filter_kind
 from blur_fusion.data.dataset import LabelledImage, image_files
 from blur_fusion.data.layouts import INNER, open_dataset
 from blur_fusion.errors import BlurError, require, run
-from blur_fusion.evaluation.comparisons import KINDS, measure_kinds
+from blur_fusion.evaluation.comparisons import measure_kinds
 from blur_fusion.evaluation.intervals import (
     estimate,
     scene_codes,
@@ -40,22 +34,14 @@ from blur_fusion.progress import progress_bar
 
 CERTH = f"certh/{INNER}"
 DIGITAL = f"{CERTH}/EvaluationSet/{EVALUATION['digital']}"
-NATURAL = f"{CERTH}/EvaluationSet/{EVALUATION['natural']}"
 ORIGINAL = "Original_"
 STACKS = ("smear", "chart")
-# What the pooled figures count. Strangers' photos are the hard ones, pooled by themselves; CERTH's
-# other folders hold few images, most of them of the same ten filtered scenes.
+# What the pooled figures count; strangers' photos are the hard ones, pooled by themselves.
 POOLED = ("photos", "kodak", "kwentar", "certh_digital")
-BESIDE = "certh_other"
 STRANGERS = "strangers"
 
 
-@dataclass(frozen=True)
-class FocusStep:
-    """A picture of a focus stack; 0 is in focus, a larger absolute number further out."""
-
-    path: Path
-    step: int
+Stack = list[tuple[int, Path]]  # in order of the absolute step: 0 is in focus
 
 
 @dataclass(frozen=True)
@@ -66,14 +52,14 @@ class SharedPhotos:
     ----------
     photos : tuple of LabelledImage
         `subset` is the set; a scene's key is (set, scene).
-    stacks : dict of tuple of FocusStep
-        By name, in order of the absolute step.
+    stacks : dict of list of (step, path)
+        By name.
     missing : tuple of str
         Sets and stacks that are not there.
     """
 
     photos: tuple[LabelledImage, ...]
-    stacks: dict[str, tuple[FocusStep, ...]]
+    stacks: dict[str, Stack]
     missing: tuple[str, ...]
 
 
@@ -86,29 +72,13 @@ def _kodak(root: Path) -> list[LabelledImage]:
     return [_image(root, path, 0, "sharp", "kodak", path.name) for path in paths]
 
 
-def _filtered(root: Path, folder: str, subset: str) -> list[LabelledImage]:
+def _certh_digital(root: Path) -> list[LabelledImage]:
     """Originals, which are sharp, and what CERTH's filters made of them."""
     found = []
-    for path in image_files(root / folder):
+    for path in image_files(root / DIGITAL):
         label = int(not path.name.startswith(ORIGINAL))
         kind = filter_kind(path.stem) if label else "sharp"
-        found.append(_image(root, path, label, kind, subset, digital_scene(path)))
-    return found
-
-
-def _certh_other(root: Path) -> list[LabelledImage]:
-    """The images that fill the training folders, and the natural half's own."""
-    found = []
-    for folder, label in TRAINING.items():
-        for path in image_files(root / CERTH / "TrainingSet" / folder):
-            kind = filter_kind(path.stem) if label else "sharp"
-            found.append(_image(root, path, label, kind, BESIDE, digital_scene(path)))
-    labels = read_sheet((root / NATURAL).with_suffix(".xlsx"))
-    for path in image_files(root / NATURAL):
-        key = sheet_key(path.name)
-        require(key in labels, f"{path}: has no row in the label sheet; add one")
-        kind = "" if labels[key] else "sharp"
-        found.append(_image(root, path, labels[key], kind, BESIDE, f"natural {path.name}"))
+        found.append(_image(root, path, label, kind, "certh_digital", digital_scene(path)))
     return found
 
 
@@ -127,20 +97,17 @@ _READERS: dict[str, tuple[str, Callable[[Path], list[LabelledImage]]]] = {
     "photos": ("photos", lambda root: list(open_dataset(root / "photos", "labels"))),
     "kodak": ("kodak", _kodak),
     "kwentar": ("kwentar", lambda root: list(open_dataset(root / "kwentar", "folders"))),
-    "certh_digital": (DIGITAL, lambda root: _filtered(root, DIGITAL, "certh_digital")),
-    "certh_other": (f"{CERTH}/TrainingSet", _certh_other),
+    "certh_digital": (DIGITAL, _certh_digital),
     "strangers": (STRANGERS, _strangers),
 }
 
 
-def _stack(folder: Path) -> tuple[FocusStep, ...]:
-    steps = []
-    for path in image_files(folder):
-        try:
-            steps.append(FocusStep(path, int(path.stem)))
-        except ValueError:
-            raise BlurError(f"{path}: name is no whole number; a stack's says the step") from None
-    return tuple(sorted(steps, key=lambda one: (abs(one.step), one.step)))
+def _stack(folder: Path) -> Stack:
+    try:
+        steps = [(int(path.stem), path) for path in image_files(folder)]
+    except ValueError as error:
+        raise BlurError(f"{folder}: a name is no whole number, the step ({error})") from None
+    return sorted(steps, key=lambda one: (abs(one[0]), one[0]))
 
 
 def find_photos(root: Path) -> SharedPhotos:
@@ -175,8 +142,7 @@ OF_KNOWN_KIND = ("kwentar", "certh_digital")
 def weighted_recall(labels: Ints, scores: Floats, weights: Floats, rate: float) -> Floats:
     """Recall where at most a share `rate` of the sharp images is flagged, for many weightings.
 
-    The lowest threshold that flags at most `floor(rate * sharp)` sharp images lies just above the
-    score of the next one; sharp images of equal score are flagged together or not at all.
+    Images of equal score are flagged together or not at all.
 
     Parameters
     ----------
@@ -191,17 +157,14 @@ def weighted_recall(labels: Ints, scores: Floats, weights: Floats, rate: float) 
     ndarray of float, shape (r,)
         NaN where a weighting holds one class only.
     """
-    order = np.argsort(-scores, kind="stable")
-    ranked, truth, values = weights[:, order], labels[order] == 1, scores[order]
-    sharp = np.where(truth, 0.0, ranked)
-    allowed = np.floor(rate * sharp.sum(axis=1) + 1e-9)
-    beyond = np.cumsum(sharp, axis=1) > allowed[:, None]
-    first = np.argmax(beyond, axis=1)  # the sharp image whose score is the threshold
-    flagged = values[None, :] > values[first][:, None]
-    found = np.where(flagged & truth[None, :], ranked, 0.0).sum(axis=1)
-    blurred = ranked[:, truth].sum(axis=1)
-    defined = (blurred > 0) & beyond.any(axis=1)
-    return np.where(defined, found / np.maximum(blurred, 1), np.nan)
+    found = []
+    for weight in weights:
+        if len(set(labels[weight > 0].tolist())) < 2:
+            found.append(np.nan)
+            continue
+        curve = roc_curve(labels, scores, sample_weight=weight, drop_intermediate=False)
+        found.append(float(curve[1][curve[0] <= rate + 1e-9].max()))
+    return np.array(found)
 
 
 Answers = Mapping[str, Sequence[Prediction]]  # of each judge, one for each photo
@@ -286,7 +249,7 @@ def along_stack(steps: Sequence[int], logits: Floats) -> dict[str, Any]:
     Returns
     -------
     dict
-        `images`; `spearman`, the rank correlation with the absolute step (None where undefined);
+        `spearman`, the rank correlation with the absolute step (None where undefined);
         `in_order`, whether each larger absolute step has larger logits than all smaller ones;
         `steps` and `logits` themselves.
     """
@@ -297,7 +260,6 @@ def along_stack(steps: Sequence[int], logits: Floats) -> dict[str, Any]:
     pairs = zip(levels, levels[1:], strict=False)
     grows = all(logits[out == near].max() < logits[out == far].min() for near, far in pairs)
     return {
-        "images": len(out),
         "spearman": correlation,
         "in_order": grows,
         "steps": [int(step) for step in steps],
@@ -356,19 +318,6 @@ def _set_lines(sets: dict[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
-def _kind_lines(kinds: dict[str, Any]) -> list[str]:
-    lines = []
-    for name, found in kinds.items():
-        right = with_interval(found["accuracy"])
-        lines.append(f"kinds on {name}: right in {right} of {found['images']}; true by named")
-        lines.append(_line("", list(KINDS), 9))
-        for kind in KINDS:
-            cells = [str(found["confusion"][kind][other]) for other in KINDS]
-            lines.append(_line(f"  {kind}", cells, 9))
-        lines.append("")
-    return lines
-
-
 def _stack_lines(stacks: dict[str, Any]) -> list[str]:
     lines = []
     for name, found in stacks.items():
@@ -376,7 +325,7 @@ def _stack_lines(stacks: dict[str, Any]) -> list[str]:
         correlation = "n/a" if value is None else f"{value:.4f}"
         order = "in order" if found["in_order"] else "not in order"
         lines.append(
-            f"{name}: {found['images']} pictures, fused logit against absolute step: "
+            f"{name}: {len(found['steps'])} pictures, fused logit against absolute step: "
             f"Spearman {correlation}, {order}"
         )
         pairs = zip(found["steps"], found["logits"], strict=True)
@@ -390,7 +339,9 @@ def as_text(found: dict[str, Any]) -> str:
     if found["strangers"]:
         lines += _pooled_lines(STRANGERS, found["strangers"])
     lines += _set_lines(found["sets"])
-    lines += _kind_lines(found["kinds"])
+    for name, kinds in found["kinds"].items():
+        right = with_interval(kinds["accuracy"])
+        lines.append(f"kinds on {name}: right in {right} of {kinds['images']}")
     lines += _stack_lines(found["stacks"])
     if found["missing"]:
         lines += [f"note: not there: {', '.join(found['missing'])}", ""]
@@ -438,7 +389,7 @@ def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -
     """
     found = find_photos(root)
     steps = [step for stack in found.stacks.values() for step in stack]
-    paths = [*(photo.path for photo in found.photos), *(step.path for step in steps)]
+    paths = [*(photo.path for photo in found.photos), *(path for _, path in steps)]
     said: dict[str, list[Prediction]] = {judge: [] for judge in judges}
     with progress_bar(len(paths), "real photos") as bar:
         for path in paths:
@@ -451,7 +402,7 @@ def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -
     logits = iter([one.logit for one in said["fused"][count:]])
     for name, stack in found.stacks.items():
         values = np.array([next(logits) for _ in stack], dtype=np.float64)
-        stacks[name] = along_stack([step.step for step in stack], values)
+        stacks[name] = along_stack([step for step, _ in stack], values)
     resamples, seed = params.evaluate.resamples, params.seed
 
     def figures(wanted: Callable[[str], bool]) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trees import write_photo, write_sheet
+from trees import write_photo
 
 CERTH = "certh/CERTH_ImageBlurDataset"
 
@@ -22,15 +22,8 @@ def write_shared(root: Path) -> Path:
     digital = root / CERTH / "EvaluationSet/DigitalBlurSet"
     for name in ("Original_10", "DiskR10_2", "MotionL50Th90_2", "Original_1", "DiskR8_1"):
         write_photo(digital / f"{name}.jpg", 40, not name.startswith("Original"))
-    natural = root / CERTH / "EvaluationSet/NaturalBlurSet"
-    write_photo(natural / "Original_5.jpg", 50, blurred=True)
-    write_sheet(natural.with_suffix(".xlsx"), [("Image Name", "Blur Label"), ("Original_5", 1)])
-    for folder, name in (
-        ("Undistorted", "Original_12"),
-        ("Artificially-Blurred", "DiskR10_4"),
-        ("Naturally-Blurred", "Original_244"),
-    ):
-        write_photo(root / CERTH / "TrainingSet" / folder / f"{name}.jpg", 60)
+    for name in ("sharp", "blurred"):  # what is called blurred is sharp
+        write_photo(root / "strangers/panning" / name / f"{name}.jpg", 60)
     for step in (-2, -1, 0, 1, 2):
         write_photo(root / "focus_stacks/smear" / f"{step}.bmp", 70, step != 0)
     for step in (0, 1):
