@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blur_fusion.cli import options
+from blur_fusion.cli.options import COUNT, PATH, PROPORTION
 
 if TYPE_CHECKING:
     from blur_fusion.model.prediction import Prediction
+
+
+_grad_cam_option = click.option(
+    "--grad-cam/--no-grad-cam",
+    default=None,
+    help="Show where the network looked, which takes seconds.  [default: with TensorFlow]",
+)
 
 
 @click.command()
@@ -19,7 +27,7 @@ if TYPE_CHECKING:
 @options.model_option
 @click.option(
     "--output",
-    type=options.PATH,
+    type=PATH,
     help="Folder for a file of each photo, or one file .html, or .png for one photo.  "
     "[default: this folder]",
 )
@@ -30,12 +38,7 @@ if TYPE_CHECKING:
     help="Of the files in a folder.  [default: png]",
 )
 @click.option("--force", is_flag=True, help="Replace files that exist.")
-@click.option(
-    "--grad-cam/--no-grad-cam",
-    default=None,
-    help="Show where the network looked, which needs TensorFlow and takes seconds.  "
-    "[default: where it is installed]",
-)
+@_grad_cam_option
 @options.threshold_option
 @options.one_line_errors()
 def explain(
@@ -100,22 +103,18 @@ def explain(
 )
 @click.option("--share", is_flag=True, help="Make a public link through Gradio's servers.")
 @click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
-@click.option(
-    "--grad-cam/--no-grad-cam",
-    default=None,
-    help="Show where the network looked, which needs TensorFlow.  [default: where installed]",
-)
+@_grad_cam_option
 @click.option(
     "--threshold",
-    type=options.PROPORTION,
+    type=PROPORTION,
     help="Where the slider stands at first, instead of the model's own threshold.",
 )
 @click.option(
-    "--max-upload", type=options.COUNT, default=60, metavar="MB", help="Largest file that is taken."
+    "--max-upload", type=COUNT, default=60, metavar="MB", help="Largest file that is taken."
 )
 @click.option(
     "--max-pixels",
-    type=options.COUNT,
+    type=COUNT,
     default=120,
     metavar="MILLIONS",
     help="Largest photo that is decoded.",

@@ -10,6 +10,7 @@ import click
 from blur_fusion import __version__
 from blur_fusion.cli import options
 from blur_fusion.cli.explain import app, explain
+from blur_fusion.cli.options import PATH
 from blur_fusion.cli.preset import make, preset
 from blur_fusion.cli.scan import scan
 from blur_fusion.data.sources import CERTH_TARGET, CERTH_URL, KWENTAR_LINE
@@ -44,13 +45,11 @@ def fetch() -> None:
 @click.option("--url", default=CERTH_URL, help="The official zip.")
 @click.option(
     "--target",
-    type=options.PATH,
+    type=PATH,
     default=Path(CERTH_TARGET),
     help="Folder to make; the zip is kept beside it. It must not exist.",
 )
-@click.option(
-    "--zip", "archive", type=options.PATH, help="Unpack this zip, downloaded by hand, instead."
-)
+@click.option("--zip", "archive", type=PATH, help="Unpack this zip, downloaded by hand, instead.")
 @options.one_line_errors("blur data fetch")
 def certh(url: str, target: Path, archive: Path | None) -> None:
     """Download and unpack the CERTH Image Blur Dataset.
@@ -77,7 +76,7 @@ def kwentar() -> None:
 
 
 @click.command()
-@click.argument("journal", type=options.PATH)
+@click.argument("journal", type=PATH)
 @options.one_line_errors()
 def undo(journal: Path) -> None:
     """Put back everything that the JOURNAL of a run tells of.
@@ -113,7 +112,7 @@ def blur() -> None:
 @click.option(
     "--model-dir",
     "artifacts",
-    type=options.PATH,
+    type=PATH,
     help="Folder written by 'make repro': test its model, beside its baselines.",
 )
 @options.own_params_option

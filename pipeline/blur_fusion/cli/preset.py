@@ -7,22 +7,17 @@ from pathlib import Path
 import click
 
 from blur_fusion.cli import options
+from blur_fusion.cli.options import COUNT, PATH
 
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "--data", type=options.PATH, help="Train on this folder instead of what 'load' stored."
-)
-@click.option(
-    "--test", "tested", type=options.PATH, help="Only judge this folder, with what is trained."
-)
-@click.option(
-    "--out", type=options.PATH, help="Folder of the result.  [default: artifacts/presets/NAME]"
-)
+@click.option("--data", type=PATH, help="Train on this folder instead of what 'load' stored.")
+@click.option("--test", "tested", type=PATH, help="Only judge this folder, with what is trained.")
+@click.option("--out", type=PATH, help="Folder of the result.  [default: artifacts/presets/NAME]")
 @click.option("--weights", help="Of the backbone: a file, 'imagenet' or 'random'.")
-@click.option("--epochs", type=options.COUNT, help="Instead of the preset's.")
-@click.option("--images", type=options.COUNT, help="Most images to train on.")
+@click.option("--epochs", type=COUNT, help="Instead of the preset's.")
+@click.option("--images", type=COUNT, help="Most images to train on.")
 @options.params_option
 @options.one_line_errors("blur preset")
 def preset(
@@ -59,7 +54,7 @@ def make() -> None:
 @make.command("three-class")
 @click.argument("source")
 @options.target_argument
-@click.option("--images", type=options.COUNT, default=500, help="Of each class.")
+@click.option("--images", type=COUNT, default=500, help="Of each class.")
 @click.option("--sharpen", is_flag=True, help="Sharpen the class 'sharp' instead of copying.")
 @options.own_params_option
 @options.one_line_errors("blur data make")
@@ -81,7 +76,7 @@ def three_class(
 
 
 @make.command("label-csv")
-@click.argument("source", type=options.PATH)
+@click.argument("source", type=PATH)
 @options.target_argument
 @options.own_params_option
 @options.one_line_errors("blur data make")

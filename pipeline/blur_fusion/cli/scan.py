@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blur_fusion.cli import options
+from blur_fusion.cli.options import COUNT, PATH, PROPORTION
 from blur_fusion.startup import freeze, prepare
 
 if TYPE_CHECKING:
     from blur_fusion.actions.plan import ActionOptions
-    from blur_fusion.scan.inputs import Found
-    from blur_fusion.scan.output import Consumer
-    from blur_fusion.scan.pool import Pool
+    from blur_fusion.scan.output import Consumer, Tally
     from blur_fusion.scan.run import Result
 
 
@@ -27,7 +26,7 @@ UNREAD, USAGE, BLURRED, INTERRUPTED = 1, 2, 3, 130
 
 
 def _say(line: str) -> None:
-    click.echo(f"warning: {line}", err=True)
+    options.warn([line])
 
 
 def _act(result: Result, roots: Sequence[Path], action: ActionOptions) -> bool:
@@ -37,16 +36,17 @@ def _act(result: Result, roots: Sequence[Path], action: ActionOptions) -> bool:
     report = act(result.photos, roots, action)
     for line in report.plan:
         click.echo(line)
-    for line in report.lines:
-        _say(line)
+    options.warn(report.lines)
     click.echo(report.summary, err=True)
     result.interrupted = report.interrupted
     return report.failed
 
 
-def _check_backend(asked: dict[str, Any]) -> None:
+def _check(asked: dict[str, Any], acts: bool) -> None:
     """Options that say nothing beside one another are a mistake."""
     on_cluster = asked["backend"] == "dask"
+    if asked["dry_run"] and not acts:
+        raise click.UsageError("--dry-run goes with --move, --copy, --link or --tag")
     if on_cluster and not asked["scheduler"]:
         raise click.UsageError("--backend dask needs --scheduler ADDRESS")
     if asked["scheduler"] and not on_cluster:
@@ -55,32 +55,50 @@ def _check_backend(asked: dict[str, Any]) -> None:
         raise click.UsageError("--workers does not go with --backend dask, which has its own")
 
 
+def _consumers(
+    asked: dict[str, Any], threshold: float, tally: Tally, stack: ExitStack
+) -> list[Consumer]:
+    """What takes the predictions: counts, a page, a table; files are open as long as `stack`."""
+    from blur_fusion.model.prediction import FIELDS, WITH_EXPOSURE
+    from blur_fusion.scan.output import open_output
+
+    fields = FIELDS
+    consumers: list[Consumer] = [tally.add]
+    if asked["exposure"]:
+        fields, tally.exposed = WITH_EXPOSURE, Counter()
+    if asked["report"]:
+        from blur_fusion.report.review import review_page
+
+        page = review_page(asked["report"], threshold, force=asked["force"])
+        consumers.append(stack.enter_context(page))
+    output = open_output(asked["style"], asked["output"], asked["force"], fields, asked["sort"])
+    return [*consumers, stack.enter_context(output)]
+
+
 def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int:
     """Scan and act; the exit code."""
-    from blur_fusion.actions.plan import ActionOptions
+    from blur_fusion.actions.plan import ActionOptions, Places
     from blur_fusion.model.classifier import load
+    from blur_fusion.scan.engine import scan
     from blur_fusion.scan.inputs import find, named
-    from blur_fusion.scan.run import open_pool
+    from blur_fusion.scan.run import open_pool, run
     from blur_fusion.scan.tasks import JobSpec
 
     action = ActionOptions(*(asked[name] for name in ("move", "copy", "link", "tag", "dry_run")))
-    acts = action.transfer() is not None or action.tag
-    if action.dry_run and not acts:
-        raise click.UsageError("--dry-run goes with --move, --copy, --link or --tag")
-    _check_backend(asked)
-    limits = {name: asked[name] for name in ("threshold", "max_false_alarms")}
-    classifier = load(asked["model"], **limits)
+    transfer = action.transfer()
+    acts = transfer is not None or action.tag
+    _check(asked, acts)
+    classifier = load(
+        asked["model"], threshold=asked["threshold"], max_false_alarms=asked["max_false_alarms"]
+    )
     threshold = classifier.threshold
     if asked["cache"] or asked["report"] or asked["scheduler"]:
         # Kinds of sharp photos too, as these are kept, or a slider may call them blurred.
         classifier = classifier.at(0.0)
-
     names = list(named(inputs, sys.stdin.buffer))
     roots = [Path(name.path) for name in names if not name.problem]
-    if acts:
-        from blur_fusion.actions.act import act
-
-        act([], roots, ActionOptions(action.move, action.copy, action.link, action.tag, True))
+    if transfer:
+        Places(transfer[1], roots)  # a wrong target ends here
     files = list(find(names))
     job = JobSpec(
         model=os.path.abspath(asked["model"]) if asked["model"] else None,
@@ -91,52 +109,26 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
         frames=None if action.dry_run else action.copy,
     )
     freeze()
-    with open_pool(job, classifier, asked["scheduler"], asked["workers"], len(files), _say) as pool:
-        _run(files, pool, threshold, asked, result, acts)
+    where = asked["scheduler"], asked["workers"]
+    with ExitStack() as stack:
+        pool = stack.enter_context(open_pool(job, classifier, *where, len(files), _say))
+        consumers = _consumers(asked, threshold, result.tally, stack)
+        if acts:
+            consumers.append(result.add)
+        result.begun = True
+        answers = scan(files, pool, asked["cache"], _say)
+        result.interrupted = run(answers, len(files), threshold, consumers)
+        if result.interrupted and (asked["output"] or asked["report"]):
+            raise KeyboardInterrupt  # neither a file nor a page is left half done
     table = asked["style"] == "table" and asked["output"] is None
     click.echo(result.tally.line(), err=not table)
-    failed = False
-    if acts and not result.interrupted:
-        failed = _act(result, roots, action)
+    failed = acts and not result.interrupted and _act(result, roots, action)
     if result.interrupted:
         _interrupted(asked["cache"])
         return INTERRUPTED
     if asked["fail_on_blurred"] and result.tally.kinds:
         return BLURRED
     return UNREAD if result.tally.unread or failed else 0
-
-
-def _run(
-    files: list[Found],
-    pool: Pool,
-    threshold: float,
-    asked: dict[str, Any],
-    result: Result,
-    acts: bool,
-) -> None:
-    """Judge `files`, and hand predictions to all that was asked for."""
-    from blur_fusion.model.prediction import FIELDS, WITH_EXPOSURE
-    from blur_fusion.scan.engine import scan
-    from blur_fusion.scan.output import open_output
-    from blur_fusion.scan.run import run
-
-    fields, result.tally.exposed = FIELDS, None
-    if asked["exposure"]:
-        fields, result.tally.exposed = WITH_EXPOSURE, Counter()
-    with ExitStack() as stack:
-        consumers: list[Consumer] = [result.tally.add, *([result.add] if acts else [])]
-        if asked["report"]:
-            from blur_fusion.report.review import review_page
-
-            page = review_page(asked["report"], threshold, force=asked["force"])
-            consumers.append(stack.enter_context(page))
-        output = open_output(asked["style"], asked["output"], asked["force"], fields, asked["sort"])
-        consumers.append(stack.enter_context(output))
-        result.begun = True
-        answers = scan(files, pool, asked["cache"], _say)
-        result.interrupted = run(answers, len(files), threshold, consumers)
-        if result.interrupted and (asked["output"] or asked["report"]):
-            raise KeyboardInterrupt  # neither a file nor a page is left half done
 
 
 def _interrupted(cache: Path | None) -> None:
@@ -154,12 +146,12 @@ def _interrupted(cache: Path | None) -> None:
     default="table",
     help="How verdicts are written.",
 )
-@click.option("--output", type=options.PATH, help="Write verdicts to this new file.")
+@click.option("--output", type=PATH, help="Write verdicts to this new file.")
 @click.option("--force", is_flag=True, help="Replace the files of --output and --report.")
 @options.threshold_option
 @click.option(
     "--max-false-alarms",
-    type=options.PROPORTION,
+    type=PROPORTION,
     metavar="SHARE",
     help="Instead of a threshold: share of sharp photos that may be called blurred.",
 )
@@ -176,9 +168,7 @@ def _interrupted(cache: Path | None) -> None:
     "--exposure", is_flag=True, help="Say too which photos are dark, overexposed, low-contrast."
 )
 @click.option("--fail-on-blurred", is_flag=True, help="Exit with 3 where a photo is blurred.")
-@click.option(
-    "--cache", type=options.PATH, help="Remember verdicts in this file, and go on from there."
-)
+@click.option("--cache", type=PATH, help="Remember verdicts in this file, and go on from there.")
 @options.workers_option
 @click.option(
     "--backend",
@@ -189,20 +179,20 @@ def _interrupted(cache: Path | None) -> None:
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Of the Dask cluster, such as tcp://10.0.0.1:8786."
 )
-@click.option("--move", type=options.PATH, metavar="DIR", help="Move blurred photos below DIR.")
+@click.option("--move", type=PATH, metavar="DIR", help="Move blurred photos below DIR.")
 @click.option(
     "--copy",
-    type=options.PATH,
+    type=PATH,
     metavar="DIR",
     help="Copy blurred photos below DIR, and the kept frames of videos.",
 )
-@click.option("--link", type=options.PATH, metavar="DIR", help="Link to blurred photos below DIR.")
+@click.option("--link", type=PATH, metavar="DIR", help="Link to blurred photos below DIR.")
 @click.option("--tag", is_flag=True, help="Tag blurred photos in XMP sidecars.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be moved, copied or tagged.")
-@click.option("--report", type=options.PATH, help="Write a page of thumbnails for review, .html.")
+@click.option("--report", type=PATH, help="Write a page of thumbnails for review, .html.")
 @click.option(
     "--every",
-    type=options.COUNT,
+    type=COUNT,
     default=5,
     help="Of videos, look at each N-th frame; the sharpest of each second is judged.",
 )
