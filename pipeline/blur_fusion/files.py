@@ -33,29 +33,6 @@ def sync_folder(folder: str) -> None:
             os.close(handle)
 
 
-def publish(part: str | os.PathLike[str], target: str | os.PathLike[str], force: bool) -> bool:
-    """Give the finished file `part` the name `target`.
-
-    Returns
-    -------
-    bool
-        False where something is at `target` and `force` is not set: then nothing was done. After
-        True `part` may still be there, as a second name.
-    """
-    if force:
-        os.replace(part, target)
-        return True
-    try:
-        os.link(part, target)  # unlike a rename, never replaces
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without links
-        if os.path.lexists(target):
-            return False
-        os.replace(part, target)
-    return True
-
-
 def printable(text: str) -> str:
     """`text` on one line, for people: what cannot be printed is escaped."""
     text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
