@@ -89,14 +89,12 @@ def test_rows_hold_names_as_text() -> None:
     evil = "<script>x</script>'\"\udcff.jpg"
     sure = Prediction(evil, True, 0.999, "motion", 3.0, 1.0, 60, 40)
     found = [sure, Prediction.failed(evil, "<b>no</b>")]
-    values = {**SHOWN, "predictions": found, "chosen": 0, "threshold": 0.5, "csv": "x"}
-    shown = [fragment("app.html", name, **values) for name in ("table", "summary")]
-    for one in found:
-        shown.append(fragment("app.html", "headline", prediction=one, explanation=None, **values))
+    shown = [fragment("parts.html", "said", one, None, 0.5, **SHOWN) for one in found]
+    shown.append(fragment("app.html", "table", found, 0, "x", **SHOWN))
     text = "".join(shown)
     assert "<script>" not in text and "<b>no" not in text and text.encode("ascii")
-    assert "over 99 %" in shown[2] and "Not read" in shown[3]
-    assert "1 of 2 blurred, 1 not read" in " ".join(shown[1].split())
+    assert "over 99 %" in shown[0] and "Not read" in shown[1]
+    assert "1 of 2 blurred, 1 not read" in shown[2]
 
 
 def test_without_gradio_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,30 +55,24 @@ class App:
     grad_cam: bool
     limits: Limits
 
-    def words(self, album: Album, threshold: float) -> tuple[str, str, str]:
-        """All that depends on the threshold: headline, counts, table."""
+    def words(self, album: Album, threshold: float) -> tuple[str, str]:
+        """All that depends on the threshold: headline and table."""
         predictions = album.predictions(threshold)
         if not predictions:
-            return EMPTY, "", ""
-        csv = album.csv(threshold).encode("utf-8", "replace")
-        values = {
-            **SHOWN,
-            "predictions": predictions,
-            "prediction": predictions[album.chosen],
-            "explanation": album.explained(self.explainer, threshold, self.grad_cam),
-            "threshold": threshold,
-            "chosen": album.chosen,
-            "csv": base64.b64encode(csv).decode(),  # nothing is left on the server
-        }
-        headline, summary, table = (
-            fragment("app.html", name, **values) for name in ("headline", "summary", "table")
+            return EMPTY, ""
+        found = album.explained(self.explainer, threshold, self.grad_cam)
+        shown = predictions[album.chosen], found, threshold
+        # The CSV file is an address of its own: nothing is left on the server.
+        csv = base64.b64encode(album.csv(threshold).encode("utf-8", "replace")).decode()
+        return (
+            fragment("parts.html", "said", *shown, **SHOWN),
+            fragment("app.html", "table", predictions, album.chosen, csv, **SHOWN),
         )
-        return headline, summary, table
 
     def page(self, album: Album, threshold: float) -> tuple[Any, ...]:
         """Everything: the album, its pictures with what they mean, and :meth:`words`."""
         found = album.explained(self.explainer, threshold, self.grad_cam)
-        seen = "" if found is None else fragment("app.html", "seen", explanation=found, **SHOWN)
+        seen = "" if found is None else fragment("app.html", "seen", found, **SHOWN)
         return album, seen, *self.words(album, threshold)
 
     def judge(
@@ -135,10 +129,9 @@ def build(app: App) -> gr.Blocks:
         )
         headline = gr.HTML(EMPTY, elem_id="headline")
         seen = gr.HTML(elem_id="seen")
-        summary = gr.HTML(elem_id="summary")
         table = gr.HTML(elem_id="table", js_on_load=CLICKS)
         again = gr.Button("Start over", size="sm", variant="secondary")
-        words = [headline, summary, table]
+        words = [headline, table]
         page = [album, seen, *words]
         for source, happened in ((files, files.upload), (camera, camera.input)):
             happened(

@@ -2,7 +2,7 @@
 const ACTIONS = {
   keep: () => judge("k"),
   reject: () => judge("r"),
-  undo: takeBack,
+  undo,
   enlarge,
   close: () => $("large").close(),
   next: () => move(cursor + 1),
@@ -76,40 +76,21 @@ $("exact").addEventListener("input", (event) => {
 });
 $("exact").addEventListener("change", showThreshold);
 $("reset").addEventListener("click", () => setThreshold(about.threshold));
-$("flagged").addEventListener("change", (event) => {
-  state.flagged = event.target.checked;
-  update();
-});
-$("decided").addEventListener("change", (event) => {
-  state.decided = event.target.value;
+$("controls").addEventListener("change", ({ target }) => {
+  if (!(target.name in state)) return;
+  state[target.name] = target.type === "checkbox" ? target.checked : target.value;
   update();
 });
 $("csv").addEventListener("click", () => download(asCsv(), "csv", "text/csv"));
 $("json").addEventListener("click", () => download(asJson(), "json", "application/json"));
 
-for (const kind of ["", ...KINDS]) {
-  const label = document.createElement("label");
-  const radio = document.createElement("input");
-  const text = document.createElement("span");
-  Object.assign(radio, { type: "radio", name: "kind", value: kind, checked: !kind });
-  radio.addEventListener("change", () => {
-    state.kind = kind;
-    update();
-  });
-  label.append(radio, text);
-  $("kinds").append(label);
-}
-
-// Another tab of the same report decided something.
-addEventListener("storage", (event) => {
-  if (event.key !== KEY) return;
+function begin() {
   past.length = 0;
   load();
   showThreshold();
   update();
-});
-
-load();
-showThreshold();
-update();
+}
+// Another tab of the same report decided something.
+addEventListener("storage", (event) => event.key === KEY && begin());
+begin();
 $("grid").focus({ preventScroll: true });

@@ -9,17 +9,21 @@ class Grid {
     this.draw = draw; // (tile, photo, index) => void
     this.list = [];
     this.tiles = new Map(); // index in the list -> element
-    this.columns = 1;
     this.template = document.getElementById("tile").content.firstElementChild;
-    addEventListener("scroll", () => this.soon(), { passive: true });
     new ResizeObserver(() => this.measure()).observe(element);
-    addEventListener("resize", () => this.soon());
+    addEventListener("scroll", () => this.render(), { passive: true });
+    addEventListener("resize", () => this.render());
   }
 
   show(list) {
     this.list = list;
+    this.clear();
     this.measure();
-    this.redraw();
+  }
+
+  clear() {
+    this.tiles.clear();
+    this.element.replaceChildren();
   }
 
   // Width of tiles; the photo at the top of the window stays there.
@@ -27,56 +31,29 @@ class Grid {
     const width = this.element.clientWidth;
     const columns = Math.max(2, Math.floor((width + GAP) / (200 + GAP)));
     const side = Math.floor((width - GAP * (columns - 1)) / columns);
-    if (side !== this.side || columns !== this.columns) {
-      const above = -this.element.getBoundingClientRect().top;
-      const first = this.height && above > 0 ? Math.floor(above / this.height) * this.columns : 0;
-      this.columns = columns;
-      this.side = side;
-      this.height = Math.round(side * 0.72) + CAPTION + GAP;
-      this.clear();
-      this.grow();
-      if (first) scrollBy(0, Math.floor(first / columns) * this.height - above);
-    }
-    this.grow();
+    const other = side !== this.side || columns !== this.columns;
+    const above = -this.element.getBoundingClientRect().top;
+    const first = this.height && above > 0 ? Math.floor(above / this.height) * this.columns : 0;
+    Object.assign(this, { side, columns, height: Math.round(side * 0.72) + CAPTION + GAP });
+    this.element.style.height = `${Math.ceil(this.list.length / columns) * this.height}px`;
+    if (other) this.clear();
+    if (other && first) scrollBy(0, Math.floor(first / columns) * this.height - above);
     this.render();
-  }
-
-  grow() {
-    this.element.style.height = `${Math.ceil(this.list.length / this.columns) * this.height}px`;
-  }
-
-  clear() {
-    for (const tile of this.tiles.values()) tile.remove();
-    this.tiles.clear();
-  }
-
-  redraw() {
-    this.clear();
-    this.render();
-  }
-
-  soon() {
-    if (this.waiting) return;
-    this.waiting = requestAnimationFrame(() => this.render());
   }
 
   render() {
-    this.waiting = 0;
     const top = this.element.getBoundingClientRect().top;
     const row = (y) => Math.floor((y - top) / this.height) * this.columns;
     const first = Math.max(0, row(-AHEAD));
     const last = Math.min(this.list.length, row(innerHeight + AHEAD) + this.columns);
     for (const [index, tile] of this.tiles) {
-      if (index < first || index >= last) {
-        tile.remove();
-        this.tiles.delete(index);
-      }
+      if (index >= first && index < last) continue;
+      tile.remove();
+      this.tiles.delete(index);
     }
-    const fresh = document.createDocumentFragment();
     for (let index = first; index < last; index++) {
-      if (!this.tiles.has(index)) fresh.append(this.make(index));
+      if (!this.tiles.has(index)) this.element.append(this.make(index));
     }
-    this.element.append(fresh);
   }
 
   make(index) {
@@ -108,9 +85,7 @@ class Grid {
     const top = this.element.getBoundingClientRect().top;
     const y = top + Math.floor(index / this.columns) * this.height;
     if (y < above) scrollBy(0, y - above);
-    else if (y + this.height > innerHeight - below) {
-      scrollBy(0, y + this.height - innerHeight + below);
-    }
+    else scrollBy(0, Math.max(0, y + this.height - innerHeight + below));
     this.render();
   }
 }

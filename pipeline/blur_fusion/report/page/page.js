@@ -11,32 +11,21 @@ function drawTile(tile, photo, index) {
   tile.setAttribute("aria-selected", index === cursor);
   tile.setAttribute("aria-label", `${photo.name}, ${described(photo)}`);
   tile.title = photo.error || photo.path;
-  tile.querySelector(".name").textContent = photo.name;
-  tile.querySelector(".kind").textContent = kindOf(photo);
-  tile.querySelector(".probability").textContent = probabilityText(photo);
-  tile.querySelector(".decision").textContent = DECIDED[decision];
+  const texts = [photo.name, kindOf(photo), probabilityText(photo), DECIDED[decision]];
+  tile.querySelectorAll("p.name, span").forEach((part, k) => (part.textContent = texts[k]));
 }
 
 function status() {
   const kinds = Object.fromEntries(KINDS.map((kind) => [kind, 0]));
-  let flagged = 0, kept = 0, rejected = 0;
-  for (const photo of photos) {
-    kinds[kindOf(photo)]++;
-    flagged += verdictOf(photo) === "blurred";
-    kept += decisions[photo.index] === "k";
-    rejected += decisions[photo.index] === "r";
-  }
-  const count = (number) => {
-    const element = document.createElement("b");
-    element.textContent = number;
-    return element;
-  };
-  const parts = [count(flagged), ` of ${photos.length} flagged as blurred`];
-  if (kinds.unreadable) parts.push(" · ", count(kinds.unreadable), " unreadable");
-  if (kept || rejected) parts.push(" · ", count(kept), " kept, ", count(rejected), " rejected");
-  if (grid.list.length < photos.length) parts.push(` · ${grid.list.length} shown`);
-  if (!storing) parts.push(" · this browser stores no decisions: export before you leave");
-  $("status").replaceChildren(...parts);
+  for (const photo of photos) kinds[kindOf(photo)]++;
+  const flagged = photos.length - kinds.sharp - kinds.unreadable;
+  const [kept, rejected] = ["k", "r"].map((mark) => decisions.filter((d) => d === mark).length);
+  const parts = [`<b>${flagged}</b> of ${photos.length} flagged as blurred`];
+  if (kinds.unreadable) parts.push(`<b>${kinds.unreadable}</b> unreadable`);
+  if (kept || rejected) parts.push(`<b>${kept}</b> kept, <b>${rejected}</b> rejected`);
+  if (grid.list.length < photos.length) parts.push(`${grid.list.length} shown`);
+  if (!storing) parts.push("this browser stores no decisions: export before you leave");
+  $("status").innerHTML = parts.join(" \u00b7 "); // numbers alone: no name is in it
   for (const chip of document.querySelectorAll("#kinds label")) {
     const { value, checked } = chip.querySelector("input");
     const number = value ? kinds[value] : photos.length;
@@ -46,13 +35,11 @@ function status() {
 }
 
 function histogram() {
-  const canvas = $("histogram");
   const bins = new Array(60).fill(0);
   for (const photo of photos.filter(readable)) bins[Math.min(59, Math.floor(photo.probability * 60))]++;
   const most = Math.log1p(Math.max(...bins)) || 1;
-  canvas.width = 480;
-  canvas.height = 48;
-  const pen = canvas.getContext("2d");
+  const pen = $("histogram").getContext("2d");
+  pen.clearRect(0, 0, 480, 48);
   bins.forEach((number, k) => {
     pen.fillStyle = k / 60 >= state.threshold ? "#111" : "#bbb";
     const height = (Math.log1p(number) / most) * 48; // one photo is seen beside thousands
@@ -82,11 +69,10 @@ function showCurrent() {
   const place = photo ? `${cursor + 1} / ${grid.list.length} · ${photo.name}` : "";
   $("current").textContent = folder ? `${place} · ${folder}` : place;
   $("current").title = photo ? photo.path : "";
-  for (const button of document.querySelectorAll("button.keep, button.reject")) {
-    button.setAttribute("aria-pressed", photo ? decisionOf(photo) === button.dataset.do : false);
-  }
   for (const button of document.querySelectorAll("[data-do]")) {
-    button.disabled = button.dataset.do === "undo" ? !past.length : !photo && button.dataset.do !== "close";
+    const action = button.dataset.do;
+    button.disabled = action === "undo" ? !past.length : !photo && action !== "close";
+    if (button.className) button.setAttribute("aria-pressed", photo ? decisionOf(photo) === action : false);
   }
   if ($("large").open) enlarge();
 }
@@ -103,16 +89,22 @@ function move(to) {
 function judge(mark) {
   const photo = current();
   if (!photo) return;
-  decide(photo, mark);
+  if (decisions[photo.index] !== mark) {
+    past.push([photo.index, decisions[photo.index]]);
+    decisions[photo.index] = mark;
+    save();
+  }
   update();
   move(current() === photo ? cursor + 1 : cursor); // filtered away: the next one is here
 }
 
-function takeBack() {
-  const photo = undo();
-  if (!photo) return;
+function undo() {
+  if (!past.length) return;
+  const [number, mark] = past.pop();
+  decisions[number] = mark;
+  save();
   update();
-  const index = grid.list.indexOf(photo);
+  const index = grid.list.indexOf(photos[number]);
   move(index >= 0 ? index : cursor);
 }
 

@@ -9,9 +9,8 @@ const decisionOf = (photo) => NAMES[decisions[photo.index]];
 
 function load() {
   try {
-    const saved = JSON.parse(localStorage.getItem(KEY) || "null");
-    if (saved === null) return;
-    if (typeof saved.decisions === "string" && saved.decisions.length === photos.length) {
+    const saved = JSON.parse(localStorage.getItem(KEY) || "{}");
+    if (saved.decisions?.length === photos.length) {
       [...saved.decisions].forEach((mark, k) => (decisions[k] = mark in NAMES ? mark : "-"));
     }
     if (saved.threshold >= 0 && saved.threshold <= 1) state.threshold = saved.threshold;
@@ -30,25 +29,6 @@ function save() {
   }
 }
 
-function decide(photo, mark) {
-  if (decisions[photo.index] !== mark) {
-    past.push([photo.index, decisions[photo.index]]);
-    decisions[photo.index] = mark;
-    save();
-  }
-}
-
-// The photo whose decision was taken back, if any.
-function undo() {
-  const last = past.pop();
-  if (!last) return undefined;
-  decisions[last[0]] = last[1];
-  save();
-  return photos[last[0]];
-}
-
-const FIELDS = ["path", "probability", "kind", "verdict", "decision"];
-
 // All photos in the order of the page; kind and verdict are those at the slider's threshold.
 function records() {
   return byProbability.map((photo) => ({
@@ -65,14 +45,13 @@ function asCsv() {
     const text = value === null ? "" : String(value);
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  const lines = records().map((record) => FIELDS.map((field) => cell(record[field])).join(","));
-  return [FIELDS.join(","), ...lines, ""].join("\n");
+  const lines = records().map((record) => Object.values(record).map(cell).join(","));
+  return ["path,probability,kind,verdict,decision", ...lines, ""].join("\n");
 }
 
 function asJson() {
-  const lines = records().map((record) => "  " + JSON.stringify(record));
-  const head = { report: about.report, threshold: state.threshold };
-  return `${JSON.stringify(head).slice(0, -1)},"photos":[\n${lines.join(",\n")}\n]}\n`;
+  const content = { report: about.report, threshold: state.threshold, photos: records() };
+  return `${JSON.stringify(content, null, 1)}\n`;
 }
 
 // Names that are no UTF-8 come as lone surrogates U+DC80 to U+DCFF (Python's surrogateescape);

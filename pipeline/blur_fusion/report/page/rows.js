@@ -3,22 +3,18 @@ const blocks = (name) => [...document.querySelectorAll(`script.${name}`)];
 const about = JSON.parse(blocks("about")[0].textContent);
 const photos = [];
 for (const block of blocks("rows")) {
-  for (const photo of JSON.parse(block.textContent)) photos.push(photo);
+  for (const photo of JSON.parse(block.textContent)) {
+    photo.index = photos.length; // place in the file: what decisions are stored by
+    photo.name = photo.path.split(/[\\/]/).pop() || photo.path;
+    photos.push(photo);
+  }
   block.remove();
 }
-photos.forEach((photo, index) => {
-  photo.index = index; // place in the file: what decisions are stored by
-  photo.name = photo.path.split(/[\\/]/).pop() || photo.path;
-});
-
 const readable = (photo) => photo.error === null && photo.probability !== null;
-const byProbability = photos.slice().sort((a, b) => {
-  if (readable(a) && readable(b)) return b.probability - a.probability || a.index - b.index;
-  return readable(b) - readable(a) || a.index - b.index;
-});
-
+const rank = (photo) => (readable(photo) ? photo.probability : -1);
+const byProbability = photos.slice().sort((a, b) => rank(b) - rank(a) || a.index - b.index);
+const DECIDED = { keep: "✓ keep", reject: "✕ reject", none: "" };
 const KINDS = ["defocus", "motion", "blurred", "sharp", "unreadable"];
-
 // At the slider's threshold, which applies at once.
 const state = { threshold: about.threshold, kind: "", flagged: false, decided: "" };
 
@@ -52,13 +48,8 @@ function probabilityText(photo) {
   return same ? text : String(photo.probability);
 }
 
-const DECIDED = { keep: "✓ keep", reject: "✕ reject", none: "" };
-
 function described(photo) {
-  const parts = [verdictOf(photo)];
-  if (kindOf(photo) !== parts[0]) parts.push(kindOf(photo));
-  if (readable(photo)) parts.push(`probability ${probabilityText(photo)}`);
-  else parts.push(photo.error || "no probability");
-  if (decisionOf(photo) !== "none") parts.push(decisionOf(photo));
-  return parts.join(", ");
+  const sure = readable(photo) ? `probability ${probabilityText(photo)}` : photo.error;
+  const parts = [verdictOf(photo), kindOf(photo), sure || "no probability", decisionOf(photo)];
+  return [...new Set(parts)].filter((part) => part !== "none").join(", ");
 }
