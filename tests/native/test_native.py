@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -179,6 +180,14 @@ def test_sums_over_tiles_are_the_same(grid: tiles.Grid, compiled: ctypes.CDLL) -
 def test_kinds_are_numbered_as_in_c() -> None:
     named = [kind for kind in vars(tiles).values() if isinstance(kind, tiles.Kind)]
     assert list(KINDS) == named and [kind.number for kind in KINDS] == list(range(12))
+    source = (Path(tiles.__file__).parents[1] / "native" / "tiles.c").read_text("utf-8")
+    rows = re.findall(r"\{\w+, (\d), (\d), (\d), (\d), (\d), (\d)\}", source)
+    margins = [[extent // 2 for extent in kind.less] for kind in KINDS]
+    margins[tiles.CALM.number][0] -= 1  # in C its mask hangs from its upper row
+    assert [tuple(map(int, row)) for row in rows] == [
+        (kind.count, *margin, *kind.step, kind.statistic == tiles.PEAKS)
+        for kind, margin in zip(KINDS, margins, strict=True)
+    ]
 
 
 def test_largest_sums_fit(compiled: ctypes.CDLL) -> None:

@@ -219,7 +219,7 @@ def direction_contrast(pyramid: Pyramid, number: int) -> Tiles:
 def coherence(pyramid: Pyramid, number: int) -> Tiles:
     """Coherence of the structure tensor, 0 (no direction) to 1 (one direction)."""
     level = pyramid.levels[number]
-    across, down = level.straight_slopes
+    across, down = level.slopes[:2]
     mixed = (level.sums(MIXED)[0] - across - down) / 2
     spread = np.sqrt(np.square(across - down) + 4 * np.square(mixed))
     return np.asarray(spread / (across + down + 4 * level.rounding))

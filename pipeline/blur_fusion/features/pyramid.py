@@ -131,12 +131,6 @@ def _extended(plane: Plane) -> Plane:
     return np.asarray(extended, dtype=np.int16)
 
 
-def tiling_over(grid: Grid, scratch: Scratch) -> Tiling:
-    """The fastest way that there is to sum over the tiles of `grid`."""
-    compiled = library()
-    return OpenCvTiling(grid, scratch) if compiled is None else CompiledTiling(grid, compiled)
-
-
 class Level:
     """One level: its plane, and sums over its tiles, each made when first asked for.
 
@@ -161,11 +155,6 @@ class Level:
     @cached_property
     def _diagonal(self) -> Tiles:
         return self.sums(DIAGONAL)
-
-    @property
-    def straight_slopes(self) -> Tiles:
-        """Energies of the central differences along 0 and 90 degrees, (2, tiles)."""
-        return self._straight[:2]
 
     @cached_property
     def slopes(self) -> Tiles:
@@ -226,7 +215,10 @@ class Pyramid:
         self.image = image
         self.scratch = Scratch() if scratch is None else scratch
         self.scratch.begin(*image.shape)
-        self.tiling = tiling_over(Grid.over(image.shape[0], image.shape[1], tiles), self.scratch)
+        grid, compiled = Grid.over(image.shape[0], image.shape[1], tiles), library()
+        self.tiling: Tiling = OpenCvTiling(grid, self.scratch)
+        if compiled is not None:
+            self.tiling = CompiledTiling(grid, compiled)
         plane = self.scratch.take("image", image.shape)
         np.copyto(plane, image)
         plane *= SCALE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise, repeat
@@ -47,10 +47,6 @@ class Grid:
     def count(self) -> int:
         """Number of tiles."""
         return self.rows * self.columns
-
-    def cut(self, plane: Plane) -> list[Plane]:
-        """The tiles of `plane` as views, row by row."""
-        return [plane[place] for place in layout(self, *plane.shape).places]
 
 
 @dataclass(frozen=True)
@@ -160,7 +156,7 @@ def lowest_tenth(values: Tiles | npt.NDArray[np.float32] | Sequence[float]) -> f
 
 
 _NORMS = {SQUARES: cv2.NORM_L2SQR, SIZES: cv2.NORM_L1, PEAKS: cv2.NORM_INF}
-Planes = Iterator[Plane]
+Planes = Iterable[Plane]  # where one is made anew in the memory of the last, a generator
 
 
 def _slopes(plane: Plane, scratch: Scratch) -> tuple[Plane, Plane]:
@@ -176,20 +172,16 @@ def _bent(plane: Plane, scratch: Scratch) -> tuple[Plane, Plane]:
 
 
 def _straight(plane: Plane, scratch: Scratch) -> Planes:
-    yield from _slopes(plane, scratch)
     bent = _bent(plane, scratch)
-    yield from bent
-    yield scratch.add(*bent)
+    return (*_slopes(plane, scratch), *bent, scratch.add(*bent))
 
 
 def _straight_sizes(plane: Plane, scratch: Scratch) -> Planes:
-    yield from _slopes(plane, scratch)
-    yield from _bent(plane, scratch)
+    return (*_slopes(plane, scratch), *_bent(plane, scratch))
 
 
 def _straight_peaks(plane: Plane, scratch: Scratch) -> Planes:
-    yield from _slopes(plane, scratch)
-    yield scratch.add(*_bent(plane, scratch))
+    return (*_slopes(plane, scratch), scratch.add(*_bent(plane, scratch)))
 
 
 def _diagonal(plane: Plane, scratch: Scratch) -> Planes:
@@ -197,12 +189,8 @@ def _diagonal(plane: Plane, scratch: Scratch) -> Planes:
     yield from (scratch.curvature(plane, step) for step in (FALLING, RISING))
 
 
-def _only_slopes(plane: Plane, scratch: Scratch) -> Planes:
-    yield from _slopes(plane, scratch)
-
-
 def _mixed(plane: Plane, scratch: Scratch) -> Planes:
-    yield scratch.add(*_slopes(plane, scratch))
+    return (scratch.add(*_slopes(plane, scratch)),)
 
 
 def _far(plane: Plane, scratch: Scratch) -> Planes:
@@ -242,7 +230,7 @@ def _calm(plane: Plane, scratch: Scratch) -> Planes:
 _PLANES: dict[Kind, Callable[[Plane, Scratch], Planes]] = {
     STRAIGHT: _straight,
     DIAGONAL: _diagonal,
-    SLOPES: _only_slopes,
+    SLOPES: _slopes,
     MIXED: _mixed,
     FAR: _far,
     STRAIGHT_SIZES: _straight_sizes,
