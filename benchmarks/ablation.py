@@ -139,7 +139,8 @@ def measure_variants(artifacts: Path, params: Params) -> dict[str, Any]:
     table = read_table(artifacts / "cnn", artifacts / "features", store.labels, store.splits, kinds)
     held = table.index[~table.train]
     codes = scene_codes([store.rows[int(row)].key for row in held])
-    found = {name: trained_logits(*of) for name, *of in trainings(table, params)}
+    todo = trainings(table, params)
+    found = {name: trained_logits(rows, changed) for name, rows, changed in todo}
     whole = found["nothing"]
     contests = {"judges": {judge: whole[judge] for judge in reversed(JUDGES)}}
     for judge in ("fused", "features"):
