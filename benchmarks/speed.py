@@ -229,29 +229,14 @@ def as_text(results: list[Runs], workers: int, rounds: int) -> str:
     return "\n".join(lines)
 
 
-def _versions(python: Path | None) -> dict[str, str]:
+def _versions(python: Path) -> dict[str, str]:
     """Versions of the other programs; a line for each that is not there."""
-    versions: dict[str, str] = {}
-    for name in PEERS:
-        version = installed(name, python or Path(sys.executable))
-        if version is None:
-            line = f"python -m venv peers && peers/bin/pip install {name}"
-            again = "then add --peers peers/bin/python"
-            click.echo(f"{name}: left out, it is not installed; {line}, {again}", err=True)
-        else:
-            versions[name] = version
-    return versions
-
-
-def _tools(
-    files: Files, versions: dict[str, str], python: Path | None, workers: int, model: Path | None
-) -> list[Tool]:
-    interpreter = python or Path(sys.executable)
-    others = [
-        peer(name, version, interpreter, files.folder, workers)
-        for name, version in versions.items()
-    ]
-    return [blur_scan(files.folder, workers, model), *others]
+    versions = {name: installed(name, python) for name in PEERS}
+    for name in [name for name, version in versions.items() if version is None]:
+        line = f"python -m venv peers && peers/bin/pip install {name}"
+        again = "then add --peers peers/bin/python"
+        click.echo(f"{name}: left out, it is not installed; {line}, {again}", err=True)
+    return {name: version for name, version in versions.items() if version is not None}
 
 
 @click.command()
@@ -277,7 +262,13 @@ def _tools(
     show_default=True,
     help="Times that each program runs; the best counts.",
 )
-@click.option("--peers", "python", type=_PATH, help="Interpreter that has cleanvision and fastdup.")
+@click.option(
+    "--peers",
+    "python",
+    type=_PATH,
+    default=sys.executable,
+    help="Interpreter that has cleanvision and fastdup.  [default: this one]",
+)
 @click.option("--model", type=_PATH, help="Folder written by 'blur export'.  [default: shipped]")
 @one_line_errors("this benchmark")
 def speed_command(
@@ -285,7 +276,7 @@ def speed_command(
     count: int,
     workers: int,
     rounds: int,
-    python: Path | None,
+    python: Path,
     model: Path | None,
 ) -> None:
     """Measure how fast and how rightly blur scan, cleanvision and fastdup judge photos.
@@ -302,7 +293,8 @@ def speed_command(
         place = Path(tempfile.mkdtemp(prefix="speed_"))
         try:
             files = repeat(dataset, count, dataset.name, place / "photos")
-            tools = _tools(files, versions, python, workers, model)
+            others = [peer(*of, python, files.folder, workers) for of in versions.items()]
+            tools = [blur_scan(files.folder, workers, model), *others]
             results = compete(files, tools, rounds, workers)
             click.echo(as_text(results, workers, rounds))
         finally:
