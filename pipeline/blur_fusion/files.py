@@ -17,12 +17,6 @@ from blur_fusion.errors import BlurError, require
 CHUNK = 1 << 20
 
 
-def remove(path: str | os.PathLike[str]) -> None:
-    """Delete `path` if it is there."""
-    with suppress(FileNotFoundError):
-        os.unlink(path)
-
-
 def sync_folder(folder: str) -> None:
     """Make names in `folder` survive a loss of power, where the system can."""
     with suppress(OSError):
@@ -112,7 +106,7 @@ def write_whole(path: str | os.PathLike[str], *, force: bool = False) -> Iterato
     finally:
         with suppress(OSError, BlurError):  # a full disk: said already
             file.close()
-        remove(part)
+        Path(part).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -174,9 +168,9 @@ def _becoming(target: str, part: str, source: str, new: bool = True) -> Iterator
     try:
         yield
     except (OSError, KeyboardInterrupt):
-        remove(part)
+        Path(part).unlink(missing_ok=True)
         if new and os.path.lexists(source):  # Ctrl-C may come right after the move
-            remove(target)
+            Path(target).unlink(missing_ok=True)
         raise
 
 

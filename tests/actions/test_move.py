@@ -10,7 +10,7 @@ from action_trees import acted, blurred, fill, look, names, sharp, undone
 from blur_fusion.actions.act import act
 from blur_fusion.actions.plan import ActionOptions
 from blur_fusion.errors import BlurError
-from blur_fusion.model.prediction import Verdict
+from blur_fusion.model.prediction import Prediction
 
 
 def test_moves_the_blurred_and_keeps_the_structure(root: Path, out: Path) -> None:
@@ -28,7 +28,7 @@ def test_moves_the_blurred_and_keeps_the_structure(root: Path, out: Path) -> Non
 
 
 def test_nothing_blurred_writes_nothing(root: Path, out: Path) -> None:
-    verdicts = [*sharp(root / "a.jpg"), Verdict.failed(str(root / "trip/b.jpg"), "is broken")]
+    verdicts = [*sharp(root / "a.jpg"), Prediction.failed(str(root / "trip/b.jpg"), "is broken")]
     report = act(verdicts, [root], ActionOptions(move=out))
     assert (report.journal, report.done, report.failed) == (None, 0, False)
     assert not out.exists()

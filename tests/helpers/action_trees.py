@@ -12,7 +12,7 @@ import pytest
 from blur_fusion.actions.act import act
 from blur_fusion.actions.plan import ActionOptions, ActionReport
 from blur_fusion.actions.undo import UndoReport, undo
-from blur_fusion.model.prediction import Verdict
+from blur_fusion.model.prediction import Prediction
 
 Tree = dict[str, tuple[bytes | str, int]]
 
@@ -48,12 +48,12 @@ def names(root: Path) -> set[str]:
     return {os.path.relpath(path, root) for path in look(root)}
 
 
-def blurred(*paths: Path) -> list[Verdict]:
-    return [Verdict(str(path), True, 0.98765, "motion") for path in paths]
+def blurred(*paths: Path) -> list[Prediction]:
+    return [Prediction(str(path), True, 0.98765, "motion") for path in paths]
 
 
-def sharp(*paths: Path) -> list[Verdict]:
-    return [Verdict(str(path), False, 0.1, "sharp") for path in paths]
+def sharp(*paths: Path) -> list[Prediction]:
+    return [Prediction(str(path), False, 0.1, "sharp") for path in paths]
 
 
 def acted(root: Path, *names: str, **options: Any) -> ActionReport:

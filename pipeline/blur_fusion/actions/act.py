@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from blur_fusion import files
 from blur_fusion.actions.journal import Journal, create
@@ -25,11 +24,8 @@ from blur_fusion.actions.sidecars import sidecars, tag
 from blur_fusion.actions.undo import put_back
 from blur_fusion.actions.xmp import XmlError
 from blur_fusion.errors import BlurError
+from blur_fusion.model.prediction import Prediction
 from blur_fusion.parallel import shown
-
-if TYPE_CHECKING:
-    from blur_fusion.model.prediction import Verdict
-
 
 VERBS = {"move": "moved", "copy": "copied", "link": "linked", "tag": "tagged"}
 
@@ -86,7 +82,7 @@ class _Run:
     """State of one call of :func:`act`."""
 
     def __init__(
-        self, verdicts: Iterable[Verdict], roots: Sequence[Path], options: ActionOptions
+        self, verdicts: Iterable[Prediction], roots: Sequence[Path], options: ActionOptions
     ) -> None:
         self.verdicts, self.roots, self.options = list(verdicts), roots, options
         self.transfer = options.transfer()
@@ -168,7 +164,9 @@ class _Run:
         )
 
 
-def act(verdicts: Iterable[Verdict], roots: Sequence[Path], options: ActionOptions) -> ActionReport:
+def act(
+    verdicts: Iterable[Prediction], roots: Sequence[Path], options: ActionOptions
+) -> ActionReport:
     """Do to the photos judged blurred what `options` ask for; sharp ones are not touched.
 
     Tags come first, so that new sidecars go with their photos. Sidecars and RAW+JPEG pairs go
@@ -178,7 +176,7 @@ def act(verdicts: Iterable[Verdict], roots: Sequence[Path], options: ActionOptio
 
     Parameters
     ----------
-    verdicts : iterable of Verdict
+    verdicts : iterable of Prediction
         All that were judged, sharp and failed ones too; `path` as found, of a regular file.
     roots : sequence of Path
         What was scanned, folders and files, as given: they decide the structure below the target.

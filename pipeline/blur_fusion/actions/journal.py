@@ -90,11 +90,6 @@ class Journal:
         entry.facts.update(made)
         self.append({word: entry.number, **made}, sync=word == "undoing")
 
-    def close(self) -> None:
-        """Record that everything is undone."""
-        self.closed = True
-        self.append({"closed": True})
-
     def part(self, entry: Entry, beside: str) -> str:
         """Name for the unfinished file of a step, in the folder of `beside`."""
         return os.path.join(os.path.dirname(beside), f".blur-{self.identity}-{entry.number}.part")

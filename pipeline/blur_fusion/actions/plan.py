@@ -12,14 +12,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from blur_fusion import files
 from blur_fusion.errors import require
 from blur_fusion.images import formats
-
-if TYPE_CHECKING:
-    from blur_fusion.model.prediction import Verdict
+from blur_fusion.model.prediction import Prediction
 
 RAW = formats.RAW | {".fff", ".gpr"}
 PHOTOS = formats.PICTURES | RAW | {".jxl"}
@@ -84,7 +81,7 @@ class Shot:
     stem: str  # every file's name begins with it
     photos: tuple[str, ...]  # names in the folder
     sidecars: tuple[str, ...]
-    verdict: Verdict  # of the member most surely blurred
+    verdict: Prediction  # of the member most surely blurred
 
     @property
     def paths(self) -> list[str]:
@@ -139,7 +136,7 @@ def _companions(photo: str, names: Sequence[str]) -> tuple[list[str], list[str]]
 
 
 def find_shots(
-    verdicts: Iterable[Verdict], notes: Notes, coming: Mapping[str, Collection[str]]
+    verdicts: Iterable[Prediction], notes: Notes, coming: Mapping[str, Collection[str]]
 ) -> Iterator[Shot]:
     """The blurred shots, in the order of `verdicts`.
 
@@ -147,8 +144,8 @@ def find_shots(
 
     Parameters
     ----------
-    verdicts : iterable of Verdict
-        Those without a verdict (unreadable files) are passed over.
+    verdicts : iterable of Prediction
+        Those without an answer (unreadable files) are passed over.
     notes : Notes
         Gains a line for each shot left out.
     coming : mapping of folder to names

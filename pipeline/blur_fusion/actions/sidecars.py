@@ -20,15 +20,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from blur_fusion import files
 from blur_fusion.actions.journal import Journal
 from blur_fusion.actions.plan import RAW, Shot, suffix
 from blur_fusion.actions.xmp import XmlError, fresh, mark
-
-if TYPE_CHECKING:
-    from blur_fusion.model.prediction import Verdict
 
 LARGEST = 16 << 20  # bytes; darktable's masks make sidecars of some MB
 
@@ -51,23 +48,6 @@ def sidecars(shot: Shot) -> dict[str, str]:
     return found
 
 
-def _content(
-    target: str, photo: str, verdict: Verdict, found: os.stat_result | None
-) -> tuple[bytes | None, bytes]:
-    """The sidecar's bytes now (None: it is missing) and with our marks."""
-    known = verdict.kind, verdict.probability
-    if found is None:
-        whole = os.path.splitext(target)[0] == photo
-        return None, fresh(*known, None if whole else suffix(photo)[1:].upper())
-    if not stat.S_ISREG(found.st_mode):
-        raise XmlError("it is a link or no regular file")
-    if found.st_size > LARGEST:
-        raise XmlError("it is larger than 16 MB")
-    with open(target, "rb") as file:
-        before = file.read()
-    return before, mark(before, *known)
-
-
 def tag(target: str, photo: str, shot: Shot, journal: Callable[[], Journal] | None) -> bool:
     """Write the sidecar `target` of `photo`; whether there was anything to write.
 
@@ -86,7 +66,17 @@ def tag(target: str, photo: str, shot: Shot, journal: Callable[[], Journal] | No
         The journal cannot be written.
     """
     found = os.lstat(target) if os.path.lexists(target) else None
-    before, after = _content(target, photo, shot.verdict, found)
+    known, before = (shot.verdict.kind, shot.verdict.probability), None
+    if found is None:
+        whole = os.path.splitext(target)[0] == photo
+        after = fresh(*known, None if whole else suffix(photo)[1:].upper())
+    else:
+        if not stat.S_ISREG(found.st_mode):
+            raise XmlError("it is a link or no regular file")
+        if found.st_size > LARGEST:
+            raise XmlError("it is larger than 16 MB")
+        before = Path(target).read_bytes()
+        after = mark(before, *known)
     if before == after or journal is None:
         return before != after
     facts = {

@@ -39,10 +39,10 @@ def _settle(entry: Entry) -> bool:
     begun = "done" not in entry.marks and _is(source, facts)
     undoing = "undoing" in entry.marks
     if (begun and _empty(target)) or ((begun or undoing) and files.same(source, target)):
-        files.remove(target)  # a crash came before one of the two was deleted
+        Path(target).unlink(missing_ok=True)  # a crash came before one of the two was deleted
         return True
     if undoing and facts.get("size") and _empty(source):
-        files.remove(source)  # held for the way back
+        Path(source).unlink(missing_ok=True)  # held for the way back
         return False
     raise LeftError(f"{source}: is there again, so {target} stays where it is")
 
@@ -140,7 +140,7 @@ def put_back(journal: Journal, first: int = 0) -> tuple[int, list[str]]:
         try:
             journal.mark("undoing", entry)
             for beside in filter(None, (entry.source, entry.target)):
-                files.remove(journal.part(entry, beside))
+                Path(journal.part(entry, beside)).unlink(missing_ok=True)
             restored += REVERSE[entry.kind](entry, journal)
             journal.mark("undone", entry)
         except LeftError as error:
@@ -176,7 +176,7 @@ def undo(path: Path | str) -> UndoReport:
     require(writable, f"{path}: cannot be written; copy it to where it can, and undo the copy")
     restored, lines = put_back(journal)
     if not lines:
-        journal.close()
+        journal.append({"closed": True})
     left = f", {len(lines)} could not be" if lines else ""
     told = tuple(map(files.printable, lines))
     return UndoReport(restored, told, f"{restored} files put back{left}")
