@@ -44,8 +44,8 @@ def write_report(
     items: Iterable[tuple[Verdict, bytes | None]], path: Path, threshold: float, **options: Any
 ) -> None:
     with review_page(path, threshold, **options) as add:
-        for verdict, thumbnail_ in items:
-            add(verdict, thumbnail_)
+        for item in items:
+            add(*item)
 
 
 def report(folder: Path, found: Sequence[Verdict] | None = None, name: str = "out.html") -> str:

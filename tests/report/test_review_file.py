@@ -69,88 +69,36 @@ def test_no_name_escapes_from_its_string(tmp_path: Path) -> None:
     assert rows(evil)[0]["path"] == EVIL
 
 
-def test_names_that_are_no_utf_8_stay(tmp_path: Path) -> None:
+def test_odd_names_and_numbers_do_not_break_the_page(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.jpg")
-    write_report([(verdict(name), None)], tmp_path / "out.html", 0.5, title=name)
-    assert rows(tmp_path / "out.html")[0]["path"] == name
-
-
-def test_a_number_that_is_none_does_not_break_the_page(tmp_path: Path) -> None:
-    write_report([(verdict(probability=float("nan")), None)], tmp_path / "out.html", 0.5)
-    assert rows(tmp_path / "out.html")[0]["probability"] is None
+    write_report([(verdict(name, float("nan")), None)], tmp_path / "out.html", 0.5, title=name)
+    (row,) = rows(tmp_path / "out.html")
+    assert row["path"] == name and row["probability"] is None
 
 
 def test_the_same_photos_make_the_same_bytes_and_id(tmp_path: Path) -> None:
-    pages = []
-    for name, thumbnail in (("a", b"1"), ("b", b"1"), ("c", b"2")):
-        folder = tmp_path / name
-        folder.mkdir()
-        write_report([(verdict(), thumbnail)], folder / "out.html", 0.5)
-        pages.append((folder / "out.html").read_text("utf-8"))
+    pages, out = [], tmp_path / "out.html"
+    for thumbnail in (b"1", b"1", b"2"):
+        write_report([(verdict(), thumbnail)], out, 0.5, force=True)
+        pages.append(out.read_text("utf-8"))
     assert pages[0] == pages[1]
     ids = [blocks(page, "about")[0]["report"] for page in pages]
     assert ids[0] == ids[1] != ids[2]  # another photo of that name has its own decisions
 
 
-def test_an_existing_file_is_refused_before_any_work(tmp_path: Path) -> None:
+def test_the_page_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    """As any file of `write_whole`, before whose checks nothing is judged."""
     out = tmp_path / "out.html"
-    out.write_text("mine")
-
-    def never() -> Iterator[tuple[Verdict, None]]:
-        raise AssertionError("the scan began")
-        yield
-
-    with pytest.raises(BlurError, match="out.html: exists"):
-        write_report(never(), out, 0.5)
-    assert out.read_text() == "mine" and os.listdir(tmp_path) == ["out.html"]
-    write_report([(verdict(), None)], out, 0.5, force=True)
-    assert len(rows(out)) == 1 and os.listdir(tmp_path) == ["out.html"]
-
-
-@pytest.mark.parametrize("links", [True, False])
-def test_a_file_that_appears_meanwhile_is_kept_and_so_is_the_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
-) -> None:
-    def no_links(*_: object) -> None:
-        raise PermissionError("no hard links here")
-
-    if not links:
-        monkeypatch.setattr(os, "link", no_links)
-    out = tmp_path / "out.html"
-    with pytest.raises(BlurError, match="the new file is"), review_page(out, 0.5) as add:
-        add(verdict(), None)
-        out.write_text("somebody else's")
-    assert out.read_text() == "somebody else's"
-    (spare,) = tmp_path.glob("out.html.new-*")
-    assert len(rows(spare)) == 1
-    write_report([(verdict(), None)], tmp_path / "other.html", 0.5)
-    assert len(rows(tmp_path / "other.html")) == 1
-
-
-def test_after_an_exception_nothing_is_left(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), review_page(tmp_path / "out.html", 0.5) as add:
+    with pytest.raises(KeyboardInterrupt), review_page(out, 0.5) as add:
         add(verdict(), None)
         raise KeyboardInterrupt
     assert os.listdir(tmp_path) == []
-
-
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-    try:
-        with pytest.raises(BlurError, match="out.html: cannot be written"):
-            write_report([(verdict(), b"x" * 100_000)] * 9, tmp_path / "out.html", 0.5)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert os.listdir(tmp_path) == []
-
-
-def test_places_where_no_report_can_be(tmp_path: Path) -> None:
-    with pytest.raises(BlurError, match="absent: no such folder"):
-        write_report([], tmp_path / "absent" / "out.html", 0.5)
-    with pytest.raises(BlurError, match="is a folder"):
-        write_report([], tmp_path, 0.5)
+    out.write_text("mine")
+    with pytest.raises(BlurError, match="out.html: exists"), review_page(out, 0.5):
+        raise AssertionError("the scan began")
+    assert out.read_text() == "mine"
+    write_report([(verdict(), None)], out, 0.5, force=True)
+    assert len(rows(out)) == 1 and os.listdir(tmp_path) == ["out.html"]
 
 
 def test_memory_does_not_grow_with_the_photos(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from blur_fusion.images.thumbnails import SIDE, file_thumbnail, thumbnail
+from pictures import exif, save
 
 Pixels = npt.NDArray[np.uint8]
 RED, BLUE = (220, 30, 30), (30, 30, 220)
@@ -24,16 +25,6 @@ def red_above_blue(height: int, width: int) -> Pixels:
     image = np.empty((height, width, 3), np.uint8)
     image[: height // 2], image[height // 2 :] = RED, BLUE
     return image
-
-
-def turned_jpeg(rgb: Pixels, orientation: int) -> bytes:
-    """A JPEG with an EXIF segment that holds nothing but the orientation."""
-    data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
-    tiff = (
-        b"II*\0\x08\0\0\0" + b"\x01\0" + b"\x12\x01\x03\0\x01\0\0\0" + bytes([orientation, 0, 0, 0])
-    )
-    exif = b"Exif\0\0" + tiff + b"\0\0\0\0"
-    return data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:]
 
 
 @pytest.mark.parametrize(
@@ -59,8 +50,8 @@ def test_colours_and_grey() -> None:
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("long_side", [200, 700, 2500])
 def test_files_are_oriented_by_exif(tmp_path: Path, long_side: int, known: bool) -> None:
-    path = tmp_path / "turned é.jpg"
-    path.write_bytes(turned_jpeg(red_above_blue(long_side // 2, long_side), orientation=6))
+    bgr = red_above_blue(long_side // 2, long_side)[..., ::-1]
+    path = save(tmp_path / "turned é.jpg", bgr, exif(6, "<"))
     size = (long_side // 2, long_side) if known else None
     small = decoded(file_thumbnail(path, size))
     side = min(SIDE, long_side)
