@@ -15,14 +15,16 @@ from benchmarks.real_photos import json_file_option
 from blur_fusion.cli.options import params_option
 from blur_fusion.data.store import Store
 from blur_fusion.errors import run
-from blur_fusion.evaluation.intervals import (
+from blur_fusion.evaluation.metrics import (
+    Floats,
+    Ints,
     estimate,
     figure,
     interval,
     scene_codes,
     scene_weights,
+    weighted_auc,
 )
-from blur_fusion.evaluation.metrics import Floats, Ints, weighted_auc
 from blur_fusion.fusion.calibration import fit_calibration
 from blur_fusion.fusion.stack import JUDGES
 from blur_fusion.fusion.train import Table, fit_stack, read_table

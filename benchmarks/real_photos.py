@@ -17,14 +17,17 @@ from blur_fusion.data.certh import EVALUATION, digital_scene, filter_kind
 from blur_fusion.data.dataset import LabelledImage, image_files
 from blur_fusion.data.layouts import INNER, open_dataset
 from blur_fusion.errors import BlurError, require, run
-from blur_fusion.evaluation.comparisons import measure_kinds
-from blur_fusion.evaluation.intervals import (
+from blur_fusion.evaluation.metrics import (
+    Floats,
+    Ints,
+    counts,
     estimate,
+    measure_kinds,
     scene_codes,
     scene_weights,
+    weighted_auc,
     with_interval,
 )
-from blur_fusion.evaluation.metrics import Floats, Ints, counts, weighted_auc
 from blur_fusion.fusion.stack import JUDGES
 from blur_fusion.images.photo import Photo
 from blur_fusion.model.classifier import Classifier, load

@@ -14,19 +14,15 @@ def main() -> None:
     """Write `artifacts/evaluate`, and the speed where nothing depends on it."""
     from blur_fusion.data.store import Store
     from blur_fusion.evaluation.report import OURS, as_json
-    from blur_fusion.evaluation.run import evaluate, write_evaluation
+    from blur_fusion.evaluation.run import evaluate
     from blur_fusion.model.classifier import load
 
     params = load_params()
     store = Store.open(ARTIFACTS / "load")
     ours = {judge: load(ARTIFACTS / "fuse", judge=judge) for judge in OURS}
-    evaluation = evaluate(store, ours, params)
     history = ARTIFACTS / "cnn" / "history.csv"
-    write_evaluation(evaluation, store, params, ARTIFACTS / "evaluate", history)
-    timing = {
-        "images": len(evaluation.rows),
-        "images_per_second": evaluation.images_per_second,
-    }
+    report, speed = evaluate(store, ours, params, ARTIFACTS / "evaluate", history)
+    timing = {"images": report["dataset"]["images"], "images_per_second": speed}
     path = ARTIFACTS / "timings" / "evaluate.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(as_json(timing), encoding="utf-8")

@@ -5,34 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from blur_fusion.evaluation import intervals
-from blur_fusion.evaluation.comparisons import (
-    differences,
-    mcnemar,
-    measure_kinds,
-    one_per_scene,
-)
-from blur_fusion.evaluation.intervals import (
-    estimate,
-    figure,
-    interval,
-    measured,
-    proportions,
-    scene_codes,
-    scene_weights,
-    with_interval,
-)
+from blur_fusion.data.dataset import LabelledImage
+from blur_fusion.evaluation import metrics
 from blur_fusion.evaluation.metrics import (
     METRICS,
     Answers,
-    counts,
-    weighted_auc,
+    estimate,
+    measure_kinds,
+    one_per_scene,
+    proportions,
+    scene_codes,
+    scene_weights,
     weighted_metrics,
     worst_rows,
 )
@@ -50,20 +40,23 @@ def _answers(probabilities: Any, threshold: float = 0.45) -> Answers:
 def _drawn(count: int = 200) -> tuple[np.ndarray, Answers]:
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 2, count)
-    return labels, _answers(np.clip(rng.normal(0.3 + 0.4 * labels, 0.3), 0, 1).round(2))  # ties
+    return labels, _answers(np.clip(rng.normal(0.3 + 0.4 * labels, 0.3), 0.02, 0.98).round(2))
 
 
-def _measure(labels: np.ndarray, answers: Answers, bins: int = 15) -> dict[str, float]:
-    found = weighted_metrics(labels, answers, np.ones((1, len(labels))), bins)
+def _measure(labels: Any, answers: Answers, bins: int = 15) -> dict[str, float]:
+    found = weighted_metrics(np.asarray(labels), answers, np.ones((1, len(labels))), bins)
     assert tuple(found) == METRICS
     return {name: float(values[0]) for name, values in found.items()}
 
 
-def _estimates(
-    labels: np.ndarray, answers: Mapping[str, Answers], codes: np.ndarray, resamples: int = 300
-) -> tuple[dict[str, dict[str, Any]], intervals.Draws]:
-    params = replace(tiny_params().evaluate, resamples=resamples)
-    return measured(labels, answers, codes, params, seed=5)
+def _measured(
+    labels: np.ndarray, answers: Mapping[str, Answers], scenes: Any, resamples: int = 300
+) -> tuple[dict[str, dict[str, Any]], metrics.Draws]:
+    params = tiny_params()
+    evaluate = replace(params.evaluate, resamples=resamples)
+    pairs = zip(labels.tolist(), scenes, strict=True)
+    images = [LabelledImage(Path(), "", label, "", "", str(scene), "") for label, scene in pairs]
+    return metrics.measured(images, answers, replace(params, evaluate=evaluate, seed=5))
 
 
 def _width(found: Mapping[str, Any]) -> float:
@@ -83,7 +76,7 @@ def test_metrics_by_hand() -> None:
     }
     assert _measure(labels, answers, bins=10) == pytest.approx(expected)
     found = {"blurred": 3, "found": 2, "sharp": 1, "flagged": 1}
-    assert counts(labels, answers.verdicts) == found
+    assert metrics.counts(labels, answers.verdicts) == found
 
 
 @pytest.mark.parametrize(
@@ -93,20 +86,14 @@ def test_metrics_by_hand() -> None:
 def test_calibration_error_joins_a_bin_before_it_takes_the_gap(
     labels: list[int], probability: float, error: float
 ) -> None:
-    answers = _answers([probability] * len(labels))
-    assert _measure(np.array(labels), answers)["calibration_error"] == error
+    assert _measure(labels, _answers([probability] * len(labels)))["calibration_error"] == error
 
 
-@pytest.mark.parametrize(
-    ("label", "undefined"),
-    [
-        (1, {"auc", "balanced_accuracy", "false_alarm_rate"}),
-        (0, {"auc", "balanced_accuracy", "recall"}),
-    ],
-)
-def test_one_class_leaves_metrics_undefined(label: int, undefined: set[str]) -> None:
-    values = _measure(np.array([label] * 2), _answers([0.2, 0.7]))
-    assert {name for name, value in values.items() if np.isnan(value)} == undefined
+@pytest.mark.parametrize(("label", "lacks"), [(1, "false_alarm_rate"), (0, "recall")])
+def test_one_class_leaves_metrics_undefined(label: int, lacks: str) -> None:
+    values = _measure([label] * 2, _answers([0.2, 0.7]))
+    undefined = {name for name, value in values.items() if np.isnan(value)}
+    assert undefined == {"auc", "balanced_accuracy", lacks}
 
 
 def test_weights_equal_scikit_learn_and_as_many_copies() -> None:
@@ -118,21 +105,19 @@ def test_weights_equal_scikit_learn_and_as_many_copies() -> None:
         known = {
             "accuracy": sk.accuracy_score(labels, verdicts, sample_weight=weight),
             "balanced_accuracy": sk.balanced_accuracy_score(labels, verdicts, sample_weight=weight),
-            "auc": sk.roc_auc_score(labels, probabilities, sample_weight=weight),
+            "auc": sk.roc_auc_score(labels, probabilities, sample_weight=weight),  # there are ties
             "recall": sk.recall_score(labels, verdicts, sample_weight=weight),
             "log_loss": sk.log_loss(labels, probabilities, sample_weight=weight),
         }
         taken = np.repeat(np.arange(len(labels)), weight)
-        copies = _measure(labels[taken], Answers(probabilities[taken], verdicts[taken]))
-        for name, value in {**copies, **known}.items():
+        for name, value in {**_measure(labels[taken], answers.at(taken)), **known}.items():
             assert ours[name][row] == pytest.approx(value, abs=1e-12), name
 
 
 def test_auc_of_constant_scores_is_one_half_and_of_one_class_undefined() -> None:
     weights = np.array([[1.0, 1, 1], [0, 1, 1]])
-    values = weighted_auc(np.array([1, 0, 0]), np.full(3, 0.4), weights)
-    assert values[0] == 0.5
-    assert np.isnan(values[1])
+    values = metrics.weighted_auc(np.array([1, 0, 0]), np.full(3, 0.4), weights)
+    assert values[0] == 0.5 and np.isnan(values[1])
 
 
 def test_worst_rows_are_the_most_confident_mistakes_of_both_kinds() -> None:
@@ -150,58 +135,52 @@ def test_scenes_are_drawn_whole_after_the_images_themselves() -> None:
     assert codes.tolist() == [0, 1, 0, 2]  # the same stem in two subsets is two scenes
     weights = np.concatenate(list(scene_weights(codes, 50, seed=1)))
     assert weights.shape == (51, 4) and (weights[0] == 1).all()
-    assert (weights[:, 0] == weights[:, 2]).all()
+    assert (weights[:, 0] == weights[:, 2]).all() and len(np.unique(weights[:, 0])) > 2
     assert (weights[:, [0, 1, 3]].sum(axis=1) == 3).all()
-    assert len(np.unique(weights[:, 0])) > 2
     missing = np.concatenate(list(scene_weights(np.array([7, 7, 30]), 100, seed=1)))
     assert (missing[:, 1:].sum(axis=1) == 2).all()  # two scenes present, two drawn
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    codes = np.arange(20)
-    once, whole = scene_weights(codes, 30, seed=4)
-    monkeypatch.setattr(intervals, "_BLOCK", 200)
-    parts = list(scene_weights(codes, 30, seed=4))
+    once, whole = scene_weights(np.arange(20), 30, seed=4)
+    monkeypatch.setattr(metrics, "_BLOCK", 200)
+    parts = list(scene_weights(np.arange(20), 30, seed=4))
     assert len(parts) == 4
     assert (np.concatenate(parts) == np.concatenate([once, whole])).all()
 
 
 def test_intervals_hold_the_value_and_grow_with_scene_size() -> None:
     labels, answers = _drawn(400)
-    alone = _estimates(labels, {"m": answers}, np.arange(400))[0]["m"]
+    alone = _measured(labels, {"m": answers}, range(400))[0]["m"]
+    assert alone == _measured(labels, {"m": answers}, range(400))[0]["m"]
     for name, value in _measure(labels, answers).items():
         assert alone[name]["value"] == value
         if name != "calibration_error":  # biased upwards in any resample
             assert alone[name]["low"] < value < alone[name]["high"], name
     copies = np.repeat(np.arange(50), 8)  # 50 scenes of 8 equal images: less is known
-    few = {"m": Answers(answers.probabilities[copies], answers.verdicts[copies])}
-    grouped, naive = (
-        _estimates(labels[copies], few, codes)[0]["m"] for codes in (copies, np.arange(400))
-    )
+    few, labels = {"m": answers.at(copies)}, labels[copies]
+    grouped, naive = (_measured(labels, few, codes)[0]["m"] for codes in (copies, range(400)))
     assert _width(grouped["accuracy"]) > 2 * _width(naive["accuracy"])
 
 
-def test_intervals_are_repeatable_and_leave_out_one_class_resamples() -> None:
+def test_intervals_leave_out_one_class_resamples() -> None:
     labels, answers = np.array([1, 0, 0]), _answers([0.9, 0.1, 0.4], 0.5)
-    first, again = (_estimates(labels, {"m": answers}, np.arange(3))[0]["m"] for _ in range(2))
-    assert first == again
-    assert first["auc"] == {"value": 1, "low": 1, "high": 1}
-    sharp = {"m": _answers([0.1, 0.4], 0.5)}
-    none = _estimates(labels[1:], sharp, np.arange(2))[0]["m"]
+    assert _measured(labels, {"m": answers}, range(3))[0]["m"]["auc"] == dict.fromkeys(NONE, 1)
+    none = _measured(labels[1:], {"m": answers.at([1, 2])}, range(2))[0]["m"]
     assert none["auc"] == none["recall"] == NONE
-    assert none["false_alarm_rate"] == {"value": 0, "low": 0, "high": 0}
+    assert none["false_alarm_rate"] == dict.fromkeys(NONE, 0)
 
 
 def test_intervals_are_fast_enough() -> None:
     labels, answers = _drawn(1000)
     began = time.process_time()
-    _estimates(labels, {str(model): answers for model in range(5)}, np.arange(1000) // 3, 1000)
+    _measured(labels, {str(model): answers for model in range(5)}, np.arange(1000) // 3, 1000)
     assert time.process_time() - began < 15  # three such calls within a minute
 
 
 def test_a_figure_without_a_value_or_resamples_has_no_interval() -> None:
     assert estimate(np.array([np.nan, 1.0, 2.0])) == NONE
-    assert estimate(np.array([0.5, np.nan])) == {"value": 0.5, "low": None, "high": None}
+    assert estimate(np.array([0.5, np.nan])) == {**NONE, "value": 0.5}
     found = estimate(np.concatenate([[0.4], np.arange(101) / 100]))
     assert found == {"value": 0.4, "low": pytest.approx(0.025), "high": pytest.approx(0.975)}
 
@@ -211,44 +190,39 @@ def test_a_figure_without_a_value_or_resamples_has_no_interval() -> None:
     [
         ((0.912, 0.89, 0.931), ".3f", ("0.912", "0.890-0.931", "0.912 (0.890 to 0.931)")),
         ((0.1, 0.05, 0.234), ".1%", ("10.0 %", "5.0-23.4 %", "10.0 % (5.0 to 23.4 %)")),
-        ((0.1, -0.05, 0.2), "+.2f", ("+0.10", "-0.05-+0.20", "+0.10 (-0.05 to +0.20)")),
-        ((0.5, None, None), ".1f", ("0.5", "", "0.5")),
+        ((0.5, None, None), "+.1f", ("+0.5", "", "+0.5")),
         ((None, None, None), ".1%", ("n/a", "", "n/a")),
     ],
 )
 def test_how_a_figure_is_printed(found: Any, form: str, texts: tuple[str, ...]) -> None:
-    one = dict(zip(("value", "low", "high"), found, strict=True))
-    assert (figure(one, form), interval(one, form), with_interval(one, form)) == texts
+    one = dict(zip(NONE, found, strict=True))
+    printers = metrics.figure, metrics.interval, metrics.with_interval
+    assert tuple(shown(one, form) for shown in printers) == texts
 
 
-def test_a_proportion_is_resampled_by_scene() -> None:
+def test_a_proportion_is_resampled_by_scene_over_what_is_counted() -> None:
     hits = np.repeat([1.0, 0.0, 1.0, 1.0, 0.0], 40)  # five scenes of 40 equal images
-    codes = np.repeat(np.arange(5), 40)
-    draws = proportions(hits, np.ones(200), codes, 400, 2)
+    draws = proportions(hits, np.ones(200), np.repeat(np.arange(5), 40), 400, 2)
     by_scene = estimate(draws)
     naive = estimate(proportions(hits, np.ones(200), np.arange(200), 400, 2))
     assert by_scene["value"] == naive["value"] == pytest.approx(0.6)
     assert _width(by_scene) > 3 * _width(naive)
     assert set(np.round(draws * 5, 9)) <= set(range(6))
-
-
-def test_uncounted_images_stay_out_of_a_proportion() -> None:
-    hits, counted = np.array([1.0, 0, 0]), np.array([1.0, 1, 0])
+    hits, counted = np.array([[1.0], [0], [0]]), np.array([[1.0], [1], [0]])
     draws = proportions(hits, counted, np.array([0, 0, 1]), 300, 3)
-    assert set(draws[np.isfinite(draws)]) == {0.5}
+    assert draws.shape == (301, 1) and set(draws[np.isfinite(draws)]) == {0.5}
     assert np.isnan(draws).any()  # resamples of the second scene alone
-    columns = proportions(*(np.stack([a, a], axis=1) for a in (hits, counted)), np.arange(3), 9, 3)
-    assert columns.shape == (10, 2)
 
 
 def test_mcnemar_by_hand() -> None:
     first = np.array([True] * 8 + [False] * 1 + [True] * 5)
     second = np.array([False] * 8 + [True] * 1 + [True] * 5)
-    assert mcnemar(first, second) == {
+    assert metrics.mcnemar(first, second) == {
         **{"images": 14, "first_only_right": 8, "second_only_right": 1},
         "p_value": 2 * (1 + 9) / 2**9,
     }
-    assert mcnemar(first, first)["p_value"] == mcnemar(first[7:9], second[7:9])["p_value"] == 1
+    for same in ((first, first), (first[7:9], second[7:9])):
+        assert metrics.mcnemar(*same)["p_value"] == 1
 
 
 def test_one_image_of_each_scene() -> None:
@@ -259,21 +233,18 @@ def test_one_image_of_each_scene() -> None:
     assert len({tuple(one_per_scene(codes, seed)) for seed in range(20)}) > 2
 
 
-KNOWN = ["sharp", "sharp", "defocus", "defocus", "defocus", "motion", "motion", "", ""]
-NAMED = ["sharp", "motion", "defocus", "motion", "sharp", "motion", "defocus", "sharp", "motion"]
-
-
 def test_kinds_and_their_lines_by_hand() -> None:
-    found = measure_kinds(KNOWN, NAMED, np.arange(9), resamples=200, seed=1)
+    known = ["sharp", "sharp", *["defocus"] * 3, "motion", "motion", "", ""]
+    named = ["sharp", "motion", "defocus", "motion", "sharp", "motion", "defocus", "sharp", ""]
+    found = measure_kinds(known, named, np.arange(9), resamples=200, seed=1)
     assert found["confusion"] == {
         "sharp": {"sharp": 1, "defocus": 0, "motion": 1},
         "defocus": {"sharp": 1, "defocus": 1, "motion": 1},
         "motion": {"sharp": 0, "defocus": 1, "motion": 1},
     }
-    assert found["images"] == 7
+    assert (found["images"], found["blur"]["images"]) == (7, 4)  # blurred, and called so
     assert found["accuracy"]["value"] == pytest.approx(3 / 7)
     assert found["accuracy"]["low"] < 3 / 7 < found["accuracy"]["high"]
-    assert found["blur"]["images"] == 4  # blurred, and called so
     assert found["blur"]["accuracy"]["value"] == pytest.approx(2 / 4)
     lines = list(kind_lines(found))
     assert lines[0].startswith("kind named rightly: 0.429 (")
@@ -301,38 +272,33 @@ def test_kinds_nobody_knows_have_no_line(
     assert line in lines[0] if line else lines == []
 
 
-def _differences(labels: np.ndarray, fused: Answers, cnn: Answers) -> dict[str, Any]:
-    answers = {"fused": fused, "cnn": cnn, "features": _answers(cnn.probabilities, 2)}
-    return differences(_estimates(labels, answers, np.arange(len(labels)) // 2)[1])
+def _differences(labels: np.ndarray, fused: Any, cnn: Answers) -> dict[str, Any]:
+    features = _answers(cnn.probabilities, 2)  # flags nothing
+    answers = {"fused": _answers(fused), "cnn": cnn, "features": features}
+    return metrics.differences(_measured(labels, answers, np.arange(len(labels)) // 2)[1])
 
 
-def test_a_steady_gain_excludes_zero() -> None:
+def test_a_steady_gain_excludes_zero_and_is_known_better_than_either_figure() -> None:
     labels, cnn = _drawn(300)
-    cnn = _answers(np.clip(cnn.probabilities, 0.02, 0.98))
-    fused = _answers(cnn.probabilities + 0.1 * (labels - cnn.probabilities))  # nearer on every one
+    fused = cnn.probabilities + 0.1 * (labels - cnn.probabilities)  # nearer on every image
     found = _differences(labels, fused, cnn)["fused_minus_cnn"]["log_loss"]
-    assert found["excludes_zero"] is True
-    assert found["low"] < found["value"] < found["high"] < 0
-    alone = [_measure(labels, answers)["log_loss"] for answers in (fused, cnn)]
+    assert found["low"] < found["value"] < found["high"] < 0 and found["excludes_zero"] is True
+    alone = [_measure(labels, answers)["log_loss"] for answers in (_answers(fused), cnn)]
     assert found["value"] == pytest.approx(alone[0] - alone[1])
-    # Paired: the gain is known far better than either log-loss.
-    figures, _ = _estimates(labels, {"m": fused}, np.arange(300) // 2)
+    figures, _ = _measured(labels, {"m": _answers(fused)}, np.arange(300) // 2)
     assert _width(found) < 0.5 * _width(figures["m"]["log_loss"])
 
 
 def test_chance_and_no_difference_include_zero() -> None:
     labels, cnn = _drawn(300)
-    random = np.random.default_rng(8).normal(0, 0.05, 300)
-    cnn = _answers(np.clip(cnn.probabilities, 0.02, 0.98))
-    other = _answers(np.clip(cnn.probabilities + random, 0.02, 0.98))
+    other = np.clip(cnn.probabilities + np.random.default_rng(8).normal(0, 0.05, 300), 0.02, 0.98)
     for metric, found in _differences(labels, other, cnn)["fused_minus_cnn"].items():
-        assert found["low"] < 0 < found["high"], metric
-        assert found["excludes_zero"] is False
-    same = _differences(labels, cnn, cnn)
-    zero = {"value": 0, "low": 0, "high": 0, "excludes_zero": False}
+        assert found["low"] < 0 < found["high"] and not found["excludes_zero"], metric
+    same = _differences(labels, cnn.probabilities, cnn)
+    zero = {**dict.fromkeys(NONE, 0), "excludes_zero": False}
     assert same["fused_minus_cnn"]["log_loss"] == zero
     better = same["fused_minus_features"]["balanced_accuracy"]
-    assert better["excludes_zero"] is True and better["low"] > 0  # features flags nothing
+    assert better["excludes_zero"] is True and better["low"] > 0
     lines = list(difference_lines(same))
     assert len(lines) == 4
     assert lines[0].startswith("fused minus cnn, log-loss: +0.000 (+0.000 to +0.000), does not")
@@ -342,7 +308,6 @@ def test_chance_and_no_difference_include_zero() -> None:
 
 def test_one_class_has_no_difference_of_balanced_accuracy() -> None:
     cnn = _drawn(20)[1]
-    half = _answers(cnn.probabilities / 2)
-    found = _differences(np.ones(20, dtype=int), half, cnn)["fused_minus_cnn"]
+    found = _differences(np.ones(20, dtype=int), cnn.probabilities / 2, cnn)["fused_minus_cnn"]
     assert found["balanced_accuracy"] == {**NONE, "excludes_zero": False}
     assert found["log_loss"]["excludes_zero"] is True

@@ -19,9 +19,16 @@ from blur_fusion.evaluation.metrics import METRICS
 from blur_fusion.evaluation.report import as_json, read_report, rounded
 from blur_fusion.evaluation.run import evaluate
 from blur_fusion.evaluation.table import render
-from blur_fusion.images.photo import Photo
+from blur_fusion.images.photo import working_image
 from blur_fusion.params import ImageParams, LoadParams, SplitParams
-from evaluation_fakes import FakeStore, fake_classifiers, run_stage, tiny_params, write_images
+from evaluation_fakes import (
+    HISTORY,
+    FakeStore,
+    fake_classifiers,
+    run_stage,
+    tiny_params,
+    write_images,
+)
 
 COUNT = 24
 Ran = tuple[Path, dict[str, Any], FakeStore]
@@ -53,12 +60,13 @@ def test_what_is_evaluated_is_what_a_file_shows(tmp_path: Path) -> None:
     rows = assign_splits(dataset, SplitParams(0.3, 0.3, folds=2), seed=1)
     write_store(dataset, rows, tmp_path / "load", ImageParams(64), LoadParams(8), 1)
     store, ours = Store.open(tmp_path / "load"), fake_classifiers()
-    evaluation = evaluate(store, ours, tiny_params())
-    spec = ours["fused"].spec
-    shipped = [Photo(row.path).image(type(spec)(64)) for row in evaluation.rows]
-    assert len(shipped) > 5
-    for image in shipped:
-        assert any(np.array_equal(image, seen) for seen in ours["fused"].seen)
+    history = tmp_path / "history.csv"
+    history.write_text(HISTORY)
+    evaluate(store, ours, tiny_params(), tmp_path / "out", history)
+    files = [row.path for row in rows if row.split == "test"]
+    assert len(files) > 5
+    for path in files:
+        assert any(np.array_equal(working_image(path, 64), seen) for seen in ours["fused"].seen)
 
 
 def test_metrics_hold_every_model_metric_and_interval(ran: Ran) -> None:

@@ -80,9 +80,8 @@ def _try(rows: list[Row], *perturbations: Perturbation) -> tuple[Trials, Brightn
     fused = BrightnessJudge("fused")
     judges = {"fused": fused, "laplacian": LAPLACIAN}
     judges |= {name: BrightnessJudge(name) for name in ("cnn", "features")}
-    index, codes = np.arange(len(rows)) + 100, np.arange(len(rows)) // 2
     params = replace(tiny_params(), compute=ComputeParams(threads=1, workers=1))
-    return run_trials(rows, index, codes, judges, params, perturbations), fused
+    return run_trials(rows, np.arange(len(rows)) + 100, judges, params, perturbations), fused
 
 
 def test_identity_flips_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from blur_fusion.data.split import Row
 from blur_fusion.evaluation.report import OURS
-from blur_fusion.evaluation.run import evaluate, write_evaluation
+from blur_fusion.evaluation.run import evaluate
 from blur_fusion.images.photo import InputSpec, Photo
 from blur_fusion.model.classifier import Classifier
 from blur_fusion.model.prediction import Prediction
@@ -152,7 +152,6 @@ HISTORY = (
 def run_stage(folder: Path, out: Path, count: int) -> tuple[dict[str, Any], FakeStore]:
     """The evaluate stage on `folder`/data into `out`: its report, and the store it read."""
     store, params, ours = FakeStore(folder / "data", count), tiny_params(), fake_classifiers()
-    evaluation = evaluate(store, ours, params)  # type: ignore[arg-type]
     history = folder / "history.csv"
     history.write_text(HISTORY)
-    return write_evaluation(evaluation, store, params, out, history), store  # type: ignore[arg-type]
+    return evaluate(store, ours, params, out, history)[0], store  # type: ignore[arg-type]

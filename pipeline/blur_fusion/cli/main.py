@@ -155,13 +155,14 @@ def check(path: Path, as_json: bool, params_file: Path | None, layout: str) -> N
 
     Images by subset and label, scenes, and notes on what is left out. Nothing is changed.
     """
+    import json
+
+    from blur_fusion.data.describe import as_text, describe
     from blur_fusion.data.layouts import open_dataset
-    from blur_fusion.evaluation import heldout as contents
-    from blur_fusion.evaluation import report
     from blur_fusion.params import load_params
 
-    found = contents.describe(open_dataset(path, layout, load_params(params_file).dataset))
-    click.echo(report.as_json(found) if as_json else contents.contents_text(found), nl=not as_json)
+    found = describe(open_dataset(path, layout, load_params(params_file).dataset))
+    click.echo(json.dumps(found, indent=2, sort_keys=True) if as_json else as_text(found))
 
 
 data.add_command(fetch)

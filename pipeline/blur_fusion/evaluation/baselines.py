@@ -12,20 +12,14 @@ from blur_fusion.errors import require
 from blur_fusion.evaluation.metrics import Floats, Ints
 from blur_fusion.fusion.calibration import choose_threshold
 from blur_fusion.images.photo import Photo
-from blur_fusion.model.classifier import (
-    PUBLISHED_THRESHOLD,
-    SMALLEST_VARIANCE,
-    Classifier,
-    ConstantClassifier,
-    LaplacianClassifier,
-    recipe_variance,
-)
+from blur_fusion.model import classifier
+from blur_fusion.model.classifier import Classifier, ConstantClassifier, LaplacianClassifier
 from blur_fusion.parallel import ordered_map, shown
 
 
 def laplacian_512(path: str | Path) -> float:
     """Variance by the published recipe of a file; see `recipe_variance`."""
-    return recipe_variance(Photo(path))
+    return classifier.recipe_variance(Photo(path))
 
 
 def laplacian_variances(paths: Iterable[Path], workers: int = 0) -> Floats:
@@ -68,7 +62,7 @@ def fit_laplacian(
     scores = 1 / (1 + variances)  # falls with variance, within 0..1 as a probability
     flagged = scores >= choose_threshold(labels, scores, max_false_alarm_rate)
     logistic = LogisticRegression()  # its mild penalty keeps two well-parted classes finite
-    logistic.fit(np.log(np.maximum(variances, SMALLEST_VARIANCE))[:, None], labels)
+    logistic.fit(np.log(np.maximum(variances, classifier.SMALLEST_VARIANCE))[:, None], labels)
     return LaplacianClassifier(
         limit=round(_between(variances[flagged], variances[~flagged]), 6),
         slope=round(float(logistic.coef_[0, 0]), 6),
@@ -83,7 +77,7 @@ def _between(flagged: Floats, passed: Floats) -> float:
     if passed.size == 0:
         return float(flagged.max()) + 1
     low, high = float(flagged.max()), float(passed.min())
-    middle = float(np.sqrt(max(low, SMALLEST_VARIANCE) * high))
+    middle = float(np.sqrt(max(low, classifier.SMALLEST_VARIANCE) * high))
     return middle if low < middle <= high else high
 
 
@@ -93,14 +87,13 @@ def fit_constant(train_labels: Ints) -> ConstantClassifier:
     return ConstantClassifier(round(float(train_labels.mean()), 6))
 
 
-def settings(classifier: Classifier) -> dict[str, Any]:
+def settings(judge: Classifier) -> dict[str, Any]:
     """What makes its answers, for metrics.json: `threshold`, and what a baseline was fitted to."""
-    if isinstance(classifier, ConstantClassifier):
-        return {"threshold": None, "share_blurred": classifier.probability}
-    if isinstance(classifier, LaplacianClassifier):
-        fitted = {"slope": classifier.slope, "intercept": classifier.intercept}
-        return {"threshold": classifier.limit, **fitted}
-    return {"threshold": classifier.threshold}
+    if isinstance(judge, ConstantClassifier):
+        return {"threshold": None, "share_blurred": judge.probability}
+    if isinstance(judge, LaplacianClassifier):
+        return {"threshold": judge.limit, "slope": judge.slope, "intercept": judge.intercept}
+    return {"threshold": judge.threshold}
 
 
 def known_baselines(report: Mapping[str, Any]) -> dict[str, Classifier]:
@@ -109,6 +102,6 @@ def known_baselines(report: Mapping[str, Any]) -> dict[str, Classifier]:
     slope, intercept = found["slope"], found["intercept"]
     return {
         "constant": ConstantClassifier(report["constant"]["share_blurred"]),
-        "laplacian_470": LaplacianClassifier(PUBLISHED_THRESHOLD, slope, intercept),
+        "laplacian_470": LaplacianClassifier(classifier.PUBLISHED_THRESHOLD, slope, intercept),
         "laplacian": LaplacianClassifier(found["threshold"], slope, intercept),
     }

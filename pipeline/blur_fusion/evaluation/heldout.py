@@ -1,4 +1,4 @@
-"""`blur test` and `blur data check`: judge a held-out data set; say what one holds."""
+"""`blur test`: judge a held-out data set."""
 
 from __future__ import annotations
 
@@ -6,75 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from blur_fusion.data.dataset import DataSet, LabelledImage
-from blur_fusion.data.layouts import LAYOUTS
 from blur_fusion.errors import BlurError
+from blur_fusion.evaluation import report
 from blur_fusion.evaluation.baselines import known_baselines
-from blur_fusion.evaluation.report import (
-    OURS,
-    Report,
-    Said,
-    build,
-    predict_each,
-    read_report,
-    rounded,
-)
+from blur_fusion.evaluation.report import OURS, Report, Said
 from blur_fusion.evaluation.table import render
 from blur_fusion.images.photo import Photo
 from blur_fusion.model.classifier import Classifier, load
 from blur_fusion.params import Params
-
-
-def describe(dataset: DataSet) -> dict[str, Any]:
-    """Counts of a data set.
-
-    Returns
-    -------
-    dict
-        `name`, `root`, `layout`, `digest`, `images`, `scenes`, `notes`, and for each subset in
-        `subsets` its counts of images by label, half and kind, and of scenes.
-    """
-    subsets: dict[str, Any] = {}
-    for name in sorted({image.subset for image in dataset}):
-        images = [image for image in dataset if image.subset == name]
-        kinds = [image.kind or "unknown" for image in images if image.label]
-        halves = [image.half or "none" for image in images]
-        subsets[name] = {
-            "images": len(images),
-            "blurred": sum(image.label for image in images),
-            "sharp": sum(not image.label for image in images),
-            "scenes": len({image.key for image in images}),
-            "kinds_of_blur": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
-            "halves": {half: halves.count(half) for half in sorted(set(halves))},
-        }
-    return {
-        "name": dataset.name,
-        "root": str(dataset.root),
-        "layout": dataset.layout,
-        "digest": dataset.digest,
-        "images": len(dataset),
-        "scenes": len({image.key for image in dataset}),
-        "subsets": subsets,
-        "notes": list(dataset.notes),
-    }
-
-
-def contents_text(found: dict[str, Any]) -> str:
-    """The counts of :func:`describe` as lines of text."""
-    lines = [
-        f"data set {found['name']} {found['digest'][:12]}: {found['images']} images of "
-        f"{found['scenes']} scenes",
-        f"layout: {found['layout']} ({LAYOUTS[found['layout']].about}) at {found['root']}",
-        "",
-        f"{'subset':<20}{'images':>8}{'blurred':>9}{'sharp':>7}{'scenes':>8}  half, kinds of blur",
-    ]
-    for name, counts in found["subsets"].items():
-        details = [f"{half} half" for half in counts["halves"] if half != "none"]
-        details += [f"{kind} {count}" for kind, count in counts["kinds_of_blur"].items()]
-        lines.append(
-            f"{name:<20}{counts['images']:>8}{counts['blurred']:>9}{counts['sharp']:>7}"
-            f"{counts['scenes']:>8}  {', '.join(details)}".rstrip()
-        )
-    return "\n".join([*lines, *(f"note: {note}" for note in found["notes"])])
 
 
 def held_out(dataset: DataSet) -> tuple[list[LabelledImage], list[str]]:
@@ -114,7 +53,7 @@ def open_classifiers(
     """
     metrics = artifacts / "evaluate" / "metrics.json" if artifacts else METRICS_FILE
     known = artifacts is not None or metrics.is_file()
-    baselines = known_baselines(read_report(metrics)) if known else {}
+    baselines = known_baselines(report.read_report(metrics)) if known else {}
     if model is None and artifacts is not None:
         model = artifacts / "fuse"
     chosen = load(model, judge=judge)
@@ -129,10 +68,7 @@ def _wrong(
     """Images that the chosen classifier judged wrongly, with what each of `models` says."""
     return [
         {
-            "name": image.name,
-            "label": image.label,
-            "subset": image.subset,
-            "kind": image.kind,
+            **{key: getattr(image, key) for key in ("name", "label", "subset", "kind")},
             **{model: one[model].probability for model in models},
         }
         for image, one in zip(images, said, strict=True)
@@ -174,7 +110,7 @@ def judge_held_out(
     classifiers, judge = open_classifiers(model, judge, artifacts)
     images, notes = held_out(dataset)
     photos = (Photo(image.path) for image in images)
-    every = predict_each(classifiers, photos, len(images), "test", workers)
+    every = report.predict_each(classifiers, photos, len(images), "test", workers)
     read: list[LabelledImage] = []
     said: list[Said] = []
     unreadable: list[str] = []
@@ -187,24 +123,24 @@ def judge_held_out(
     if not read:
         raise BlurError(f"{dataset.root}: none of its {len(images)} images can be read")
     named = {"name": dataset.name, "digest": dataset.digest}
-    report = build(read, classifiers, said, named, params, judge)
+    built = report.build(read, classifiers, said, named, params, judge)
     models = [name for name in classifiers if name in (*OURS, judge)]
     if "laplacian" not in classifiers:
         notes.append(NO_BASELINES)
     more = {"wrong": _wrong(read, said, models, judge), "unreadable": unreadable, "notes": notes}
-    found: Report = rounded({**report, "judge": judge, **more})
+    found: Report = report.rounded({**built, "judge": judge, **more})
     return found
 
 
-def as_text(report: Report) -> str:
+def as_text(found: Report) -> str:
     """The table, then the images judged wrongly."""
-    wrong, judge = report["wrong"], report["judge"]
-    lines = [render(report), "", *(f"note: {note}" for note in report["notes"])]
-    if report["unreadable"]:
-        lines.append(f"unreadable: {len(report['unreadable'])} images, in no figure above")
+    wrong, judge = found["wrong"], found["judge"]
+    lines = [render(found), "", *(f"note: {note}" for note in found["notes"])]
+    if found["unreadable"]:
+        lines.append(f"unreadable: {len(found['unreadable'])} images, in no figure above")
     lines.append(
         f"judged wrongly by {judge}: {len(wrong)} (probability of blur; blurred from "
-        f"{report[judge]['threshold']:.3f})"
+        f"{found[judge]['threshold']:.3f})"
     )
     for mistake in wrong:
         truth = "blurred" if mistake["label"] else "sharp"

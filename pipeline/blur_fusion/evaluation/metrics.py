@@ -1,20 +1,27 @@
-"""What is measured of a classifier's answers, for many weightings of the photos at once.
+"""What is measured of classifiers' answers: figures, their 95 % intervals, and comparisons.
 
-Blurred is the positive class. A figure that the photos leave undefined is NaN: the AUC and the
-balanced accuracy need both classes, recall a blurred photo, the false-alarm rate a sharp one.
+Blurred is the positive class. Every figure is computed for many weightings of the images at once:
+the first counts each image once and gives the value, the others are resamples of scenes and give
+the interval (percentile bootstrap). So a difference or ratio of two figures is that of two arrays,
+and resamples of both are paired (Efron and Tibshirani 1993, chapter 8). What a weighting leaves
+undefined is NaN: the AUC and the balanced accuracy need both classes, recall a blurred image, the
+false-alarm rate a sharp one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from math import comb
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from blur_fusion.model.prediction import Prediction
+from blur_fusion.data.dataset import LabelledImage
+from blur_fusion.errors import require
+from blur_fusion.model.prediction import Prediction
+from blur_fusion.params import Params
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -31,6 +38,13 @@ METRICS = (
 )
 
 
+def readable(predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+    """The predictions; a BlurError at the first one that failed."""
+    for one in predictions:
+        require(one.error is None, f"{one.path}: {one.error}")
+        yield one
+
+
 @dataclass(frozen=True)
 class Answers:
     """What one classifier says of n photos: P(blurred), float, and the verdict, bool."""
@@ -40,11 +54,12 @@ class Answers:
 
     @classmethod
     def of(cls, predictions: Iterable[Prediction]) -> Answers:
-        """Of predictions, none of them failed."""
-        pairs = np.array([(one.probability, one.blurred) for one in predictions], dtype=float)
-        return cls(pairs[:, 0], pairs[:, 1] == 1)
+        """Of predictions; a BlurError where one failed."""
+        pairs = [(one.probability, one.blurred) for one in readable(predictions)]
+        probabilities, verdicts = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
+        return cls(probabilities, verdicts == 1)
 
-    def at(self, rows: Ints) -> Answers:
+    def at(self, rows: Sequence[int]) -> Answers:
         """Of some of the photos."""
         return Answers(self.probabilities[rows], self.verdicts[rows])
 
@@ -136,6 +151,259 @@ def counts(labels: Ints, verdicts: Flags) -> dict[str, int]:
     }
 
 
+Estimate = dict[str, float | None]  # "value", "low", "high"; None where undefined
+Draws = dict[str, dict[str, Floats]]  # model -> metric -> the value, then one for each resample
+_BLOCK = 4_000_000  # weights held at once, so that memory stays flat on large sets
+
+
+def scene_codes(keys: Sequence[Hashable]) -> Ints:
+    """Number the scene keys, (subset, scene), in order of appearance: int, shape (n,)."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+
+
+def labels_of(images: Sequence[LabelledImage]) -> Ints:
+    """Labels of images, 1 is blurred: int, shape (n,)."""
+    return np.array([image.label for image in images], dtype=np.int64)
+
+
+def scenes_of(images: Sequence[LabelledImage]) -> Ints:
+    """Scene numbers of images: int, shape (n,)."""
+    return scene_codes([image.key for image in images])
+
+
+def scene_weights(codes: Ints, resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each image counts: once, and then in each resample of scenes, in blocks.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n,)
+        Scene number of each image, from :func:`scene_codes`; numbers may be missing.
+    resamples, seed : int
+
+    Yields
+    ------
+    ndarray of float, shape (r, n)
+        1 + `resamples` rows in all, the first of them ones.
+    """
+    yield np.ones((1, len(codes)))
+    if len(codes) == 0:
+        return
+    rng = np.random.default_rng(seed)
+    present, codes = np.unique(codes, return_inverse=True)  # scenes without an image count not
+    scenes = len(present)
+    block = max(1, _BLOCK // len(codes))
+    for start in range(0, resamples, block):
+        rows = min(block, resamples - start)
+        draws = rng.integers(0, scenes, size=(rows, scenes))
+        draws += np.arange(rows)[:, None] * scenes
+        times = np.bincount(draws.ravel(), minlength=rows * scenes).reshape(rows, scenes)
+        yield times[:, codes].astype(np.float64)
+
+
+def estimate(values: Floats) -> Estimate:
+    """A figure with its 95 % interval, over the resamples that define it.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (1 + resamples,)
+        The figure on all images, then on each resample; NaN where undefined.
+
+    Returns
+    -------
+    dict with `value`, `low`, `high`
+        None where undefined; a resample cannot define what the images do not.
+    """
+    if not np.isfinite(values[0]):
+        return {"value": None, "low": None, "high": None}
+    defined = values[1:][np.isfinite(values[1:])]
+    low, high = np.percentile(defined, [2.5, 97.5]).tolist() if defined.size else (None, None)
+    return {"value": float(values[0]), "low": low, "high": high}
+
+
+def difference(first: Floats, second: Floats) -> dict[str, Any]:
+    """First minus second as an :func:`estimate`, and whether it `excludes_zero`."""
+    found = estimate(first - second)
+    low, high = found["low"], found["high"]
+    excludes = low is not None and high is not None and (low > 0 or high < 0)
+    return {**found, "excludes_zero": excludes}
+
+
+def proportions(hits: Floats, counted: Floats, codes: Ints, resamples: int, seed: int) -> Floats:
+    """The proportion of hits among what is counted, for several columns on the same resamples.
+
+    Parameters
+    ----------
+    hits, counted : ndarray of float, shape (n,) or (n, k)
+        1 where an image is a hit, and where it is counted at all; hits are counted.
+    codes : ndarray of int, shape (n,)
+        Scene numbers.
+    resamples, seed : int
+
+    Returns
+    -------
+    ndarray of float, shape (1 + resamples,) or (1 + resamples, k)
+        NaN where no image is counted.
+    """
+    blocks = scene_weights(codes, resamples, seed)
+    return np.concatenate([ratio(weights @ hits, weights @ counted) for weights in blocks])
+
+
+def measured(
+    images: Sequence[LabelledImage], answers: Mapping[str, Answers], params: Params
+) -> tuple[dict[str, dict[str, Any]], Draws]:
+    """All metrics of each model with their intervals, all models on the same resamples.
+
+    Parameters
+    ----------
+    images : sequence of LabelledImage, length n
+    answers : mapping of Answers
+        Of n images each.
+    params : Params
+
+    Returns
+    -------
+    figures : dict of model -> metric -> Estimate, and `counts`
+    draws : dict of model -> metric -> ndarray of float, shape (1 + resamples,)
+    """
+    labels, bins = labels_of(images), params.evaluate.calibration_bins
+    parts: dict[str, list[dict[str, Floats]]] = {name: [] for name in answers}
+    for weights in scene_weights(scenes_of(images), params.evaluate.resamples, params.seed):
+        for name, one in answers.items():
+            parts[name].append(weighted_metrics(labels, one, weights, bins))
+    draws = {
+        name: {metric: np.concatenate([block[metric] for block in blocks]) for metric in METRICS}
+        for name, blocks in parts.items()
+    }
+    figures = {
+        name: {
+            "counts": counts(labels, one.verdicts),
+            **{metric: estimate(draws[name][metric]) for metric in METRICS},
+        }
+        for name, one in answers.items()
+    }
+    return figures, draws
+
+
+KINDS = ("sharp", "defocus", "motion")
+PAIRS = (("fused", "cnn"), ("fused", "features"))
+COMPARED = ("log_loss", "balanced_accuracy")
+
+
+def one_per_scene(codes: Ints, seed: int) -> Ints:
+    """Index of one image of each scene, drawn at random: int, shape (scenes,), ascending.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n,)
+        Scene number of each image.
+    seed : int
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(codes))
+    _, first = np.unique(codes[shuffled], return_index=True)
+    return np.sort(shuffled[first])
+
+
+def mcnemar(first_right: Flags, second_right: Flags) -> dict[str, float | int]:
+    """Exact two-sided McNemar test (McNemar 1947, binomial form).
+
+    Parameters
+    ----------
+    first_right, second_right : ndarray of bool, shape (n,)
+        Whether each model judged each image rightly.
+
+    Returns
+    -------
+    dict with `images`, `first_only_right`, `second_only_right`, `p_value`
+        The p-value is 1 where the models never differ.
+    """
+    first_only = int((first_right & ~second_right).sum())
+    second_only = int((second_right & ~first_right).sum())
+    differing = first_only + second_only
+    tail = sum(comb(differing, k) for k in range(min(first_only, second_only) + 1))
+    return {
+        "images": len(first_right),
+        "first_only_right": first_only,
+        "second_only_right": second_only,
+        "p_value": min(1.0, 2 * tail / 2**differing),
+    }
+
+
+def compare(labels: Ints, cnn: Flags, fused: Flags, codes: Ints, seed: int) -> dict[str, object]:
+    """McNemar's test of CNN against fused: on all images, and on one image of each scene.
+
+    Images of one scene are alike, which the test over all images ignores; hence the second.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+    cnn, fused : ndarray of bool, shape (n,)
+        Verdicts.
+    codes : ndarray of int, shape (n,)
+        Scene numbers.
+    seed : int
+    """
+    cnn_right, fused_right = cnn == (labels == 1), fused == (labels == 1)
+    one = one_per_scene(codes, seed)
+    return {
+        "first": "cnn",
+        "second": "fused",
+        "all_images": mcnemar(cnn_right, fused_right),
+        "one_image_per_scene": mcnemar(cnn_right[one], fused_right[one]),
+    }
+
+
+def differences(draws: Draws) -> dict[str, dict[str, dict[str, Any]]]:
+    """Paired differences: "fused_minus_cnn" and the like -> metric -> `difference`."""
+    return {
+        f"{first}_minus_{second}": {
+            metric: difference(draws[first][metric], draws[second][metric]) for metric in COMPARED
+        }
+        for first, second in PAIRS
+    }
+
+
+def measure_kinds(
+    known: Sequence[str], named: Sequence[str | None], codes: Ints, resamples: int, seed: int
+) -> dict[str, Any]:
+    """Proportion of images whose kind is named rightly, with 95 % intervals by scene.
+
+    Parameters
+    ----------
+    known : sequence of str, length n
+        True kinds; images of unknown kind ("") count nowhere.
+    named : sequence of str, length n
+        Kinds in the predictions: "sharp" where the verdict is.
+    codes : ndarray of int, shape (n,)
+        Scene numbers.
+    resamples, seed : int
+
+    Returns
+    -------
+    dict
+        `images` of known kind and their `accuracy` (value, low, high); `confusion`, true kind ->
+        named kind -> images; and in `blur` the same two figures for images that are blurred and
+        called so: defocus against motion.
+    """
+    truth, answer = np.array(known, dtype=np.str_), np.array(named, dtype=np.str_)
+    right = (truth == answer).astype(np.float64)
+
+    def accuracy(chosen: Flags) -> dict[str, Any]:
+        hits, ones = right[chosen], np.ones(chosen.sum())
+        draws = proportions(hits, ones, codes[chosen], resamples, seed)
+        return {"images": len(ones), "accuracy": estimate(draws)}
+
+    called_blurred = np.isin(truth, KINDS[1:]) & np.isin(answer, KINDS[1:])
+    return {
+        **accuracy(np.isin(truth, KINDS)),
+        "blur": accuracy(called_blurred),
+        "confusion": {
+            kind: {name: int(((truth == kind) & (answer == name)).sum()) for name in KINDS}
+            for kind in KINDS
+        },
+    }
+
+
 def worst_rows(labels: Ints, probabilities: Floats, verdicts: Flags, count: int) -> Ints:
     """Rows of the `count` worst mistakes, misses first, each group from the worst on.
 
@@ -155,3 +423,22 @@ def worst_rows(labels: Ints, probabilities: Floats, verdicts: Flags, count: int)
     alarms = order[(labels[order] == 0) & verdicts[order]]
     kept = min(len(misses), max(count // 2, count - len(alarms)))
     return np.concatenate([misses[:kept], alarms[: count - kept]])
+
+
+def figure(found: Mapping[str, Any], form: str = ".3f") -> str:
+    """The value, such as "0.912", or "91.2 %" for the form ".1%"."""
+    return "n/a" if found["value"] is None else f"{found['value']:{form}}".replace("%", " %")
+
+
+def interval(found: Mapping[str, Any], form: str = ".3f", to: str = "-") -> str:
+    """The interval, such as "0.890-0.931" or "89.0-93.1 %"; empty where there is none."""
+    if found["low"] is None:
+        return ""
+    low, high = (f"{found[end]:{form}}" for end in ("low", "high"))
+    return f"{low.removesuffix('%')}{to}{high.replace('%', ' %')}"
+
+
+def with_interval(found: Mapping[str, Any], form: str = ".3f") -> str:
+    """Both, such as "0.912 (0.890 to 0.931)"."""
+    spread = interval(found, form, " to ")
+    return f"{figure(found, form)} ({spread})" if spread else figure(found, form)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,8 @@ import numpy as np
 
 from blur_fusion.data.dataset import LabelledImage
 from blur_fusion.errors import BlurError
+from blur_fusion.evaluation import metrics
 from blur_fusion.evaluation.baselines import settings
-from blur_fusion.evaluation.comparisons import compare, differences, measure_kinds
-from blur_fusion.evaluation.intervals import measured, scene_codes
-from blur_fusion.evaluation.metrics import METRICS, Answers, Ints
 from blur_fusion.images.photo import Photo
 from blur_fusion.model.classifier import Classifier
 from blur_fusion.model.prediction import Prediction
@@ -53,30 +50,6 @@ def predict_each(
     return shown(ordered_map(said, photos, workers), total, what)
 
 
-def readable(said: Said) -> Said:
-    """What was said of one photo; a BlurError where it could not be read."""
-    for one in said.values():
-        if one.error is not None:
-            raise BlurError(f"{one.path}: {one.error}")
-    return said
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is known of n images: labels, 1 is blurred, subsets, and numbers of the scenes."""
-
-    labels: Ints
-    subsets: tuple[str, ...]
-    codes: Ints
-
-    @classmethod
-    def of(cls, images: Sequence[LabelledImage]) -> Truth:
-        """As the data set has it."""
-        labels = np.array([image.label for image in images], dtype=np.int64)
-        codes = scene_codes([image.key for image in images])
-        return cls(labels, tuple(image.subset for image in images), codes)
-
-
 def build(
     images: Sequence[LabelledImage],
     classifiers: Mapping[str, Classifier],
@@ -107,42 +80,49 @@ def build(
         (95 % interval; None where undefined) and `counts`. Beside them `dataset`, `interval`,
         `kinds` and, of ours, `differences` and `mcnemar`.
     """
-    truth, evaluated, seed = Truth.of(images), params.evaluate, params.seed
-    answers = {name: Answers.of([one[name] for one in said]) for name in classifiers}
-    overall, draws = measured(truth.labels, answers, truth.codes, evaluated, seed)
+    answers = {name: metrics.Answers.of([one[name] for one in said]) for name in classifiers}
+    overall, draws = metrics.measured(images, answers, params)
     report: Report = {
         name: {**settings(one), "overall": overall[name], "subsets": {}}
         for name, one in classifiers.items()
     }
-    subsets = np.array(truth.subsets, dtype=np.str_)
-    rows = {str(name): np.flatnonzero(subsets == name) for name in np.unique(subsets)}
-    for subset, chosen in rows.items():
-        some = {name: one.at(chosen) for name, one in answers.items()}
-        part, _ = measured(truth.labels[chosen], some, truth.codes[chosen], evaluated, seed)
-        for name in classifiers:
-            report[name]["subsets"][subset] = part[name]
+    subsets: dict[str, int] = {}
+    for subset in sorted({image.subset for image in images}):
+        rows = [place for place, image in enumerate(images) if image.subset == subset]
+        some = {name: one.at(rows) for name, one in answers.items()}
+        for name, figures in metrics.measured([images[place] for place in rows], some, params)[
+            0
+        ].items():
+            report[name]["subsets"][subset] = figures
+        subsets[subset] = len(rows)
+    labels, codes = metrics.labels_of(images), metrics.scenes_of(images)
     report["dataset"] = {
         "name": dataset["name"],
         "digest": dataset["digest"],
         "images": len(images),
-        "blurred": int(truth.labels.sum()),
-        "scenes": len(np.unique(truth.codes)),
-        "subsets": {name: len(chosen) for name, chosen in rows.items()},
+        "blurred": int(labels.sum()),
+        "scenes": len(np.unique(codes)),
+        "subsets": subsets,
     }
-    report["interval"] = {"level": 0.95, "resamples": evaluated.resamples, "unit": "scene"}
+    resamples, seed = params.evaluate.resamples, params.seed
+    report["interval"] = {"level": 0.95, "resamples": resamples, "unit": "scene"}
     known, named = [image.kind for image in images], [one[judge].kind for one in said]
-    report["kinds"] = measure_kinds(known, named, truth.codes, evaluated.resamples, seed)
+    report["kinds"] = metrics.measure_kinds(known, named, codes, resamples, seed)
     if set(OURS) <= answers.keys():
+        report["differences"] = metrics.differences(draws)
         cnn, fused = answers["cnn"].verdicts, answers["fused"].verdicts
-        report["differences"] = differences(draws)
-        report["mcnemar"] = compare(truth.labels, cnn, fused, truth.codes, seed)
+        report["mcnemar"] = metrics.compare(labels, cnn, fused, codes, seed)
     return report
 
 
 def flat(report: Report, model: str) -> dict[str, float]:
     """One model's overall figures without intervals, for `dvc metrics show`."""
     overall = report[model]["overall"]
-    return {name: overall[name]["value"] for name in METRICS if overall[name]["value"] is not None}
+    return {
+        name: overall[name]["value"]
+        for name in metrics.METRICS
+        if overall[name]["value"] is not None
+    }
 
 
 def rounded(value: Any) -> Any:

@@ -14,10 +14,8 @@ import numpy.typing as npt
 
 from blur_fusion.data.split import Row
 from blur_fusion.errors import require
-from blur_fusion.evaluation.comparisons import one_per_scene
-from blur_fusion.evaluation.intervals import estimate, proportions
-from blur_fusion.evaluation.metrics import Flags, Floats, Ints, ratio
-from blur_fusion.evaluation.report import Said, readable
+from blur_fusion.evaluation import metrics
+from blur_fusion.evaluation.metrics import Flags, Floats, Ints
 from blur_fusion.images.photo import Photo, working_image
 from blur_fusion.images.resize import area_average
 from blur_fusion.model.classifier import Classifier
@@ -30,7 +28,6 @@ Random = np.random.Generator
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _CAPTIONS = ("Harbour at dawn, 12 May", "Photo: archive, no. 4711", "Summer journey, day 3")
 _WATERMARKS = ("(c) J. Miller", "SAMPLE", "www.example.org")
-_TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180}
 _OPACITY = 0.4  # of a watermark
 _MARGIN = 2  # pixels that cubic interpolation looks beyond the crop
 
@@ -72,7 +69,7 @@ def grey(picture: Picture, random: Random) -> Picture:
 
 def turned(picture: Picture, random: Random, quarters: int) -> Picture:
     """Turned anticlockwise by one or two right angles: no pixel changes but its place."""
-    return np.asarray(cv2.rotate(picture, _TURNS[quarters]), dtype=np.uint8)
+    return np.ascontiguousarray(np.rot90(picture, quarters))
 
 
 def tilted(picture: Picture, random: Random, degrees: float) -> Picture:
@@ -151,9 +148,7 @@ class Perturbation:
 
     def fits(self, shape: tuple[int, ...], long_side: int) -> bool:
         """Whether a changed size stays, as it was, at or above the working size `long_side`."""
-        if self.scale == 1:
-            return True
-        return round(max(shape[:2]) * min(1.0, self.scale)) >= long_side
+        return self.scale == 1 or round(max(shape[:2]) * min(1.0, self.scale)) >= long_side
 
     def apply(self, picture: Picture, seed: int, index: int) -> Picture:
         """The picture perturbed; random numbers depend on seed, image and perturbation only.
@@ -174,10 +169,7 @@ class Perturbation:
 
 
 PERTURBATIONS = (
-    *(
-        Perturbation(f"size {percent} %", partial(resized, scale=percent / 100), percent / 100)
-        for percent in (50, 75, 150)
-    ),
+    *(Perturbation(f"size {p} %", partial(resized, scale=p / 100), p / 100) for p in (50, 75, 150)),
     *(Perturbation(f"noise {sigma}", partial(noisy, sigma=sigma)) for sigma in (3, 8)),
     *(Perturbation(f"jpeg {value}", partial(jpeg, quality=value)) for value in (40, 60, 80, 95)),
     Perturbation("half contrast", partial(toned, factor=0.5, centre=128)),
@@ -203,11 +195,9 @@ class Trials:
 
     Attributes
     ----------
-    index : ndarray of int, shape (n,)
-        Numbers of the images in the data set.
     rows : tuple of Row, length n
-    codes : ndarray of int, shape (n,)
-        Scene numbers.
+    index, codes : ndarray of int, shape (n,)
+        Numbers of the images in the data set, and of their scenes.
     names : tuple of str, length 1 + p
         What was done to the pictures: first nothing, then each perturbation.
     made : ndarray of bool, shape (n, 1 + p)
@@ -218,8 +208,8 @@ class Trials:
         True is "blurred"; judges as in `scores`.
     """
 
-    index: Ints
     rows: tuple[Row, ...]
+    index: Ints
     codes: Ints
     names: tuple[str, ...]
     made: Flags
@@ -250,7 +240,7 @@ def choose_images(labels: Ints, codes: Ints, count: int, seed: int) -> Ints:
     chosen = []
     for label, wanted in ((0, count // 2), (1, count - count // 2)):
         members = np.flatnonzero(labels == label)
-        alone = members[one_per_scene(codes[members], seed)]
+        alone = members[metrics.one_per_scene(codes[members], seed)]
         chosen.append(np.random.default_rng([seed, label]).permutation(alone)[:wanted])
     return np.sort(np.concatenate(chosen))
 
@@ -258,19 +248,18 @@ def choose_images(labels: Ints, codes: Ints, count: int, seed: int) -> Ints:
 def run_trials(
     rows: Sequence[Row],
     index: Ints,
-    codes: Ints,
     judges: Mapping[str, Classifier],
     params: Params,
     perturbations: Sequence[Perturbation] = PERTURBATIONS,
 ) -> Trials:
-    """Judge images as they are and perturbed, on the way that every array takes.
+    """Judge `evaluate.robustness_images` as they are and perturbed, on the way of every array.
 
     Parameters
     ----------
     rows : sequence of Row, length n
-        Their files are read in colour at full size.
-    index, codes : ndarray of int, shape (n,)
-        Their numbers in the data set, and scene numbers.
+        To choose from; files are read in colour at full size.
+    index : ndarray of int, shape (n,)
+        Their numbers in the data set.
     judges : mapping of Classifier
         All of `JUDGES`.
     params : Params
@@ -282,30 +271,32 @@ def run_trials(
         There is no image, or a file is unreadable.
     """
     require(len(rows) > 0, "robustness: no test image to perturb; give the data set more scenes")
-    shape = len(rows), 1 + len(perturbations)
+    labels, codes = metrics.labels_of(rows), metrics.scenes_of(rows)
+    some = choose_images(labels, codes, params.evaluate.robustness_images, params.seed)
+    shape = len(some), 1 + len(perturbations)
     made = np.zeros(shape, dtype=np.bool_)
     scores = {judge: np.zeros(shape) for judge in JUDGES}
     verdicts = {judge: np.zeros(shape, dtype=np.bool_) for judge in JUDGES}
 
-    def tried(place: int) -> Iterator[tuple[int, int, Said]]:
-        picture = working_image(rows[place].path, _FULL_SIZE, colour=True)
+    def tried(place: int) -> None:
+        path, number = rows[some[place]].path, int(index[some[place]])
+        picture = working_image(path, _FULL_SIZE, colour=True)
         for column, one in enumerate((None, *perturbations)):
-            if one is None or one.fits(picture.shape, params.image.long_side):
-                other = one.apply(picture, params.seed, int(index[place])) if one else picture
-                photo = Photo(other, str(rows[place].path))
-                said = {judge: judges[judge].predict([photo])[0] for judge in JUDGES}
-                yield place, column, readable(said)
-
-    every = ordered_map(lambda place: [*tried(place)], range(len(rows)), params.compute.workers)
-    for of_one in shown(every, len(rows), "robustness"):
-        for place, column, said in of_one:
+            if one and not one.fits(picture.shape, params.image.long_side):
+                continue
+            photo = Photo(one.apply(picture, params.seed, number) if one else picture, str(path))
             made[place, column] = True
-            for judge, one in said.items():
-                score = one.laplacian_variance if judge == "laplacian" else one.probability
+            for judge in JUDGES:
+                (said,) = metrics.readable(judges[judge].predict(photo))
+                score = said.laplacian_variance if judge == "laplacian" else said.probability
                 scores[judge][place, column] = score
-                verdicts[judge][place, column] = one.blurred
+                verdicts[judge][place, column] = said.blurred
+
+    every = ordered_map(tried, range(len(some)), params.compute.workers)
+    list(shown(every, len(some), "robustness"))
     names = (UNPERTURBED, *(one.name for one in perturbations))
-    return Trials(index, tuple(rows), codes, names, made, scores, verdicts)
+    chosen = tuple(rows[place] for place in some)
+    return Trials(chosen, index[some], codes[some], names, made, scores, verdicts)
 
 
 def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
@@ -330,7 +321,7 @@ def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
         {"name": name, "images": int(images)}
         for name, images in zip(trials.names[1:], counted.sum(axis=0), strict=True)
     ]
-    labels = np.array([row.label for row in trials.rows])
+    labels = metrics.labels_of(trials.rows)
     blurred, means = labels[:, None] == 1, {}
     for judge in JUDGES:
         flips, said = trials.flips(judge)[:, 1:], trials.verdicts[judge][:, 1:]
@@ -341,11 +332,11 @@ def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
             "put_right": (flips & (said == blurred)).sum(axis=0),
         }
         hits = flips.astype(np.float64)
-        rates = proportions(hits, counted.astype(np.float64), trials.codes, resamples, seed)
+        rates = metrics.proportions(hits, counted.astype(np.float64), trials.codes, resamples, seed)
         for number, row in enumerate(table):
             split = {name: int(count[number]) for name, count in counts.items()}
-            row[judge] = {**estimate(rates[:, number]), **split}
-        means[judge] = ratio(np.nansum(rates, axis=1), np.isfinite(rates).sum(axis=1))
+            row[judge] = {**metrics.estimate(rates[:, number]), **split}
+        means[judge] = metrics.ratio(np.nansum(rates, axis=1), np.isfinite(rates).sum(axis=1))
     return {
         "images": {
             "sharp": int((labels == 0).sum()),
@@ -353,27 +344,29 @@ def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
             "scenes": len(np.unique(trials.codes)),
         },
         "perturbations": table,
-        "mean": {judge: estimate(means[judge]) for judge in JUDGES},
-        "fused_to_laplacian": estimate(ratio(means["fused"], means["laplacian"])),
+        "mean": {judge: metrics.estimate(means[judge]) for judge in JUDGES},
+        "fused_to_laplacian": metrics.estimate(metrics.ratio(means["fused"], means["laplacian"])),
     }
 
 
+KNOWN = ("name", "label", "subset", "scene", "kind")
 HEADER = (
-    *("index", "name", "label", "subset", "scene", "kind", "perturbation"),
+    *("index", *KNOWN, "perturbation"),
     *(f"{judge}_{what}" for judge in JUDGES for what in ("score", "verdict", "flips")),
 )
+
+
+def known(row: Row) -> list[object]:
+    """What is `KNOWN` of an image, for a line of a CSV file."""
+    return [getattr(row, name) for name in KNOWN]
 
 
 def trial_rows(trials: Trials) -> Iterator[list[object]]:
     """Rows for robustness.csv under `HEADER`: each picture judged, unperturbed ones too."""
     flips = {judge: trials.flips(judge) for judge in JUDGES}
     for place, column in np.argwhere(trials.made):
-        row = trials.rows[place]
-        line: list[object] = [int(trials.index[place]), row.name, row.label, row.subset]
-        line += [row.scene, row.kind, trials.names[column]]
+        line = [int(trials.index[place]), *known(trials.rows[place]), trials.names[column]]
         for judge in JUDGES:
-            score, said, flip = (
-                found[judge][place, column] for found in (trials.scores, trials.verdicts, flips)
-            )
-            line += [float(score), int(said), int(flip)]
+            line.append(float(trials.scores[judge][place, column]))
+            line += [int(found[judge][place, column]) for found in (trials.verdicts, flips)]
         yield line

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,37 +11,13 @@ import numpy as np
 from blur_fusion.data.split import Row
 from blur_fusion.data.store import Store
 from blur_fusion.errors import require
-from blur_fusion.evaluation import curves
+from blur_fusion.evaluation import curves, report
 from blur_fusion.evaluation import robustness as flips
 from blur_fusion.evaluation.baselines import fit_constant, fit_laplacian, laplacian_variances
 from blur_fusion.evaluation.metrics import Answers, Ints
-from blur_fusion.evaluation.report import (
-    OURS,
-    Report,
-    Said,
-    Truth,
-    as_json,
-    build,
-    flat,
-    predict_each,
-    readable,
-    rounded,
-)
 from blur_fusion.images.photo import Photo
 from blur_fusion.model.classifier import Classifier
 from blur_fusion.params import Params
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The test rows, what each classifier says of them, and of some of them perturbed."""
-
-    index: Ints
-    rows: tuple[Row, ...]
-    classifiers: dict[str, Classifier]
-    said: tuple[Said, ...]
-    trials: flips.Trials
-    images_per_second: float
 
 
 def _indices(store: Store, split: str) -> Ints:
@@ -51,8 +26,24 @@ def _indices(store: Store, split: str) -> Ints:
     return indices
 
 
-def evaluate(store: Store, ours: Mapping[str, Classifier], params: Params) -> Evaluation:
-    """Judge every test image, and `evaluate.robustness_images` of them perturbed as well.
+def _baselines(store: Store, params: Params) -> dict[str, Classifier]:
+    """Fitted to training and validation images."""
+    train, validation = _indices(store, "train"), _indices(store, "validation")
+    paths = [store.rows[i].path for i in validation]
+    variances = laplacian_variances(paths, params.compute.workers)
+    rate = params.threshold.max_false_alarm_rate
+    return {
+        "constant": fit_constant(store.labels[train]),
+        "laplacian": fit_laplacian(store.labels[validation], variances, rate),
+    }
+
+
+def evaluate(
+    store: Store, ours: Mapping[str, Classifier], params: Params, out: Path, history: Path
+) -> tuple[report.Report, float]:
+    """Judge every test image, some of them perturbed as well, and write all of it into `out`.
+
+    metrics.json, cnn.json, fused.json, predictions.csv, robustness.csv, plots/.
 
     Parameters
     ----------
@@ -61,58 +52,6 @@ def evaluate(store: Store, ours: Mapping[str, Classifier], params: Params) -> Ev
     ours : mapping of Classifier
         `cnn`, `features` and `fused`.
     params : Params
-
-    Raises
-    ------
-    BlurError
-        A split is empty, the validation images are of one class, or a file is unreadable.
-    """
-    train, validation, test = (_indices(store, name) for name in ("train", "validation", "test"))
-    rows, workers = tuple(store.rows[i] for i in test), params.compute.workers
-    stored = (Photo(store.image(i), str(store.rows[i].path)) for i in test)
-    began = time.perf_counter()
-    said = [readable(one) for one in predict_each(ours, stored, len(test), "evaluate", workers)]
-    seconds = time.perf_counter() - began
-    variances = laplacian_variances([store.rows[i].path for i in validation], workers)
-    rate = params.threshold.max_false_alarm_rate
-    baselines: dict[str, Classifier] = {
-        "constant": fit_constant(store.labels[train]),
-        "laplacian": fit_laplacian(store.labels[validation], variances, rate),
-    }
-    files = predict_each(baselines, (Photo(row.path) for row in rows), len(rows), "files", workers)
-    both = tuple({**readable(one), **more} for one, more in zip(files, said, strict=True))
-    truth = Truth.of(rows)
-    count = params.evaluate.robustness_images
-    some = flips.choose_images(truth.labels, truth.codes, count, params.seed)
-    judges: dict[str, Classifier] = {**ours, "laplacian": baselines["laplacian"]}
-    tried = [rows[place] for place in some]
-    trials = flips.run_trials(tried, test[some], truth.codes[some], judges, params)
-    return Evaluation(test, rows, {**baselines, **ours}, both, trials, len(test) / seconds)
-
-
-def _predictions(evaluation: Evaluation, path: Path) -> None:
-    header = "index name label subset scene kind cnn features fused verdict predicted_kind"
-    lines = []
-    for index, row, said in zip(evaluation.index, evaluation.rows, evaluation.said, strict=True):
-        known = [int(index), row.name, row.label, row.subset, row.scene, row.kind]
-        probabilities = [said[model].probability for model in OURS]
-        lines.append([*known, *probabilities, int(said["fused"].blurred or 0), said["fused"].kind])
-    curves.write_csv(path, header.split(), lines)
-
-
-def write_evaluation(
-    evaluation: Evaluation, store: Store, params: Params, out: Path, history: Path
-) -> Report:
-    """Write all figures and plots into `out`.
-
-    metrics.json, cnn.json, fused.json, predictions.csv, robustness.csv, plots/.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-    store : Store
-        Names the data set.
-    params : Params
     out : Path
         The stage's folder.
     history : Path
@@ -120,21 +59,54 @@ def write_evaluation(
 
     Returns
     -------
-    dict
+    report : dict
         What metrics.json holds.
+    speed : float
+        Images a second, judged by all of ours.
+
+    Raises
+    ------
+    BlurError
+        A split is empty, the validation images are of one class, or a file is unreadable.
     """
-    rows, said, trials = evaluation.rows, evaluation.said, evaluation.trials
-    report = build(rows, evaluation.classifiers, said, store.dataset, params)
-    report["robustness"] = flips.measure_flips(trials, params.evaluate.resamples, params.seed)
-    report = rounded(report)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "metrics.json").write_text(as_json(report), encoding="utf-8")
-    for model in ("cnn", "fused"):
-        (out / f"{model}.json").write_text(as_json(flat(report, model)), encoding="utf-8")
-    _predictions(evaluation, out / "predictions.csv")
+    test, workers = _indices(store, "test"), params.compute.workers
+    baselines = _baselines(store, params)
+    rows = [store.rows[i] for i in test]
+    stored = (Photo(store.image(i), str(store.rows[i].path)) for i in test)
+    began = time.perf_counter()
+    by_ours = list(report.predict_each(ours, stored, len(test), "evaluate", workers))
+    speed = len(test) / (time.perf_counter() - began)
+    files = (Photo(row.path) for row in rows)
+    others = report.predict_each(baselines, files, len(test), "baselines", workers)
+    said = [{**one, **other} for one, other in zip(by_ours, others, strict=True)]
+    found = report.build(rows, {**baselines, **ours}, said, store.dataset, params)
+    judges = {**ours, "laplacian": baselines["laplacian"]}
+    trials = flips.run_trials(rows, test, judges, params)
+    found["robustness"] = flips.measure_flips(trials, params.evaluate.resamples, params.seed)
+    found = report.rounded(found)
+    _write(found, rows, said, out, test)
     curves.write_csv(out / "robustness.csv", flips.HEADER, flips.trial_rows(trials))
     answers = {name: Answers.of(one[name] for one in said) for name in curves.PLOTTED}
-    labels, bins = Truth.of(rows).labels, params.evaluate.calibration_bins
+    labels, bins = store.labels[test], params.evaluate.calibration_bins
     curves.write_curves(out / "plots", labels, answers, bins)
     curves.write_training(history, out / "plots" / "training.csv")
-    return report
+    return found, speed
+
+
+def _write(
+    found: report.Report, rows: Sequence[Row], said: Sequence[report.Said], out: Path, index: Ints
+) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "metrics.json").write_text(report.as_json(found), encoding="utf-8")
+    for model in ("cnn", "fused"):
+        flat = report.as_json(report.flat(found, model))
+        (out / f"{model}.json").write_text(flat, encoding="utf-8")
+    header = ("index", *flips.KNOWN, *report.OURS, "verdict", "predicted_kind")
+    lines = [
+        [
+            *(number, *flips.known(row), *(one[model].probability for model in report.OURS)),
+            *(int(one["fused"].blurred is True), one["fused"].kind),
+        ]
+        for number, row, one in zip(index.tolist(), rows, said, strict=True)
+    ]
+    curves.write_csv(out / "predictions.csv", header, lines)

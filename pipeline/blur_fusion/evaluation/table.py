@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from blur_fusion.errors import run
-from blur_fusion.evaluation.comparisons import COMPARED, KINDS
-from blur_fusion.evaluation.intervals import figure, interval, with_interval
+from blur_fusion.evaluation.metrics import COMPARED, KINDS, figure, interval, with_interval
 from blur_fusion.evaluation.report import Report, read_report
 from blur_fusion.evaluation.robustness import JUDGES
 

@@ -22,9 +22,8 @@ from blur_fusion.errors import BlurError, require, run
 from blur_fusion.evaluation.baselines import fit_constant, fit_laplacian, laplacian_variances
 from blur_fusion.evaluation.curves import write_csv
 from blur_fusion.evaluation.heldout import held_out
-from blur_fusion.evaluation.intervals import Draws, difference, figure, interval, measured
-from blur_fusion.evaluation.metrics import Answers
-from blur_fusion.evaluation.report import OURS, Truth
+from blur_fusion.evaluation.metrics import Answers, Draws, difference, figure, interval, measured
+from blur_fusion.evaluation.report import OURS
 from blur_fusion.features.summary import describe
 from blur_fusion.fusion.stack import Ensemble
 from blur_fusion.images.photo import working_image
@@ -462,11 +461,10 @@ def _part(
     presets: Sequence[str],
     params: Params,
 ) -> Part:
-    truth = Truth.of(images)
     chosen = {name: by_rule[rule] for name, by_rule in answers.items() if rule in by_rule}
-    figures, draws = measured(truth.labels, chosen, truth.codes, params.evaluate, params.seed)
+    figures, draws = measured(images, chosen, params)
     there = [name for name in presets if name in chosen]
-    blurred = int(truth.labels.sum())
+    blurred = sum(image.label for image in images)
     return Part(data, rule, len(images), blurred, figures, differences(figures, draws, there))
 
 

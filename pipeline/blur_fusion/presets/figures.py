@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from blur_fusion.evaluation.intervals import figure, interval
-from blur_fusion.evaluation.metrics import Ints
+from blur_fusion.evaluation.metrics import Ints, figure, interval
 
 SHOWN = {
     "accuracy": "accuracy",

@@ -20,9 +20,8 @@ from blur_fusion.cnn.fit import make_deterministic
 from blur_fusion.data.split import Row
 from blur_fusion.evaluation.baselines import laplacian_variances
 from blur_fusion.evaluation.curves import write_csv
-from blur_fusion.evaluation.intervals import measured
-from blur_fusion.evaluation.metrics import Answers, Floats, Ints
-from blur_fusion.evaluation.report import Truth, as_json
+from blur_fusion.evaluation.metrics import Answers, Floats, Ints, measured
+from blur_fusion.evaluation.report import as_json
 from blur_fusion.fusion.calibration import choose_threshold
 from blur_fusion.parallel import ordered_map, shown
 from blur_fusion.params import Params
@@ -237,8 +236,7 @@ def _figures(test: JudgedRows, threshold: float, params: Params) -> dict[str, An
         "own": Answers(test.probabilities, test.verdicts),
         "validation": Answers(test.probabilities, test.probabilities >= threshold),
     }
-    truth = Truth.of(test.rows)
-    return measured(truth.labels, systems, truth.codes, params.evaluate, params.seed)[0]
+    return measured(test.rows, systems, params)[0]
 
 
 def run_preset(
@@ -397,9 +395,9 @@ def judge_folder(trained: Trained, path: Path, threshold: float, params: Params)
         "own": Answers(probabilities, verdicts),
         "validation": Answers(probabilities, probabilities >= threshold),
     }
-    truth = Truth.of(images)
-    found, _ = measured(truth.labels, systems, truth.codes, params.evaluate, params.seed)
-    return {"photos": len(images), "blurred": int(np.sum(truth.labels)), "figures": found}
+    blurred = sum(image.label for image in images)
+    found, _ = measured(images, systems, params)
+    return {"photos": len(images), "blurred": blurred, "figures": found}
 
 
 def judged_lines(name: str, path: Path, out: Path | None, params: Params) -> str:
