@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from benchmarks.real_photos import json_file_option
 from blur_fusion.cli.options import params_option
@@ -23,80 +24,62 @@ ROOT = Path(__file__).resolve().parents[1]  # where `stages` are imported from
 STAGES = ("sample", "load", "cnn", "features", "fuse")
 SEEDS = (11, 12, 13, 14, 15)
 SAMPLE = "data/sample"
-_FIRST, _WIDTH = 10, 11
 
 
-def mistakes(run: Mapping[str, Any], judge: str = "fused") -> dict[str, int]:
-    """Photos that `judge` gets wrong at its own threshold, by set."""
-    return {
-        name: of[judge]["flagged"] + of[judge]["blurred"] - of[judge]["found"]
-        for name, of in run["photos"]["sets"].items()
-    }
-
-
-def _figures(run: Mapping[str, Any]) -> dict[str, float | None]:
-    """What is compared between runs, by column."""
+def figures(run: Mapping[str, Any]) -> dict[str, float | None]:
+    """What is compared between runs, by column; the last ones count photos judged wrongly."""
     photos, validation = run["photos"], run["validation"]
-    smear = photos["stacks"].get("smear")
+    judged = {name: of["fused"] for name, of in photos["sets"].items()}
     return {
         **{f"AUC {judge}": photos["pooled"][judge]["auc"]["value"] for judge in JUDGES},
         "recall 1 %": photos["pooled"]["fused"]["recall"]["value"],
-        "smear": smear["spearman"] if smear else None,
+        "smear": photos["stacks"].get("smear", {}).get("spearman"),
         "val AUC": validation["fused"]["auc"],
         "val loss": validation["fused"]["log_loss"],
-        **{name: float(count) for name, count in mistakes(run).items()},
+        **{name: of["flagged"] + of["blurred"] - of["found"] for name, of in judged.items()},
     }
 
 
 def spreads(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Smallest, mean, largest and largest minus smallest of each column; None where undefined."""
-    columns = [_figures(run) for run in runs]
+    """Smallest, mean and largest of each column, and their spread; None where one is undefined."""
+    rows = [figures(run) for run in runs]
     found: dict[str, dict[str, float | None]] = {}
-    for name in columns[0]:
-        values = [value for of in columns if (value := of.get(name)) is not None]
-        whole = len(values) == len(runs)
-        found[name] = {
-            "smallest": min(values) if whole else None,
-            "mean": sum(values) / len(values) if whole else None,
-            "largest": max(values) if whole else None,
-            "largest_minus_smallest": max(values) - min(values) if whole else None,
-        }
+    for name in rows[0]:
+        values = np.array([row.get(name) for row in rows], np.float64)  # NaN for None
+        of = {"smallest": values.min(), "mean": values.mean(), "largest": values.max()}
+        of["spread"] = of["largest"] - of["smallest"]
+        found[name] = {key: None if np.isnan(value) else float(value) for key, value in of.items()}
     return found
-
-
-def _shown(value: float | None, whole: bool = False) -> str:
-    if value is None:
-        return "n/a"
-    return f"{value:.0f}" if whole else f"{value:.4f}"
 
 
 def as_text(runs: Sequence[Mapping[str, Any]]) -> str:
     """One line a run, then the spread of each column."""
-    spread, sets = spreads(runs), set(mistakes(runs[0]))
-    columns = list(spread)
+    spread = spreads(runs)
 
-    def line(first: str, cells: Sequence[str]) -> str:
-        pairs = zip(cells, columns, strict=True)
-        return f"{first:<{_FIRST}}" + "".join(f"{c:>{max(_WIDTH, len(n) + 2)}}" for c, n in pairs)
+    def line(first: object, row: Mapping[str, float | None]) -> str:
+        cells = [f"{first:<10}"]
+        for name in spread:
+            value = row.get(name)
+            shown = "n/a" if value is None else f"{value:.4f}".removesuffix(".0000")
+            cells.append(f"{shown:>{max(11, len(name) + 2)}}")
+        return "".join(cells)
 
-    lines = [
-        "AUC, recall at 1 % false alarms (fused), Spearman of smear: real photos; val: embedded "
-        "validation images (fused)",
-        f"last {len(sets)} columns: photos judged wrongly by fused at the run's own threshold",
-        "",
-        line("seed", columns),
-    ]
-    for each in runs:
-        values = _figures(each)
-        cells = [_shown(values.get(name), name in sets) for name in columns]
-        lines.append(line(str(each["seed"]), cells))
-    lines.append("")
-    names = {"smallest": "smallest", "mean": "mean", "largest": "largest"}
-    for kind, title in {**names, "largest_minus_smallest": "spread"}.items():
-        whole = kind != "mean"
-        cells = [_shown(spread[name][kind], whole and name in sets) for name in columns]
-        lines.append(line(title, cells))
-    return "\n".join(lines)
+    columns = "".join(f"{name:>{max(11, len(name) + 2)}}" for name in spread)
+    return "\n".join(
+        [
+            "AUC, recall at 1 % false alarms (fused), Spearman of smear: real photos; "
+            "val: embedded validation images (fused)",
+            "last columns: photos of a set judged wrongly by fused at the run's own threshold",
+            "",
+            f"{'seed':<10}{columns}",
+            *(line(run["seed"], figures(run)) for run in runs),
+            "",
+            *(
+                line(key, {name: of[key] for name, of in spread.items()})
+                for key in ("smallest", "mean", "largest", "spread")
+            ),
+        ]
+    )
 
 
 def with_seed(text: str, seed: int) -> str:
@@ -116,7 +99,6 @@ def _run(folder: Path, module: str, *words: str) -> None:
 
 def _validation(path: Path) -> dict[str, Any]:
     """AUC and log-loss of each judge on the embedded validation images."""
-    import numpy as np
     from sklearn.metrics import log_loss, roc_auc_score
 
     with np.load(path) as rows:

@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from benchmarks import seeds
-from benchmarks.seeds import STAGES, mistakes, seeds_command, spreads, with_seed
+from benchmarks.seeds import STAGES, figures, seeds_command, spreads, with_seed
 from blur_fusion.errors import BlurError
 from trees import REPOSITORY
 
@@ -76,11 +76,10 @@ def test_each_seed_and_the_spread_are_told(ran: list[tuple[str, ...]], tmp_path:
     found = json.loads(target.read_text())
     assert [each["seed"] for each in found["seeds"]] == [1, 2, 4]
     assert found["spread"]["AUC fused"] == {
-        **{"smallest": 0.991, "largest": 0.994, "mean": 0.992333},
-        "largest_minus_smallest": 0.003,
+        **{"smallest": 0.991, "largest": 0.994, "mean": 0.992333, "spread": 0.003},
     }
     assert found["spread"]["val AUC"]["mean"] == 1.0
-    assert mistakes(found["seeds"][2]) == {"kwentar": 4 + 1}
+    assert figures(found["seeds"][2])["kwentar"] == 4 + 1
     lines = done.output.splitlines()
     assert [line.split()[0] for line in lines[4:7]] == ["1", "2", "4"]
     assert lines[6].split()[1:4] == ["0.9940"] * 3 and lines[6].split()[-1] == "5"
@@ -92,7 +91,7 @@ def test_a_figure_that_a_run_lacks_has_no_spread(ran: list[Any], tmp_path: Path)
     text = PARAMS.read_text()
     runs = [seeds.run_seed(tmp_path / str(n), tmp_path, n, text) for n in (1, 3)]
     assert set(spreads(runs)["smear"].values()) == {None}
-    assert spreads(runs)["kwentar"]["largest_minus_smallest"] == 2
+    assert spreads(runs)["kwentar"]["spread"] == 2
     with pytest.raises(BlurError, match="differs from the parameters asked for"):
         seeds.run_seed(tmp_path / "1", tmp_path, 2, text)
 
