@@ -21,17 +21,9 @@ PINNED = {
 }
 
 
-def pin_instructions() -> None:
-    """Set what is not set; to be called before NumPy, OpenCV and TensorFlow are imported."""
-    processor = Path("/proc/cpuinfo")
-    known = processor.read_text("utf-8") if sys.platform == "linux" else ""
-    if "avx2" not in known:  # not x86-64, or older than all of this
-        return
-    wanted = dict(PINNED)
-    if "avx512f" in known:  # OpenCV complains where there is nothing to disable
-        wanted["OPENCV_CPU_DISABLE"] = "AVX512-SKX"
-    for name, value in wanted.items():
-        os.environ.setdefault(name, value)
-
-
-pin_instructions()
+_PROCESSOR = Path("/proc/cpuinfo").read_text("utf-8") if sys.platform == "linux" else ""
+if "avx512f" in _PROCESSOR:  # OpenCV complains where there is nothing to disable
+    PINNED["OPENCV_CPU_DISABLE"] = "AVX512-SKX"
+if "avx2" in _PROCESSOR:  # else it is no x86-64, or older than all of this
+    for _name, _value in PINNED.items():
+        os.environ.setdefault(_name, _value)

@@ -14,16 +14,16 @@ def main() -> None:
     """Read `params.yaml` and the data set it names; write `artifacts/load`."""
     from blur_fusion.data.layouts import open_dataset
     from blur_fusion.data.split import assign_splits
-    from blur_fusion.data.store import Store, write_store
+    from blur_fusion.data.store import write_store
 
     params = load_params()
-    chosen = params.dataset
-    dataset = open_dataset(Path(chosen.root) / chosen.name, chosen.layout, chosen)
+    root = Path(params.dataset.root) / params.dataset.name
+    dataset = open_dataset(root, params.dataset.layout, params.dataset)
     for note in dataset.notes:
         print(f"note: {note}")
     rows = assign_splits(dataset, params.split, params.seed)
     write_store(dataset, rows, FOLDER, params.image, params.load, params.compute.workers)
-    splits = Store.open(FOLDER).splits.tolist()
+    splits = [row.split for row in rows]
     parts = ", ".join(f"{splits.count(name)} {name}" for name in ("train", "validation", "test"))
     scenes = len({row.key for row in rows})
     print(f"{dataset.name} {dataset.digest[:12]}: {len(rows)} images of {scenes} scenes: {parts}")

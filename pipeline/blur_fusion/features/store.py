@@ -29,7 +29,7 @@ def _describe(folder: Path, part: str, rows: list[int], params: Params) -> npt.N
     return np.asarray([describe(picture, params.features) for picture in made], np.float32)
 
 
-def measure_store(store: Store, target: Path, params: Params) -> int:
+def measure_store(store: Store, target: Path, params: Params) -> str:
     """Write `target`/features.npz: index (n,), values (n, F) float32, names (F,).
 
     Also ranked_index (r,) and ranked_values (r, STEPS, F), and copied_values (t, F) of the t
@@ -37,8 +37,8 @@ def measure_store(store: Store, target: Path, params: Params) -> int:
 
     Returns
     -------
-    int
-        Number of images described.
+    str
+        One line that sums up.
     """
     names = feature_names(params.features)
     rows = {
@@ -69,4 +69,4 @@ def measure_store(store: Store, target: Path, params: Params) -> int:
         ranked_values=ranked.reshape(len(rows["ranked"]), STEPS, len(names)),
         copied_values=copied,
     )
-    return len(own)
+    return f"{len(own)} images, {len(names)} values each"

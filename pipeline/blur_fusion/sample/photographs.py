@@ -16,15 +16,8 @@ from blur_fusion.sample.textures import Field, Size
 
 # Those that are sharp at their own size; blurred, retouched or drawn ones are left out.
 TRAINING_PHOTOGRAPHS = (
-    "astronaut.png",
-    "brick.png",
-    "camera.png",
-    "chelsea.png",
-    "coffee.png",
-    "grass.png",
-    "hubble_deep_field.jpg",
-    "motorcycle_left.png",
-    "china.jpg",
+    *("astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.png"),
+    *("grass.png", "hubble_deep_field.jpg", "motorcycle_left.png", "china.jpg"),
 )
 EVALUATION_PHOTOGRAPHS = ("coins.png", "gravel.png", "ihc.png", "rocket.jpg", "flower.jpg")
 

@@ -120,13 +120,6 @@ def buildings(size: Size, rng: np.random.Generator) -> Field:
     return np.clip(leaning * grain, 0.01, 1.5).astype(np.float32)
 
 
-def _smooth_ramp(size: Size, rng: np.random.Generator) -> Field:
-    """A linear brightness ramp in a random direction, 0..1."""
-    rows, columns = axes(size)
-    tilt = rng.normal(0, 0.4)
-    return np.clip(0.5 + 0.5 * (rows + tilt * columns) / (1 + abs(tilt)), 0, 1).astype(np.float32)
-
-
 def _lamps(size: Size, rng: np.random.Generator) -> Field:
     """Points, signs and lit windows, up to a hundred times as bright as white."""
     height, width = size
@@ -171,8 +164,10 @@ def snow(size: Size, rng: np.random.Generator) -> Field:
 
 
 def _clouds(size: Size, rng: np.random.Generator) -> Field:
-    """Smooth sky, with or without soft clouds."""
-    ramp = rng.uniform(0.15, 0.9) * (0.55 + 0.45 * _smooth_ramp(size, rng))
+    """Smooth sky, brighter in some direction, with or without soft clouds."""
+    brightness, (rows, columns), tilt = rng.uniform(0.15, 0.9), axes(size), rng.normal(0, 0.4)
+    ramp = np.clip(0.5 + 0.5 * (rows + tilt * columns) / (1 + abs(tilt)), 0, 1).astype(np.float32)
+    ramp = brightness * (0.55 + 0.45 * ramp)
     if rng.random() < 0.6:
         cloud = cv2.GaussianBlur(fractal(size, 0.5, rng, coarsest=8), (0, 0), rng.uniform(3, 12))
         ramp = ramp * np.exp(rng.uniform(0.05, 0.4) * cloud)

@@ -76,11 +76,6 @@ def _natural_plan(number: int, photo: str) -> ScenePlan:
     return ScenePlan(number, f"scene{number:04d}", photo, tuple(zip(paths, sorts, strict=True)))
 
 
-def _digital_plan(number: int, order: int) -> ScenePlan:
-    template = f"{DIGITAL}/{{}}_{order + 1}.jpg"
-    return ScenePlan(number, f"Original_{STRING_ORDER[order]}", "", ((template, "filters"),))
-
-
 def plan_scenes(params: SampleParams) -> list[ScenePlan]:
     """Every scene of the data set; a photograph counts as one scene of its half."""
     plans: list[ScenePlan] = []
@@ -91,8 +86,9 @@ def plan_scenes(params: SampleParams) -> list[ScenePlan]:
         photos = photographs[: max(1, count // 10)][:count]
         for photo in (*photos, *[""] * (count - len(photos))):
             plans.append(plan(len(plans), photo))
-    for order in range(params.digital_scenes):
-        plans.append(_digital_plan(len(plans), order))
+    for order, original in enumerate(STRING_ORDER[: params.digital_scenes], 1):
+        shots = ((f"{DIGITAL}/{{}}_{order}.jpg", "filters"),)
+        plans.append(ScenePlan(len(plans), f"Original_{original}", "", shots))
     return plans
 
 
