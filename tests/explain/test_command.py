@@ -18,7 +18,7 @@ from blur_fusion.explain.captions import percent, strongest
 from blur_fusion.explain.drawing import figure
 from blur_fusion.explain.explainer import Contribution, Explainer
 from blur_fusion.images.photo import Photo
-from blur_fusion.model.classifier import BlurDetector
+from blur_fusion.model.classifier import BlurDetector, ConstantClassifier
 from blur_fusion.report.explained import SHOWN, Target, page
 from blur_fusion.report.pages import fragment
 from scan_command import ENVIRONMENT, command
@@ -180,3 +180,13 @@ def test_grad_cam_is_drawn_over_the_photo(explainer: Explainer, photos: tuple[Pa
     assert found.grad_cam.min() >= 0 and found.grad_cam.max() <= 1
     assert figure(found).shape[1] > figure(explainer.explain(photos[1])).shape[1]
     assert b"Grad-CAM" in b"".join(page([(found.prediction, found)], True))
+
+
+def test_any_classifier_is_explained(photos: tuple[Path, Path]) -> None:
+    """One without a network of ours has a blur map, and no more."""
+    constant = Explainer(ConstantClassifier(0.7).at(0.5))
+    found = constant.explain(photos[1])
+    assert found.prediction.blurred and found.contributions == [] and found.spread is None
+    assert found.map.logit.shape == found.photo.shape[:2] and figure(found).shape[2] == 3
+    with pytest.raises(BlurError, match="Grad-CAM"):
+        constant.explain(photos[1], grad_cam=True)

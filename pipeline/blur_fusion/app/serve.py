@@ -129,11 +129,11 @@ def serve(settings: Settings, said: Callable[[str], object]) -> None:
     from blur_fusion.explain.explainer import Explainer, grad_cam_missing
     from blur_fusion.model.classifier import load
 
-    missing = grad_cam_missing()
+    classifier = load(settings.model, threshold=settings.threshold)
+    missing = grad_cam_missing(classifier)
     if settings.grad_cam and missing:
         raise BlurError(missing)
     heat = missing is None if settings.grad_cam is None else settings.grad_cam
-    classifier = load(settings.model, threshold=settings.threshold)
     explainer = Explainer(classifier.at(0.0))
     if heat:
         threading.Thread(target=_warm, args=(explainer,), daemon=True).start()

@@ -66,7 +66,8 @@ def explain(
     from blur_fusion.model.classifier import load
     from blur_fusion.report.explained import Target, write_explanations
 
-    missing = grad_cam_missing()
+    classifier = load(model, threshold=threshold)
+    missing = grad_cam_missing(classifier)
     if grad_cam and missing:
         raise BlurError(missing)
     heat = missing is None if grad_cam is None else grad_cam
@@ -82,8 +83,7 @@ def explain(
         word = f"blurred ({found.kind})" if found.blurred else "not blurred"
         click.echo(f"{name}: {word}, probability {found.probability:.3f}: {path}")
 
-    explainer = Explainer(load(model, threshold=threshold))
-    write_explanations(explainer, list(photo), target, heat, said)
+    write_explanations(Explainer(classifier), list(photo), target, heat, said)
     if unread:
         raise click.exceptions.Exit(1)
 

@@ -130,11 +130,13 @@ def contributions(
     return sorted(found, key=lambda one: -abs(one.logit))
 
 
-def grad_cam_missing() -> str | None:
-    """Why there can be no Grad-CAM here, in one line; None where there can."""
-    if all(importlib.util.find_spec(name) is not None for name in ("tensorflow", "keras")):
+def grad_cam_missing(classifier: Classifier) -> str | None:
+    """Why there can be no Grad-CAM of a classifier here, in one line; None where there can."""
+    if any(importlib.util.find_spec(name) is None for name in ("tensorflow", "keras")):
+        return "Grad-CAM needs TensorFlow, of the extra 'train': pip install 'blur-fusion[train]'"
+    if isinstance(classifier, BlurDetector):
         return None
-    return "Grad-CAM needs TensorFlow, of the extra 'train': pip install 'blur-fusion[train]'"
+    return f"{classifier.name}: Grad-CAM looks into networks of 'blur export' alone"
 
 
 class Explainer:
@@ -219,7 +221,7 @@ class Explainer:
         BlurError
             TensorFlow is missing, or the classifier has no network that it could look into.
         """
-        missing = grad_cam_missing()
+        missing = grad_cam_missing(self.classifier)
         if missing:
             raise BlurError(missing)
         from blur_fusion.explain.gradcam import grad_cam
