@@ -7,7 +7,7 @@ import gc
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 # glibc's names of what mallopt sets, their codes in malloc.h, and how many octets are wanted: the
 # largest threshold that it takes on 64 bits; given back above; taken at once.
@@ -18,8 +18,8 @@ _MALLOC = {
 }
 
 
-def keep_heap() -> bool:
-    """Let glibc reuse the memory of one photo for the next; whether it could be told so.
+def keep_heap() -> None:
+    """Let glibc reuse the memory of one photo for the next.
 
     By default it gives large arrays back and lets the kernel map and clear them anew, which took a
     tenth of a scan or of a stage and makes threads wait for one another. Processes that are started
@@ -27,11 +27,10 @@ def keep_heap() -> bool:
     """
     for name, (_, value) in _MALLOC.items():
         os.environ.setdefault(f"MALLOC_{name}_", str(value))
-    try:
+    with suppress(AttributeError, OSError, TypeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library
-        return False
-    return all([bool(mallopt(*pair)) for pair in _MALLOC.values()])
+        for pair in _MALLOC.values():
+            mallopt(*pair)
 
 
 def prepare() -> None:

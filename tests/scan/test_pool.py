@@ -142,7 +142,7 @@ classifier = load(model, threshold=0.0)
 alone = can_fork()
 def run(workers):
     job = JobSpec(model, classifier.fingerprint)
-    with WorkerPool(job, classifier, workers, workers - 1, early=True) as pool:
+    with WorkerPool(job, classifier, workers, workers - 1, 48) as pool:
         kinds = [type(child).__name__ for child in multiprocessing.active_children()]
         answers = scan(list(find(named([folder]))), pool)
         return kinds, [answer.prediction.probability for (answer,) in answers]

@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,11 @@ from blur_fusion.startup import freeze, prepare
 
 if TYPE_CHECKING:
     from blur_fusion.actions.plan import ActionOptions
+    from blur_fusion.model.classifier import Classifier
     from blur_fusion.scan.output import Consumer, Tally
+    from blur_fusion.scan.pool import Pool
     from blur_fusion.scan.run import Result
+    from blur_fusion.scan.tasks import JobSpec
 
 
 UNREAD, USAGE, BLURRED, INTERRUPTED = 1, 2, 3, 130
@@ -81,7 +84,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
     from blur_fusion.model.classifier import load
     from blur_fusion.scan.engine import scan
     from blur_fusion.scan.inputs import find, named
-    from blur_fusion.scan.run import open_pool, run
+    from blur_fusion.scan.run import run
     from blur_fusion.scan.tasks import JobSpec
 
     action = ActionOptions(*(asked[name] for name in ("move", "copy", "link", "tag", "dry_run")))
@@ -109,9 +112,8 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
         frames=None if action.dry_run else action.copy,
     )
     freeze()
-    where = asked["scheduler"], asked["workers"]
     with ExitStack() as stack:
-        pool = stack.enter_context(open_pool(job, classifier, *where, len(files), _say))
+        pool = stack.enter_context(_pool(asked, job, classifier, len(files)))
         consumers = _consumers(asked, threshold, result.tally, stack)
         if acts:
             consumers.append(result.add)
@@ -129,6 +131,21 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
     if asked["fail_on_blurred"] and result.tally.kinds:
         return BLURRED
     return UNREAD if result.tally.unread or failed else 0
+
+
+def _pool(
+    asked: dict[str, Any], job: JobSpec, classifier: Classifier, total: int
+) -> AbstractContextManager[Pool]:
+    """The cluster that was asked for, or threads and processes."""
+    if asked["scheduler"]:
+        from blur_fusion.scan.dask import connected
+
+        return connected(asked["scheduler"], job, _say)
+    from blur_fusion.parallel import cores
+    from blur_fusion.scan.pool import WorkerPool
+
+    count = asked["workers"] or cores()
+    return WorkerPool(job, classifier, count, count - 1, total)
 
 
 def _interrupted(cache: Path | None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,7 +23,6 @@ class Identity(NamedTuple):
 
 _MARK = 0x426C7572  # "Blur", PRAGMA application_id: other programs' databases are left alone
 _KEPT = tuple(name for name in WITH_EXPOSURE if name not in ("path", "error"))
-_BATCH, _SECONDS = 64, 2.0  # predictions and time between commits
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS verdicts (
@@ -55,7 +53,6 @@ class Cache:
         self, path: Path | None, model: str, warn: Callable[[str], None] = lambda line: None
     ) -> None:
         self._path, self._model, self._warn = path, model, warn
-        self._unsaved, self._saved = 0, time.monotonic()
         self._base: sqlite3.Connection | None = None
         if path is not None:
             with self._guarded():
@@ -65,9 +62,6 @@ class Cache:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with self._guarded():
-            if self._base is not None:
-                self._base.commit()
         if self._base is not None:
             self._base.close()
 
@@ -93,12 +87,13 @@ class Cache:
                 answer = base.execute("PRAGMA quick_check(1)").fetchone()[0]
                 if answer != "ok":
                     raise sqlite3.DatabaseError(" ".join(str(answer).split()))
-        base = sqlite3.connect(path, timeout=30, isolation_level="IMMEDIATE")
+        base = sqlite3.connect(
+            path, timeout=30, isolation_level=None
+        )  # each change is kept at once
         base.execute("PRAGMA journal_mode = WAL")
         base.execute("PRAGMA synchronous = NORMAL")
         base.execute(f"PRAGMA application_id = {_MARK}")
         base.execute(_TABLE)
-        base.commit()
         return base
 
     def get(self, path: str) -> tuple[Identity | None, Prediction | None]:
@@ -122,14 +117,10 @@ class Cache:
         return file, prediction
 
     def put(self, file: Identity, prediction: Prediction) -> None:
-        """Remember; on disk after a moment, or when the cache is closed."""
+        """Remember."""
         if self._base is None or prediction.error is not None:
             return
         text = json.dumps({name: getattr(prediction, name) for name in _KEPT})
         values = file.path, self._model, file.size, file.mtime_ns, text
         with self._guarded():
             self._base.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?)", values)
-            self._unsaved += 1
-            if self._unsaved >= _BATCH or time.monotonic() - self._saved > _SECONDS:
-                self._base.commit()
-                self._unsaved, self._saved = 0, time.monotonic()

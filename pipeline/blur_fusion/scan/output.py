@@ -18,18 +18,6 @@ from blur_fusion.files import printable, write_whole
 from blur_fusion.model.prediction import EXPOSURE, FIELDS, Prediction
 
 Consumer = Callable[[Prediction, bytes | None], None]  # of a photo and its small JPEG, if any
-FORMATS = ("table", "csv", "json", "jsonl")
-
-
-def as_object(prediction: Prediction, fields: tuple[str, ...] = FIELDS) -> str:
-    """One JSON object; a path that is no UTF-8 keeps its bytes as `os.fsdecode` gives them."""
-    values = {name: getattr(prediction, name) for name in fields}
-    text = json.dumps(values, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(values)
-    return text
 
 
 def _cell(value: object) -> str:
@@ -63,7 +51,7 @@ class Formatter:
     Attributes
     ----------
     name : str
-        One of `FORMATS`.
+        "table", "csv", "json" or "jsonl".
     fields : tuple of str
         Of a prediction, in order; the table holds a column of exposures if they do.
     """
@@ -88,9 +76,17 @@ class Formatter:
             return _table_line(prediction, EXPOSURE in self.fields)
         if self.name == "csv":
             return _csv_line([_cell(getattr(prediction, name)) for name in self.fields])
+        values = {name: getattr(prediction, name) for name in self.fields}
+        text = json.dumps(values, ensure_ascii=False)
+        try:
+            text.encode()
+        except (
+            UnicodeEncodeError
+        ):  # a path that is no UTF-8: escapes keep its bytes
+            text = json.dumps(values)
         if self.name == "json":
-            return ("\n" if self._count == 1 else ",\n") + as_object(prediction, self.fields)
-        return as_object(prediction, self.fields) + "\n"
+            return ("\n" if self._count == 1 else ",\n") + text
+        return text + "\n"
 
     def tail(self) -> str:
         """What comes last."""
@@ -134,9 +130,6 @@ def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
-SORTS = ("given", *(name for name in FIELDS if name != "error"))
-
-
 def in_order(predictions: list[Prediction], key: str) -> list[Prediction]:
     """Predictions by a field: text and numbers ascending, what speaks for blur descending.
 
@@ -167,7 +160,7 @@ def open_output(
     Parameters
     ----------
     style : str
-        One of `FORMATS`.
+        "table", "csv", "json" or "jsonl".
     path : Path, optional
         Instead of standard output.
     force : bool
@@ -175,7 +168,7 @@ def open_output(
     fields : tuple of str
         Of a prediction.
     sort : str
-        One of `SORTS`; all but "given" hold the predictions back to the end.
+        A field, which holds the predictions back to the end, or "given".
 
     Yields
     ------

@@ -91,8 +91,8 @@ class WorkerPool:
         How many tasks run at once.
     processes : int
         How many of them may run in other processes, from the `MANY`-th photo on.
-    early : bool
-        Start these at once where they can be forked.
+    total : int
+        Number of photos, if that is known: processes are started at once where they can be forked.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class WorkerPool:
         classifier: Classifier,
         workers: int,
         processes: int = 0,
-        early: bool = False,
+        total: int = 0,
     ) -> None:
         self.job, self.workers = job, workers
         self._count, self._asked, self._begun = processes, 0, False
@@ -111,7 +111,7 @@ class WorkerPool:
         self._single: ProcessPoolExecutor | None = None
         self._threads = ThreadPoolExecutor(workers, "scan")
         lend(job, classifier)
-        if early and processes and can_fork():
+        if processes and total >= MANY and can_fork():
             self._begun = True
             self._start()
 

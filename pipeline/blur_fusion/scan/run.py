@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Generator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from blur_fusion.model.classifier import Classifier
 from blur_fusion.model.prediction import Prediction
-from blur_fusion.parallel import cores
 from blur_fusion.progress import progress_bar
 from blur_fusion.scan.output import Consumer, Tally
-from blur_fusion.scan.pool import MANY, Pool, WorkerPool
-from blur_fusion.scan.tasks import Answer, JobSpec, settled
+from blur_fusion.scan.tasks import Answer, settled
 
 
 @dataclass
@@ -29,47 +26,6 @@ class Result:
         """Keep a photo, which may be acted on."""
         if "#t=" not in prediction.path:
             self.photos.append(prediction)
-
-
-@contextmanager
-def open_pool(
-    job: JobSpec,
-    classifier: Classifier,
-    scheduler: str | None = None,
-    workers: int = 0,
-    total: int = 0,
-    warn: Callable[[str], None] = lambda line: None,
-) -> Iterator[Pool]:
-    """Threads and processes, or the Dask cluster at `scheduler`, as long as the context lasts.
-
-    Parameters
-    ----------
-    job : JobSpec
-    classifier : Classifier
-        The one that `job` describes.
-    scheduler : str, optional
-        Address of a Dask scheduler.
-    workers : int
-        How many photos are judged at once here; 0 is one for each core.
-    total : int
-        Number of files, if that is known.
-    warn : callable
-        Told in one line that a cluster has no worker any more.
-
-    Raises
-    ------
-    BlurError
-        The cluster cannot be reached, or cannot do the job.
-    """
-    if scheduler is None:
-        count = workers or cores()
-        with WorkerPool(job, classifier, count, count - 1, early=total >= MANY) as pool:
-            yield pool
-        return
-    from blur_fusion.scan.dask import connected
-
-    with connected(scheduler, job, warn) as cluster:
-        yield cluster
 
 
 def run(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -24,8 +24,7 @@ Pixels = npt.NDArray[np.uint8]
 _QUALITY = 95  # of frames that are written
 
 
-@dataclass(frozen=True)
-class _Frame:
+class _Frame(NamedTuple):
     time: float  # seconds
     pixels: Pixels  # BGR, full size
 
