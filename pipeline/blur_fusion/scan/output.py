@@ -80,9 +80,7 @@ class Formatter:
         text = json.dumps(values, ensure_ascii=False)
         try:
             text.encode()
-        except (
-            UnicodeEncodeError
-        ):  # a path that is no UTF-8: escapes keep its bytes
+        except UnicodeEncodeError:  # a path that is no UTF-8: escapes keep its bytes
             text = json.dumps(values)
         if self.name == "json":
             return ("\n" if self._count == 1 else ",\n") + text
