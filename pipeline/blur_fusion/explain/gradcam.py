@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from keras import layers
 
-from blur_fusion.errors import BlurError, require
+from blur_fusion.errors import BlurError
 
 Floats = npt.NDArray[np.float32]
 
@@ -86,7 +86,6 @@ def grad_cam(
     model: keras.Model,
     image: npt.NDArray[np.generic],
     column: int = 0,
-    layer: str | None = None,
     towards: float = 1.0,
 ) -> Floats:
     """Heat of one picture.
@@ -99,30 +98,20 @@ def grad_cam(
         As the model takes it.
     column : int
         Of the model's answer, the one to explain.
-    layer : str, optional
-        Name of a layer that gives a map; the last convolution by default.
     towards : float
         -1 to see what speaks against.
 
     Returns
     -------
     ndarray of float32, shape (rows, columns)
-        On the layer's map, 0..1; all 0 where nothing spoke for the column.
+        On the map of the last convolution, 0..1; all 0 where nothing spoke for the column.
 
     Raises
     ------
     BlurError
-        There is no such layer, or no convolution.
+        There is no convolution.
     """
-    if layer is None:
-        found = _map_of(model)
-    else:
-        try:
-            found = _answer_of(model, model.get_layer(layer))
-        except ValueError:
-            raise BlurError(f"{model.name}: has no layer '{layer}'") from None
-        require(len(found.shape) == 4, f"{model.name}: layer '{layer}' gives no map")
-    both = keras.Model(model.inputs, [found, _score(model)])
+    both = keras.Model(model.inputs, [_map_of(model), _score(model)])
     batch = tf.constant(np.asarray(image, np.float32)[None])
     with tf.GradientTape() as tape:
         tape.watch(batch)  # records all that follows, trainable or not
