@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from blur_fusion.data.dataset import DataSet, LabelledImage
 from blur_fusion.errors import BlurError
@@ -62,20 +61,6 @@ def open_classifiers(
     return {**baselines, **{name: load(model, judge=name) for name in OURS}}, judge
 
 
-def _wrong(
-    images: list[LabelledImage], said: list[Said], models: list[str], judge: str
-) -> list[dict[str, Any]]:
-    """Images that the chosen classifier judged wrongly, with what each of `models` says."""
-    return [
-        {
-            **{key: getattr(image, key) for key in ("name", "label", "subset", "kind")},
-            **{model: one[model].probability for model in models},
-        }
-        for image, one in zip(images, said, strict=True)
-        if one[judge].blurred != bool(image.label)
-    ]
-
-
 def judge_held_out(
     dataset: DataSet,
     params: Params,
@@ -99,8 +84,8 @@ def judge_held_out(
     Returns
     -------
     dict
-        As metrics.json, with the row `laplacian_470` and without `robustness`; and `judge`,
-        `wrong`, `unreadable`, `notes`.
+        As metrics.json, with the row `laplacian_470` and without `robustness`; and `judge`, what
+        it judged `wrong` with probabilities of all models, `unreadable`, `notes`.
 
     Raises
     ------
@@ -125,11 +110,18 @@ def judge_held_out(
     named = {"name": dataset.name, "digest": dataset.digest}
     built = report.build(read, classifiers, said, named, params, judge)
     models = [name for name in classifiers if name in (*OURS, judge)]
+    wrong = [
+        {
+            **{key: getattr(image, key) for key in ("name", "label", "subset", "kind")},
+            **{model: one[model].probability for model in models},
+        }
+        for image, one in zip(read, said, strict=True)
+        if one[judge].blurred != bool(image.label)
+    ]
     if "laplacian" not in classifiers:
         notes.append(NO_BASELINES)
-    more = {"wrong": _wrong(read, said, models, judge), "unreadable": unreadable, "notes": notes}
-    found: Report = report.rounded({**built, "judge": judge, **more})
-    return found
+    more = {"judge": judge, "wrong": wrong, "unreadable": unreadable, "notes": notes}
+    return report.rounded({**built, **more})
 
 
 def as_text(found: Report) -> str:

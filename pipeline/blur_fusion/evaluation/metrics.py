@@ -286,7 +286,6 @@ def measured(
 
 
 KINDS = ("sharp", "defocus", "motion")
-PAIRS = (("fused", "cnn"), ("fused", "features"))
 COMPARED = ("log_loss", "balanced_accuracy")
 
 
@@ -355,11 +354,12 @@ def compare(labels: Ints, cnn: Flags, fused: Flags, codes: Ints, seed: int) -> d
 
 def differences(draws: Draws) -> dict[str, dict[str, dict[str, Any]]]:
     """Paired differences: "fused_minus_cnn" and the like -> metric -> `difference`."""
+    fused = draws["fused"]
     return {
-        f"{first}_minus_{second}": {
-            metric: difference(draws[first][metric], draws[second][metric]) for metric in COMPARED
+        f"fused_minus_{other}": {
+            metric: difference(fused[metric], draws[other][metric]) for metric in COMPARED
         }
-        for first, second in PAIRS
+        for other in ("cnn", "features")
     }
 
 

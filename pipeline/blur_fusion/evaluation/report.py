@@ -115,16 +115,6 @@ def build(
     return report
 
 
-def flat(report: Report, model: str) -> dict[str, float]:
-    """One model's overall figures without intervals, for `dvc metrics show`."""
-    overall = report[model]["overall"]
-    return {
-        name: overall[name]["value"]
-        for name in metrics.METRICS
-        if overall[name]["value"] is not None
-    }
-
-
 def rounded(value: Any) -> Any:
     """`value` with every float rounded to 6 decimals, so that files stay byte-stable."""
     if isinstance(value, float):

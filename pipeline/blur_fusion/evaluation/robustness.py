@@ -195,7 +195,7 @@ class Trials:
 
     Attributes
     ----------
-    rows : tuple of Row, length n
+    rows : list of Row, length n
     index, codes : ndarray of int, shape (n,)
         Numbers of the images in the data set, and of their scenes.
     names : tuple of str, length 1 + p
@@ -208,7 +208,7 @@ class Trials:
         True is "blurred"; judges as in `scores`.
     """
 
-    rows: tuple[Row, ...]
+    rows: list[Row]
     index: Ints
     codes: Ints
     names: tuple[str, ...]
@@ -292,11 +292,11 @@ def run_trials(
                 scores[judge][place, column] = score
                 verdicts[judge][place, column] = said.blurred
 
-    every = ordered_map(tried, range(len(some)), params.compute.workers)
-    list(shown(every, len(some), "robustness"))
+    done = ordered_map(tried, range(len(some)), params.compute.workers)
+    list(shown(done, len(some), "robustness"))
+    images = [rows[place] for place in some], index[some], codes[some]
     names = (UNPERTURBED, *(one.name for one in perturbations))
-    chosen = tuple(rows[place] for place in some)
-    return Trials(chosen, index[some], codes[some], names, made, scores, verdicts)
+    return Trials(*images, names, made, scores, verdicts)
 
 
 def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
@@ -367,6 +367,6 @@ def trial_rows(trials: Trials) -> Iterator[list[object]]:
     for place, column in np.argwhere(trials.made):
         line = [int(trials.index[place]), *known(trials.rows[place]), trials.names[column]]
         for judge in JUDGES:
-            line.append(float(trials.scores[judge][place, column]))
-            line += [int(found[judge][place, column]) for found in (trials.verdicts, flips)]
+            said = trials.verdicts[judge][place, column], flips[judge][place, column]
+            line += [float(trials.scores[judge][place, column]), *map(int, said)]
         yield line

@@ -14,7 +14,7 @@ from blur_fusion.errors import require
 from blur_fusion.evaluation import curves, report
 from blur_fusion.evaluation import robustness as flips
 from blur_fusion.evaluation.baselines import fit_constant, fit_laplacian, laplacian_variances
-from blur_fusion.evaluation.metrics import Answers, Ints
+from blur_fusion.evaluation.metrics import METRICS, Answers, Ints
 from blur_fusion.images.photo import Photo
 from blur_fusion.model.classifier import Classifier
 from blur_fusion.params import Params
@@ -99,7 +99,8 @@ def _write(
     out.mkdir(parents=True, exist_ok=True)
     (out / "metrics.json").write_text(report.as_json(found), encoding="utf-8")
     for model in ("cnn", "fused"):
-        flat = report.as_json(report.flat(found, model))
+        values = {metric: found[model]["overall"][metric]["value"] for metric in METRICS}
+        flat = report.as_json({name: one for name, one in values.items() if one is not None})
         (out / f"{model}.json").write_text(flat, encoding="utf-8")
     header = ("index", *flips.KNOWN, *report.OURS, "verdict", "predicted_kind")
     lines = [

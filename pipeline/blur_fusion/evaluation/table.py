@@ -101,8 +101,8 @@ def _model_lines(chosen: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield _line("", HEADINGS.values())
     for name, values in chosen.items():
         yield _line(name, (figure(values[metric]) for metric in HEADINGS))
-        spreads = _line("", (interval(values[metric]) for metric in HEADINGS))
-        yield from [spreads] if spreads.strip() else []
+        if (spreads := _line("", (interval(values[metric]) for metric in HEADINGS))).strip():
+            yield spreads
     yield ""
     for name, values in chosen.items():
         yield f"{name:<17} {counted(values['counts'])}"

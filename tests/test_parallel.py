@@ -1,22 +1,12 @@
-"""Files judged in order and in flat memory; JSON that stays the same."""
+"""A map over threads keeps order, memory and errors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
-from blur_fusion.evaluation.report import as_json, rounded
 from blur_fusion.parallel import ordered_map
-
-
-def test_json_is_rounded_and_ends_in_a_line() -> None:
-    text = as_json({"b": 0.12345678, "a": [1, -0.0]})
-    assert text == '{\n  "a": [\n    1,\n    0.0\n  ],\n  "b": 0.123457\n}\n'
-    assert rounded(np.float64(0.5)) == 0.5
-    with pytest.raises(ValueError, match="JSON"):
-        as_json(float("nan"))
 
 
 def test_ordered_map_keeps_order_and_reads_little_ahead() -> None:
