@@ -15,7 +15,6 @@ import click
 import numpy as np
 from matplotlib.figure import Figure
 
-from blur_fusion.cli.options import model_dir_option, params_option
 from blur_fusion.data.dataset import LabelledImage
 from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError, require, run
@@ -520,17 +519,14 @@ def compare(artifacts: Path, tested: Sequence[Path], params: Params) -> Comparis
     return Comparison(dataset, {system.name: _known(system) for system in systems}, parts, notes)
 
 
+_PATH = click.Path(path_type=Path)
+
+
 @click.command()
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
-@model_dir_option
-@params_option
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("artifacts/comparison"),
-    show_default=True,
-    help="Where comparison.csv, .md and .png are written.",
-)
+@click.argument("folders", nargs=-1, type=_PATH)
+@click.option("--model-dir", type=_PATH, default="artifacts", help="Holds load, fuse and presets.")
+@click.option("--params", "params_file", type=_PATH, default="params.yaml", help="Of the run.")
+@click.option("--out", type=_PATH, default="artifacts/comparison", help="Folder of the result.")
 def comparison_command(
     folders: tuple[Path, ...], model_dir: Path, params_file: Path, out: Path
 ) -> None:
