@@ -18,7 +18,7 @@ import pytest
 
 from blur_fusion.cnn.spectra import FLOOR, GAIN, OFFSET, cosine_basis, local_spectra
 from blur_fusion.errors import BlurError
-from blur_fusion.features import powers, pyramid, tiles
+from blur_fusion.features import pyramid, tiles
 from blur_fusion.features.planes import HORIZONTAL, VERTICAL, Scratch
 from blur_fusion.features.summary import describe
 from blur_fusion.features.tiles import KINDS, CompiledTiling, OpenCvTiling
@@ -82,7 +82,7 @@ def test_wider_vectors_answer_alike(
     image = cv2.GaussianBlur(pixels((331, 498)), (0, 0), 0.7)
     answers = []
     for variant in variants:
-        for module in (averaging, laplacian, powers, pyramid):
+        for module in (averaging, laplacian, pyramid):
             monkeypatch.setattr(module, "library", lambda variant=variant: variant)
         measured = [describe(image, PARAMS), area_average(image, (201, 97))]
         spectra = local_spectra(variant, image.astype(np.float32), 32)
@@ -205,8 +205,7 @@ def test_features_are_the_same(compiled: ctypes.CDLL, monkeypatch: pytest.Monkey
     images = [pixels((300, 201)), soft, pixels((40, 500)), pixels((1, 1)), pixels((9, 17))]
     images.append(np.full((120, 90), 7, np.uint8))
     ours = [describe(image, PARAMS) for image in images]
-    for module in (pyramid, powers):
-        monkeypatch.setattr(module, "library", lambda: None)
+    monkeypatch.setattr(pyramid, "library", lambda: None)
     for image, measures in zip(images, ours, strict=True):
         assert (measures == describe(image, PARAMS)).all()
 

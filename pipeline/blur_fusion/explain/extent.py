@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.features.measures import edge_width
-from blur_fusion.features.powers import SIDE
-from blur_fusion.features.pyramid import BANDS, FREQUENCIES, Pyramid
+from blur_fusion.features.pyramid import BANDS, FREQUENCIES, SIDE, Pyramid
 from blur_fusion.features.summary import tile_weights, weighted_percentiles
 
 _NOISE = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)  # candidates, against the spectrum at 0.1 cycles

@@ -17,6 +17,7 @@ from blur_fusion.features.tiles import (
     SLOPES,
     SOBEL_ACROSS,
     SOBEL_DOWN,
+    STRAIGHT,
     STRAIGHT_PEAKS,
     STRAIGHT_SIZES,
     Tiles,
@@ -111,7 +112,7 @@ def laplacian_variance(pyramid: Pyramid, number: int) -> Tiles:
     """Log energy of the Laplacian [LAP4]; it depends on contrast."""
     level = pyramid.levels[number]
     noise = 20 * pyramid.noise_variance(number)
-    energy = np.maximum(level.laplacian_energy - noise, 0)
+    energy = np.maximum(level.sums(STRAIGHT)[4] - noise, 0)
     return np.asarray(np.log(energy + 20 * level.rounding))
 
 
@@ -128,7 +129,7 @@ def laplacian_maximum(pyramid: Pyramid, number: int) -> Tiles:
 def laplacian_gradient(pyramid: Pyramid, number: int) -> Tiles:
     """Energy of the Laplacian over energy of the gradient."""
     level = pyramid.levels[number]
-    return _ratio(pyramid, level, level.laplacian_energy, 20, level.gradient, 4)
+    return _ratio(pyramid, level, level.sums(STRAIGHT)[4], 20, level.gradient, 4)
 
 
 @measure("Nayar and Nakagawa 1994", levels=(1,))
@@ -149,16 +150,13 @@ def diagonal_laplacian(pyramid: Pyramid, number: int) -> Tiles:
     return _ratio(pyramid, level, upper, 12, lower, 4)
 
 
-def _sobel(level: Level) -> Tiles:
-    """Energy of the Sobel gradient, scaled so that a ramp reads as in central differences."""
-    return (level.sums(SOBEL_ACROSS)[0] + level.sums(SOBEL_DOWN)[0]) / 16
-
-
 @measure("Tenenbaum 1970; Krotkov 1988")
 def tenengrad(pyramid: Pyramid, number: int) -> Tiles:
     """Energy of the Sobel gradient over the gradient's one octave below [GRA6, as a ratio]."""
     level, below = pyramid.levels[number], pyramid.levels[number + 1]
-    return _ratio(pyramid, level, _sobel(level), 1.5, below.gradient, 1)
+    # Scaled so that a ramp reads as in central differences.
+    sobel = (level.sums(SOBEL_ACROSS)[0] + level.sums(SOBEL_DOWN)[0]) / 16
+    return _ratio(pyramid, level, sobel, 1.5, below.gradient, 1)
 
 
 @measure("Brenner et al. 1976")
@@ -196,22 +194,19 @@ def reblur(pyramid: Pyramid, number: int) -> Tiles:
     return _ratio(pyramid, level, level.gradient, 4, again, _REBLURRED_GAIN)
 
 
-def _directions(pyramid: Pyramid, number: int) -> Tiles:
-    """Log ratio of second to first differences along four directions, shape (4, tiles)."""
-    level = pyramid.levels[number]
-    return _ratio(pyramid, level, level.bends, 6, level.slopes, 2)
-
-
 @measure(OWN, levels=(0, 1))
 def weakest_direction(pyramid: Pyramid, number: int) -> Tiles:
     """Second over first differences along the direction that keeps least: motion."""
-    return np.asarray(_directions(pyramid, number).min(axis=0))
+    level = pyramid.levels[number]
+    directions = _ratio(pyramid, level, level.bends, 6, level.slopes, 2)
+    return np.asarray(directions.min(axis=0))
 
 
 @measure(OWN, levels=(1,), answer=0)
 def direction_contrast(pyramid: Pyramid, number: int) -> Tiles:
     """Strongest less weakest direction: high for motion, low for defocus."""
-    directions = _directions(pyramid, number)
+    level = pyramid.levels[number]
+    directions = _ratio(pyramid, level, level.bends, 6, level.slopes, 2)
     return np.asarray(directions.max(axis=0) - directions.min(axis=0))
 
 

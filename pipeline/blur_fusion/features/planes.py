@@ -36,15 +36,8 @@ class Scratch:
             self._views.clear()
             self._last = (height, width)
 
-    def take(self, name: str, shape: tuple[int, ...]) -> Plane:
-        """The plane `name` of `shape` (h, w), whatever lies in it."""
-        return self._take(name, shape, np.int16)
-
-    def floats(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-        """The same for an array of float32."""
-        return self._take(f"float {name}", shape, np.float32)
-
-    def _take(self, name: str, shape: tuple[int, ...], kind: type) -> npt.NDArray[Any]:
+    def take(self, name: str, shape: tuple[int, ...], kind: type = np.int16) -> npt.NDArray[Any]:
+        """The array `name` of `shape` and type `kind`, whatever lies in it."""
         plane = self._planes.get((name, shape))
         if plane is None:
             size = prod(shape)

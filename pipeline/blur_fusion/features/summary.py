@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -80,22 +79,19 @@ def weighted_percentiles(
     ranked = weights[order]
     middles = (np.cumsum(ranked, axis=-1) - ranked / 2) * (100 / weights.sum())
     rows = np.take_along_axis(values, order, axis=-1).reshape(-1, len(weights))
-    found = _interpolated(percentiles, middles.reshape(rows.shape), rows)
-    return found.reshape(*values.shape[:-1], len(percentiles))
-
-
-def _interpolated(places: Tiles, known: Tiles, values: Tiles) -> Tiles:
-    """`np.interp` of all rows at once: `known` (rows, T) ascends, `values` (rows, T); (rows, P)."""
-    below = (known[:, :, None] <= places).sum(axis=1) - 1
-    # Before the first and behind the last place that is known, that one's value.
+    known = middles.reshape(rows.shape)
+    # As `np.interp` of all rows at once: before the first and behind the last place that is known,
+    # that one's value.
+    below = (known[:, :, None] <= percentiles).sum(axis=1) - 1
     ends = np.maximum(below, 0), np.minimum(below + 1, known.shape[1] - 1)
     (start, end), (first, second) = (
-        [np.take_along_axis(table, place, axis=1) for place in ends] for table in (known, values)
+        [np.take_along_axis(table, place, axis=1) for place in ends] for table in (known, rows)
     )
     span = end - start
     inside = span > 0
     slope = np.divide(second - first, span, out=np.zeros_like(span), where=inside)
-    return np.asarray(slope * np.where(inside, places - start, 0) + first)
+    found = slope * np.where(inside, percentiles - start, 0) + first
+    return np.asarray(found).reshape(*values.shape[:-1], len(percentiles))
 
 
 def describe(
@@ -122,7 +118,6 @@ def describe(
     """
     fits = image.dtype == np.uint8 and image.ndim == 2 and image.size > 0
     require(fits, f"features: image of {image.dtype} {image.shape}; give grey uint8 (H, W)")
-    cv2.setNumThreads(1)  # rows of pixels are too short to share out; images run in parallel
     pyramid = Pyramid(center_crop(image), max(params.levels, 2), params.tiles, thread_scratch())
     weights = tile_weights(pyramid.content)
     percentiles = np.asarray(params.percentiles, dtype=np.float64)

@@ -38,11 +38,6 @@ class Decoded(NamedTuple):
     cell: int = 1
     photo: tuple[int, int] | None = None
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height at full size of what was decoded."""
-        return self.pixels.shape[1] * self.cell, self.pixels.shape[0] * self.cell
-
 
 def stretched(pixels: npt.NDArray[np.generic]) -> Pixels:
     """One deep channel, stretched between its percentiles .1 and 99.9 to 8 bits.
@@ -214,23 +209,6 @@ def _decode_odd(data: Pixels, name: str) -> npt.NDArray[Any] | None:
     return None
 
 
-def _decode_content(
-    data: Pixels, name: str, long_side: int, colour: bool, stored: bool = False
-) -> Decoded:
-    """Decode the content of a file of any sort but RAW."""
-    head = data[:4096].tobytes()
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
-        return _decode_heic(data.tobytes(), name, colour)
-    if not stored and _odd(head) and (special := _decode_odd(data, name)) is not None:
-        return Decoded(from_array(special, colour))
-    size = None if colour else jpeg_size(data)
-    cell = reduction(size, long_side) if size else 1
-    flag = cv2.IMREAD_COLOR_RGB if colour else _GREY[cell]
-    if stored:
-        flag |= cv2.IMREAD_IGNORE_ORIENTATION
-    return Decoded(_imdecode(data, flag, name), cell)
-
-
 def decode(
     source: Any, name: str, long_side: int, colour: bool = False, stored: bool = False
 ) -> Decoded:
@@ -259,13 +237,24 @@ def decode(
         path = Path(source)
         if path.suffix.lower() in RAW:
             return _decode_raw(path, long_side, colour)
-        return _decode_content(read_bytes(path), name, long_side, colour, stored)
-    if isinstance(source, bytes):
+        data = read_bytes(path)
+    elif isinstance(source, bytes):
         require(bool(source), f"{name}: is an empty file")
         data = np.frombuffer(source, np.uint8)
-        return _decode_content(data, name, long_side, colour, stored)
-    pixels = from_array if isinstance(source, np.ndarray) else _from_pil
-    return Decoded(pixels(source, colour))
+    else:
+        pixels = from_array if isinstance(source, np.ndarray) else _from_pil
+        return Decoded(pixels(source, colour))
+    head = data[:4096].tobytes()
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+        return _decode_heic(data.tobytes(), name, colour)
+    if not stored and _odd(head) and (special := _decode_odd(data, name)) is not None:
+        return Decoded(from_array(special, colour))
+    size = None if colour else jpeg_size(data)
+    cell = reduction(size, long_side) if size else 1
+    flag = cv2.IMREAD_COLOR_RGB if colour else _GREY[cell]
+    if stored:
+        flag |= cv2.IMREAD_IGNORE_ORIENTATION
+    return Decoded(_imdecode(data, flag, name), cell)
 
 
 def _extra(module: str, name: str, extra: str) -> Any:
@@ -291,10 +280,10 @@ def _preview(raw: Any, rawpy: Any, long_side: int, colour: bool) -> Decoded | No
     try:
         found = raw.extract_thumb()
         require(found.format == rawpy.ThumbFormat.JPEG, "another preview")
-        seen = _decode_content(np.frombuffer(found.data, np.uint8), "", long_side, colour)
+        seen = decode(bytes(found.data), "preview", long_side, colour)
     except (rawpy.LibRawError, ValueError, BlurError):
         return None
-    return seen if max(seen.size) >= long_side else None
+    return seen if max(seen.pixels.shape[:2]) * seen.cell >= long_side else None
 
 
 def _decode_raw(path: Path, long_side: int, colour: bool) -> Decoded:

@@ -158,7 +158,8 @@ class Photo:
         pillow = spec.resampling == PILLOW
         reach = _WHOLE if spec.square else spec.side
         seen = decode(self._source, self.path, reach, spec.colour or pillow, stored=pillow)
-        self.size = seen.photo or seen.size
+        height, width = (extent * seen.cell for extent in seen.pixels.shape[:2])
+        self.size = seen.photo or (width, height)
         if pillow:
             small = pillow_nearest(seen.pixels, spec.side)
             return small if spec.colour else from_array(small, colour=False)
@@ -166,13 +167,13 @@ class Photo:
             interpolation = _SQUARES[spec.resampling]
             resized = cv2.resize(seen.pixels, (spec.side, spec.side), interpolation=interpolation)
             return np.asarray(resized, dtype=np.uint8)
-        scale = spec.side / max(seen.size)
+        scale = spec.side / max(width, height)
         if scale >= 1:
             return seen.pixels
-        width, height = (max(1, round(extent * scale)) for extent in seen.size)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
         if seen.cell > 1:
-            return average_cells(seen.pixels, seen.cell, (width, height))
-        return area_average(seen.pixels, (width, height))
+            return average_cells(seen.pixels, seen.cell, size)
+        return area_average(seen.pixels, size)
 
 
 def as_photos(sources: Any) -> Iterator[Photo]:
