@@ -93,7 +93,9 @@ class OnnxNetwork:
         self._patterns = int(self._session.get_inputs()[0].shape[1])
 
     def _run(self, image: Pixels, outputs: list[str]) -> list[Floats]:
-        batch = pad_to(image, SMALLEST_INPUT).astype(np.float32)
+        if min(image.shape) < SMALLEST_INPUT:
+            image = pad_to(image, SMALLEST_INPUT)
+        batch = image.astype(np.float32)
         if self._compiled is None:
             given = {IMAGE: batch[None, None]}
         else:

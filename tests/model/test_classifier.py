@@ -1,0 +1,222 @@
+"""What every classifier takes and gives: sources, batches, copies, folders, examples."""
+
+from __future__ import annotations
+
+import copy
+import doctest
+import hashlib
+import io
+import json
+import pickle
+import threading
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import blur_fusion
+from blur_fusion.errors import BlurError
+from blur_fusion.images import photo as photo_module
+from blur_fusion.images.photo import InputSpec, Photo
+from blur_fusion.model import classifier, prediction
+from blur_fusion.model.classifier import (
+    BlurDetector,
+    ConstantClassifier,
+    LaplacianClassifier,
+    load,
+)
+from blur_fusion.startup import one_opencv_thread
+from pictures import noise
+from tiny_model import write_tiny_model
+
+JUDGES = ("fused", "cnn", "features")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.mark.parametrize("module", [classifier, prediction, photo_module, blur_fusion])
+def test_examples_run(module: Any) -> None:
+    assert doctest.testmod(module).failed == 0
+
+
+def test_what_is_exported_has_an_example() -> None:
+    names = set(blur_fusion.__all__) - {"__version__"}
+    kinds = [getattr(blur_fusion, name) for name in names]
+    for kind in (*kinds, ConstantClassifier, LaplacianClassifier, Photo):
+        assert ">>>" in kind.__doc__, kind
+
+
+def test_arrays_of_any_sort_are_one_picture_each(folder: Path) -> None:
+    detector, grey = BlurDetector(folder), noise(60, 90)[:, :, 0]
+    (expected,) = detector.predict(grey)
+    wide = np.zeros((120, 180), np.uint8)
+    wide[::2, ::2] = grey
+    frozen = grey.copy()
+    frozen.setflags(write=False)
+    alike = [
+        grey[:, :, None],
+        wide[::2, ::2],
+        np.asfortranarray(grey),
+        grey[::-1, ::-1].copy()[::-1, ::-1],
+        frozen,
+        grey / 255,
+        (grey / 255).astype(">f4"),
+        np.repeat(grey[:, :, None], 3, axis=2).astype(np.uint16) << 8,
+        (np.repeat(grey[:, :, None], 3, axis=2).astype(np.uint16) << 8).astype(">u2"),
+    ]
+    said = detector.predict(alike)
+    assert [one.path for one in said] == [f"array {k}" for k in range(len(alike))]
+    for one in said:
+        assert one.logit == pytest.approx(expected.logit, abs=0.05), one
+        assert (one.width, one.height) == (90, 60)
+
+
+def test_files_bytes_and_pil_images_agree(folder: Path, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), noise(60, 90))
+    detector = BlurDetector(folder)
+    sources = [str(path), path, path.read_bytes(), image.open(io.BytesIO(path.read_bytes()))]
+    said = detector.predict(sources)
+    assert [one.path for one in said] == [str(path), str(path), "bytes 2", "image 3"]
+    assert [one.logit for one in said] == pytest.approx([said[0].logit] * 4, abs=0.05)
+    for source in sources:
+        assert len(detector.predict(source)) == 1
+    assert len(detector.predict(iter(sources[:2]))) == 2
+
+
+@pytest.mark.parametrize("given", [None, 7, [7], [[0, 1], [1, 0]], io.BytesIO(b"")])
+def test_what_is_no_picture_is_a_type_error(given: Any) -> None:
+    with pytest.raises(TypeError, match="is no picture: give a path, .* an array"):
+        ConstantClassifier(0.5).predict(given)
+
+
+def test_batches_and_judges_change_no_bit(folder: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    sources: list[Any] = [noise(50 + k, 70, k) for k in range(classifier.BATCH + 3)]
+    sources.insert(5, broken)
+    for judge in JUDGES:
+        judged = load(folder, judge=judge)
+        alone = [judged.predict([Photo(one, "a")])[0] for one in sources]
+        together = judged.predict(Photo(one, "a") for one in sources)
+        assert together == alone and [one.error is None for one in alone].count(False) == 1
+
+
+def test_the_judges_of_a_folder_share_one_pass(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judges, photo, described = [load(folder, judge=one) for one in JUDGES], Photo(noise(60, 90)), []
+    real = classifier.describe
+
+    def describe(*given: Any) -> Any:
+        described.append(given)
+        return real(*given)
+
+    monkeypatch.setattr(classifier, "describe", describe)
+    said = [judge.predict(photo)[0] for judge in judges]
+    assert len(described) == 1 and len({one.probability for one in said}) == 3
+    assert len({judge.fingerprint for judge in judges}) == 3
+
+
+def test_a_pickle_holds_no_weights(folder: Path, tmp_path: Path) -> None:
+    own = write_tiny_model(tmp_path / "own")
+    detector = load(own, judge="cnn", threshold=0.25)
+    packed = pickle.dumps(detector)
+    assert len(packed) < 1000
+    for other in (pickle.loads(packed), copy.copy(detector), copy.deepcopy(detector)):
+        assert other.fingerprint == detector.fingerprint
+        assert other.predict(noise(40, 50)) == detector.predict(noise(40, 50))
+    model = own / "model.json"
+    model.write_text(model.read_text() + " ")
+    with pytest.raises(BlurError, match="is another model than the one that was pickled"):
+        pickle.loads(packed)
+    model.unlink()
+    with pytest.raises(BlurError, match="is no model folder"):
+        pickle.loads(packed)
+
+
+def test_baselines_answer_for_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), noise(60, 90))
+    sharp, failed = LaplacianClassifier(470.0, -1.0, 6.0).predict([path, tmp_path / "none.png"])
+    assert (sharp.blurred, sharp.width, failed.blurred) == (False, 90, None)
+    constant = ConstantClassifier(0.4)
+    assert constant.predict(path)[0].blurred and not constant.at(0.5).predict(path)[0].blurred
+
+
+def test_the_limit_of_the_laplacian_itself_is_sharp() -> None:
+    picture = noise(80, 90)
+    variance = classifier.recipe_variance(Photo(picture))
+    for limit, blurred in ((variance, False), (variance * 1.0001, True)):
+        (said,) = LaplacianClassifier(limit, -2.0, 9.0).predict(picture)
+        assert said.blurred is blurred and said.laplacian_variance == variance
+
+
+def _preset(folder: Path) -> Path:
+    """The mean grey level of an 8x8 picture as P(second class); blurred is the first."""
+    helper = pytest.importorskip("onnx", reason="the extra 'train' is not installed").helper
+    onnx = pytest.importorskip("onnx")
+    given = helper.make_tensor_value_info("image", onnx.TensorProto.UINT8, [1, 8, 8, 1])
+    found = helper.make_tensor_value_info("classes", onnx.TensorProto.FLOAT, [1, 1])
+    scale = onnx.numpy_helper.from_array(np.float32(1 / 255), "scale")
+    line = onnx.numpy_helper.from_array(np.array([1, 1]), "line")
+    nodes = [
+        helper.make_node("Cast", ["image"], ["levels"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["levels"], ["mean"], keepdims=1),
+        helper.make_node("Mul", ["mean", "scale"], ["share"]),
+        helper.make_node("Reshape", ["share", "line"], ["classes"]),
+    ]
+    graph = helper.make_graph(nodes, "mean", [given], [found], [scale, line])
+    opset = [helper.make_opsetid("", 17)]
+    content = helper.make_model(graph, ir_version=8, opset_imports=opset).SerializeToString()
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(content)
+    about = {
+        **{"format": 1, "system": "preset", "name": "mean", "blurred": 0, "threshold": 0.5},
+        "network": {"file": "model.onnx", "sha256": hashlib.sha256(content).hexdigest()},
+        "input": {"side": 8, "square": True, "colour": False, "resampling": "nearest"},
+    }
+    (folder / "model.json").write_text(json.dumps(about))
+    return folder
+
+
+def test_a_trained_preset_is_a_classifier(tmp_path: Path) -> None:
+    preset = load(_preset(tmp_path / "preset"))
+    assert (preset.name, preset.spec) == ("mean", InputSpec(8, square=True, resampling="nearest"))
+    dark, light = preset.predict([np.full((20, 30), level, np.uint8) for level in (51, 204)])
+    assert (dark.kind, dark.probability) == ("blurred", pytest.approx(0.8))
+    assert (light.kind, light.probability) == ("sharp", pytest.approx(0.2))
+    assert pickle.loads(pickle.dumps(preset)).fingerprint == preset.fingerprint
+    with pytest.raises(BlurError, match="a preset has one judge"):
+        load(tmp_path / "preset", judge="cnn")
+    (tmp_path / "preset" / "model.onnx").write_bytes(b"")
+    with pytest.raises(BlurError, match=r"model\.onnx is damaged"):
+        load(tmp_path / "preset")
+
+
+def test_the_last_one_out_restores_opencvs_threads() -> None:
+    before, inside, leave = cv2.getNumThreads(), threading.Event(), threading.Event()
+
+    def other() -> None:
+        with one_opencv_thread():
+            inside.set()
+            leave.wait(10)
+
+    cv2.setNumThreads(2)
+    thread = threading.Thread(target=other)
+    try:
+        with one_opencv_thread():
+            thread.start()
+            assert inside.wait(10) and cv2.getNumThreads() == 1
+        assert cv2.getNumThreads() == 1
+        leave.set()
+        thread.join()
+        assert cv2.getNumThreads() == 2
+    finally:
+        cv2.setNumThreads(before)
