@@ -55,15 +55,30 @@ class FakeDetector:
         )
 
 
+Judge = Callable[[np.ndarray], float]
+
+
+def _spread(image: np.ndarray) -> float:
+    """P(blurred) falls with the mean absolute difference of neighbours."""
+    return float(1 / (1 + np.exp((np.abs(np.diff(image.astype(float))).mean() - 12) / 4)))
+
+
+JUDGES: dict[str, Judge] = {
+    "cnn": lambda image: float(np.clip(_spread(image) + 0.3 * np.sin(image.sum()), 0.01, 0.99)),
+    "features": lambda image: _spread(image) ** 2,
+}
+
+
 class FakeClassifier(Classifier):
-    """Judges by the spread of grey levels; keeps the working images it saw."""
+    """Judges working images by a function of grey levels; keeps what it saw."""
 
     fingerprint = "fake"
     threshold = 0.5
     spec = InputSpec(768)
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, judge: Judge | None = None) -> None:
         self.name = name
+        self.judge = judge or JUDGES.get(name, _spread)
         self.seen: list[np.ndarray] = []
 
     def at(self, threshold: float) -> FakeClassifier:
@@ -73,13 +88,8 @@ class FakeClassifier(Classifier):
         return (self._said,)
 
     def _said(self, photo: Photo) -> Prediction:
-        """P(blurred) falls with the mean absolute difference of neighbours."""
-        image = photo.image(self.spec)
-        self.seen.append(image)
-        steps = np.abs(np.diff(image.astype(float))).mean()
-        fused = float(1 / (1 + np.exp((steps - 12) / 4)))
-        shaken = float(np.clip(fused + 0.3 * np.sin(1e4 * fused), 0.01, 0.99))
-        value = {"cnn": shaken, "features": fused**2}.get(self.name, fused)
+        self.seen.append(photo.image(self.spec))
+        value = self.judge(self.seen[-1])
         blurred = value >= self.threshold
         return Prediction(photo.path, blurred, value, "defocus" if blurred else "sharp")
 
