@@ -13,7 +13,6 @@ from blur_fusion.errors import BlurError, require
 from blur_fusion.evaluation.metrics import Answers, Floats, Ints, calibration_bins
 
 PLOTTED = ("laplacian", "cnn", "features", "fused")  # these rank images
-_DRAWN = ("cnn", "features", "fused")  # these have a confusion matrix and calibrated probabilities
 _POINTS = 400  # of a curve at most: the page holds them all
 _CLASSES = ("sharp", "blurred")
 
@@ -74,7 +73,7 @@ def write_curves(folder: Path, labels: Ints, answers: Mapping[str, Answers], bin
         precision, recall, _ = sk.precision_recall_curve(labels, probabilities)
         pairs = _thinned(recall, precision)
         write_csv(folder / f"precision_recall_{model}.csv", ("recall", "precision"), pairs)
-    for model in _DRAWN:
+    for model in PLOTTED[1:]:  # whose probabilities are calibrated
         rows = _calibration(labels, answers[model].probabilities, bins)
         header = ("probability", "share_blurred", "images")
         write_csv(folder / f"calibration_{model}.csv", header, rows)
