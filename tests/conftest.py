@@ -108,7 +108,7 @@ def preset_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def preset_source(preset_photos: Path) -> Any:
     """Those photos as a preset reads them, split by scene."""
-    from blur_fusion.presets.layouts import open_source
+    from blur_fusion.presets.examples import open_source
     from blur_fusion.presets.params import load_preset
     from preset_project import PRESETS, tiny_params
 

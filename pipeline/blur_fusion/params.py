@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from blur_fusion.errors import BlurError, require
 
 INFINITY = float("inf")
+File = TypeVar("File")
 # What a number must be, in words, and whether it is; NaN never is.
 RULES: dict[str, Callable[[float], bool]] = {
     "above 0 and finite": lambda value: 0 < value < INFINITY,
@@ -226,6 +227,10 @@ def _value(name: str, value: Any, kind: Any) -> Any:
     if get_origin(kind) is tuple:
         require(isinstance(value, list), f"params: {name} is {value!r}, must be a list")
         return tuple(_value(name, item, get_args(kind)[0]) for item in value)
+    if get_origin(kind) is Literal:
+        words = ", ".join(repr(word) for word in get_args(kind))
+        require(value in get_args(kind), f"params: {name} is '{value}', must be one of {words}")
+        return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, bool) != (kind is bool) or not isinstance(value, kind):
@@ -253,8 +258,8 @@ def read_section(name: str, values: Any, kind: Any) -> Any:
     return kind(**{key: _value(f"{prefix}{key}", values[key], hints[key]) for key in values})
 
 
-def load_params(path: Path | str | None = "params.yaml") -> Params:
-    """Read `path`; None is params.yaml in this folder, or the defaults where there is none.
+def read_params(path: Path, kind: type[File], where: str = "params") -> File:
+    """Read a YAML file as the dataclass `kind`; what is wrong inside begins with `where`.
 
     Raises
     ------
@@ -263,14 +268,27 @@ def load_params(path: Path | str | None = "params.yaml") -> Params:
     """
     import yaml  # a detector that is told its params has no need of it
 
-    if path is None and not Path("params.yaml").exists():
-        return Params()
-    path = path or "params.yaml"
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BlurError(f"{path}: no such file; run from the project's folder") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BlurError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from None
-    params: Params = read_section("", values, Params)
-    return params
+    try:
+        found: File = read_section("", values, kind)
+    except BlurError as error:
+        raise BlurError(f"{where}: {str(error).removeprefix('params: ')}") from None
+    return found
+
+
+def load_params(path: Path | str | None = "params.yaml") -> Params:
+    """Read `path`; None is params.yaml in this folder, or the defaults where there is none.
+
+    Raises
+    ------
+    BlurError
+        See :func:`read_params`.
+    """
+    if path is None and not Path("params.yaml").exists():
+        return Params()
+    return read_params(Path(path or "params.yaml"), Params)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from blur_fusion.model.classifier import load
 from blur_fusion.params import Params, load_params
-from blur_fusion.presets.layouts import Source
+from blur_fusion.presets.examples import Source
 from blur_fusion.presets.params import Preset, known_presets, load_preset
 from blur_fusion.presets.run import shortened
-from blur_fusion.presets.trained import Trained
 from trees import REPOSITORY, write_photo
 
 PRESETS = REPOSITORY / "presets"
@@ -68,12 +68,10 @@ def narrow(preset: Preset) -> Preset:
 
 
 def same_when_read_back(out: Path, source: Source) -> None:
-    """The preset in `out` says of the test photos what its run wrote down."""
+    """The model folder `out` says of the test photos what its run wrote down."""
     with (out / "predictions.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
-    paths = [row.path for row in source.rows if row.split == "test"]
-    trained = Trained.load(out)
-    probabilities, verdicts = trained.blurred(trained.classes(paths, workers=1))
-    written = np.array([float(row["probability"]) for row in rows])
-    np.testing.assert_allclose(probabilities, written, atol=1e-5)
-    assert [str(int(verdict)) for verdict in verdicts] == [row["verdict"] for row in rows]
+    said = load(out).predict(row.path for row in source.rows if row.split == "test")
+    written = [float(row["probability"]) for row in rows]
+    np.testing.assert_allclose([one.probability for one in said], written, atol=1e-6)
+    assert [one.blurred for one in said] == [row["verdict"] == "1" for row in rows]

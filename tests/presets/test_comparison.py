@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,10 +13,7 @@ from benchmark_project import write_project
 from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError
 from blur_fusion.evaluation.metrics import Answers, weighted_metrics
-from blur_fusion.fusion.stack import Ensemble, Member
 from blur_fusion.params import load_params
-from blur_fusion.presets import comparison as module
-from blur_fusion.presets import comparison as ours
 from blur_fusion.presets.comparison import (
     OUR_NAME,
     Comparison,
@@ -28,69 +23,38 @@ from blur_fusion.presets.comparison import (
     differences,
     markdown,
     preset_systems,
+    training_seconds,
     write,
 )
-from blur_fusion.presets.layouts import Source
+from blur_fusion.presets.examples import Source
 from blur_fusion.presets.run import run_preset
-from blur_fusion.presets.training_time import training_seconds
-from evaluation_fakes import FakeDetector
-from preset_project import short_preset, write_photos
+from preset_project import NAMES, short_preset, write_photos
+from tiny_model import write_tiny_model
 from trees import REPOSITORY
-
-
-class Detector(FakeDetector):
-    """With the parts of `blur_fusion.model.scores.Detector` whose size and speed are measured."""
-
-    def __init__(self) -> None:
-        layers = ((np.zeros((3, 1), np.float32), np.zeros(1, np.float32)),)
-        parts = {
-            "features": Ensemble((Member(layers, 0.0),)),
-            "fused": Ensemble((Member(layers, 1),)),
-        }
-        self.model = SimpleNamespace(stack=SimpleNamespace(**parts))
-        self.network = self
-
-    def logits(self, images: Iterable[np.ndarray]) -> np.ndarray:
-        return np.zeros((len(list(images)), 4))
-
-    def count_params(self) -> int:
-        return 100
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store, one trained preset, and files as large as our model's would be."""
+    """A store, one trained preset, and a tiny model of ours."""
     root = write_project(tmp_path_factory.mktemp("project"))
     (root / "presets").symlink_to(REPOSITORY / "presets")
     params, artifacts = load_params(root / "params.yaml"), root / "artifacts"
     store = Store.open(artifacts / "load")
     preset, source = short_preset("lenet", 12), Source(tuple(store.rows), store.dataset)
     run_preset(preset, source, artifacts / "presets" / "lenet", params)
-    (artifacts / "cnn" / "final.weights.h5").write_bytes(b"0" * 3000)
-    (artifacts / "fuse").mkdir()
-    (artifacts / "fuse" / "features.npz").write_bytes(b"0" * 500)
-    (artifacts / "fuse" / "both.npz").write_bytes(b"0" * 500)
-    (artifacts / "fuse" / "validation.npz").write_bytes(b"0" * 9000)
+    write_tiny_model(artifacts / "fuse")
     (artifacts / "ours").mkdir()
     (artifacts / "ours" / "training.json").write_text('{"seconds": 12.5}')
     return root
 
 
-@pytest.fixture
-def fake_detector(monkeypatch: pytest.MonkeyPatch) -> None:
-    detector = Detector()
-    detector.network = SimpleNamespace(model=detector, logits=detector.logits)
-    monkeypatch.setattr(ours, "load_detector", lambda models, params: detector)
-    monkeypatch.setattr(ours, "describe", lambda image, params: None)
-
-
-@pytest.fixture
-def found(
-    project: Path, fake_detector: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Comparison:
-    monkeypatch.chdir(project)
-    held = write_photos(tmp_path / "kwentar", 4)
-    return compare(project / "artifacts", [held], load_params())
+@pytest.fixture(scope="module")
+def found(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    """Of the project, and of photos that nothing was trained on."""
+    held = write_photos(tmp_path_factory.mktemp("held") / "kwentar", 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        return compare(project / "artifacts", [held], load_params())
 
 
 def test_parts_systems_and_notes(found: Comparison, project: Path) -> None:
@@ -105,16 +69,16 @@ def test_parts_systems_and_notes(found: Comparison, project: Path) -> None:
         assert set(part.figures) == names | extra | laplacian and len(laplacian) == 1
     kwentar = found.parts[2]
     assert (kwentar.photos, kwentar.blurred) == (8, 4)
-    fused = found.systems[OUR_NAME]
-    assert fused["parameters"] == 100 + 2 * (3 + 1 + 1)
-    assert fused["megabytes"] == pytest.approx(0.004) and fused["training_seconds"] == 12.5
-    assert fused["trained"] == "stacked out of fold"
+    fused, cnn, features = (found.systems[f"ours: {name}"] for name in ("fused", "cnn", "features"))
+    for key in ("parameters", "megabytes"):
+        assert fused[key] == pytest.approx(cnn[key] + features[key]) and features[key] > 0
+    assert fused["training_seconds"] == 12.5 and fused["trained"] == "stacked out of fold"
     assert found.systems["lenet"]["trained"] == "once, on 24 pictures"
     assert all(
         known["ms_per_image"] > 0 for name, known in found.systems.items() if name != "constant"
     )
     missing = {note.split(":")[0] for note in found.notes}
-    assert missing == {"certh-hybrid", "label-csv", "three-class", "transfer", "two-conv"}
+    assert missing == set(NAMES) - {"lenet"}
     assert "run 'blur preset two-conv'" in "\n".join(found.notes)
 
 
@@ -171,23 +135,19 @@ def test_csv_markdown_and_plot(found: Comparison, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_predictions_of_other_photos_are_not_compared(
+def test_presets_of_other_photos_are_not_compared(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    params = load_params(project / "params.yaml")
-    store = Store.open(project / "artifacts/load")
-    rows = [row for row in store.rows if row.split == "validation"]
     monkeypatch.chdir(project)
-    systems, notes = preset_systems(project / "artifacts/presets", rows, params)
-    assert systems == []
-    assert any("lenet: not compared" in n and "of other test photos" in n for n in notes)
+    systems, notes = preset_systems(project / "artifacts/presets", "another digest")
+    assert systems == {}
+    assert any("lenet: not compared" in n and "trained on other photos" in n for n in notes)
 
 
 def test_the_command_prints_the_table(
-    project: Path, fake_detector: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(project)
-    monkeypatch.setattr(module, "preset_systems", lambda folder, rows, params: ([], ["none"]))
     ran = CliRunner().invoke(comparison_command, ["--out", str(tmp_path / "out")])
     assert ran.exit_code == 0, ran.output
     assert (tmp_path / "out" / "comparison.md").read_text("utf-8") in ran.output

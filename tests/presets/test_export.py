@@ -42,7 +42,8 @@ def test_onnx_answers_as_keras(name: str, backbone: str, tmp_path: Path) -> None
     rng, side, channels = np.random.default_rng(0), preset.input.side, model.input_shape[-1]
     pictures = rng.integers(0, 256, (3, side, side, channels), dtype=np.uint8)
     pictures[1] //= 4
-    given, asked = [pictures.astype(np.float32)], {"image": pictures}
+    given: list[np.ndarray] = [pictures.astype(np.float32)]
+    asked = {"image": pictures}
     if preset.network.fused_dense:
         judged = stacked(model, 5.0, 2.0)
         model = with_classes(keras.Model(judged.inputs, build_fused(preset)(judged.outputs[0])))

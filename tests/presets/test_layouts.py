@@ -11,9 +11,13 @@ from click.testing import CliRunner
 
 from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
-from blur_fusion.presets.examples import examples
-from blur_fusion.presets.layouts import open_source, read_any, read_layout
-from blur_fusion.presets.made import make_three_class
+from blur_fusion.presets.examples import (
+    examples,
+    make_three_class,
+    open_source,
+    read_any,
+    read_layout,
+)
 from blur_fusion.presets.params import load_preset
 from preset_project import PRESETS, good_rows, tiny_params, write_metadata, write_photos
 from trees import REPOSITORY, Tree, write_photo
@@ -148,7 +152,7 @@ def test_examples_of_pairs_and_classes(tmp_path: Path) -> None:
     [
         (["preset", "resnet"], "preset 'resnet' is unknown; known: certh-hybrid"),
         (["preset", "two-conv", "--data", "gone"], "gone: no such folder"),
-        (["preset", "two-conv", "--test", "gone", "--out", "none"], "preset.json: no such file"),
+        (["preset", "two-conv", "--test", "gone", "--out", "none"], "train the preset first"),
     ],
 )
 def test_command_says_it_in_one_line(

@@ -11,8 +11,7 @@ from click.testing import CliRunner
 
 from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
-from blur_fusion.presets.layouts import read_layout
-from blur_fusion.presets.made import make_label_csv, make_three_class
+from blur_fusion.presets.examples import make_label_csv, make_three_class, read_layout
 from blur_fusion.presets.params import load_preset
 from preset_project import PRESETS, tiny_params, write_photos
 from trees import REPOSITORY, write_photo

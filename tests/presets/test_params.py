@@ -2,53 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
-from blur_fusion.presets.params import Preset, load_preset, preset_from
+from blur_fusion.presets.params import Preset, known_presets, load_preset
 from preset_project import NAMES, PRESETS
 from trees import REPOSITORY
 
 DVC: dict[str, Any] = yaml.safe_load((PRESETS / "dvc.yaml").read_text("utf-8"))["stages"]
 
 
-def values(name: str = "lenet") -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((PRESETS / f"{name}.yaml").read_text("utf-8"))
-    return found
+@pytest.fixture
+def mine(tmp_path: Path) -> Callable[[dict[str, Any]], Preset]:
+    """Reads lenet.yaml, changed, as the only preset of a folder."""
+
+    def read(changed: dict[str, Any], section: str = "") -> Preset:
+        given = yaml.safe_load((PRESETS / "lenet.yaml").read_text("utf-8")) | {"name": "mine"}
+        (given[section] if section else given).update(changed)
+        (tmp_path / "mine.yaml").write_text(yaml.safe_dump(given))
+        return load_preset("mine", tmp_path)
+
+    return read
 
 
-def test_all_six_are_there_and_read() -> None:
-    assert NAMES == ["certh-hybrid", "label-csv", "lenet", "three-class", "transfer", "two-conv"]
-    for name in NAMES:
-        assert load_preset(name, PRESETS).name == name
-
-
-def test_networks_are_those_of_the_issue() -> None:
-    certh = load_preset("certh-hybrid", PRESETS)
-    assert (certh.network.filters, certh.network.convolutions) == ((32, 64, 128), 2)
-    assert certh.network.dense == (2048, 2048) and certh.network.dropout == 0.5
-    assert (certh.input.side, certh.input.colour, certh.recipe.epochs) == (96, True, 10)
-    assert certh.network.fused_dense[0] == 4096 and certh.network.fused_dense[-1] == 2048
-    assert len(certh.network.fused_dense) + 1 == 5
-    two = load_preset("two-conv", PRESETS)
-    assert (two.network.filters, two.network.dense, two.input.side) == ((32, 64), (64,), 128)
-    assert two.network.output == "sigmoid"
-    label = load_preset("label-csv", PRESETS)
-    assert label.network.head == "average" and len(label.network.dense) + 1 == 4
-    assert label.recipe.augment and label.recipe.checkpoints
-    assert label.layout.classes == ("blur", "focus") and label.layout.blurred == "blur"
-    three = load_preset("three-class", PRESETS)
-    assert (three.input.side, three.recipe.images) == (32, 500)
-    assert three.recipe.augment and three.network.dropout > 0
-    lenet = load_preset("lenet", PRESETS)
-    assert len(lenet.network.filters) == 2 and len(lenet.network.dense) + 1 == 3
-    assert lenet.layout.pairs == "source" and lenet.recipe.sweep
-    transfer = load_preset("transfer", PRESETS)
-    assert transfer.network.backbone and transfer.recipe.fine_tune_epochs > 0
+def test_one_file_makes_a_preset(
+    mine: Callable[..., Preset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen in the list of `blur preset`, told apart by its line `about`."""
+    (tmp_path / "presets").mkdir()
+    mine({"about": "one of our own"})
+    (tmp_path / "mine.yaml").rename(tmp_path / "presets" / "mine.yaml")
+    monkeypatch.chdir(tmp_path)
+    ran = CliRunner().invoke(blur, ["preset", "--help"])
+    assert ran.exit_code == 0 and "  mine  one of our own\n" in ran.output
+    assert known_presets() == ["mine"]
 
 
 def test_unknown_preset_is_one_line(tmp_path: Path) -> None:
@@ -79,6 +73,7 @@ def test_a_copy_under_another_name_is_refused(tmp_path: Path) -> None:
         ("network", {"weights": "random"}, "network.weights goes with a backbone"),
         ("network", {"dense": [0]}, "network.dense is"),
         ("network", {"dropout": 1.0}, "network.dropout is 1.0"),
+        ("", {"recipe": {"epochs": 1}}, "'recipe.images' is missing"),
         ("network", {"output": "linear"}, "network.output is 'linear'"),
         ("network", {"fused_dense": [8]}, "network.fused_dense"),
         ("network", {"layers": 3}, "unknown name 'network.layers'"),
@@ -95,20 +90,13 @@ def test_a_copy_under_another_name_is_refused(tmp_path: Path) -> None:
         ("layout", {"pairs": "none"}, "layout.sigma"),
     ],
 )
-def test_impossible_values_are_one_line(section: str, changed: dict[str, Any], said: str) -> None:
-    given = values()
-    given[section] |= changed
+def test_impossible_values_are_one_line(
+    section: str, changed: dict[str, Any], said: str, mine: Callable[..., Preset]
+) -> None:
     with pytest.raises(BlurError) as caught:
-        preset_from(given, "mine.yaml")
+        mine(changed, section)
     line = str(caught.value)
-    assert line.startswith("mine.yaml: ") and said in line and "\n" not in line
-
-
-def test_a_missing_leaf_is_named() -> None:
-    given = values()
-    del given["recipe"]["batch"]
-    with pytest.raises(BlurError, match=r"^mine\.yaml: 'recipe\.batch' is missing$"):
-        preset_from(given, "mine.yaml")
+    assert "mine.yaml: " in line and said in line and "\n" not in line
 
 
 def test_the_matrix_holds_every_preset() -> None:

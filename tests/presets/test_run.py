@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import csv
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,17 +15,91 @@ import pytest
 from click.testing import CliRunner
 
 from blur_fusion.cli.main import blur
-from blur_fusion.presets.examples import Example, read_example
-from blur_fusion.presets.layouts import Source, open_source
-from blur_fusion.presets.made import make_three_class
+from blur_fusion.errors import BlurError
+from blur_fusion.presets.examples import (
+    Example,
+    Source,
+    make_three_class,
+    open_source,
+    read_example,
+)
 from blur_fusion.presets.networks import build, build_fused
 from blur_fusion.presets.params import load_preset
-from blur_fusion.presets.run import blurred_background, judge_folder, run_preset, swept
-from blur_fusion.presets.trained import Trained
-from preset_project import PRESETS, short_preset, tiny_params
-from trees import REPOSITORY
+from blur_fusion.presets.run import (
+    blurred_background,
+    judged_lines,
+    read_run,
+    report_lines,
+    run_preset,
+    swept,
+)
+from preset_project import (
+    IMAGES,
+    NAMES,
+    PRESETS,
+    narrow,
+    same_when_read_back,
+    short_preset,
+    tiny_params,
+)
+from trees import REPOSITORY, SOURCES
 
-DRAWN = ("curves.png", "mistakes.png", "predictions.png", "samples.png")
+DRAWN = ["curves.png", "mistakes.png", "predictions.png", "samples.png"]
+PHASES = {"certh-hybrid": ["fit", "fused"], "transfer": ["fit", "fine-tune"]}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_preset_trains(name: str, preset_source: Source, tmp_path: Path) -> None:
+    preset = narrow(short_preset(name))
+    out = tmp_path / name
+    weights = "random" if preset.network.backbone else ""
+    report = run_preset(preset, preset_source, out, tiny_params(), weights)
+    assert report == {**report, "preset": name, "test": {"photos": 14, "blurred": 7}}
+    per_image = {"three-class": 3, "lenet": 2}.get(name, 1)
+    usable = sum(
+        row.split == "train" and not (per_image > 1 and row.label) for row in preset_source.rows
+    )
+    assert report["trained_on"]["train"] == per_image * min(IMAGES, usable)
+    assert report["parameters"] > 1000 and report["megabytes"] > 0.01
+    for rule in ("own", "validation"):
+        cell = report["figures"][rule]["auc"]
+        assert cell["low"] <= cell["value"] <= cell["high"]
+    assert sorted(path.name for path in (out / "drawings").iterdir()) == DRAWN
+    with (out / "history.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["phase"] for row in rows] == PHASES.get(name, ["fit"])
+    assert all(float(row["seconds"]) > 0 for row in rows)
+    assert ("confusion" in report, "sweep" in report) == (name == "three-class", name == "lenet")
+    assert (out / "checkpoints" / "fit_01.weights.h5").is_file() == (name == "label-csv")
+    same_when_read_back(out, preset_source)
+    assert read_run(out)["threshold"] == pytest.approx(report["threshold"], abs=1e-6)
+    assert f"preset {name}: " in "\n".join(report_lines(report))
+
+
+def test_transfer_weights_from_a_file_or_a_clear_line(
+    preset_source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preset = narrow(short_preset("transfer"))
+    backbone = keras.applications.MobileNetV2((96, 96, 3), include_top=False, weights=None)
+    path = tmp_path / "mobilenet.weights.h5"
+    backbone.save_weights(path)
+    loaded = build(preset, str(path))[1]
+    assert loaded is not None and not loaded.trainable
+    for ours, theirs in zip(loaded.get_weights(), backbone.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(BlurError, match="no such file of weights"):
+        build(preset, str(tmp_path / "gone.h5"))
+    path.write_bytes(b"no weights")
+    with pytest.raises(BlurError, match="no weights of MobileNetV2"):
+        build(preset, str(path))
+
+    def refuse(**words: Any) -> None:
+        raise OSError("URL fetch failure")
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", refuse)
+    with pytest.raises(BlurError, match="ImageNet weights cannot be downloaded .* --weights FILE"):
+        run_preset(preset, preset_source, tmp_path / "run", tiny_params())
+    assert not (tmp_path / "run").exists()
 
 
 def test_certh_hybrid_is_as_large_as_its_authors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,6 +132,17 @@ def test_two_thirds_are_possible_in_three_classes(preset_photos: Path, tmp_path:
     right = sum(found[name][name] for name in found)
     assert right <= 2 / 3 * sum(sum(row.values()) for row in found.values())
     assert sum(found["blurry"].values()) == report["test"]["blurred"]
+    named_blurry = sum(row["blurry"] for row in found.values())
+    counts = report["figures"]["own"]["counts"]  # the most probable of three classes
+    assert named_blurry == counts["found"] + counts["flagged"]
+
+
+WITHOUT_TENSORFLOW = """
+import sys
+sys.modules.update(dict.fromkeys(("tensorflow", "keras", "sklearn")))
+from blur_fusion.model.classifier import load
+print([one.blurred is not None for one in load(sys.argv[1]).predict(sys.argv[2:])])
+"""
 
 
 def test_the_command_trains_and_then_only_tests(
@@ -63,50 +151,45 @@ def test_the_command_trains_and_then_only_tests(
     monkeypatch.chdir(tmp_path)
     for name in ("params.yaml", "presets"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
-    words = [
-        "preset",
-        "three-class",
-        "--data",
-        str(preset_photos),
-        "--epochs",
-        "1",
-        "--images",
-        "6",
-    ]
-    ran = CliRunner().invoke(blur, words)  # its layout is another
-    assert ran.exit_code == 1 and "original" in ran.stderr or "blurry" in ran.stderr
-    words[1] = "lenet"
+    words = ["preset", "lenet", "--data", str(preset_photos), "--epochs", "1", "--images", "6"]
     ran = CliRunner().invoke(blur, words)
     assert ran.exit_code == 0, ran.output
     out = tmp_path / "artifacts/presets/lenet_on_own"
     assert "threshold swept on" in ran.output and (out / "sweep.csv").is_file()
-    before = (out / "model.weights.h5").read_bytes()
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
     tested = ["preset", "lenet", "--test", str(preset_photos), "--out", str(out)]
     ran = CliRunner().invoke(blur, tested)
     assert ran.exit_code == 0 and "68 photos, 34 blurred" in ran.output
-    assert (out / "model.weights.h5").read_bytes() == before
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
     ran = CliRunner().invoke(blur, [*words, "--out", "mine"])
     assert ran.exit_code == 1 and "holds something else than a trained preset" in ran.stderr
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
-    (out / "preset.json").write_text(json.dumps({"preset": 3}))
+    photo = str(preset_photos / "sharp" / "a0.jpg")
+    code = [sys.executable, "-c", WITHOUT_TENSORFLOW, str(out), photo]
+    environment = {"PYTHONPATH": SOURCES}
+    done = subprocess.run(code, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[True]"
+    (out / "model.json").write_text("{}")
     ran = CliRunner().invoke(blur, tested)
-    assert ran.exit_code == 1 and ran.stderr.count("\n") == 1 and "preset.json" in ran.stderr
+    assert ran.exit_code == 1 and ran.stderr.count("\n") == 1 and "model.json" in ran.stderr
 
 
-def test_kwentar_in_its_own_layout(shared_data: Path, tmp_path: Path) -> None:
+def test_kwentar_in_its_own_layout(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
     preset, params = short_preset("two-conv"), tiny_params()
     given = open_source(shared_data / "kwentar", preset.layout, params)
     run_preset(preset, given, tmp_path / "run", params)
-    trained = Trained.load(tmp_path / "run")
-    found = judge_folder(trained, shared_data / "kwentar", 0.5, params)
-    assert (found["photos"], found["blurred"]) == (24, 16)
+    said = judged_lines("two-conv", shared_data / "kwentar", tmp_path / "run", params)
+    assert "24 photos, 16 blurred" in said
 
 
 def test_pictures_are_made_small_and_blurred_where_the_preset_says(preset_photos: Path) -> None:
     path = preset_photos / "sharp" / "a0.jpg"
-    for name, shape in (("lenet", (128, 128, 1)), ("three-class", (32, 32, 3))):
+    for name, shape in (("lenet", (128, 128)), ("three-class", (32, 32, 3))):
         preset = load_preset(name, PRESETS)
         sharp, soft = (read_example(Example(path, 0, s), preset) for s in (0.0, 4.0))
         assert sharp.shape == soft.shape == shape and sharp.dtype == np.uint8

@@ -10,7 +10,18 @@ from blur_fusion.cli import options
 from blur_fusion.cli.options import COUNT, PATH
 
 
-@click.command()
+class _Presets(click.Command):
+    """Its help lists the presets of this folder."""
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        from blur_fusion.presets.params import known_presets, load_preset
+
+        if names := known_presets():
+            with formatter.section("Presets"):
+                formatter.write_dl([(name, load_preset(name).about) for name in names])
+
+
+@click.command(cls=_Presets)
 @click.argument("name")
 @click.option("--data", type=PATH, help="Train on this folder instead of what 'load' stored.")
 @click.option("--test", "tested", type=PATH, help="Only judge this folder, with what is trained.")
@@ -68,7 +79,7 @@ def three_class(
     makes it a class of its own.
     """
     from blur_fusion.params import load_params
-    from blur_fusion.presets.made import make_three_class
+    from blur_fusion.presets.examples import make_three_class
 
     count = make_three_class(source, target, images, sharpen, load_params(params_file).seed)
     third = "sharpened" if sharpen else "the same as original"
@@ -87,7 +98,7 @@ def label_csv(source: Path, target: Path, params_file: Path | None) -> None:
     sharp one gets a Gaussian-blurred copy, which shares its scene.
     """
     from blur_fusion.params import load_params
-    from blur_fusion.presets.made import make_label_csv
+    from blur_fusion.presets.examples import make_label_csv
 
     blur, focus = make_label_csv(source, target, load_params(params_file))
     click.echo(f"{target}: {blur} images of blur (0), {focus} in focus (1)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -372,9 +373,9 @@ class PresetClassifier(Classifier):
 
     The network has an input `image`, uint8 (n, side, side, 1 or 3), and may have an input
     `laplacian_512`, float32 (n, 1), the variance by the published recipe. Its output (n, classes)
-    are probabilities, a single one that of the second class. model.json holds `name`, `network`
-    (`file` and `sha256`), `input` (the `InputSpec`), `blurred` (the place of that class) and
-    `threshold`.
+    are probabilities. model.json holds `name`, `network` (`file` and `sha256`), `input` (the
+    `InputSpec`), `blurred` (the place of that class) and `threshold`, at which, as long as no other
+    is asked for, the most probable class decides: of three it may have less.
 
     Raises
     ------
@@ -388,7 +389,7 @@ class PresetClassifier(Classifier):
             content = path.read_bytes()
             lines = json.loads(content)
             self.name, self.spec = str(lines["name"]), InputSpec(**lines["input"])
-            self._blurred, own = int(lines["blurred"]), float(lines["threshold"])
+            self._blurred, self._own = int(lines["blurred"]), float(lines["threshold"])
             file = path.with_name(Path(lines["network"]["file"]).name)
             network = file.read_bytes()
             if lines["network"]["sha256"] != hashlib.sha256(network).hexdigest():
@@ -399,7 +400,7 @@ class PresetClassifier(Classifier):
         self.digest = hashlib.sha256(content).hexdigest()
         self._session = open_session(network, str(file))
         self._inputs = {given.name for given in self._session.get_inputs()}
-        self._use(own if threshold is None else threshold)
+        self._use(self._own if threshold is None else threshold)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (self.folder, self.digest, JUDGES[-1], self.threshold, self.threads)
@@ -408,15 +409,28 @@ class PresetClassifier(Classifier):
         """Decode, answer."""
         return (lambda photo: photo.image(self.spec), self._said)
 
-    def _said(self, photo: Photo) -> Prediction:
+    def classes(self, photo: Photo) -> npt.NDArray[np.float32]:
+        """Probability of each class, shape (classes,).
+
+        Raises
+        ------
+        BlurError
+            The photo cannot be read.
+        """
         image = photo.image(self.spec)
         given: dict[str, Any] = {"image": image.reshape(1, *image.shape[:2], -1)}
         if "laplacian_512" in self._inputs:
             given["laplacian_512"] = np.array([[recipe_variance(photo)]], np.float32)
-        classes = self._session.run(None, given)[0][0]
-        probability = float(classes[self._blurred if len(classes) > 1 else 0])
-        flipped = len(classes) == 1 and not self._blurred
-        return self._answer(photo, _log_odds(1 - probability if flipped else probability))
+        found: npt.NDArray[np.float32] = self._session.run(None, given)[0][0]
+        return found
+
+    def _said(self, photo: Photo) -> Prediction:
+        classes = self.classes(photo)
+        said = self._answer(photo, _log_odds(float(classes[self._blurred])))
+        if self.threshold != self._own:
+            return said
+        blurred = int(classes.argmax()) == self._blurred
+        return dataclasses.replace(said, blurred=blurred, kind="blurred" if blurred else "sharp")
 
 
 def _again(

@@ -10,10 +10,14 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from blur_fusion.presets.train import Epoch
+from blur_fusion.data.split import LABEL_NAMES, Row
+from blur_fusion.evaluation.metrics import Answers
+from blur_fusion.images.photo import working_image
+from blur_fusion.presets.examples import Example, Pixels, read_example
+from blur_fusion.presets.networks import Epoch
+from blur_fusion.presets.params import Preset
 
-Pixels = npt.NDArray[np.uint8]
-COLUMNS = 6
+COLUMNS, DRAWN = 6, 24  # pictures of a line, and of a grid
 THUMBNAIL = 240  # pixels, long side of a photo in a grid
 _RIGHT, _WRONG = "#000000", "#c00000"
 
@@ -70,4 +74,58 @@ def curves(history: Sequence[Epoch], path: Path, heading: str) -> None:
                 axes.legend(frameon=False, fontsize=8)
             else:
                 axes.set_xlabel("epoch")
+    save(figure, path)
+
+
+def samples(learnt: Sequence[Example], preset: Preset, path: Path) -> None:
+    """Some training pictures, as the network sees them."""
+    drawn = np.random.default_rng(0).permutation(len(learnt))[:DRAWN]
+    chosen = [learnt[int(place)] for place in np.sort(drawn)]
+    seen = [read_example(example, preset) for example in chosen]
+    titles = [preset.layout.classes[example.target] for example in chosen]
+    grid(seen, titles, path, f"{preset.name}: training pictures as it sees them")
+
+
+def predictions(rows: Sequence[Row], answers: Answers, path: Path, name: str) -> None:
+    """What is said of some validation photos."""
+    places = np.linspace(0, len(rows) - 1, min(DRAWN, len(rows))).astype(int)
+    _photos(rows, answers, places, path, f"{name}: predictions on validation photos")
+
+
+def mistakes(rows: Sequence[Row], answers: Answers, path: Path, name: str) -> None:
+    """Test photos that are judged wrongly, the surest mistakes first."""
+    labels = np.array([row.label for row in rows])
+    wrong = np.flatnonzero(answers.verdicts != (labels == 1))
+    surest = np.argsort(-np.abs(answers.probabilities - labels)[wrong], kind="stable")
+    heading = f"{name}: {len(wrong)} of {len(rows)} test photos judged wrongly"
+    _photos(rows, answers, wrong[surest[:DRAWN]], path, heading)
+
+
+def _photos(
+    rows: Sequence[Row],
+    answers: Answers,
+    places: npt.NDArray[np.integer],
+    path: Path,
+    heading: str,
+) -> None:
+    chosen = [rows[place] for place in places]
+    pictures = [working_image(row.path, THUMBNAIL, colour=True) for row in chosen]
+    values = zip(chosen, answers.probabilities[places], strict=True)
+    titles = [f"{LABEL_NAMES[row.label]}, P(blurred) {value:.2f}" for row, value in values]
+    truth = np.array([row.label == 1 for row in chosen], dtype=np.bool_)
+    grid(pictures, titles, path, heading, answers.verdicts[places] != truth)
+
+
+def sweep(table: Sequence[tuple[float, ...]], path: Path) -> None:
+    """Errors of each kind against the threshold."""
+    figure = Figure(figsize=(6, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    thresholds, *columns = np.array(table).T
+    names = ("sharp called blurred", "blurred called sharp", "blurred background called blurred")
+    for values, name, colour in zip(columns, names, ("#c00000", "#0060c0", "#808080"), strict=True):
+        axes.plot(thresholds, values, color=colour, label=name)
+    axes.set_xlabel("threshold of P(blurred)")
+    axes.set_ylabel("share of photos")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
     save(figure, path)

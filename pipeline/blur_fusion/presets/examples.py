@@ -1,29 +1,110 @@
-"""What a preset's network sees: pictures made small as its authors did, and their classes."""
+"""What a preset learns from and is tested on, as its network sees it; data sets made for two."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.data.split import Row
-from blur_fusion.errors import require
-from blur_fusion.images.photo import working_image
+from blur_fusion.data.dataset import DataSet, LabelledImage, image_files
+from blur_fusion.data.layouts import METADATA, THREE, open_dataset
+from blur_fusion.data.split import Row, assign_splits
+from blur_fusion.data.store import Store
+from blur_fusion.errors import BlurError, require
+from blur_fusion.evaluation.curves import write_csv
+from blur_fusion.files import write_whole_folder
+from blur_fusion.images.photo import Photo, working_image
 from blur_fusion.parallel import ordered_map, shown
-from blur_fusion.presets.params import InputParams, LayoutParams, Preset
+from blur_fusion.params import Params
+from blur_fusion.presets.params import LayoutParams, Preset
 
-WHOLE = 1_000_000  # a long side that no photo reaches: nothing is shrunk on opening
-_RESIZE = {
-    "nearest": cv2.INTER_NEAREST,
-    "bilinear": cv2.INTER_LINEAR,  # without antialiasing, as in Keras and plain cv2.resize
-    "area": cv2.INTER_AREA,
-}
+WHOLE = 1_000_000  # a long side that no photo reaches: nothing is shrunk
+SIDE, QUALITY = 32, 95  # pixels and JPEG quality of the three-class pictures
+SIGMA = (1.0, 2.0)  # pixels of the small picture
+CIFAR = "cifar10"
+_PHOTO_SIDE, _PHOTO_SIGMA = 1024, (2.0, 8.0)  # of the pictures beside a metadata.csv
 
 Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Labelled rows with their splits, and where they come from.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+    about : dict
+        `name` and `digest` of the data set, and its `notes`.
+    three : bool
+        Whether the first folder of a row's name is one of the three classes.
+    """
+
+    rows: tuple[Row, ...]
+    about: dict[str, Any]
+    three: bool = False
+
+
+def check_classes_apart(dataset: DataSet) -> None:
+    """Refuse an image, told by its bytes, that is blurred here and sharp there."""
+    first: dict[str, LabelledImage] = {}
+    for image, sha in zip(dataset.images, dataset.content, strict=True):
+        other = first.setdefault(sha, image)
+        require(
+            other.label == image.label,
+            f"{dataset.root}: '{other.name}' and '{image.name}' are the same image in two classes; "
+            "delete one",
+        )
+
+
+def read_layout(root: Path, layout: LayoutParams, params: Params) -> DataSet:
+    """The data set at `root`, in the layout that the preset is for.
+
+    Raises
+    ------
+    BlurError
+        The folder is missing or laid out otherwise; an image is in two classes.
+    """
+    require(root.is_dir(), f"{root}: no such folder")
+    # Which of the numbers in a metadata.csv is blurred, the preset says.
+    number = min(1, layout.classes.index(layout.blurred))
+    dataset = open_dataset(root, layout.reader, replace(params.dataset, blurred_label=number))
+    check_classes_apart(dataset)
+    return dataset
+
+
+def read_any(root: Path, layout: LayoutParams, params: Params) -> DataSet:
+    """As :func:`read_layout`, but of any known layout, for pictures to test on."""
+    own = layout.reader == "metadata" and (root / METADATA).is_file()
+    return read_layout(root, layout, params) if own else open_dataset(root, "auto", params.dataset)
+
+
+def open_source(data: Path | None, layout: LayoutParams, params: Params) -> Source:
+    """Rows to train and test on: those of `data`, or those that the stage `load` stored.
+
+    The split is that of our own stages either way: by scene, or the layout's own test half.
+
+    Raises
+    ------
+    BlurError
+        There is no data set, it is at fault, or it is too small to be split.
+    """
+    if data is None:
+        store = Store.open()
+        return Source(tuple(store.rows), store.dataset)
+    dataset = read_layout(data, layout, params)
+    try:
+        rows = assign_splits(dataset, params.split, params.seed)
+    except BlurError as error:
+        line = str(error)
+        raise BlurError(line if str(data) in line else f"{data}: {line}") from None
+    about = {"name": dataset.name, "digest": dataset.digest, "notes": list(dataset.notes)}
+    return Source(tuple(rows), about, layout.reader == "three-class")
 
 
 @dataclass(frozen=True)
@@ -42,34 +123,18 @@ def blurred(picture: Pixels, sigma: float) -> Pixels:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), dtype=np.uint8)
 
 
-def small(picture: Pixels, given: InputParams) -> Pixels:
-    """`picture` as the network takes it: uint8, shape (side, side, 1 or 3); aspect is not kept."""
-    size = (given.side, given.side)
-    resized = cv2.resize(picture, size, interpolation=_RESIZE[given.resize])
-    shrunk = np.asarray(resized, dtype=np.uint8)
-    return shrunk if given.colour else shrunk[..., None]
-
-
-def whole(path: Path, given: InputParams) -> Pixels:
-    """The picture of a file at its own size, oriented: uint8, (h, w) or (h, w, 3).
-
-    Raises
-    ------
-    BlurError
-        It cannot be read.
-    """
-    return working_image(path, WHOLE, given.colour)
+def whole(path: Path, colour: bool) -> Pixels:
+    """The picture of a file at its own size, oriented: uint8, (h, w) or (h, w, 3)."""
+    return working_image(path, WHOLE, colour)
 
 
 def read_example(example: Example, preset: Preset) -> Pixels:
-    """Pixels of one example, uint8, shape (side, side, 1 or 3)."""
-    picture, at_source = whole(example.path, preset.input), preset.layout.pairs == "source"
-    if at_source:
-        picture = blurred(picture, example.sigma)
-    pixels = small(picture, preset.input)
-    if not at_source and example.sigma:
-        pixels = blurred(pixels, example.sigma).reshape(pixels.shape)
-    return pixels
+    """Pixels of one example, uint8, shape (side, side) or (side, side, 3)."""
+    photo, at_source = Photo(example.path), preset.layout.pairs == "source"
+    if at_source and example.sigma:
+        photo = Photo(blurred(whole(example.path, preset.input.colour), example.sigma))
+    pixels = photo.image(preset.input.spec)
+    return pixels if at_source else blurred(pixels, example.sigma)
 
 
 def read_examples(examples: Sequence[Example], preset: Preset, workers: int, what: str) -> Pixels:
@@ -78,15 +143,8 @@ def read_examples(examples: Sequence[Example], preset: Preset, workers: int, wha
     pixels = np.empty((len(examples), side, side, channels), np.uint8)
     answers = ordered_map(lambda example: read_example(example, preset), examples, workers)
     for place, picture in enumerate(shown(answers, len(examples), what)):
-        pixels[place] = picture
+        pixels[place] = picture.reshape(side, side, channels)
     return pixels
-
-
-def _labelled(row: Row, layout: LayoutParams, three: bool) -> Example:
-    if three:
-        return Example(row.path, layout.classes.index(row.name.split("/")[0]))
-    place = layout.classes.index(layout.blurred)
-    return Example(row.path, place if row.label else 1 - place)
 
 
 def _pairs(row: Row, layout: LayoutParams, rng: np.random.Generator) -> list[Example]:
@@ -98,8 +156,15 @@ def _pairs(row: Row, layout: LayoutParams, rng: np.random.Generator) -> list[Exa
     ]
 
 
+def _labelled(row: Row, layout: LayoutParams, three: bool) -> Example:
+    if three:
+        return Example(row.path, layout.classes.index(row.name.split("/")[0]))
+    place = layout.classes.index(layout.blurred)
+    return Example(row.path, place if row.label else 1 - place)
+
+
 def _drawn(labels: Sequence[int], count: int, rng: np.random.Generator) -> list[int]:
-    """`count` places, in order, drawn so that each label keeps its share."""
+    """`count` places, in order, drawn so that each label keeps its proportion."""
     place = np.zeros(len(labels))
     for label in set(labels):
         held = np.flatnonzero(np.array(labels) == label)
@@ -115,9 +180,9 @@ def examples(rows: Sequence[Row], preset: Preset, three: bool, seed: int) -> lis
     rows : sequence of Row
     preset : Preset
         At most `recipe.images` pictures are drawn, before pairs are made of them; each class keeps
-        its share.
+        its proportion.
     three : bool
-        See `blur_fusion.presets.layouts.Source`.
+        See :class:`Source`.
     seed : int
 
     Raises
@@ -138,3 +203,122 @@ def examples(rows: Sequence[Row], preset: Preset, three: bool, seed: int) -> lis
     lacking = [name for place, name in enumerate(layout.classes) if place not in there]
     require(not lacking, f"preset {preset.name}: no picture of class {', '.join(lacking)} to learn")
     return found
+
+
+def _check_new(target: Path) -> None:
+    empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
+    require(empty, f"{target}: exists and is not empty; name a new folder")
+
+
+def _write(path: Path, picture: Pixels) -> None:
+    """Write an RGB picture as JPEG."""
+    bgr = np.ascontiguousarray(picture[:, :, ::-1])
+    data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data.tobytes())
+
+
+def _sharpened(picture: Pixels) -> Pixels:
+    """Unsharp masking by one pixel, at full strength."""
+    soft = blurred(picture, 1.0).astype(np.float32)
+    return np.clip(np.rint(2.0 * picture - soft), 0, 255).astype(np.uint8)
+
+
+def _cifar() -> Sequence[Pixels]:
+    """CIFAR-10's training pictures (Krizhevsky 2009), downloaded and checked by Keras."""
+    import keras
+
+    try:
+        (pictures, _), _ = keras.datasets.cifar10.load_data()
+    except Exception as error:  # urllib's, tarfile's and Keras' own
+        reason = " ".join(str(error).split())[:160]
+        line = f"cifar10: Keras cannot download it ({reason}); name a folder of photos instead"
+        raise BlurError(line) from None
+    return list(pictures)
+
+
+def _small(picture: Path | Pixels) -> Pixels:
+    if isinstance(picture, Path):
+        picture = working_image(picture, 8 * SIDE, colour=True)
+    small = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.uint8)
+
+
+def make_three_class(
+    source: str, target: Path, images: int = 500, sharpen: bool = False, seed: int = 11
+) -> int:
+    """Write folders blurry, original and sharp of 32x32 JPEGs; files of one name are one picture.
+
+    Parameters
+    ----------
+    source : str
+        A folder of photos, which should be sharp, or "cifar10".
+    target : Path
+        A new folder.
+    images : int
+        How many pictures to draw; fewer where `source` holds fewer.
+    sharpen : bool
+        Sharpen the third class. Without it "sharp" is the same file as "original", and no judge
+        can be right about more than two thirds.
+    seed : int
+
+    Returns
+    -------
+    int
+        Pictures in each folder.
+
+    Raises
+    ------
+    BlurError
+        `source` holds no image or one that cannot be read, or `target` is not new.
+    """
+    _check_new(target)
+    every = _cifar() if source == CIFAR else image_files(Path(source), deep=True)
+    require(bool(every), f"{source}: holds no image")
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(every))[:images])
+    rng = np.random.default_rng([seed, 1])
+    with write_whole_folder(target) as folder:
+        for number, place in enumerate(shown(drawn, len(drawn), "three-class")):
+            picture = _small(every[place])
+            third = _sharpened(picture) if sharpen else picture
+            versions = (blurred(picture, float(rng.uniform(*SIGMA))), picture, third)
+            for where, version in zip(THREE, versions, strict=True):
+                _write(folder / where / f"{number:05d}.jpg", version)
+    return len(drawn)
+
+
+def make_label_csv(source: Path, target: Path, params: Params) -> tuple[int, int]:
+    """Write photos and Gaussian-blurred copies of the sharp ones beside a metadata.csv.
+
+    Photos are shrunk to 1024 pixels. 0 is blur, 1 is focus; a photo and its copy share a scene.
+
+    Parameters
+    ----------
+    source : Path
+        A data set of a known layout, such as images beside a labels.csv.
+    target : Path
+        A new folder.
+    params : Params
+
+    Returns
+    -------
+    tuple of int
+        Images of label 0 and of label 1.
+    """
+    _check_new(target)
+    dataset = open_dataset(source, "auto", params.dataset)
+    rng = np.random.default_rng([params.seed, 2])
+    rows: list[tuple[str, int, str]] = []
+    with write_whole_folder(target) as folder:
+        for number, image in enumerate(shown(dataset, len(dataset), "label-csv")):
+            photo = working_image(image.path, _PHOTO_SIDE, colour=True)
+            versions = [(f"{number:05d}.jpg", photo, 1 - image.label)]
+            if not image.label:
+                copy = blurred(photo, float(rng.uniform(*_PHOTO_SIGMA)))
+                versions.append((f"{number:05d}_blur.jpg", copy, 0))
+            for name, picture, label in versions:
+                _write(folder / name, picture)
+                rows.append((name, label, f"{image.subset} {image.scene}"))
+        write_csv(folder / METADATA, ("filename", "label", "scene"), rows)
+    focus = sum(label for _, label, _ in rows)
+    return len(rows) - focus, focus

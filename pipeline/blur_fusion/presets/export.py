@@ -1,20 +1,12 @@
-"""A trained preset as a model folder: model.onnx and model.json, which judge without Keras.
+"""A trained preset as a model folder, which `model.classifier.load` opens without Keras.
 
-model.json is written last and holds
-
-- `format` (of this folder, 1), `system` ("preset"), `name`;
-- `network`: `file` ("model.onnx") and its `sha256`;
-- `input`: the `InputSpec` (`side`, `square`, `colour`, `resampling`) of what the network sees;
-- `classes`, the names of the network's answers in order, and `blurred`, the place among them of
-  the one that counts as blurred;
-- `threshold`: P(blurred) from which its authors call a photo blurred, one half.
-
-For the network itself see :func:`preset_onnx`.
+`model.onnx` is the network; `model.json`, written last, says what goes in and what comes out.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +15,11 @@ import numpy as np
 
 from blur_fusion.errors import BlurError, require
 from blur_fusion.evaluation.report import as_json
+from blur_fusion.model.folder import MODEL
 from blur_fusion.model.onnx import Graph, check_onnx
 from blur_fusion.presets.params import Preset
 
-MODEL, NETWORK, FORMAT, SYSTEM = "model.json", "model.onnx", 1, "preset"
+NETWORK, FORMAT, SYSTEM = "model.onnx", 1, "preset"
 EVEN = 0.5  # presets call a photo what is most probable
 PICTURE, LAPLACIAN, CLASSES = "image", "laplacian_512", "classes"
 _WITHOUT_EFFECT = ("Dropout", "RandomFlip", "RandomRotation", "RandomZoom")  # in judging
@@ -183,20 +176,14 @@ def write_model(model: keras.Model, preset: Preset, folder: Path) -> None:
     """Write model.onnx and model.json of a trained preset into `folder`, which exists."""
     content = preset_onnx(model)
     (folder / NETWORK).write_bytes(content)
-    given, layout = preset.input, preset.layout
     about = {
         "format": FORMAT,
         "system": SYSTEM,
         "name": preset.name,
         "network": {"file": NETWORK, "sha256": hashlib.sha256(content).hexdigest()},
-        "input": {
-            "side": given.side,
-            "square": True,
-            "colour": given.colour,
-            "resampling": given.resize,
-        },
-        "classes": list(layout.classes),
-        "blurred": layout.classes.index(layout.blurred),
+        "input": asdict(preset.input.spec),
+        "classes": list(preset.layout.classes),
+        "blurred": preset.layout.classes.index(preset.layout.blurred),
         "threshold": EVEN,
     }
     (folder / MODEL).write_text(as_json(about), encoding="utf-8")

@@ -1,15 +1,22 @@
-"""The presets' networks, built from their params."""
+"""The presets' networks: built from their params, and fitted once, without folds, as by authors."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
+import numpy.typing as npt
 from keras import layers
 
-from blur_fusion.errors import BlurError
-from blur_fusion.presets.params import NetworkParams, Preset
+from blur_fusion.errors import BlurError, require
+from blur_fusion.presets.params import NetworkParams, Preset, RecipeParams
+from blur_fusion.progress import progress_bar
+
+CHECKPOINTS = "checkpoints"
+Examples = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
 
 
 def _answer(x: Any, network: NetworkParams, hidden: tuple[int, ...], classes: int) -> Any:
@@ -29,7 +36,7 @@ def _backbone(x: Any, network: NetworkParams, weights: str) -> tuple[Any, keras.
     BlurError
         The weights cannot be downloaded, or the file holds none that fit.
     """
-    given = None if weights in ("", "random") else weights
+    given = None if weights == "random" else weights
     if given not in (None, "imagenet") and not Path(weights).is_file():
         raise BlurError(f"{weights}: no such file of weights (network.weights, --weights)")
     shape = tuple(x.shape[1:])
@@ -57,7 +64,7 @@ def build(preset: Preset, weights: str = "") -> tuple[keras.Model, keras.Model |
     ----------
     preset : Preset
     weights : str
-        Of the backbone: "imagenet", a file, "random"; "" where weights are loaded afterwards.
+        Of the backbone, instead of those in the preset: "imagenet", a file, or "random".
 
     Returns
     -------
@@ -75,7 +82,7 @@ def build(preset: Preset, weights: str = "") -> tuple[keras.Model, keras.Model |
         x = layers.RandomRotation(0.05, seed=2)(x)
         x = layers.RandomZoom(0.1, seed=3)(x)
     if network.backbone:
-        x, backbone = _backbone(x, network, weights)
+        x, backbone = _backbone(x, network, weights or network.weights)
         x = layers.Dropout(network.dropout)(x) if network.dropout else x
     else:
         x = layers.Rescaling(1 / 255)(x)
@@ -130,3 +137,102 @@ def stacked(model: keras.Model, mean: float, deviation: float) -> keras.Model:
     scaled = layers.Rescaling(1 / deviation, offset=-mean / deviation)(keras.ops.log1p(variance))
     both = layers.Concatenate()([model.outputs[0], scaled])
     return keras.Model([*model.inputs, variance], both, name="stacked")
+
+
+class Epoch(NamedTuple):
+    """One line of history.csv; `phase` is fit, fine-tune or fused."""
+
+    phase: str
+    epoch: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+
+def fit(
+    model: keras.Model,
+    train: Examples,
+    watched: Examples,
+    phase: tuple[str, int, float],
+    batch: int,
+    folder: Path | None = None,
+) -> list[Epoch]:
+    """Fit `model` by Adam.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Ends in a sigmoid (batch, 1) or a softmax (batch, classes).
+    train, watched : tuple of ndarray
+        Inputs (n, ...) and class numbers (n,), to fit to and to watch.
+    phase : tuple
+        Name, epochs and learning rate.
+    batch : int
+    folder : Path, optional
+        Where weights of each epoch are written; those of least validation loss are restored.
+
+    Raises
+    ------
+    BlurError
+        The loss is no longer finite.
+    """
+    name, epochs, rate = phase
+    binary = int(model.output_shape[-1]) == 1
+    loss = "binary_crossentropy" if binary else "sparse_categorical_crossentropy"
+    model.compile(keras.optimizers.Adam(rate), loss=loss, metrics=["accuracy"])
+    history: list[Epoch] = []
+    ends = [time.perf_counter()]
+
+    def checkpoint(epoch: int) -> str:
+        return f"{folder}/{name}_{epoch:02d}.weights.h5"
+
+    def note(epoch: int, logs: dict[str, float]) -> None:
+        ends.append(time.perf_counter())
+        watched = float(logs["val_loss"]), float(logs["val_accuracy"])
+        loss, accuracy, seconds = float(logs["loss"]), float(logs["accuracy"]), ends[-1] - ends[-2]
+        history.append(Epoch(name, epoch + 1, loss, accuracy, *watched, seconds))
+        if folder is not None:
+            model.save_weights(checkpoint(epoch + 1))
+        bar.update()
+
+    with progress_bar(epochs, f"{model.name} {name}", "epoch") as bar:
+        model.fit(
+            *train,
+            validation_data=watched,
+            epochs=epochs,
+            batch_size=batch,
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=note)],
+            verbose=0,
+        )
+    sound = all(np.isfinite([one.loss, one.validation_loss]).all() for one in history)
+    require(sound, f"{model.name}: the loss is not finite; lower recipe.learning_rate")
+    if folder is not None:
+        model.load_weights(checkpoint(min(history, key=lambda one: one.validation_loss).epoch))
+    return history
+
+
+def fit_network(
+    model: keras.Model,
+    backbone: keras.Model | None,
+    train: Examples,
+    watched: Examples,
+    recipe: RecipeParams,
+    folder: Path,
+) -> list[Epoch]:
+    """Fit the network; where it has a frozen backbone, that too afterwards, at a lower rate.
+
+    See :func:`fit`; `folder` gets checkpoints where the recipe asks for them.
+    """
+    kept = None
+    if recipe.checkpoints:
+        kept = folder / CHECKPOINTS
+        kept.mkdir()
+    first = ("fit", recipe.epochs, recipe.learning_rate)
+    history = fit(model, train, watched, first, recipe.batch, kept)
+    if backbone is not None and recipe.fine_tune_epochs:
+        backbone.trainable = True
+        second = ("fine-tune", recipe.fine_tune_epochs, recipe.fine_tune_rate)
+        history += fit(model, train, watched, second, recipe.batch, kept)
+    return history

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from dataclasses import MISSING, dataclass
 from pathlib import Path
-
-import yaml
+from typing import Literal
 
 from blur_fusion.data.layouts import THREE, layout_names
-from blur_fusion.errors import BlurError, require
-from blur_fusion.params import Section, not_negative, positive, read_section, ruled
+from blur_fusion.errors import require
+from blur_fusion.images.photo import InputSpec
+from blur_fusion.params import Section, not_negative, positive, read_params, ruled
 
 FOLDER = Path("presets")
-BACKBONES = ("", "MobileNetV2", "EfficientNetB0")
-PAIRS = ("none", "source", "input")
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    words = ", ".join(repr(word) for word in known)
-    require(value in known, f"params: {name} is '{value}', must be one of {words}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,22 +22,19 @@ class NetworkParams(Section, section="network"):
     Laplacian variance; empty where there is none.
     """
 
-    backbone: str
+    backbone: Literal["", "MobileNetV2", "EfficientNetB0"]
     weights: str
     filters: tuple[int, ...] = positive()
     convolutions: int = positive()
     kernel: int = positive()
-    head: str
+    head: Literal["flatten", "average"]
     dense: tuple[int, ...] = positive()
     dropout: float = ruled(MISSING, "in 0..1, below 1")
-    output: str
+    output: Literal["sigmoid", "softmax"]
     fused_dense: tuple[int, ...] = positive()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _one_of("network.backbone", self.backbone, BACKBONES)
-        _one_of("network.head", self.head, ("flatten", "average"))
-        _one_of("network.output", self.output, ("sigmoid", "softmax"))
         both = bool(self.backbone) == bool(self.filters)
         require(not both, "params: network needs either a backbone or filters, not both")
         require(
@@ -59,11 +49,12 @@ class InputParams(Section, section="input"):
 
     side: int = ruled(MISSING, "at least 16 pixels")
     colour: bool
-    resize: str
+    resize: Literal["nearest", "bilinear", "area"]
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _one_of("input.resize", self.resize, ("nearest", "bilinear", "area"))
+    @property
+    def spec(self) -> InputSpec:
+        """As classifiers name it."""
+        return InputSpec(self.side, square=True, colour=self.colour, resampling=self.resize)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,13 +85,13 @@ class LayoutParams:
     reader: str
     classes: tuple[str, ...]
     blurred: str
-    pairs: str
+    pairs: Literal["none", "source", "input"]
     sigma: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        _one_of("layout.reader", self.reader, tuple(layout_names()))
-        _one_of("layout.pairs", self.pairs, PAIRS)
-        _one_of("layout.blurred", self.blurred, self.classes)
+        for name, known in (("reader", layout_names()), ("blurred", self.classes)):
+            value, words = getattr(self, name), ", ".join(repr(word) for word in known)
+            require(value in known, f"params: layout.{name} is '{value}', must be one of {words}")
         two = len(self.classes) == len(set(self.classes)) == 2
         three = sorted(self.classes) == sorted(THREE)
         if self.reader == "three-class":
@@ -144,15 +135,6 @@ def known_presets(folder: Path = FOLDER) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml") if path.name != "dvc.yaml")
 
 
-def preset_from(values: object, where: str) -> Preset:
-    """Build a preset from parsed YAML or JSON; messages begin with `where`."""
-    try:
-        preset: Preset = read_section("", values, Preset)
-    except BlurError as error:
-        raise BlurError(f"{where}: {str(error).removeprefix('params: ')}") from None
-    return preset
-
-
 def load_preset(name: str, folder: Path = FOLDER) -> Preset:
     """Read `folder`/`name`.yaml.
 
@@ -165,10 +147,6 @@ def load_preset(name: str, folder: Path = FOLDER) -> Preset:
     require(bool(known), f"{folder}: holds no presets; run from the project's folder")
     require(name in known, f"preset '{name}' is unknown; known: {', '.join(known)}")
     path = folder / f"{name}.yaml"
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BlurError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from None
-    preset = preset_from(values, str(path))
+    preset = read_params(path, Preset, str(path))
     require(preset.name == name, f"{path}: name is '{preset.name}', must be that of the file")
     return preset

@@ -3,60 +3,108 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
-import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
+import keras
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 from blur_fusion.cnn.fit import make_deterministic
+from blur_fusion.data.dataset import LabelledImage
 from blur_fusion.data.split import Row
+from blur_fusion.errors import BlurError, require
 from blur_fusion.evaluation.baselines import laplacian_variances
 from blur_fusion.evaluation.curves import write_csv
-from blur_fusion.evaluation.metrics import Answers, Floats, Ints, measured
-from blur_fusion.evaluation.report import as_json
+from blur_fusion.evaluation.heldout import held_out
+from blur_fusion.evaluation.metrics import Answers, Floats, Ints, figure, interval, measured
+from blur_fusion.evaluation.report import as_json, predict_each
+from blur_fusion.files import write_whole_folder
 from blur_fusion.fusion.calibration import choose_threshold
+from blur_fusion.images.photo import Photo
+from blur_fusion.model.classifier import Classifier, PresetClassifier
 from blur_fusion.parallel import ordered_map, shown
 from blur_fusion.params import Params
-from blur_fusion.presets import figures
-from blur_fusion.presets.drawings import save
+from blur_fusion.presets import drawings
 from blur_fusion.presets.examples import (
     Example,
     Pixels,
+    Source,
     blurred,
     examples,
+    open_source,
+    read_any,
     read_examples,
-    small,
     whole,
 )
-from blur_fusion.presets.gallery import (
-    PREDICTIONS,
-    REPORT,
-    JudgedRows,
-    check_target,
-    draw,
-    read_run,
-    write_predictions,
+from blur_fusion.presets.export import NETWORK, write_model
+from blur_fusion.presets.networks import (
+    Epoch,
+    build,
+    build_fused,
+    fit,
+    fit_network,
+    stacked,
+    with_classes,
 )
-from blur_fusion.presets.layouts import Source, open_source, read_any
-from blur_fusion.presets.networks import build, build_fused
 from blur_fusion.presets.params import Preset, load_preset
-from blur_fusion.presets.train import Epoch, Material, fit_network, fit_phase
-from blur_fusion.presets.trained import Scale, Trained, size_of
 
+RESULTS = Path("artifacts/presets")
+REPORT, PREDICTIONS, HISTORY = "report.json", "predictions.csv", "history.csv"
+PREDICTED = ("split", "name", "label", "subset", "scene", "probability", "verdict")
+OWN, VALIDATION = "own", "validation"
+RULES = {
+    OWN: "as its authors decide: the most probable class",
+    VALIDATION: "threshold from our validation images, at the false-alarm rate of params.yaml",
+}
+SHOWN = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced",
+    "auc": "AUC",
+    "recall": "recall",
+    "false_alarm_rate": "false alarms",
+}
 NATURAL = "natural"  # the subset of photos blurred by a lens or a hand, where there is one
-SUBJECT, BACKGROUND = (
-    0.3,
-    0.02,
-)  # radius of what stays sharp and blur of the rest, of the short side
-HEADER = ("threshold", "false_alarm_rate", "miss_rate", "background_false_alarm_rate")
+SUBJECT, BACKGROUND = 0.3, 0.02  # of the short side: radius of what stays sharp, blur of the rest
+SWEPT = ("threshold", "false_alarm_rate", "miss_rate", "background_false_alarm_rate")
+
+
+def judge(
+    classifiers: Mapping[str, Classifier],
+    images: Sequence[LabelledImage],
+    what: str,
+    workers: int,
+) -> dict[str, Answers]:
+    """What each classifier says of images, over threads and with progress.
+
+    Raises
+    ------
+    BlurError
+        An image cannot be read.
+    """
+    photos = (Photo(image.path) for image in images)
+    said = list(predict_each(classifiers, photos, len(images), what, workers))
+    for one in (prediction for each in said for prediction in each.values()):
+        require(one.error is None, f"{one.path}: {one.error}")
+    return {name: Answers.of(each[name] for each in said) for name in classifiers}
+
+
+def by_rule(answers: Answers, threshold: float) -> dict[str, Answers]:
+    """A preset's answers by both of `RULES`."""
+    chosen = answers.probabilities >= threshold
+    return {OWN: answers, VALIDATION: Answers(answers.probabilities, chosen)}
+
+
+def figures_by_rule(
+    images: Sequence[LabelledImage], answers: Answers, threshold: float, params: Params
+) -> dict[str, dict[str, Any]]:
+    """Metrics with 95 % intervals by both of `RULES`."""
+    return measured(images, by_rule(answers, threshold), params)[0]
 
 
 def blurred_background(picture: Pixels) -> Pixels:
@@ -80,21 +128,8 @@ def blurred_background(picture: Pixels) -> Pixels:
     return np.rint(mask * picture + (1 - mask) * far).astype(np.uint8)
 
 
-def background_probabilities(trained: Trained, rows: Sequence[Row], workers: int) -> Floats:
-    """P(blurred) of the sharp photos `rows` with their backgrounds blurred: shape (n,)."""
-    given = trained.preset.input
-
-    def read(row: Row) -> npt.NDArray[np.uint8]:
-        return small(blurred_background(whole(row.path, given)), given)
-
-    answers = shown(ordered_map(read, rows, workers), len(rows), "backgrounds")
-    pixels = np.stack(list(answers))
-    classes = trained.classes_of_pixels(pixels, np.zeros(len(pixels)))
-    return trained.blurred(classes)[0]
-
-
 def swept(labels: Ints, probabilities: Floats, backgrounds: Floats) -> list[tuple[float, ...]]:
-    """Rows of `HEADER` for thresholds from 0 to 1 in hundredths.
+    """Rows of `SWEPT` for thresholds from 0 to 1 in hundredths.
 
     Parameters
     ----------
@@ -105,23 +140,23 @@ def swept(labels: Ints, probabilities: Floats, backgrounds: Floats) -> list[tupl
     """
     sharp, missed = probabilities[labels == 0], probabilities[labels == 1]
 
-    def share(hits: npt.NDArray[np.bool_]) -> float:
+    def proportion(hits: npt.NDArray[np.bool_]) -> float:
         return float(hits.mean()) if hits.size else float("nan")
 
     return [
-        (float(t), share(sharp >= t), share(missed < t), share(backgrounds >= t))
+        (float(t), proportion(sharp >= t), proportion(missed < t), proportion(backgrounds >= t))
         for t in np.linspace(0, 1, 101)
     ]
 
 
 def sweep(
-    trained: Trained, rows: Sequence[Row], probabilities: Floats, folder: Path, workers: int
+    classifier: Classifier, rows: Sequence[Row], probabilities: Floats, folder: Path, workers: int
 ) -> dict[str, Any]:
     """Sweep the threshold on natural blur; write sweep.csv and sweep.png into `folder`.
 
     Parameters
     ----------
-    trained : Trained
+    classifier : Classifier
     rows : sequence of Row
         Test rows; those of the subset "natural" where there are any, else all.
     probabilities : ndarray of float, shape (n,)
@@ -138,105 +173,77 @@ def sweep(
     chosen = np.flatnonzero(natural if natural.any() else ~natural).tolist()
     labels = np.array([rows[place].label for place in chosen], dtype=np.int64)
     sharp = [rows[place] for place in chosen if not rows[place].label]
-    backgrounds = background_probabilities(trained, sharp, workers)
-    table = swept(labels, probabilities[chosen], backgrounds)
-    write_csv(folder / "sweep.csv", HEADER, table)
-    figure = Figure(figsize=(6, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    columns = np.array(table).T
-    names = ("sharp called blurred", "blurred called sharp", "blurred background called blurred")
-    for values, name, colour in zip(
-        columns[1:], names, ("#c00000", "#0060c0", "#808080"), strict=True
-    ):
-        axes.plot(columns[0], values, color=colour, label=name)
-    axes.set_xlabel("threshold of P(blurred)")
-    axes.set_ylabel("share of photos")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
-    save(figure, folder / "sweep.png")
+
+    def background(row: Row) -> float:
+        picture = whole(row.path, classifier.spec.colour)
+        (said,) = classifier.predict(blurred_background(picture))
+        return float("nan") if said.probability is None else said.probability
+
+    found = shown(ordered_map(background, sharp, workers), len(sharp), "backgrounds")
+    table = swept(labels, probabilities[chosen], np.array(list(found)))
+    write_csv(folder / "sweep.csv", SWEPT, table)
+    drawings.sweep(table, folder / "sweep.png")
     lines = [list(row) for row in table[10:100:10]]
     return {"photos": len(chosen), "backgrounds": len(sharp), "lines": lines}
 
 
-def sweep_lines(found: dict[str, Any]) -> list[str]:
-    """The sweep as lines of text."""
-    lines = [
-        f"threshold swept on {found['photos']} photos; backgrounds blurred in "
-        f"{found['backgrounds']} sharp ones, which stay sharp",
-        f"{'threshold':>10}{'false alarms':>14}{'misses':>10}{'backgrounds flagged':>21}",
-    ]
-    for threshold, alarms, misses, backgrounds in found["lines"]:
-        lines.append(f"{threshold:>10.1f}{alarms:>14.3f}{misses:>10.3f}{backgrounds:>21.3f}")
-    return lines
-
-
-def _fit(
+def _train(
     preset: Preset, source: Source, folder: Path, params: Params, weights: str
-) -> tuple[Trained, list[Epoch], dict[str, int], list[Example]]:
-    """Train on the training rows, watched on the validation rows."""
+) -> tuple[list[Epoch], dict[str, list[Example]], int]:
+    """Train on the training rows, watched on the validation rows; write the model to `folder`.
+
+    Also gives the examples of both, and the number of weights.
+    """
     parts = {
         name: examples([r for r in source.rows if r.split == name], preset, source.three, seed)
         for seed, name in ((params.seed, "train"), (params.seed + 1, "validation"))
     }
-    make_deterministic(params.seed, params.compute.workers or os.cpu_count() or 1)
-    model, backbone = build(preset, weights or preset.network.weights)  # before reading takes time
-    pixels = {
-        name: read_examples(found, preset, params.compute.workers, f"read {name}")
-        for name, found in parts.items()
-    }
-    targets = {
-        name: np.array([one.target for one in found], dtype=np.int64)
-        for name, found in parts.items()
-    }
-    material = Material(
-        pixels["train"], targets["train"], pixels["validation"], targets["validation"]
-    )
-    history = fit_network(model, backbone, material, preset.recipe, params.seed, folder)
-    trained = Trained(preset, model)
+    workers, recipe = params.compute.workers, preset.recipe
+    make_deterministic(params.seed, workers or os.cpu_count() or 1)
+    model, backbone = build(preset, weights)  # before reading takes time
+    pixels = [
+        read_examples(found, preset, workers, f"read {name}") for name, found in parts.items()
+    ]
+    targets = [np.array([one.target for one in found]) for found in parts.values()]
+    train, watched = zip(pixels, targets, strict=True)
+    history = fit_network(model, backbone, train, watched, recipe, folder)
+    model = with_classes(model)
     if preset.network.fused_dense:
         model.compile()  # lets go of Adam's two numbers for each weight
-        variances = {
-            name: laplacian_variances([one.path for one in found], params.compute.workers)
-            for name, found in parts.items()
-        }
-        trained = Trained(preset, model, build_fused(preset), Scale.of(variances["train"]))
-        stacked = {name: trained.stacked(pixels[name], variances[name]) for name in parts}
-        second = Material(
-            stacked["train"], targets["train"], stacked["validation"], targets["validation"]
-        )
-        phase = ("fused", preset.recipe.fused_epochs, preset.recipe.learning_rate)
-        assert trained.fused is not None
-        history += fit_phase(trained.fused, second, preset.recipe, phase, params.seed + 2)
-        trained.fused.compile()
-    counted = {name: len(found) for name, found in parts.items()}
-    return trained, history, counted, parts["train"]
-
-
-def _judge(trained: Trained, source: Source, split: str, workers: int) -> JudgedRows:
-    rows = tuple(row for row in source.rows if row.split == split)
-    classes = trained.classes([row.path for row in rows], workers, f"judge {split}")
-    return JudgedRows(split, rows, *trained.blurred(classes))
+        paths = [[one.path for one in found] for found in parts.values()]
+        variances = [laplacian_variances(some, workers)[:, None] for some in paths]
+        logs = np.log1p(variances[0])
+        judged = stacked(model, float(logs.mean()), float(logs.std()) or 1.0)
+        given = [judged.predict(both, verbose=0) for both in zip(pixels, variances, strict=True)]
+        train, watched = zip(given, targets, strict=True)
+        fused, phase = build_fused(preset), ("fused", recipe.fused_epochs, recipe.learning_rate)
+        history += fit(fused, train, watched, phase, recipe.batch)
+        model = with_classes(keras.Model(judged.inputs, fused(judged.outputs[0])))
+    write_model(model, preset, folder)
+    return history, parts, int(model.count_params())
 
 
 def _confusion(
-    trained: Trained, source: Source, test: JudgedRows, params: Params
+    classifier: PresetClassifier, preset: Preset, source: Source, params: Params
 ) -> dict[str, dict[str, int]]:
-    """Of all classes, on test pictures as the training pictures were made."""
-    preset = trained.preset
-    found = examples(test.rows, preset, source.three, params.seed + 2)
+    """True class -> named class -> test pictures, made as the training pictures were."""
+    rows = [row for row in source.rows if row.split == "test"]
+    found = examples(rows, preset, source.three, params.seed + 2)
     pixels = read_examples(found, preset, params.compute.workers, "confusion")
-    answers = trained.classes_of_pixels(pixels, np.zeros(len(found))).argmax(axis=1)
-    targets = np.array([one.target for one in found], dtype=np.int64)
-    return figures.confusion(targets, answers, preset.layout.classes)
+    classes = preset.layout.classes
+    table = {name: dict.fromkeys(classes, 0) for name in classes}
+    for example, picture in zip(found, pixels, strict=True):
+        named = int(classifier.classes(Photo(picture.squeeze())).argmax())
+        table[classes[example.target]][classes[named]] += 1
+    return table
 
 
-def _figures(test: JudgedRows, threshold: float, params: Params) -> dict[str, Any]:
-    """Metrics of the test rows by both rules."""
-    systems = {
-        "own": Answers(test.probabilities, test.verdicts),
-        "validation": Answers(test.probabilities, test.probabilities >= threshold),
-    }
-    return measured(test.rows, systems, params)[0]
+def check_target(out: Path) -> None:
+    """Refuse a folder that holds something else than an earlier run."""
+    free = not out.exists() or (out.is_dir() and not any(out.iterdir()))
+    ours = all((out / name).is_file() for name in (REPORT, PREDICTIONS, HISTORY))
+    line = f"{out}: holds something else than a trained preset; name another with --out"
+    require(free or ours, line)
 
 
 def run_preset(
@@ -250,8 +257,9 @@ def run_preset(
     source : Source
         Rows of all three splits.
     out : Path
-        Folder to make: weights, preset.json, history.csv, predictions.csv, report.json, drawings/,
-        and, where the recipe asks for them, checkpoints/ and sweep.csv.
+        Folder to make: a model folder (model.onnx and model.json), with history.csv,
+        predictions.csv, report.json, drawings/, and, where the recipe asks for them, checkpoints/
+        and sweep.csv.
     params : Params
         Seed, threads, threshold rule and evaluation.
     weights : str
@@ -268,60 +276,74 @@ def run_preset(
         `out` holds something else; a picture, the weights or a class is missing.
     """
     check_target(out)
-    part = out.with_name(f".{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        report = _run(preset, source, part, params, weights)
-        shutil.rmtree(out, ignore_errors=True)
-        part.rename(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return report
-
-
-def _run(
-    preset: Preset, source: Source, folder: Path, params: Params, weights: str
-) -> dict[str, Any]:
-    began = time.perf_counter()
-    trained, history, counted, learnt = _fit(preset, source, folder, params, weights)
-    seconds = time.perf_counter() - began
-    trained.save(folder)
     workers = params.compute.workers
-    parts = {name: _judge(trained, source, name, workers) for name in ("validation", "test")}
-    held, test = parts["validation"], parts["test"]
-    labels = np.array([row.label for row in held.rows], dtype=np.int64)
-    threshold = choose_threshold(labels, held.probabilities, params.threshold.max_false_alarm_rate)
-    report = {
-        "preset": preset.name,
-        "about": preset.about,
-        "dataset": {name: source.about[name] for name in ("name", "digest")},
-        "trained_on": counted,
-        "test": {"photos": len(test.rows), "blurred": sum(row.label for row in test.rows)},
-        "parameters": trained.parameters,
-        "megabytes": size_of(folder) / 1e6,
-        "training_seconds": seconds,
-        "threshold": threshold,
-        "figures": _figures(test, threshold, params),
-    }
-    if len(preset.layout.classes) > 2:
-        report["confusion"] = _confusion(trained, source, test, params)
-    if preset.recipe.sweep:
-        report["sweep"] = sweep(trained, test.rows, test.probabilities, folder, workers)
-    lines = [asdict(epoch) for epoch in history]
-    write_csv(folder / "history.csv", list(lines[0]), (list(line.values()) for line in lines))
-    write_predictions(parts.values(), folder / PREDICTIONS)
-    draw(preset, learnt, history, parts, folder / "drawings")
-    (folder / REPORT).write_text(as_json(report), encoding="utf-8")
+    with write_whole_folder(out, force=True) as folder:
+        began = time.perf_counter()
+        history, learnt, parameters = _train(preset, source, folder, params, weights)
+        seconds = time.perf_counter() - began
+        classifier = PresetClassifier(folder)
+        held, rows = (
+            [row for row in source.rows if row.split == name] for name in ("validation", "test")
+        )
+        alone = {preset.name: classifier}
+        watched = judge(alone, held, "judge validation", workers)[preset.name]
+        labels = np.array([row.label for row in held], dtype=np.int64)
+        rate = params.threshold.max_false_alarm_rate
+        threshold = choose_threshold(labels, watched.probabilities, rate)
+        answers = judge(alone, rows, "judge test", workers)[preset.name]
+        report = {
+            "preset": preset.name,
+            "about": preset.about,
+            "dataset": {name: source.about[name] for name in ("name", "digest")},
+            "trained_on": {name: len(found) for name, found in learnt.items()},
+            "test": _counts(rows),
+            "parameters": parameters,
+            "megabytes": (folder / NETWORK).stat().st_size / 1e6,
+            "training_seconds": seconds,
+            "threshold": threshold,
+            "figures": figures_by_rule(rows, answers, threshold, params),
+        }
+        if len(preset.layout.classes) > 2:
+            report["confusion"] = _confusion(classifier, preset, source, params)
+        if preset.recipe.sweep:
+            report["sweep"] = sweep(classifier, rows, answers.probabilities, folder, workers)
+        write_csv(folder / HISTORY, Epoch._fields, history)
+        predicted = [*_predicted(held, watched), *_predicted(rows, answers)]
+        write_csv(folder / PREDICTIONS, PREDICTED, predicted)
+        drawn = folder / "drawings"
+        drawings.samples(learnt["train"], preset, drawn / "samples.png")
+        drawings.curves(history, drawn / "curves.png", preset.name)
+        drawings.predictions(held, watched, drawn / "predictions.png", preset.name)
+        drawings.mistakes(rows, answers, drawn / "mistakes.png", preset.name)
+        (folder / REPORT).write_text(as_json(report), encoding="utf-8")
     return report
 
 
-RESULTS = Path("artifacts/presets")
+def _counts(images: Sequence[LabelledImage]) -> dict[str, int]:
+    return {"photos": len(images), "blurred": sum(image.label for image in images)}
 
 
-def folder_of(name: str, data: Path | None = None) -> Path:
-    """Where a preset's result lies; one trained on other data has a folder of its own."""
-    return RESULTS / (f"{name}_on_{data.resolve().name}" if data else name)
+def _predicted(rows: Sequence[Row], answers: Answers) -> Iterator[list[object]]:
+    values = zip(rows, answers.probabilities, answers.verdicts, strict=True)
+    for row, value, verdict in values:
+        known = [row.split, row.name, row.label, row.subset, row.scene]
+        yield [*known, f"{value:.9g}", int(verdict)]  # ties stay ties
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """report.json of a run.
+
+    Raises
+    ------
+    BlurError
+        It is missing or no JSON.
+    """
+    path = folder / REPORT
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BlurError(f"{path}: cannot be read ({error}); train the preset first") from None
+    return report
 
 
 def shortened(preset: Preset, epochs: int | None, images: int | None) -> Preset:
@@ -348,12 +370,44 @@ def train_preset(
     epochs: int | None = None,
     images: int | None = None,
 ) -> str:
-    """Train and evaluate a preset; what to print. See :func:`run_preset`."""
+    """Train and evaluate a preset; what to print. See :func:`run_preset`.
+
+    The result of one trained on other data has a folder of its own.
+    """
     preset = shortened(load_preset(name), epochs, images)
-    target = out or folder_of(name, data)
+    target = out or RESULTS / (f"{name}_on_{data.resolve().name}" if data else name)
     check_target(target)
     report = run_preset(preset, open_source(data, preset.layout, params), target, params, weights)
     return "\n".join([*report_lines(report), "", f"written to {target}"])
+
+
+def figure_lines(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Two lines for each rule or classifier: figures, and below them their intervals."""
+    width = max(17, *(len(name) + 2 for name in figures))
+    rows: list[tuple[str, list[str]]] = [("", list(SHOWN.values()))]
+    for name, values in figures.items():
+        rows.append((name, [figure(values[metric]) for metric in SHOWN]))
+        rows.append(("", [interval(values[metric]) for metric in SHOWN]))
+    lines = (f"{name:<{width}}" + "".join(f"{text:>14}" for text in row) for name, row in rows)
+    return [line.rstrip() for line in lines]
+
+
+def _confusion_lines(found: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    right = sum(found[name][name] for name in found)
+    total = sum(sum(row.values()) for row in found.values())
+    yield f"{'named:':>17}" + "".join(f"{name:>13}" for name in found)
+    for name, row in found.items():
+        yield f"{name:<17}" + "".join(f"{row[other]:>13}" for other in found)
+    yield f"named rightly: {right} of {total} ({right / max(1, total):.3f})"
+
+
+def _sweep_lines(found: dict[str, Any]) -> Iterator[str]:
+    yield f"threshold swept on {found['photos']} photos; backgrounds blurred in " + (
+        f"{found['backgrounds']} sharp ones, which stay sharp"
+    )
+    yield f"{'threshold':>10}{'false alarms':>14}{'misses':>10}{'backgrounds flagged':>21}"
+    for threshold, alarms, misses, backgrounds in found["lines"]:
+        yield f"{threshold:>10.1f}{alarms:>14.3f}{misses:>10.3f}{backgrounds:>21.3f}"
 
 
 def report_lines(report: dict[str, Any]) -> list[str]:
@@ -365,58 +419,38 @@ def report_lines(report: dict[str, Any]) -> list[str]:
         f"pictures in {report['training_seconds']:.0f} s, watched on {trained['validation']}",
         f"{report['parameters']:,} parameters, {report['megabytes']:.1f} MB",
         "",
-        f"{test['photos']} test photos, {test['blurred']} blurred; 95 % intervals by scene",
-        *figures.figure_lines(report["figures"]),
-        *(f"{rule}: {text}" for rule, text in figures.RULES.items()),
+        *_judged_lines(test, report["figures"], "test photos"),
     ]
     if "confusion" in report:
-        lines += ["", "classes of test pictures", *figures.confusion_lines(report["confusion"])]
+        lines += ["", "classes of test pictures", *_confusion_lines(report["confusion"])]
     if "sweep" in report:
-        lines += ["", *sweep_lines(report["sweep"])]
+        lines += ["", *_sweep_lines(report["sweep"])]
     return lines
 
 
-def judge_folder(trained: Trained, path: Path, threshold: float, params: Params) -> dict[str, Any]:
-    """Figures by both rules on the photos at `path`; nothing is fitted to them.
-
-    A layout's own training half is left out.
-
-    Raises
-    ------
-    BlurError
-        `path` holds no data set, or a photo cannot be read.
-    """
-    from blur_fusion.evaluation.heldout import held_out
-
-    images, _ = held_out(read_any(path, trained.preset.layout, params))
-    classes = trained.classes([image.path for image in images], params.compute.workers)
-    probabilities, verdicts = trained.blurred(classes)
-    systems = {
-        "own": Answers(probabilities, verdicts),
-        "validation": Answers(probabilities, probabilities >= threshold),
-    }
-    blurred = sum(image.label for image in images)
-    found, _ = measured(images, systems, params)
-    return {"photos": len(images), "blurred": blurred, "figures": found}
+def _judged_lines(counts: Mapping[str, int], figures: Mapping[str, Any], what: str) -> list[str]:
+    return [
+        f"{counts['photos']} {what}, {counts['blurred']} blurred; 95 % intervals by scene",
+        *figure_lines(figures),
+        *(f"{rule}: {text}" for rule, text in RULES.items()),
+    ]
 
 
 def judged_lines(name: str, path: Path, out: Path | None, params: Params) -> str:
-    """Judge the photos at `path` with a trained preset; what to print.
+    """Judge the photos at `path` with a trained preset, by both rules; what to print.
+
+    Nothing is fitted to them. A layout's own training half is left out.
 
     Raises
     ------
     BlurError
-        The preset is unknown or not trained yet; see :func:`judge_folder`.
+        The preset is unknown or not trained yet; `path` holds no data set, or a photo cannot be
+        read.
     """
-    load_preset(name)
-    folder = out or folder_of(name)
-    trained = Trained.load(folder)
-    found = judge_folder(trained, path, read_run(folder)["threshold"], params)
-    return "\n".join(
-        [
-            f"preset {name}, trained in {folder}, on {path}",
-            f"{found['photos']} photos, {found['blurred']} blurred; 95 % intervals by scene",
-            *figures.figure_lines(found["figures"]),
-            *(f"{rule}: {text}" for rule, text in figures.RULES.items()),
-        ]
-    )
+    preset, folder = load_preset(name), out or RESULTS / name
+    threshold, classifier = read_run(folder)["threshold"], PresetClassifier(folder)
+    images, _ = held_out(read_any(path, preset.layout, params))
+    answers = judge({name: classifier}, images, "judge", params.compute.workers)
+    found = figures_by_rule(images, answers[name], threshold, params)
+    first = f"preset {name}, trained in {folder}, on {path}"
+    return "\n".join([first, *_judged_lines(_counts(images), found, "photos")])
