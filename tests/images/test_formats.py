@@ -14,7 +14,6 @@ import pytest
 
 from blur_fusion.errors import BlurError
 from blur_fusion.images.photo import InputSpec, Photo, working_image
-from dng_file import write_dng
 from pictures import noise, quarters
 
 
@@ -54,9 +53,6 @@ def test_one_hot_pixel_does_not_darken_the_rest() -> None:
     deep = (noise(60, 60)[:, :, 0].astype(np.uint16)) * 4
     deep[3, 3] = 65535
     assert working_image(deep, 100).std() > 60
-
-
-def test_flat_deep_grey() -> None:
     assert np.unique(working_image(np.full((9, 9), 700, np.uint16), 100)).tolist() == [0]
 
 
@@ -115,6 +111,42 @@ def test_heic(tmp_path: Path) -> None:
     misnamed.write_bytes(data[: len(data) // 2])
     with pytest.raises(BlurError, match=r"phone\.jpg: is no HEIC picture, or is damaged"):
         working_image(misnamed, 100)
+
+
+def write_dng(path: Path, bayer: np.ndarray, orientation: int) -> Path:
+    """Write an uncompressed DNG of 16-bit RGGB data; Adobe's DNG specification 1.4."""
+    height, width = bayer.shape
+    identity = struct.pack("<18i", *(1, 1, 0, 1, 0, 1, 0, 1), *(1, 1, 0, 1, 0, 1, 0, 1), 1, 1)
+    longs = {254: 0, 256: width, 257: height, 278: height, 279: bayer.nbytes}
+    shorts = {258: 16, 259: 1, 262: 32803, 274: orientation, 277: 1}
+    entries: list[tuple[int, int, int, bytes]] = sorted(
+        [
+            *((tag, 4, 1, struct.pack("<I", value)) for tag, value in longs.items()),
+            *((tag, 3, 1, struct.pack("<H", value)) for tag, value in shorts.items()),
+            *((tag, 2, 5, b"Test\0") for tag in (271, 272, 50708)),
+            (273, 4, 1, b"DATA"),
+            (33421, 3, 2, struct.pack("<HH", 2, 2)),
+            (33422, 1, 4, bytes([0, 1, 1, 2])),
+            (50706, 1, 4, bytes([1, 4, 0, 0])),
+            (50721, 10, 9, identity),
+            (50728, 5, 3, struct.pack("<6I", 1, 1, 1, 1, 1, 1)),
+        ]
+    )
+    extra_at = 8 + 2 + 12 * len(entries) + 4
+    data_at = extra_at + sum(len(body) + len(body) % 2 for *_, body in entries if len(body) > 4)
+    table, extra = b"", b""
+    for tag, kind, count, body in entries:
+        if body == b"DATA":
+            body = struct.pack("<I", data_at)
+        if len(body) > 4:
+            value = struct.pack("<I", extra_at + len(extra))
+            extra += body + b"\0" * (len(body) % 2)
+        else:
+            value = body.ljust(4, b"\0")
+        table += struct.pack("<HHI", tag, kind, count) + value
+    head = struct.pack("<2sHIH", b"II", 42, 8, len(entries))
+    path.write_bytes(head + table + struct.pack("<I", 0) + extra + bayer.tobytes())
+    return path
 
 
 @pytest.mark.parametrize("orientation", [1, 6])

@@ -16,20 +16,17 @@ from blur_fusion.sample.shots import _shoot
 SIZE = (120, 160)
 
 
+@pytest.mark.parametrize("size", [SIZE, (96, 75), (200, 256)])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_scenes_are_light(family: str) -> None:
-    for size in (SIZE, (96, 75), (200, 256)):
-        for seed in range(3):
-            scene = FAMILIES[family][0](size, np.random.default_rng(seed))
-            assert scene.shape == size and scene.dtype == np.float32
-            assert np.isfinite(scene).all() and scene.min() >= 0
-            assert scene.std() > 0
-            again = FAMILIES[family][0](size, np.random.default_rng(seed))
-            assert np.array_equal(scene, again)
+def test_scenes_are_light(family: str, size: tuple[int, int]) -> None:
+    for seed in range(3):
+        made = [FAMILIES[family][0](size, np.random.default_rng(seed)) for _ in range(2)]
+        assert made[0].shape == size and made[0].dtype == np.float32
+        assert np.isfinite(made[0]).all() and made[0].min() >= 0 < made[0].std()
+        assert np.array_equal(*made)
 
 
 def test_rendered_scenes_of_all_families_and_photographs() -> None:
-    assert sum(share for _, share in FAMILIES.values()) > 0
     found = set()
     for seed in range(60):
         family, scene = render_scene(SIZE, np.random.default_rng(seed))

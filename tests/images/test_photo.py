@@ -1,4 +1,4 @@
-"""The working image: what every model sees of a file or an array."""
+"""The working image: what every model sees of a file or an array; what is no image; its middle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from blur_fusion.images.photo import working_image
+from blur_fusion.errors import BlurError
+from blur_fusion.features.summary import describe
+from blur_fusion.images.photo import EDGE, SMALLEST, center_crop, working_image
+from blur_fusion.params import load_params
 from pictures import UPRIGHT, exif, noise, quarters, save
 
 
@@ -26,46 +29,36 @@ def test_files_are_oriented_by_exif(tmp_path: Path, orientation: int, colour: bo
     assert np.abs(seen.astype(int) - expected).max() <= 3
 
 
-def test_long_side_is_measured_after_turning(tmp_path: Path) -> None:
-    path = save(tmp_path / "turned.jpg", quarters(60, 100), exif(6, "<"))
-    assert working_image(path, 50).shape == (50, 30)
-
-
 @pytest.mark.parametrize(
     ("shape", "long_side", "expected"),
     [
-        ((300, 400), 100, (75, 100)),
-        ((401, 303), 100, (100, 76)),
-        ((333, 777), 256, (110, 256)),
-        ((5000, 3), 100, (100, 1)),
-        ((100, 60), 99, (99, 59)),
+        *(
+            ((300, 400), 100, (75, 100)),
+            ((401, 303), 100, (100, 76)),
+            ((333, 777), 256, (110, 256)),
+        ),
+        *(((5000, 3), 100, (100, 1)), ((100, 60), 99, (99, 59))),
     ],
 )
 def test_long_side_is_exact(
-    shape: tuple[int, int], long_side: int, expected: tuple[int, int]
+    tmp_path: Path, shape: tuple[int, int], long_side: int, expected: tuple[int, int]
 ) -> None:
     assert working_image(noise(*shape), long_side).shape == expected
+    if max(shape) < 500:  # of a file it is measured after turning
+        path = save(tmp_path / "turned.jpg", noise(*shape), exif(6, "<"))
+        assert working_image(path, long_side).shape == expected[::-1]
 
 
 @pytest.mark.parametrize("shape", [(30, 40), (64, 10), (64, 64), (1, 1)])
 def test_nothing_is_enlarged(tmp_path: Path, shape: tuple[int, int]) -> None:
     image = noise(*shape)
+    before = image.copy()
     assert np.array_equal(working_image(image, 64, colour=True), image)
+    working_image(image, 16)
+    working_image(image[::-1, ::-1], 64)  # negative strides serve too
+    assert np.array_equal(image, before)
     path = save(tmp_path / "small.png", image[:, :, ::-1])  # OpenCV writes BGR
     assert np.array_equal(working_image(path, 64, colour=True), image)
-
-
-def test_shrinking_averages_areas() -> None:
-    image = noise(240, 320)[:, :, 0]
-    blocks = image.reshape(60, 4, 80, 4).mean(axis=(1, 3))
-    shrunk = working_image(image, 80)
-    assert np.abs(shrunk - blocks).max() <= 0.5 + 1e-6
-    odd = working_image(image, 77)
-    assert odd.mean() == pytest.approx(image.mean(), abs=0.5)
-    # One pixel in 64 of a lattice: nearest neighbours or interpolation would miss or inflate it.
-    lattice = np.zeros((256, 256), np.uint8)
-    lattice[::8, ::8] = 255
-    assert np.unique(working_image(lattice, 32)).tolist() == [4]
 
 
 @pytest.mark.parametrize("side", [150, 97, 64, 33])
@@ -76,6 +69,13 @@ def test_shrinking_is_exact_at_odd_ratios(side: int, colour: bool) -> None:
     exact = cv2.resize(image, shrunk.shape[1::-1], interpolation=cv2.INTER_AREA).astype(int)
     assert np.abs(shrunk - exact).max() <= 1
     assert np.mean(shrunk != exact) < 0.001
+
+
+def test_lattices_are_averaged() -> None:
+    """One pixel in 64: nearest neighbours or interpolation would miss or inflate it."""
+    lattice = np.zeros((256, 256), np.uint8)
+    lattice[::8, ::8] = 255
+    assert np.unique(working_image(lattice, 32)).tolist() == [4]
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".png"])
@@ -140,9 +140,67 @@ def test_grey_arrays_and_files(tmp_path: Path) -> None:
         assert all(np.array_equal(colour[:, :, c], grey) for c in range(3))
 
 
-def test_the_array_given_is_not_changed() -> None:
-    image = noise(30, 40)
-    before = image.copy()
-    working_image(image, 16)
-    working_image(image[::-1, ::-1], 64)  # negative strides serve too
-    assert np.array_equal(image, before)
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "empty file"),
+        (b"Dear diary, this is no picture.\n", "no image"),
+        (b"\xff\xd8\xff\xe0 cut off", "no image"),
+        (b"\0" * 4096, "no image"),
+        (None, "cannot be read"),
+        ("a folder", "cannot be read"),
+    ],
+)
+def test_unreadable_files_are_named(tmp_path: Path, content: bytes | str | None, why: str) -> None:
+    path = tmp_path / "diary.jpg"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        path.mkdir()
+    for colour in (False, True):
+        with pytest.raises(BlurError) as caught:
+            working_image(path, 64, colour)
+        line = str(caught.value)
+        assert str(path) in line and why in line and "\n" not in line
+
+
+@pytest.mark.parametrize("name", ["Ferienfoto für Äöü.jpg", "写真 1.png", "снимок.jpg", "📷.png"])
+def test_any_file_name(tmp_path: Path, name: str) -> None:
+    image = cv2.GaussianBlur(noise(30, 40), (0, 0), 2)
+    path = save(tmp_path / name, image)
+    expected = working_image(image[:, :, ::-1], 64)
+    assert np.abs(working_image(path, 64).astype(int) - expected).max() <= 4
+    path.write_bytes(b"")
+    with pytest.raises(BlurError, match="empty file") as caught:
+        working_image(path, 64)
+    assert name in str(caught.value)
+
+
+def test_other_arrays_are_refused() -> None:
+    shapes = ((8, 8, 2), (8, 8, 5), (8,), (0, 8), (2, 8, 8, 3))
+    odd = [np.full((8, 8), 1.5, np.float32), np.full((8, 8), np.nan), np.zeros((8, 8), np.int64)]
+    for array in [*odd, *(np.zeros(shape, np.uint8) for shape in shapes)]:
+        with pytest.raises(BlurError, match="array of"):
+            working_image(array, 64)
+
+
+@pytest.mark.parametrize("shape", [(513, 400), (600, 450), (768, 512), (576, 768), (768, 30)])
+def test_an_equal_edge_goes_on_every_side(shape: tuple[int, int]) -> None:
+    rows, columns = (np.arange(extent) for extent in shape)
+    image = ((rows[:, None] + columns[None, :]) % 251).astype(np.uint8)
+    inner = center_crop(image)
+    tops = [(whole - part) // 2 for whole, part in zip(shape, inner.shape, strict=True)]
+    assert all(top <= EDGE * whole for top, whole in zip(tops, shape, strict=True))
+    assert max(inner.shape) >= SMALLEST
+    assert (inner == image[tops[0] : shape[0] - tops[0], tops[1] : shape[1] - tops[1]]).all()
+    assert (np.rot90(inner, 2) == center_crop(np.rot90(image, 2))).all()
+    for small in ((1, 1), (300, 512), (512, 40), (16, 300)):  # judged whole
+        assert center_crop(np.zeros(small, np.uint8)).shape == small
+
+
+def test_what_stands_on_the_edge_has_no_say() -> None:
+    image = noise(576, 768)[:, :, 0] // 4 + 90
+    lettered = image.copy()
+    lettered[-46:] = noise(46, 768, seed=1)[:, :, 0] // 128 * 255
+    params = load_params().features
+    assert (describe(image, params) == describe(lettered, params)).all()
