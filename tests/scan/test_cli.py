@@ -59,6 +59,9 @@ def test_exit_codes(photos: Path, model: Path) -> None:
         ["--move", "a", "--copy", "b"],
         ["--dry-run"],
         ["--report", photos],
+        ["--backend", "dask"],
+        ["--scheduler", "tcp://127.0.0.1:1"],
+        ["--backend", "dask", "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"],
     ):
         ran = blur(photos, *(["--model", model] if "--model" not in wrong else []), *wrong)
         assert ran.returncode == 2, wrong
@@ -152,13 +155,6 @@ def test_moving_and_undoing(photos: Path, model: Path, tmp_path: Path) -> None:
     assert undone.returncode == 0 and sorted(photos.iterdir()) == before
 
 
-def test_report(photos: Path, model: Path, tmp_path: Path) -> None:
-    page = tmp_path / "out.html"
-    assert blur(photos, "--model", model, "--report", page).returncode == 0
-    text = page.read_text(encoding="utf-8")
-    assert text.count("data:image/jpeg;base64,") + text.count("/9j/") >= 6 and "03.jpg" in text
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
 def test_ctrl_c_keeps_what_was_judged(model: Path, tmp_path: Path) -> None:
     photos, cache = tmp_path / "many", tmp_path / "cache"
@@ -188,10 +184,14 @@ def test_ctrl_c_keeps_what_was_judged(model: Path, tmp_path: Path) -> None:
 NEEDED = {"blur_fusion", "click", "cv2", "numpy", "onnxruntime"}
 
 
-def test_imports_only_what_a_scan_needs(photos: Path, model: Path, tmp_path: Path) -> None:
+def test_imports_only_what_a_scan_and_its_report_need(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
     """Or the first verdict would be long in coming: TensorFlow takes seconds, pandas a second."""
     plain = imported("scan", photos, "--model", model)
     assert plain <= NEEDED
     more = ("--cache", tmp_path / "c", "--report", tmp_path / "r.html", "--tag")
     all_of_it = imported("scan", photos, "--model", model, *more, "--copy", tmp_path / "copies")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg;base64,") + page.count("/9j/") >= 6 and "03.jpg" in page
     assert all_of_it <= NEEDED | {"jinja2", "markupsafe", "tqdm", "__mp_main__"}

@@ -112,10 +112,10 @@ POISON = """
 import os
 from blur_fusion.images import photo
 decode = photo.decode
-def decode_or_die(path, *more):
-    if "poison" in str(path):
+def decode_or_die(source, *more, **named):
+    if "poison" in str(source):
         os._exit(1)  # as a decoder that crashes
-    return decode(path, *more)
+    return decode(source, *more, **named)
 def dask_setup(worker):
     photo.decode = decode_or_die
 """
@@ -227,16 +227,6 @@ def test_a_scan_that_loses_its_last_worker_says_so_and_waits(
         running.workers[0].kill()
         with pytest.raises(SaidError, match="no worker is left; waiting for one"):
             list(answers)
-
-
-def test_options_that_do_not_go_together(tmp_path: Path, model: Path) -> None:
-    for wrong in (
-        ["--backend", "dask"],
-        ["--scheduler", "tcp://127.0.0.1:1"],
-        ["--backend", "dask", "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"],
-    ):
-        ran = blur(tmp_path, "--model", model, *wrong)
-        assert ran.returncode == 2 and b"Error: --" in ran.stderr, wrong
 
 
 def test_without_the_extra_one_line_names_it(job: JobSpec, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def test_thresholds(levels: tuple[int, int], expected: str) -> None:
     assert exposure(working) == expected
 
 
-def test_few_bright_pixels_leave_a_photo_dark_and_many_clipped_ones_overexpose_it() -> None:
+def test_few_bright_pixels_leave_it_dark_and_many_clipped_ones_overexpose_it() -> None:
     night = np.full((100, 100), 10, np.uint8)
     night[:2] = 255
     assert exposure(night) == "dark"

@@ -11,30 +11,20 @@ import pytest
 from blur_fusion.scan.inputs import Found, find, named
 
 
-def paths(*inputs: object, stream: bytes | None = None) -> list[str]:
-    found = find(named(map(str, inputs), io.BytesIO(stream) if stream is not None else None))
+def paths(*inputs: object, stream: bytes = b"") -> list[str]:
+    found = find(named(map(str, inputs), io.BytesIO(stream)))
     return [one.path for one in found if one.problem is None]
 
 
-def problems(*inputs: object, stream: bytes | None = None) -> dict[str, str]:
-    found = find(named(map(str, inputs), io.BytesIO(stream) if stream is not None else None))
+def problems(*inputs: object) -> dict[str, str]:
+    found = find(named(map(str, inputs)))
     return {one.path: one.problem for one in found if one.problem is not None}
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    for name in (
-        "b.JPG",
-        "a.png",
-        "notes.txt",
-        ".DS_Store",
-        "._a.jpg",
-        "c.CR2",
-        "d.mp4",
-        "sub/z.heic",
-        "sub/.hidden/y.jpg",
-        "another/deep/x.tiff",
-    ):
+    names = "b.JPG a.png notes.txt .DS_Store ._a.jpg c.CR2 d.mp4 sub/z.heic sub/.hidden/y.jpg"
+    for name in (*names.split(), "another/deep/x.tiff"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     return tmp_path
@@ -52,10 +42,8 @@ def test_files_named_are_taken_whatever_their_names(tree: Path) -> None:
 
 
 def test_each_file_comes_once(tree: Path) -> None:
-    assert (
-        paths(tree / "a.png", tree, tree / "sub", tree / "sub/../a.png").count(str(tree / "a.png"))
-        == 1
-    )
+    found = paths(tree / "a.png", tree, tree / "sub", tree / "sub/../a.png")
+    assert found.count(str(tree / "a.png")) == 1
     assert len(paths(tree / "a.png", tree, tree)) == 6
 
 
