@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import subprocess
 import sys
 import zlib
 from pathlib import Path
-from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from scan_command import ENVIRONMENT, command
 from tiny_model import write_tiny_model
@@ -18,7 +17,9 @@ from trees import write_photo
 
 pytest.importorskip("PIL", reason="Pillow, which the extra 'app' brings, is not installed")
 
+from blur_fusion.app import serve
 from blur_fusion.app.album import Album, Limits, judge_upload
+from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
 from blur_fusion.explain.explainer import Explainer
 from blur_fusion.model.classifier import BlurDetector
@@ -34,22 +35,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_model(tmp_path_factory.mktemp("model"))
 
 
-def _bomb(path: Path) -> Path:
-    """A small PNG that says it is 50,000 x 50,000 pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        check = zlib.crc32(kind + data)
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
-
-    head = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
-    return path
-
-
 def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+    data = bytearray(write_photo(tmp_path / "bomb.png", 1).read_bytes())
+    data[16:24] = struct.pack(">II", 50_000, 50_000)  # width and height, and their check
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    (tmp_path / "bomb.png").write_bytes(data)
     with pytest.raises(BlurError, match="more than 120 million pixels"):
-        LIMITS.check(_bomb(tmp_path / "bomb.png"))
+        LIMITS.check(tmp_path / "bomb.png")
     with pytest.raises(BlurError, match="more than 1 million pixels"):
         Limits(pixels=1_000_000).check(write_photo(tmp_path / "a.png", 1, size=(1001, 1000)))
     Limits(pixels=1_000_000).check(write_photo(tmp_path / "b.png", 1, size=(1000, 1000)))
@@ -98,11 +90,6 @@ def test_rows_hold_names_as_text() -> None:
 
 
 def test_without_gradio_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    from click.testing import CliRunner
-
-    import blur_fusion.app.serve as serve
-    from blur_fusion.cli.main import blur
-
     monkeypatch.setattr(serve, "find_spec", lambda name: None)
     result = CliRunner().invoke(blur, ["app"])
     assert result.exit_code == 1
@@ -112,9 +99,7 @@ def test_without_gradio_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_model_that_is_none_is_one_line(tmp_path: Path) -> None:
-    ran: Any = subprocess.run(
-        command("app", "--model", tmp_path, "--port", 0),
-        **{"capture_output": True, "text": True, "env": {**os.environ, **ENVIRONMENT}},
-    )
+    words = command("app", "--model", tmp_path, "--port", 0)
+    ran = subprocess.run(words, capture_output=True, text=True, env=ENVIRONMENT)
     assert ran.returncode == 1 and ran.stderr.count("\n") == 1
     assert "is no model folder" in ran.stderr and sys.executable not in ran.stderr

@@ -26,15 +26,10 @@ def _absent(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def find_chromium() -> str | None:
-    """The first Chromium on PATH."""
-    return next((found for name in NAMES if (found := shutil.which(name))), None)
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One headless Chromium for all tests of a worker."""
-    path = find_chromium()
+    path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
         _absent(f"no Chromium on PATH ({', '.join(NAMES)})")
     try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,39 +20,6 @@ from blur_fusion.params import Params, load_params
 from trees import REPOSITORY
 
 ROOT = REPOSITORY
-
-
-@dataclass(frozen=True)
-class FakeScores:
-    """Same attributes as `blur_fusion.model.scores.Scores`."""
-
-    cnn: np.ndarray
-    features: np.ndarray
-    fused: np.ndarray
-    logit: np.ndarray
-    kind: list[str]
-    thresholds: dict[str, float]
-
-
-class FakeDetector:
-    """Judges by the spread of grey levels; counts how often it is asked."""
-
-    calls = 0
-
-    def predict(self, images: Iterable[np.ndarray]) -> FakeScores:
-        """P(blurred) falls with the mean absolute difference of neighbours."""
-        self.calls += 1
-        steps = np.array([np.abs(np.diff(image.astype(float))).mean() for image in images])
-        fused = 1 / (1 + np.exp((steps - 12) / 4))
-        cnn = np.clip(fused + 0.3 * np.sin(np.arange(len(fused))), 0.01, 0.99)
-        return FakeScores(
-            cnn=cnn,
-            features=fused**2,
-            fused=fused,
-            logit=np.log(fused / (1 - fused)),
-            kind=["defocus" if value >= 0.5 else "sharp" for value in fused],
-            thresholds={"cnn": 0.5, "features": 0.4, "fused": 0.5},
-        )
 
 
 Judge = Callable[[np.ndarray], float]

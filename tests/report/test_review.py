@@ -1,38 +1,205 @@
-"""The review page in headless Chromium: what it shows, keys, filters, decisions, thousands."""
+"""The review page: its file, whole and safe; and in headless Chromium what it shows and does."""
 
 from __future__ import annotations
 
+import base64
 import csv
+import dataclasses
 import io
 import json
 import os
-from collections.abc import Callable
+import re
+import tracemalloc
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from blur_fusion.errors import BlurError
 from blur_fusion.images.thumbnails import thumbnail
 from blur_fusion.model.prediction import Prediction
-from report_pages import (
-    ORDER,
-    PHOTOS,
-    THRESHOLD,
-    current,
-    exported,
-    names,
-    press,
-    report,
-    set_slider,
-    status,
-    until,
-    verdicts,
-    write_report,
-)
+from blur_fusion.report.review import BLOCK, link_to, review_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+EVIL = '</script><script>document.title=1</script><!--<img src=x onerror="alert(2)">&amp;\u2028.jpg'
+THRESHOLD = 0.4837
+PHOTOS = (  # path, probability, kind: in no order
+    ("trip/dim.jpg", 0.31, "sharp"),
+    ("trip/shaken.jpg", 0.97, "motion"),
+    ("trip/broken.jpg", None, None),
+    ("trip/soft.jpg", 0.62, "defocus"),
+    ("trip/edge.jpg", THRESHOLD, "defocus"),
+    ("trip/crisp.jpg", 0.0001, "sharp"),
+)
+ORDER = ["shaken.jpg", "soft.jpg", "edge.jpg", "dim.jpg", "crisp.jpg", "broken.jpg"]
+
+
+def verdicts(photos: Sequence[tuple[str, float | None, str | None]] = PHOTOS) -> list[Prediction]:
+    return [
+        Prediction.failed(path, "is an empty file")
+        if probability is None
+        else Prediction(path, probability >= THRESHOLD, probability, kind, 0.0, 1.0, 60, 40)
+        for path, probability, kind in photos
+    ]
+
+
+def write_report(
+    items: Iterable[tuple[Prediction, bytes | None]],
+    path: Path,
+    threshold: float = 0.5,
+    **options: Any,
+) -> None:
+    with review_page(path, threshold, **options) as add:
+        for item in items:
+            add(*item)
+
+
+def report(folder: Path, found: Sequence[Prediction] | None = None, name: str = "out.html") -> str:
+    found = verdicts() if found is None else found
+    picture = thumbnail(np.full((40, 60, 3), 128, np.uint8))
+    write_report([(v, None if v.error else picture) for v in found], folder / name, THRESHOLD)
+    return (folder / name).as_uri()
+
+
+def names(page: Page) -> list[str]:
+    """Photos in the document, in the order of the grid."""
+    script = "all => all.map(t => [+t.dataset.index, t.querySelector('.name').textContent])"
+    return [name for _, name in sorted(page.eval_on_selector_all(".tile", script))]
+
+
+def current(page: Page) -> str:
+    return page.locator('.tile[aria-selected="true"] .name').inner_text()
+
+
+def status(page: Page) -> str:
+    return page.locator("#status").inner_text()
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def exported(page: Page, button: str) -> tuple[str, bytes]:
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=button).click()
+    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+
+
+def set_slider(page: Page, value: float) -> None:
+    script = "(slider, v) => { slider.value = v; slider.dispatchEvent(new Event('input')); }"
+    page.get_by_label("Blurred from probability").evaluate(script, value)
+
+
+def until(page: Page, script: str) -> None:
+    """Wait for the function `script` to be true; Playwright's own wait needs eval, refused here."""
+    for _ in range(200):
+        if page.evaluate(script):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never true: {script}")
+
+
+def verdict(path: str = "a.jpg", probability: float = 0.75) -> Prediction:
+    return Prediction(path, probability >= 0.5, probability, "motion", 1.0, 9.0, 640, 480)
+
+
+def blocks(page: str, name: str) -> list[Any]:
+    found = re.findall(
+        rf'<script type="application/json" class="{name}">(.*?)</script>', page, re.S
+    )
+    return [json.loads(text) for text in found]
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [row for block in blocks(path.read_text("utf-8"), "rows") for row in block]
+
+
+def test_rows_hold_what_was_added(tmp_path: Path) -> None:
+    out = tmp_path / "out.html"
+    failed = Prediction.failed("b.jpg", "is an empty file")
+    write_report([(verdict(), b"\xff\xd8jpeg"), (failed, None)], out, 0.4837)
+    first, second = rows(out)
+    assert first["path"] == "a.jpg" and first["probability"] == 0.75 and first["kind"] == "motion"
+    assert base64.b64decode(first["thumbnail"]) == b"\xff\xd8jpeg"
+    assert second["error"] == "is an empty file" and second["thumbnail"] is None
+    (about,) = blocks(out.read_text("utf-8"), "about")
+    assert about["threshold"] == 0.4837 and about["name"] == "out"
+    assert os.listdir(tmp_path) == ["out.html"]
+    number = 2 * BLOCK + 1  # rows are split into blocks and keep their order
+    write_report(((verdict(f"{k}.jpg"), b"x") for k in range(number)), out, force=True)
+    assert [row["path"] for row in rows(out)] == [f"{k}.jpg" for k in range(number)]
+    assert len(blocks(out.read_text("utf-8"), "rows")) == 3
+
+
+def test_no_name_escapes_from_its_string_or_breaks_the_page(tmp_path: Path) -> None:
+    harmless, evil = tmp_path / "harmless.html", tmp_path / "evil.html"
+    write_report([(verdict(), None)], harmless, title="Photos")
+    nameless = dataclasses.replace(verdict(EVIL), kind=EVIL, error=EVIL)
+    write_report([(nameless, None)], evil, title=EVIL)
+    text = evil.read_text("utf-8")
+    assert text.count("<script") == harmless.read_text("utf-8").count("<script")
+    assert "<img src=x" not in text and "\u2028" not in text
+    assert rows(evil)[0]["path"] == EVIL
+    name = os.fsdecode(b"caf\xe9.jpg")
+    write_report([(verdict(name, float("nan")), None)], tmp_path / "out.html", title=name)
+    (row,) = rows(tmp_path / "out.html")
+    assert row["path"] == name and row["probability"] is None
+
+
+def test_the_same_photos_make_the_same_bytes_and_id(tmp_path: Path) -> None:
+    pages, out = [], tmp_path / "out.html"
+    for small in (b"1", b"1", b"2"):
+        write_report([(verdict(), small)], out, force=True)
+        pages.append(out.read_text("utf-8"))
+    assert pages[0] == pages[1]
+    ids = [blocks(page, "about")[0]["report"] for page in pages]
+    assert ids[0] == ids[1] != ids[2]  # another photo of that name has its own decisions
+
+
+def test_the_page_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    """As any file of `write_whole`, before whose checks nothing is judged."""
+    out = tmp_path / "out.html"
+    with pytest.raises(KeyboardInterrupt), review_page(out, 0.5) as add:
+        add(verdict(), None)
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []
+    out.write_text("mine")
+    with pytest.raises(BlurError, match="out.html: exists"), review_page(out, 0.5):
+        raise AssertionError("the scan began")
+    assert out.read_text() == "mine"
+    write_report([(verdict(), None)], out, force=True)
+    assert len(rows(out)) == 1 and os.listdir(tmp_path) == ["out.html"]
+
+
+def test_memory_does_not_grow_with_the_photos(tmp_path: Path) -> None:
+    def photos(number: int) -> Iterator[tuple[Prediction, bytes]]:
+        for k in range(number):
+            yield verdict(f"{k}.jpg"), os.urandom(10_000)
+
+    write_report(photos(10), tmp_path / "first.html")
+    peaks = []
+    for number in (100, 2000):
+        tracemalloc.start()
+        write_report(photos(number), tmp_path / f"{number}.html")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 200_000
+    assert (tmp_path / "2000.html").stat().st_size > 2000 * 13_000
+
+
+def test_links_lead_from_the_page_to_the_photo(tmp_path: Path) -> None:
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    photo = tmp_path / "50% #1?:x.jpg"
+    photo.write_bytes(b"x")
+    assert link_to(str(photo), pages) == "../50%25%20%231%3F%3Ax.jpg"
+    assert link_to(str(tmp_path / "absent.jpg"), pages) is None
+    assert link_to("a\0b", pages) is None
 
 
 def test_sorted_by_probability_and_judged_as_the_scan_did(page: Page, tmp_path: Path) -> None:
@@ -122,9 +289,9 @@ def test_enter_enlarges_the_original(page: Page, tmp_path: Path) -> None:
 
 
 def test_names_are_text_and_never_markup(page: Page, tmp_path: Path) -> None:
-    evil = '</script><script>document.title="x"</script><img src=x onerror=document.title="y">'
-    found = [Prediction(evil + ".jpg", True, 0.9, "motion"), Prediction.failed(evil, evil)]
-    write_report([(v, None) for v in found], tmp_path / "out.html", 0.5, title=evil)
+    evil = EVIL.replace("\u2028", "")
+    found = [Prediction(evil, True, 0.9, "motion"), Prediction.failed(evil, evil)]
+    write_report([(v, None) for v in found], tmp_path / "out.html", title=evil)
     page.goto((tmp_path / "out.html").as_uri())
     press(page, "Enter", "ArrowRight", "Escape")
     assert page.title() == evil == page.locator("h1").inner_text()
@@ -238,24 +405,22 @@ def test_exported_files(page: Page, tmp_path: Path) -> None:
     ordered = sorted(photos, key=lambda photo: -1 if photo[1] is None else photo[1], reverse=True)
     assert [row["path"] for row in rows] == [path for path, _, _ in ordered]
     by_path = {row.pop("path"): row for row in rows}
-    assert by_path["trip/shaken.jpg"] == _row("0.97", "motion", "blurred", "reject")
-    assert by_path["trip/edge.jpg"] == _row(str(THRESHOLD), "defocus", "blurred", "keep")
-    assert by_path["trip/dim.jpg"] == _row("0.31", "blurred", "blurred", "none")
-    assert by_path["trip/crisp.jpg"] == _row("0.0001", "sharp", "sharp", "none")
-    assert by_path["trip/broken.jpg"] == _row("", "", "unreadable", "none")
+    names = ("probability", "kind", "verdict", "decision")
+    for path, values in {
+        "shaken": ("0.97", "motion", "blurred", "reject"),
+        "edge": (str(THRESHOLD), "defocus", "blurred", "keep"),
+        "dim": ("0.31", "blurred", "blurred", "none"),
+        "crisp": ("0.0001", "sharp", "sharp", "none"),
+        "broken": ("", "", "unreadable", "none"),
+    }.items():
+        assert by_path[f"trip/{path}.jpg"] == dict(zip(names, values, strict=True))
     name, data = exported(page, "Export JSON")
     assert name == "out-decisions.json"
     content = json.loads(data)
     assert content["threshold"] == 0.3
     assert [photo["path"] for photo in content["photos"]] == [path for path, _, _ in ordered]
-    assert content["photos"][0] == {"path": "trip/shaken.jpg"} | _row(
-        0.97, "motion", "blurred", "reject"
-    )
-
-
-def _row(probability: Any, kind: str, verdict: str, decision: str) -> dict[str, Any]:
-    values = (probability, kind, verdict, decision)
-    return dict(zip(("probability", "kind", "verdict", "decision"), values, strict=True))
+    shaken = {"path": "trip/shaken.jpg", "probability": 0.97, "kind": "motion"}
+    assert content["photos"][0] == shaken | {"verdict": "blurred", "decision": "reject"}
 
 
 def test_a_report_of_no_photos(page: Page, tmp_path: Path) -> None:
