@@ -11,15 +11,15 @@ ARTIFACTS = Path("artifacts")
 
 
 def main() -> None:
-    """Read artifacts/load, cnn and features; write artifacts/fuse."""
+    """Read artifacts/load, cnn and features; write the model folder artifacts/fuse."""
     from blur_fusion.data.store import Store
-    from blur_fusion.fusion.train import fuse, read_table
+    from blur_fusion.fusion.train import read_table
+    from blur_fusion.model.export import write_fused
 
-    params = load_params()
     store = Store.open(ARTIFACTS / "load")
     known = store.labels, store.splits, store.kinds
     table = read_table(ARTIFACTS / "cnn", ARTIFACTS / "features", *known)
-    print(fuse(table, ARTIFACTS / "fuse", params))
+    print(write_fused(table, ARTIFACTS / "cnn", ARTIFACTS / "fuse", load_params()))
 
 
 if __name__ == "__main__":

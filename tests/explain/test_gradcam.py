@@ -1,4 +1,4 @@
-"""Grad-CAM on whatever has a convolution, and the exported network as a Keras model again."""
+"""Grad-CAM on whatever has a convolution."""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ from keras import layers
 
 from blur_fusion.cnn.network import build_network
 from blur_fusion.errors import BlurError
-from blur_fusion.explain.from_onnx import keras_network
 from blur_fusion.explain.gradcam import grad_cam
-from blur_fusion.model.network import OnnxNetwork
-from blur_fusion.model.onnx import network_onnx
-from tiny_model import PARAMS, tiny_network
+from tiny_model import PARAMS
 
 
 def _sequential() -> keras.Model:
@@ -95,27 +92,3 @@ def test_what_cannot_be_done_is_one_line(picture: np.ndarray) -> None:
     dense = keras.Sequential([layers.Input((64, 64, 3)), layers.Flatten(), layers.Dense(1)])
     with pytest.raises(BlurError, match="no convolution"):
         grad_cam(dense, picture)
-
-
-@pytest.mark.parametrize("size", [(64, 96), (61, 47)])
-def test_the_exported_network_answers_the_same_in_keras(size: tuple[int, int]) -> None:
-    keras.utils.set_random_seed(5)
-    image = np.random.default_rng(6).integers(0, 255, size).astype(np.uint8)
-    for content in (network_onnx(_ours()), tiny_network()):
-        network = keras_network(content, "x")
-        answer = np.asarray(network(image[None, :, :, None].astype(np.float32), training=False))
-        expected = OnnxNetwork(content, "x").logits([image])
-        assert answer == pytest.approx(expected, abs=1e-3)
-        assert grad_cam(network, image[..., None]).max() <= 1
-
-
-def test_damaged_networks_are_one_line() -> None:
-    with pytest.raises(BlurError, match="x: is no ONNX"):
-        keras_network(b"nonsense", "x")
-    from onnx import TensorProto, helper
-
-    node = helper.make_node("Tanh", ["image"], ["logits"])
-    given = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, "h", "w"])
-    graph = helper.make_graph([node], "g", [given], [helper.make_empty_tensor_value_info("logits")])
-    with pytest.raises(BlurError, match="operation Tanh is not known"):
-        keras_network(helper.make_model(graph).SerializeToString(), "x")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,10 @@ import pytest
 
 from blur_fusion.errors import BlurError
 from blur_fusion.features.summary import feature_names
-from blur_fusion.fusion.stack import JUDGES, Model
+from blur_fusion.fusion.stack import JUDGES, LOGIT_NAMES, Stack, Standardiser, motion_logit
+from blur_fusion.model.classifier import load
+from blur_fusion.model.folder import FILES, MODEL, read_folder
+from tiny_model import random_networks
 from tiny_params import tiny_params
 from trees import REPOSITORY
 
@@ -49,7 +51,7 @@ def made_up(count: int = 240, width: int = 6, seed: int = 0) -> dict[str, np.nda
 
 
 def test_keras_and_numpy_agree() -> None:
-    from blur_fusion.fusion.dense import Inputs, as_member, build_dense, keras_logit
+    from blur_fusion.fusion.dense import Inputs, build_dense, side_by_side, weights_of
 
     rng = np.random.default_rng(0)
     params = tiny_params().fuse
@@ -58,14 +60,40 @@ def test_keras_and_numpy_agree() -> None:
         (3 * rng.standard_normal(50)).astype(np.float32),
         rng.integers(0, 2, 50),
     )
-    model = build_dense(9, params)
-    member = as_member(model)
-    assert member.logit(inputs.values, inputs.base) == pytest.approx(inputs.base, abs=1e-6)
-    model.set_weights([rng.standard_normal(w.shape) for w in model.get_weights()])
-    member = as_member(model)
-    assert len(member.layers) == len(params.hidden) + 1
-    expected = keras_logit(model, inputs)
-    assert member.logit(inputs.values, inputs.base) == pytest.approx(expected, abs=1e-4)
+    model, base = build_dense(9, params), inputs.base[:, None]
+    (fresh,) = side_by_side([weights_of(model)]).logits(inputs.values, base)
+    assert fresh == pytest.approx(inputs.base, abs=1e-6)
+    members, expected = [], []
+    for _ in range(3):
+        model.set_weights([rng.standard_normal(w.shape) for w in model.get_weights()])
+        members.append(weights_of(model))
+        answer = model([inputs.values, base], training=False)
+        expected.append(np.asarray(answer)[:, 0])
+    networks = side_by_side(members)
+    assert len(networks.kernels) == len(params.hidden) + 1
+    assert networks.logits(inputs.values, base) == pytest.approx(np.array(expected), abs=1e-4)
+
+
+def test_a_stack_answers_as_its_ensembles_do() -> None:
+    rng = np.random.default_rng(1)
+    rows, wide = made_up(9, 6), len(LOGIT_NAMES) + 6
+    scaling = Standardiser(rng.normal(size=wide), rng.uniform(1, 2, wide), 3.0)
+    widths = {"features": 6, "both": wide, "kind": wide}
+    parts = {
+        name: random_networks(rng, width, members=2 + place, spread=1.0)
+        for place, (name, width) in enumerate(widths.items())
+    }
+    stack = Stack.join(tuple("abcdef"), scaling, parts)
+    found = stack.logits(rows["logits"], rows["measures"])
+    inputs = scaling.apply(np.concatenate([rows["logits"], rows["measures"]], axis=1))
+    base, none = rows["logits"][:, :1], np.zeros((9, 1))
+    features = parts["features"].logits(inputs[:, 4:], none).mean(axis=0)
+    both = parts["both"].logits(inputs, base).mean(axis=0)
+    kind = parts["kind"].logits(inputs, motion_logit(rows["logits"])[:, None]).mean(axis=0)
+    assert found["cnn"] == pytest.approx(base[:, 0])
+    assert found["features"] == pytest.approx(features)
+    assert found["fused"] == pytest.approx((features + both) / 2)
+    assert found["motion"] == pytest.approx(kind)
 
 
 def write_stages(folder: Path, rows: dict[str, np.ndarray], names: list[str]) -> np.ndarray:
@@ -99,7 +127,9 @@ def write_stages(folder: Path, rows: dict[str, np.ndarray], names: list[str]) ->
 def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
     from sklearn.metrics import roc_auc_score
 
-    from blur_fusion.fusion.train import fuse, read_table
+    from blur_fusion.cnn.network import build_network
+    from blur_fusion.fusion.train import read_table
+    from blur_fusion.model.export import write_fused
 
     params = tiny_params()
     names = feature_names(params.features)
@@ -109,14 +139,13 @@ def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
         tmp_path / "cnn", tmp_path / "features", rows["labels"], splits, rows["kinds"]
     )
     assert (table.measures == rows["measures"][table.index]).all()
-    line = fuse(table, tmp_path / "first", params)
+    build_network(params.cnn).save_weights(tmp_path / "cnn" / "final.weights.h5")
+    line = write_fused(table, tmp_path / "cnn", tmp_path / "first", params)
     assert "validation AUC: cnn 0." in line
-    fuse(table, tmp_path / "second", params)
-    written = sorted(path.name for path in (tmp_path / "first").iterdir())
-    expected = ["both.npz", "features.npz", "history.csv", "kind.npz", "model.json"]
-    expected.append("validation.npz")
-    assert written == expected
-    for name in expected:
+    write_fused(table, tmp_path / "cnn", tmp_path / "second", params)
+    written = {path.name for path in (tmp_path / "first").iterdir()}
+    assert written == {*FILES, MODEL, "history.csv", "validation.npz"}
+    for name in written:
         same = (tmp_path / "second" / name).read_bytes()
         assert (tmp_path / "first" / name).read_bytes() == same, name
 
@@ -125,7 +154,7 @@ def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
     assert (validation["label"] == rows["labels"][held]).all()
     areas = {judge: roc_auc_score(validation["label"], validation[judge]) for judge in JUDGES}
     assert areas["fused"] > max(areas["cnn"], areas["features"]) > 0.7, areas
-    model = Model.load(tmp_path / "first")
+    model = read_folder(tmp_path / "first")[0].model
     sharp = validation["label"] == 0
     for judge in JUDGES:
         rate = (validation[judge][sharp] >= model.thresholds[judge]).mean()
@@ -133,16 +162,16 @@ def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
     raw = model.stack.logits(rows["logits"][held], rows["measures"][held])
     again = model.calibrations["fused"].probability(raw["fused"])
     blurred = held & (rows["labels"] == 1)
-    motion = model.stack.motion(rows["logits"][blurred], rows["measures"][blurred])
-    assert (
-        motion is not None and np.mean((motion > 0) == (rows["kinds"][blurred] == "motion")) > 0.7
-    )
+    motion = model.stack.logits(rows["logits"][blurred], rows["measures"][blurred])["motion"]
+    assert np.mean((motion > 0) == (rows["kinds"][blurred] == "motion")) > 0.7
     assert again == pytest.approx(validation["fused"], abs=1e-12)
     with (tmp_path / "first" / "history.csv").open() as file:
         history = list(csv.DictReader(file))
     members = 2 * params.fuse.members + params.fuse.kind_members
     assert len(history) == members * params.fuse.epochs
-    assert json.loads((tmp_path / "first" / "model.json").read_text())["features"] == names
+    assert model.stack.names == tuple(names)
+    (said,) = load(tmp_path / "first").predict(np.full((90, 120), 99, np.uint8))
+    assert said.error is None
 
 
 def test_rows_must_match_the_store(tmp_path: Path) -> None:
@@ -173,7 +202,7 @@ def test_rows_must_match_the_store(tmp_path: Path) -> None:
 
 
 def test_a_stack_without_kinds_tells_none(tmp_path: Path) -> None:
-    from blur_fusion.fusion.train import fuse, read_table
+    from blur_fusion.fusion.train import fit_stack, read_table
 
     params = tiny_params()
     names = feature_names(params.features)
@@ -181,7 +210,5 @@ def test_a_stack_without_kinds_tells_none(tmp_path: Path) -> None:
     splits = write_stages(tmp_path, rows, names)
     unknown = np.full(len(rows["labels"]), "")
     table = read_table(tmp_path / "cnn", tmp_path / "features", rows["labels"], splits, unknown)
-    fuse(table, tmp_path / "fuse", params)
-    model = Model.load(tmp_path / "fuse")
-    assert model.stack.kind is None
-    assert model.stack.motion(rows["logits"], rows["measures"]) is None
+    stack, _ = fit_stack(table, params)
+    assert not stack.tells_kinds and "motion" not in stack.logits(rows["logits"], rows["measures"])

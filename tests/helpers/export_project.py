@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from blur_fusion.model.folder import packed, write_folder
 from blur_fusion.model.provenance import dvc_digest
 from blur_fusion.params import Params, load_params
 from tiny_model import tiny_contents
@@ -26,7 +28,8 @@ def make_project(root: Path) -> Path:
     """Params and artefacts as the stages leave them, with random weights; a dvc.lock of them."""
     import keras
 
-    from blur_fusion.cnn.network import build_network
+    from blur_fusion.cnn.network import build_network, layer_weights
+    from blur_fusion.model.onnx import network_onnx
 
     keras.utils.set_random_seed(4)  # whatever tests ran before
     (root / "params.yaml").write_text(yaml.safe_dump(tiny_params()), encoding="utf-8")
@@ -50,10 +53,15 @@ def make_project(root: Path) -> Path:
     model.save_weights(artifacts / "cnn" / "final.weights.h5")
     dataset = {"name": "sample", "digest": "ab" * 32}
     (artifacts / "load" / "dataset.json").write_text(json.dumps(dataset), encoding="utf-8")
-    tiny_contents().model.save(artifacts / "fuse")
-    labels = rng.integers(0, 2, 90)
-    fused = np.clip(rng.normal(0.2 + 0.6 * labels, 0.2), 0, 1)
-    np.savez(artifacts / "fuse" / "validation.npz", label=labels, fused=fused)
+    contents = dataclasses.replace(
+        tiny_contents(),
+        network=network_onnx(model),
+        weights=packed(layer_weights(model)),
+        cnn={"patterns": params.cnn.patterns, "filters": list(params.cnn.filters)},
+        long_side=params.image.long_side,
+    )
+    write_folder(artifacts / "fuse", contents)
+    (artifacts / "fuse" / "history.csv").write_text("of no model")
     write_lock(root, params)
     return root
 

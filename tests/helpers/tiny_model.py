@@ -1,12 +1,11 @@
 """A small model folder made without training, for tests of whatever judges photos.
 
-Its network answers by the mean absolute Laplacian, so that it tells a blurred picture from a sharp
+Its network answers by the mean size of fine detail, so that it tells a blurred picture from a sharp
 one; the weights of its dense networks are random and small.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -14,33 +13,31 @@ from onnx import TensorProto, helper
 
 from blur_fusion.features.summary import feature_names
 from blur_fusion.fusion.calibration import Calibration, RateTable
-from blur_fusion.fusion.stack import (
-    JUDGES,
-    LOGIT_NAMES,
-    Ensemble,
-    Member,
-    Model,
-    Stack,
-    Standardiser,
-)
-from blur_fusion.model.folder import ModelFolder, write_folder
+from blur_fusion.fusion.stack import JUDGES, LOGIT_NAMES, Model, Networks, Stack, Standardiser
+from blur_fusion.model.export import FILES
+from blur_fusion.model.folder import ModelFolder, as_json, packed, write_folder
 from blur_fusion.model.onnx import Graph
+from blur_fusion.model.provenance import PROVENANCE
 from blur_fusion.params import load_params
 from trees import REPOSITORY
 
 PARAMS = load_params(REPOSITORY / "params.yaml")
+ALL_FILES = sorted((*FILES, "model.json", PROVENANCE))
+PATTERNS, CHANNELS = 20, 2
+FINEST = np.array([0.0] * 16 + [0.25] * 4)  # of the patterns, by weight
+SLOPES, OFFSETS = np.array([-7.0, 7.0, 2.1, -2.1]), np.array([5.1, -5.1, 1.0, 2.0])
 
 
 def tiny_network() -> bytes:
-    """Logit 4 - mean absolute Laplacian of blurred; its places are 8x8 blocks."""
+    """Logit 5.1 - 7 mean response of blurred; its places are 8x8 blocks."""
     graph = Graph()
-    mask = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32)[None, None]
-    graph.node("Conv", ["image", graph.constant("mask", mask)], "laplacian")
-    graph.node("Abs", ["laplacian"], "size")
-    block = {"kernel_shape": [8, 8], "strides": [8, 8], "auto_pad": "SAME_UPPER"}
-    graph.node("AveragePool", ["size"], "blocks", count_include_pad=0, **block)
-    slopes = np.array([-1.0, 1.0, 0.3, -0.3], np.float32)[:, None, None, None]
-    weights = [graph.constant("slopes", slopes), graph.constant("offsets", [4, -4, 1, 2])]
+    graph.node("Exp", ["fine"], "sizes")
+    finest = graph.constant("finest", FINEST[None, :, None, None])
+    graph.node("Conv", ["sizes", finest], "responses")
+    block = {"kernel_shape": [2, 2], "strides": [2, 2], "auto_pad": "SAME_UPPER"}
+    graph.node("AveragePool", ["responses"], "blocks", count_include_pad=0, **block)
+    slopes = graph.constant("slopes", SLOPES[:, None, None, None])
+    weights = [slopes, graph.constant("offsets", OFFSETS)]
     graph.node("Conv", ["blocks", *weights], "local_logits")
     graph.node("ReduceMean", ["local_logits"], "logits", axes=[2, 3], keepdims=0)
     shape = graph.node("Shape", ["local_logits"], "shape", start=2)
@@ -52,35 +49,70 @@ def tiny_network() -> bytes:
     graph.node("Softmax", [graph.node("Reshape", [zeros, flat], "scores")], "weights", axis=0)
     graph.node("Reshape", ["weights", shape], "attention")
     shapes = {"logits": [1, 4], "local": ["h", "w"], "attention": ["h", "w"]}
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, "height", "width"])
+    given = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, PATTERNS, f"{name}_h", "w"])
+        for name in ("fine", "coarse")
+    ]
     answers = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes.items()]
-    return graph.bytes([image], answers)
+    return graph.bytes(given, answers)
 
 
-def tiny_contents(seed: int = 0) -> ModelFolder:
+def tiny_weights() -> bytes:
+    """Of some network for Grad-CAM, which knows nothing of :func:`tiny_network`."""
+    wide = CHANNELS + PATTERNS
+    norm = [(CHANNELS,)] * 4
+    layers = {
+        **dict.fromkeys(("fine_blocks", "coarse_blocks"), [(8, 8, 1, PATTERNS)]),
+        **{"block0": [(3, 3, PATTERNS, CHANNELS)], "block0_norm": norm, "head_norm": norm},
+        **{"squeeze": [(1, 1, 2 * wide, wide), (wide,)], "excite": [(1, 1, wide, wide), (wide,)]},
+        **{"head": [(3, 3, wide, CHANNELS)], "content_score": [(1, 1, PATTERNS, 1), (1,)]},
+        **{"head_score": [(1, 1, CHANNELS, 1), (1,)]},
+        **{"local_logits": [(1, 1, CHANNELS, 4), (4,)]},
+    }
+    rng = np.random.default_rng(3)
+    return packed(
+        {
+            f"{name}/{place}": rng.uniform(0.1, 1, shape).astype(np.float32)
+            for name, shapes in layers.items()
+            for place, shape in enumerate(shapes)
+        }
+    )
+
+
+def random_networks(
+    rng: np.random.Generator, width: int, members: int = 2, spread: float = 0.02
+) -> Networks:
+    """Networks of one hidden layer and one base."""
+    sizes = ((width, 4), (4, 1))
+    kernels = [rng.normal(0, spread, (members, *size)).astype(np.float32) for size in sizes]
+    biases = [rng.normal(0, spread, (members, 1, size[1])).astype(np.float32) for size in sizes]
+    layers = (tuple(part.astype(np.float64) for part in parts) for parts in (kernels, biases))
+    return Networks(*layers, np.ones((members, 1)))
+
+
+def tiny_stack(names: tuple[str, ...], seed: int = 0, kinds: bool = True) -> Stack:
+    rng, wide = np.random.default_rng(seed), len(LOGIT_NAMES) + len(names)
+    scaling = Standardiser(np.full(wide, 0.5), np.full(wide, 3.0), 3.0)
+    parts = {"features": random_networks(rng, len(names)), "both": random_networks(rng, wide)}
+    return Stack.join(
+        names, scaling, {**parts, **({"kind": random_networks(rng, wide)} if kinds else {})}
+    )
+
+
+def tiny_contents(seed: int = 0, kinds: bool = True) -> ModelFolder:
     """What the folder holds: default focus measures, thresholds from made-up validation rows."""
-    rng = np.random.default_rng(seed)
-    names = tuple(feature_names(PARAMS.features))
-
-    def ensemble(width: int, gain: float) -> Ensemble:
-        sizes = ((width, 4), (4, 1))
-        kernels = [rng.normal(0, 0.02, size).astype(np.float32) for size in sizes]
-        biases = [rng.normal(0, 0.02, size[1]).astype(np.float32) for size in sizes]
-        return Ensemble((Member(tuple(zip(kernels, biases, strict=True)), gain),) * 2)
-
-    wide = len(LOGIT_NAMES) + len(names)
-    scaling = Standardiser((0.5,) * wide, (3.0,) * wide, 3.0)
-    parts = ensemble(len(names), 0.0), ensemble(wide, 1.0), ensemble(wide, 1.0)
-    stack = Stack(names, scaling, *parts)
+    stack = tiny_stack(tuple(feature_names(PARAMS.features)), seed, kinds)
     calibrations = {judge: Calibration(0.5, -1.5) for judge in JUDGES}
-    model = Model(stack, calibrations, dict.fromkeys(JUDGES, 0.5))
+    rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, 200)
     rates = RateTable.fit(labels, np.clip(rng.normal(0.2 + 0.6 * labels, 0.15), 0, 1))
-    features = dataclasses.replace(PARAMS.features)
-    return ModelFolder(tiny_network(), model, features, 256, rates, {"made": "for tests"})
+    model = Model(stack, calibrations, dict.fromkeys(JUDGES, 0.5), rates)
+    cnn = {"patterns": PATTERNS, "filters": [CHANNELS]}
+    return ModelFolder(tiny_network(), tiny_weights(), cnn, model, PARAMS.features, 256)
 
 
 def write_tiny_model(folder: Path) -> Path:
     """Write it; gives the folder back."""
     write_folder(folder, tiny_contents())
+    (folder / PROVENANCE).write_bytes(as_json({"made": "for tests"}))
     return folder

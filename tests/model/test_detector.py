@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 import pytest
 
+from blur_fusion.cnn.spectra import local_spectra
 from blur_fusion.errors import BlurError
 from blur_fusion.features.summary import describe
 from blur_fusion.images.photo import working_image
 from blur_fusion.model import classifier as module
 from blur_fusion.model.classifier import BlurDetector
 from blur_fusion.model.prediction import FIELDS, Verdict
-from tiny_model import tiny_contents, write_tiny_model
+from tiny_model import FINEST, OFFSETS, PATTERNS, SLOPES, tiny_contents, write_tiny_model
 from trees import REPOSITORY, write_photo
 
 
@@ -57,32 +58,27 @@ def test_verdicts_are_the_stacks(folder: Path, photos: list[Path]) -> None:
         assert max(working.shape) == 256 == detector.spec.side
         edges = cv2.Laplacian(working, cv2.CV_64F)
         assert verdict.laplacian_variance == pytest.approx(edges.var(), rel=1e-9)
-        # The tiny network by hand: mean over 8x8 blocks.
-        mask = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32)
-        size = np.abs(cv2.filter2D(working.astype(np.float32), -1, mask)[1:-1, 1:-1])
-        rows, columns = (_blocks(side) for side in size.shape)
-        blocks = [size[row, column].mean() for row in rows for column in columns]
-        mean = float(np.mean(blocks))
-        slopes, offsets = np.array([-1.0, 1.0, 0.3, -0.3]), np.array([4, -4, 1, 2])
-        logits = (slopes * mean + offsets)[None]
+        # The tiny network by hand: mean over 2x2 blocks of responses.
+        fine, _ = local_spectra(working.astype(np.float32), PATTERNS)
+        rows, columns = (_blocks(side) for side in fine.shape[2:])
+        sizes = np.tensordot(FINEST, np.exp(fine[0]), 1)
+        blocks = [sizes[row, column].mean() for row in rows for column in columns]
+        logits = (SLOPES * np.mean(blocks) + OFFSETS)[None]
         measures = describe(working, contents.features)[None]
-        raw = contents.model.stack.logits(logits, measures)["fused"]
+        logit = contents.model.stack.logits(logits, measures)
+        raw = logit["fused"]
         expected = contents.model.calibrations["fused"]
         assert verdict.logit == pytest.approx(float(expected.scaled(raw)[0]), abs=1e-3)
         assert verdict.probability == pytest.approx(float(expected.probability(raw)[0]), abs=1e-3)
         assert verdict.blurred == (verdict.probability >= 0.5)
-        motion = contents.model.stack.motion(logits, measures)
-        assert motion is not None
-        likely = "motion" if motion[0] > 0 else "defocus"
+        likely = "motion" if logit["motion"][0] > 0 else "defocus"
         assert verdict.kind == (likely if verdict.blurred else "sharp")
         assert verdict.error is None
 
 
 def _blocks(length: int) -> list[slice]:
-    """Blocks of 8; both ends share what the last one lacks."""
-    before = -length % 8 // 2
-    starts = range(-before, length, 8)
-    return [slice(max(0, start), start + 8) for start in starts if start + 8 > 0]
+    """Blocks of 2; an odd edge is one alone."""
+    return [slice(start, start + 2) for start in range(0, length, 2)]
 
 
 def test_threads_give_the_same_in_order(folder: Path, photos: list[Path]) -> None:
@@ -138,7 +134,7 @@ def test_threshold_and_rate(folder: Path, photos: list[Path]) -> None:
     assert (verdict.blurred, verdict.kind) == (False, "sharp")
     strict, lax = (BlurDetector(folder, max_false_alarms=rate) for rate in (0.01, 0.2))
     assert strict.threshold > lax.threshold
-    assert strict.threshold == tiny_contents().rates.threshold(0.01)
+    assert strict.threshold == tiny_contents().model.rates.threshold(0.01)
     marks = {d.fingerprint for d in (ordinary, exact, above, strict, lax)}
     assert len(marks) == 5 and BlurDetector(folder).fingerprint in marks
 

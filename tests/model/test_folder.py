@@ -12,12 +12,23 @@ import numpy as np
 import pytest
 
 from blur_fusion.errors import BlurError
+from blur_fusion.features import summary
+from blur_fusion.features.summary import feature_names
 from blur_fusion.fusion.calibration import RateTable, choose_threshold
-from blur_fusion.fusion.stack import Ensemble, Member, Model, Stack
+from blur_fusion.fusion.stack import Model
 from blur_fusion.model.classifier import BlurDetector
-from blur_fusion.model.folder import MODEL, NETWORK, REST, STACK, read_folder, write_folder
-from blur_fusion.native.library import library
-from tiny_model import tiny_contents, tiny_network, write_tiny_model
+from blur_fusion.model.folder import (
+    FILES,
+    MODEL,
+    STACK,
+    ModelFolder,
+    packed,
+    read_folder,
+    unpacked,
+    write_folder,
+)
+from tiny_model import PARAMS, tiny_contents, write_tiny_model
+from tiny_network import noise
 
 
 def _edit(folder: Path, **changes: Any) -> None:
@@ -32,13 +43,13 @@ def _edit(folder: Path, **changes: Any) -> None:
 
 
 def _edit_stack(folder: Path, edit: Any) -> None:
-    """Change stack.json and have model.json vouch for it, as a forger would."""
-    stack = json.loads((folder / STACK).read_text("utf-8"))
-    edit(stack)
-    text = json.dumps(stack).encode()
-    (folder / STACK).write_bytes(text)
+    """Change stack.npz and have model.json vouch for it, as a forger would."""
+    arrays = unpacked((folder / STACK).read_bytes())
+    edit(arrays)
+    content = packed(arrays)
+    (folder / STACK).write_bytes(content)
     files = json.loads((folder / MODEL).read_text("utf-8"))["files"]
-    _edit(folder, files={**files, STACK: hashlib.sha256(text).hexdigest()})
+    _edit(folder, files={**files, STACK: hashlib.sha256(content).hexdigest()})
 
 
 def _refused(folder: Path) -> str:
@@ -54,87 +65,70 @@ def test_reads_back_exactly_and_writes_the_same_bytes(tmp_path: Path) -> None:
     written = tiny_contents()
     write_folder(tmp_path / "a", written)
     read, digest = read_folder(tmp_path / "a")
-    assert read.features == written.features and read.long_side == written.long_side
-    assert read.rates == written.rates and read.provenance == written.provenance
-    assert read.network == written.network
-    assert read.model.thresholds == written.model.thresholds
-    assert read.model.calibrations == written.model.calibrations
-    assert read.model.stack.standardiser == written.model.stack.standardiser
-    parts = {field.name for field in dataclasses.fields(Stack)}
-    kept = {"names", "standardiser", "features", "both", "kind"}
-    assert parts == kept  # all are written
-    assert {field.name for field in dataclasses.fields(Model)} == {
-        *("stack", "calibrations", "thresholds")
-    }
-    for judge in ("features", "both", "kind"):
-        pairs = zip(
-            getattr(read.model.stack, judge).members,
-            getattr(written.model.stack, judge).members,
-            strict=True,
-        )
-        for ours, theirs in pairs:
-            assert ours.gain == theirs.gain
-            for (kernel, bias), (kernel_2, bias_2) in zip(ours.layers, theirs.layers, strict=True):
-                assert kernel.dtype == np.float32 == bias.dtype
-                assert np.array_equal(kernel, kernel_2) and np.array_equal(bias, bias_2)
+    for field in dataclasses.fields(ModelFolder):
+        if field.name != "model":
+            assert getattr(read, field.name) == getattr(written, field.name)
+    for field in dataclasses.fields(Model):
+        if field.name != "stack":
+            assert getattr(read.model, field.name) == getattr(written.model, field.name)
+    ours, theirs = read.model.stack.arrays(), written.model.stack.arrays()
+    assert ours.keys() == theirs.keys() and len(ours) <= 12
+    for name, array in ours.items():
+        assert np.array_equal(array, theirs[name]), name
     write_folder(tmp_path / "b", read)
-    for name in (NETWORK, STACK, MODEL):
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {*FILES, MODEL}
+    for name in (*FILES, MODEL):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(
-        (NETWORK, STACK, MODEL)
-    )
     assert digest == hashlib.sha256((tmp_path / "b" / MODEL).read_bytes()).hexdigest()
 
 
+def test_files_that_are_not_named_are_ignored(tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path / "m")
+    digest = BlurDetector(folder).digest
+    (folder / "history.csv").write_text("not read")
+    assert BlurDetector(folder).digest == digest
+
+
 def test_a_model_without_kinds(tmp_path: Path) -> None:
-    contents = tiny_contents()
-    stack = dataclasses.replace(contents.model.stack, kind=None)
-    model = dataclasses.replace(contents.model, stack=stack)
-    write_folder(tmp_path / "m", dataclasses.replace(contents, model=model))
+    write_folder(tmp_path / "m", tiny_contents(kinds=False))
     image = np.full((90, 120), 99, np.uint8)
     assert BlurDetector(tmp_path / "m", threshold=0.0).predict([image])[0].kind == "blurred"
+
+
+def test_a_measure_that_is_new_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model names the measures it wants: others may be registered before and between them."""
+    folder, image = write_tiny_model(tmp_path / "m"), noise(90, 120)
+    before = BlurDetector(folder).predict(image)
+    new = dataclasses.replace(summary.MEASURES[0], name="brand_new")
+    monkeypatch.setattr(summary, "MEASURES", (new, *summary.MEASURES))
+    assert feature_names(PARAMS.features)[0].startswith("brand_new")
+    assert BlurDetector(folder).predict(image) == before
+    monkeypatch.setattr(summary, "MEASURES", summary.MEASURES[2:])
+    assert "does not measure" in _refused(folder)
 
 
 @pytest.mark.parametrize("value", [1e-45, 3.4e38, 0.1, -1 / 3, 16777217.0, 0.0])
 def test_awkward_float32_survive(tmp_path: Path, value: float) -> None:
     contents = tiny_contents()
-    (kernel, bias), last = contents.model.stack.both.members[0].layers
-    kernel = kernel.copy()
-    kernel[0, 0] = value
-    both = Ensemble((Member(((kernel, bias), last), 1.0),))
-    stack = dataclasses.replace(contents.model.stack, both=both)
-    model = dataclasses.replace(contents.model, stack=stack)
-    write_folder(tmp_path / "m", dataclasses.replace(contents, model=model))
+    kernel = contents.model.stack.networks.kernels[0]
+    kernel[0, 0] = np.float32(value)
+    write_folder(tmp_path / "m", contents)
     read, _ = read_folder(tmp_path / "m")
-    assert np.array_equal(read.model.stack.both.members[0].layers[0][0], kernel)
+    assert np.array_equal(read.model.stack.networks.kernels[0], kernel)
 
 
-def with_rest(folder: Path) -> Path:
-    """A model folder that holds, as the rest of its network, that of another one."""
-    write_folder(folder, dataclasses.replace(tiny_contents(), rest=tiny_network()))
-    return folder
-
-
-def test_the_rest_is_read_back_or_absent(tmp_path: Path) -> None:
-    assert read_folder(with_rest(tmp_path / "m"))[0].rest == tiny_network()
-    assert read_folder(write_tiny_model(tmp_path / "n"))[0].rest is None
-
-
-@pytest.mark.skipif(library() is None, reason="nothing was compiled here")
-def test_a_rest_that_is_none_is_refused(tmp_path: Path) -> None:
-    assert "other inputs or outputs" in _refused(with_rest(tmp_path / "m"))
-
-
-@pytest.mark.parametrize("name", [NETWORK, REST, STACK, MODEL])
+@pytest.mark.parametrize("name", [*FILES, MODEL])
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
-    folder = with_rest(tmp_path / "m")
+    folder = write_tiny_model(tmp_path / "m")
     (folder / name).unlink()
     assert f"{name}: no such file" in _refused(folder)
 
 
-@pytest.mark.parametrize("name", [NETWORK, REST, STACK])
+@pytest.mark.parametrize("name", FILES)
 def test_a_flipped_byte_is_found(tmp_path: Path, name: str) -> None:
-    folder = with_rest(tmp_path / "m")
+    folder = write_tiny_model(tmp_path / "m")
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
@@ -151,8 +145,8 @@ def test_damaged_json_is_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format": 1}, "format and system are (1, 'fusion')"),
-        ({"system": "other"}, "(4, 'other')"),
+        ({"format": 4}, "format and system are (4, 'fusion')"),
+        ({"system": "other"}, "(5, 'other')"),
         ({"features__names": ["a"]}, "features.names"),
         ({"features__params": {"levels": 3}}, "damaged"),
         ({"features__params__percentiles": [500.0]}, "percentiles"),
@@ -161,7 +155,7 @@ def test_damaged_json_is_refused(tmp_path: Path, text: str) -> None:
         ({"judges__fused__threshold": None}, "damaged"),
         ({"long_side": 0}, "damaged"),
         ({"files": {}}, "damaged"),
-        ({"provenance": 3}, "damaged"),
+        ({"cnn": 3}, "damaged"),
         ({"validation__thresholds_by_rate": []}, "thresholds_by_rate"),
         ({"validation__sharp": 0}, "damaged"),
     ],
@@ -175,23 +169,31 @@ def test_impossible_values_are_refused(tmp_path: Path, changes: dict[str, Any], 
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda stack: stack["both"].clear(),
-        lambda stack: stack["both"][0]["layers"].pop(),
-        lambda stack: stack["features"][0]["layers"][0]["bias"]["shape"].append(2),
-        lambda stack: stack["features"][0]["layers"][0]["bias"].update(float32="AAA"),
-        lambda stack: stack["features"][0].pop("gain"),
-        lambda stack: stack["both"][0].update(gain=float("nan")),
-        lambda stack: stack["both"][0]["layers"][-1]["bias"].update(float32="AADAfw=="),  # nan
-        lambda stack: stack["standardise"]["scale"].__setitem__(0, 0.0),
-        lambda stack: stack["standardise"]["centre"].pop(),
-        lambda stack: stack["standardise"].__setitem__("clip", -1),
-        lambda stack: stack["standardise"]["names"].reverse(),
+        lambda stack: stack.pop("kernel1"),
+        lambda stack: stack.pop("gains"),
+        lambda stack: stack.update(bias0=stack["bias0"][..., :1]),
+        lambda stack: stack.update(kernel0=stack["kernel0"][:, 1:]),
+        lambda stack: stack.update(kernel1=np.repeat(stack["kernel1"], 2, axis=2)),
+        lambda stack: stack.update(members=np.array([0, 4, 2])),
+        lambda stack: stack.update(members=np.array([2, 2])),
+        lambda stack: stack.update(members=np.array([2, 2, 1])),
+        lambda stack: stack["gains"].__setitem__((0, 0), np.nan),
+        lambda stack: stack["bias1"].__setitem__((0, 0, 0), np.inf),
+        lambda stack: stack["scale"].__setitem__(0, 0.0),
+        lambda stack: stack.update(centre=stack["centre"][1:]),
+        lambda stack: stack.update(clip=np.array(-1.0)),
     ],
 )
 def test_a_stack_that_cannot_be_is_refused(tmp_path: Path, edit: Any) -> None:
     folder = write_tiny_model(tmp_path / "m")
     _edit_stack(folder, edit)
     assert STACK in _refused(folder)
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path / "m")
+    _edit_stack(folder, lambda stack: stack.update(clip=np.array([{"a": 1}], object)))
+    assert "allow_pickle" in _refused(folder)
 
 
 def test_an_onnx_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from blur_fusion.errors import BlurError
 from blur_fusion.model.provenance import STAGES, dvc_digest, dvc_entry
 from blur_fusion.model.relock import relock
 
-MODEL = "pipeline/blur_fusion/model/shipped/model.json"
+MODEL = "pipeline/blur_fusion/model/shipped/provenance.json"
 LOCKS = ("dvc.lock", "presets/dvc.lock")
 
 
@@ -64,7 +64,7 @@ def project(tmp_path: Path) -> Path:
     _yaml(root / "presets" / "dvc.yaml", {"stages": {"preset": preset}})
     _yaml(root / "presets" / "dvc.lock", {"schema": "2.0", "stages": {"preset@one": lock}})
     outputs = {f"artifacts/{name}": dvc_digest(root / "artifacts" / name) for name in STAGES}
-    _write(root / MODEL, json.dumps({"provenance": {"outputs": outputs, "code": {}}, "a": 0.1}))
+    _write(root / MODEL, json.dumps({"outputs": outputs, "code": {}, "a": 0.1}))
     _write(root / "tests" / "golden" / "test_golden.py", "def test_it():\n    assert True\n")
     return root
 
@@ -104,7 +104,7 @@ def test_code_may_change_and_move(project: Path) -> None:
         assert after[name]["outs"] == before[name]["outs"]
     assert _stages(project, LOCKS[1])["preset@one"]["deps"][1] == entry
     text = (project / MODEL).read_text("utf-8")
-    code = json.loads(text)["provenance"]["code"]
+    code = json.loads(text)["code"]
     digests = {"pipeline/new": entry["md5"], "stages/x.py": dvc_digest(project / "stages/x.py")}
     assert code == {name: digests for name in STAGES}
     relock(project)
@@ -143,7 +143,7 @@ def test_absent_code_is_refused(project: Path) -> None:
 
 
 def test_a_model_of_another_run_is_refused(project: Path) -> None:
-    _write(project / MODEL, json.dumps({"provenance": {"outputs": {}, "code": {}}}))
+    _write(project / MODEL, json.dumps({"outputs": {}, "code": {}}))
     _refused(project, "of another run")
 
 

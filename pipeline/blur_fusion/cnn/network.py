@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from keras import layers, ops
 
 from blur_fusion.cnn.spectra import FLOOR, GAIN, OFFSET, SIDE, STRIDE, cosine_basis
+from blur_fusion.errors import BlurError
 from blur_fusion.params import CnnParams
 
 
@@ -160,3 +165,37 @@ def build_network(params: CnnParams) -> keras.Model:
     logits = layers.Conv2D(len(LOGITS), 1, name="local_logits")(x)
     local = layers.Concatenate(name="local")([score, logits])
     return keras.Model(image, AttentionPooling(name="attention")(local), name="blur_cnn")
+
+
+def layer_weights(model: keras.Model) -> dict[str, npt.NDArray[np.float32]]:
+    """All weights of a network, by the layer's name and their place in it."""
+    return {
+        f"{layer.name}/{place}": weight
+        for layer in model.layers
+        for place, weight in enumerate(layer.get_weights())
+    }
+
+
+def network_from(folder: Path) -> keras.Model:
+    """The network of a model folder of this system, which `blur_fusion.model.folder` has read.
+
+    Returns
+    -------
+    keras.Model
+        As :func:`build_network` gives it, with the very weights that cnn.onnx was made from.
+
+    Raises
+    ------
+    BlurError
+        cnn.npz does not fit the network that model.json names.
+    """
+    lines = json.loads((folder / "model.json").read_text(encoding="utf-8"))["cnn"]
+    try:
+        model = build_network(CnnParams(lines["patterns"], tuple(lines["filters"])))
+        with np.load(folder / "cnn.npz", allow_pickle=False) as arrays:
+            for layer in model.layers:
+                count = len(layer.get_weights())
+                layer.set_weights([arrays[f"{layer.name}/{place}"] for place in range(count)])
+    except Exception as error:  # zipfile, numpy and Keras raise all sorts
+        raise BlurError(f"{folder / 'cnn.npz'}: damaged ({' '.join(str(error).split())})") from None
+    return model

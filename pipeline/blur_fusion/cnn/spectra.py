@@ -1,15 +1,14 @@
-"""The network's fixed beginning without TensorFlow: local spectra of small blocks."""
+"""The network's fixed beginning: local spectra of small blocks, in C or else in NumPy."""
 
 from __future__ import annotations
 
-import ctypes
 from functools import lru_cache
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.native.library import address
+from blur_fusion.native.library import address, library
 
 SIDE, STRIDE = 8, 4  # pixels of a block, and from one to the next
 FLOOR = 0.125  # grey levels
@@ -61,7 +60,35 @@ def _half_size(image: Floats) -> Floats:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _spectrum(compiled: ctypes.CDLL, image: Floats, count: int) -> Floats:
+def _combined(parts: Floats, waves: Floats) -> Floats:
+    """Each of `waves` (n, SIDE) over `parts` (SIDE, ...), summed in pairs as the C loops do."""
+    terms = waves.reshape(*waves.shape, *(1,) * (parts.ndim - 1)) * parts
+    while terms.shape[1] > 1:
+        terms = terms[:, ::2] + terms[:, 1::2]
+    return terms[:, 0]
+
+
+def _responses(image: Floats, count: int) -> Floats:
+    """What `native/local_spectrum.c` computes, but for rounding of the logarithm."""
+    basis, patterns = _basis(count)
+    down, across = (-(-extent // STRIDE) for extent in image.shape)
+    around = [  # as "same" of TensorFlow
+        (total // 2, total - total // 2)
+        for total in (SIDE - STRIDE + -extent % STRIDE for extent in image.shape)
+    ]
+    padded = np.pad(image, around)
+    rows = np.stack([padded[k : k + STRIDE * down : STRIDE] for k in range(SIDE)])
+    lines = _combined(rows, basis)
+    parts = np.stack([lines[:, :, k : k + STRIDE * across : STRIDE] for k in range(SIDE)])
+    found = [_combined(parts[:, row], basis[[column]])[0] for row, column in patterns]
+    logarithms = np.log(np.abs(np.stack(found)) + np.float32(FLOOR))
+    return np.asarray(logarithms + np.float32(OFFSET / GAIN))[None]
+
+
+def _spectrum(image: Floats, count: int) -> Floats:
+    compiled = library()
+    if compiled is None:
+        return _responses(image, count)
     basis, patterns = _basis(count)
     height, width = image.shape
     found = np.empty((1, count, -(-height // STRIDE), -(-width // STRIDE)), np.float32)
@@ -75,13 +102,11 @@ def _spectrum(compiled: ctypes.CDLL, image: Floats, count: int) -> Floats:
     return found
 
 
-def local_spectra(compiled: ctypes.CDLL, image: Floats, count: int) -> tuple[Floats, Floats]:
+def local_spectra(image: Floats, count: int) -> tuple[Floats, Floats]:
     """Local spectra of an image and of it at half size, each divided by `GAIN`.
 
     Parameters
     ----------
-    compiled : CDLL
-        From `blur_fusion.native.library`.
     image : ndarray of float32, shape (h, w)
         Grey levels, in one piece.
     count : int
@@ -93,4 +118,4 @@ def local_spectra(compiled: ctypes.CDLL, image: Floats, count: int) -> tuple[Flo
     coarse : ndarray of float32, shape (1, count, ceil(h / 8), ceil(w / 8))
         As `blur_fusion.cnn.network` gives them, but for rounding.
     """
-    return _spectrum(compiled, image, count), _spectrum(compiled, _half_size(image), count)
+    return _spectrum(image, count), _spectrum(_half_size(image), count)

@@ -16,12 +16,10 @@ import numpy.typing as npt
 from blur_fusion.errors import BlurError, require
 from blur_fusion.explain.blur_map import BlurMap, blur_map
 from blur_fusion.explain.extent import PointSpread, measure_defocus, measure_motion
-from blur_fusion.features.summary import describe
 from blur_fusion.fusion.stack import LOGIT_NAMES, Model
 from blur_fusion.images.photo import InputSpec, Photo, center_crop
 from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
 from blur_fusion.model.classifier import SHIPPED, BlurDetector, Classifier
-from blur_fusion.model.folder import NETWORK as NETWORK_FILE
 from blur_fusion.model.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -118,7 +116,7 @@ def contributions(
     families = [NETWORK] * wide + [name.partition(".")[0] for name in model.stack.names]
     names = list(dict.fromkeys(families))
     given = np.concatenate([logits, measures]).astype(np.float64)
-    usual = np.asarray(model.stack.standardiser.centre)
+    usual = model.stack.standardiser.centre
     without = [np.where([family == name for family in families], usual, given) for name in names]
     table = np.stack([given, *without])
     raw = model.stack.logits(table[:, :wide], table[:, wide:])["fused"]
@@ -200,16 +198,16 @@ class Explainer:
         if self._ours is None:  # there is no stack to ask
             return []
         logits = self._ours.network.logits([working])[0]
-        return contributions(self._ours.model, logits, describe(working, self._ours.features))
+        measures = self._ours.contents.measures(working)
+        return contributions(self._ours.model, logits, measures)
 
     @cached_property
     def _network(self) -> keras.Model:
-        from blur_fusion.explain.from_onnx import keras_network
+        from blur_fusion.cnn.network import network_from
 
         require(self._ours is not None, "this classifier has no network for Grad-CAM")
         assert self._ours is not None
-        path = Path(self._ours.folder or SHIPPED) / NETWORK_FILE
-        return keras_network(path.read_bytes(), str(path))
+        return network_from(Path(self._ours.folder or SHIPPED))
 
     def grad_cam(self, view: View) -> Floats:
         """Grad-CAM of blurred, (h, w) as the working image, 0..1.

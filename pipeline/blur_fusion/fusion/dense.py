@@ -1,7 +1,8 @@
-"""What a dense network of the stack is trained on."""
+"""Training of the stack's dense networks with Keras."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from keras import layers, ops
+from keras import layers
 
-from blur_fusion.fusion.stack import Ensemble, Member
+from blur_fusion.fusion.stack import Networks
 from blur_fusion.params import FuseParams
 from blur_fusion.progress import progress_bar
 
@@ -110,19 +111,22 @@ def build_dense(width: int, params: FuseParams) -> keras.Model:
     return keras.Model([values, base], _Sum(name="sum")([tower, heard]))
 
 
-def as_member(model: keras.Model) -> Member:
-    """The weights of a Keras member, for numpy."""
-    dense = sorted(
-        (layer for layer in model.layers if isinstance(layer, layers.Dense)),
-        key=lambda layer: int(layer.name.removeprefix("dense")),
-    )
-    pairs = tuple((np.asarray(k), np.asarray(b)) for k, b in (d.get_weights() for d in dense))
-    return Member(pairs, float(np.asarray(model.get_layer("sum").get_weights()[0])[0]))
+def weights_of(model: keras.Model) -> list[Floats]:
+    """Kernel and bias of each layer in turn, at last the gain."""
+    depth = sum(isinstance(layer, layers.Dense) for layer in model.layers)
+    names = [*(f"dense{number}" for number in range(depth)), "sum"]
+    return [weight for name in names for weight in model.get_layer(name).get_weights()]
+
+
+def side_by_side(members: Sequence[list[Floats]]) -> Networks:
+    """Networks of the weights of several Keras models, from :func:`weights_of`."""
+    *stacked, gains = (np.stack(part).astype(np.float64) for part in zip(*members, strict=True))
+    return Networks(tuple(stacked[::2]), tuple(b[:, None] for b in stacked[1::2]), gains)
 
 
 def fit_dense(
     name: str, inputs: Inputs, params: FuseParams, seed: int
-) -> tuple[Ensemble, list[dict[str, object]]]:
+) -> tuple[Networks, list[dict[str, object]]]:
     """Train `params.members` networks that differ by seed, for a fixed number of epochs.
 
     Parameters
@@ -136,7 +140,8 @@ def fit_dense(
 
     Returns
     -------
-    ensemble : Ensemble
+    networks : Networks
+        With one base.
     history : list of dict
         model, member, epoch, loss.
     """
@@ -146,13 +151,13 @@ def fit_dense(
             keras.utils.set_random_seed(seed + number)
             model = build_dense(inputs.values.shape[1], params)
             losses = _fit_one(model, inputs, params, seed + number, bar)
-            members.append(as_member(model))
+            members.append(weights_of(model))
             history += [
                 {"model": name, "member": number, "epoch": epoch, "loss": loss}
                 for epoch, loss in enumerate(losses)
             ]
             keras.backend.clear_session()
-    return Ensemble(tuple(members)), history
+    return side_by_side(members), history
 
 
 def _fit_one(
@@ -219,9 +224,3 @@ def _epoch(model: keras.Model, optimizer: Any, inputs: Inputs, params: FuseParam
         return total
 
     return run
-
-
-def keras_logit(model: keras.Model, inputs: Inputs) -> Floats:
-    """What Keras itself answers, shape (n,): a check on :class:`Member`."""
-    answer = model([inputs.values, inputs.base[:, None]], training=False)
-    return np.asarray(ops.convert_to_numpy(answer)[:, 0], dtype=np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +13,14 @@ from joblib import Parallel, delayed
 
 from blur_fusion.cnn.crossfit import parallel_fits
 from blur_fusion.errors import BlurError, require
-from blur_fusion.fusion.calibration import choose_threshold, fit_calibration
+from blur_fusion.fusion.calibration import RateTable, choose_threshold, fit_calibration
 from blur_fusion.fusion.dense import Inputs
 from blur_fusion.fusion.stack import (
     BLURRED,
     JUDGES,
     LOGIT_NAMES,
-    Ensemble,
     Model,
+    Networks,
     Stack,
     Standardiser,
     motion_logit,
@@ -166,7 +165,7 @@ def kind_inputs(rows: Inputs, table: Table) -> Inputs:
 History = list[dict[str, object]]
 
 
-def _fit(name: str, inputs: Inputs, params: Params) -> tuple[Ensemble, History]:
+def _fit(name: str, inputs: Inputs, params: Params) -> tuple[Networks, History]:
     """Train in a worker process; Keras is only needed there."""
     from blur_fusion.cnn.fit import make_deterministic
     from blur_fusion.fusion.dense import fit_dense
@@ -200,7 +199,7 @@ def fit_stack(table: Table, params: Params) -> tuple[Stack, History]:
     found, histories = zip(*fits, strict=True)
     ensembles = dict(zip(wanted, found, strict=True))
     history = [line for lines in histories for line in lines]
-    return Stack(table.names, standardiser, **ensembles), history
+    return Stack.join(table.names, standardiser, ensembles), history
 
 
 def calibrate(stack: Stack, table: Table, params: Params) -> tuple[Model, dict[str, Any]]:
@@ -219,39 +218,5 @@ def calibrate(stack: Stack, table: Table, params: Params) -> tuple[Model, dict[s
     validation = {judge: calibrations[judge].probability(raw[judge]) for judge in JUDGES}
     rate = params.threshold.max_false_alarm_rate
     thresholds = {judge: choose_threshold(labels, validation[judge], rate) for judge in JUDGES}
-    return Model(stack, calibrations, thresholds), validation
-
-
-def write_history(history: History, path: Path) -> None:
-    """Training loss by model, member and epoch, as CSV."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["model", "member", "epoch", "loss"], lineterminator="\n")
-        writer.writeheader()
-        for line in history:
-            writer.writerow({**line, "loss": f"{line['loss']:.6f}"})
-
-
-def fuse(table: Table, target: Path, params: Params) -> str:
-    """Train, calibrate and write everything below `target`.
-
-    Parameters
-    ----------
-    table : Table
-    target : Path
-    params : Params
-
-    Returns
-    -------
-    str
-        One line that sums up.
-    """
-    from sklearn.metrics import roc_auc_score
-
-    stack, history = fit_stack(table, params)
-    model, validation = calibrate(stack, table, params)
-    model.save(target)
-    write_history(history, target / "history.csv")
-    labels = table.labels[~table.train]
-    np.savez(target / "validation.npz", index=table.index[~table.train], label=labels, **validation)
-    areas = [f"{judge} {roc_auc_score(labels, validation[judge]):.4f}" for judge in JUDGES]
-    return f"fused on {int(table.train.sum())} rows; validation AUC: {', '.join(areas)}"
+    rates = RateTable.fit(labels, validation["fused"])
+    return Model(stack, calibrations, thresholds, rates), validation

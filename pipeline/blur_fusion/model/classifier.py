@@ -17,13 +17,13 @@ import numpy.typing as npt
 
 from blur_fusion import __version__
 from blur_fusion.errors import BlurError, require
-from blur_fusion.features.summary import describe
 from blur_fusion.fusion.calibration import sigmoid
 from blur_fusion.fusion.stack import BLURRED, JUDGES, LOGIT_NAMES, motion_logit
 from blur_fusion.images.photo import InputSpec, Photo, as_photos
 from blur_fusion.model.folder import MODEL, NETWORK, read_folder
 from blur_fusion.model.network import OnnxNetwork, open_session
 from blur_fusion.model.prediction import Prediction
+from blur_fusion.model.provenance import read_provenance
 from blur_fusion.native.library import library
 from blur_fusion.parallel import ordered_map
 from blur_fusion.startup import one_opencv_thread
@@ -322,13 +322,13 @@ class BlurDetector(Classifier):
         if model is None and not (folder / MODEL).is_file():
             raise BlurError("this installation of blur holds no model; name one's folder (--model)")
         contents, self.digest = read_folder(folder)
-        self.network = OnnxNetwork(contents.network, str(folder / NETWORK), rest=contents.rest)
-        self.model, self.features = contents.model, contents.features
+        self.network = OnnxNetwork(contents.network, str(folder / NETWORK))
+        self.contents, self.model = contents, contents.model
         self.name, self.spec, self.threads = judge, InputSpec(contents.long_side), threads
-        self.provenance: dict[str, Any] = contents.provenance
+        self.provenance: dict[str, Any] = read_provenance(folder)
         if max_false_alarms is not None:
             require(judge == "fused", f"max_false_alarms: not known of {judge}, only of fused")
-            threshold = contents.rates.threshold(max_false_alarms)
+            threshold = contents.model.rates.threshold(max_false_alarms)
         self._use(contents.model.thresholds[judge] if threshold is None else threshold)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -346,7 +346,7 @@ class BlurDetector(Classifier):
 
     def _measures(self, photo: Photo) -> npt.NDArray[np.float32]:
         key = "measures", self.digest
-        return photo.remember(key, lambda: describe(photo.image(self.spec), self.features)[None])
+        return photo.remember(key, lambda: self.contents.measures(photo.image(self.spec))[None])
 
     def _said(self, photo: Photo) -> Prediction:
         stack, towards_motion = self.model.stack, None
@@ -356,10 +356,10 @@ class BlurDetector(Classifier):
             raw = stack.logits(logits, self._measures(photo))["features"]
         elif self.name == "cnn":
             raw = self._logits(photo)[:, BLURRED]
-            towards_motion = motion_logit(self._logits(photo)) if stack.kind else None
+            towards_motion = motion_logit(self._logits(photo)) if stack.tells_kinds else None
         else:
-            given = self._logits(photo), self._measures(photo)
-            raw, towards_motion = stack.logits(*given)["fused"], stack.motion(*given)
+            answers = stack.logits(self._logits(photo), self._measures(photo))
+            raw, towards_motion = answers["fused"], answers.get("motion")
         kind = "blurred"
         if towards_motion is not None:
             kind = "motion" if towards_motion[0] > 0 else "defocus"

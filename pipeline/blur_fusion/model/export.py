@@ -1,38 +1,81 @@
-"""`blur export`: artefacts of the stages to a model folder."""
+"""From trained artefacts to a model folder: the stage `fuse` writes one, `blur export` its origin.
+
+What `blur scan` reads is therefore what `evaluate` judged with.
+"""
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blur_fusion.errors import BlurError, require
-from blur_fusion.fusion.calibration import RateTable
-from blur_fusion.fusion.stack import Model
+from blur_fusion.files import write_whole
+from blur_fusion.fusion.stack import JUDGES
 from blur_fusion.model.folder import (
+    FILES,
     MODEL,
     NETWORK,
-    REST,
-    STACK,
     ModelFolder,
+    as_json,
+    packed,
     read_folder,
     read_json,
     write_folder,
 )
 from blur_fusion.model.network import OnnxNetwork
-from blur_fusion.model.onnx import check_onnx, network_onnx, rest_onnx
-from blur_fusion.model.provenance import provenance
-from blur_fusion.params import Params, load_params
+from blur_fusion.model.provenance import PROVENANCE, provenance
+from blur_fusion.params import Params
+
+if TYPE_CHECKING:
+    from blur_fusion.fusion.train import Table
 
 
-def _rates(path: Path) -> RateTable:
-    """Thresholds by false-alarm rate, from the validation rows that the stage `fuse` wrote."""
-    try:
-        with np.load(path) as arrays:
-            labels, fused = arrays["label"], arrays["fused"]
-    except (OSError, ValueError, KeyError) as error:
-        raise BlurError(f"{path}: cannot be read ({error}); run the stage fuse") from None
-    return RateTable.fit(labels, fused)
+def write_fused(table: Table, cnn: Path, target: Path, params: Params) -> str:
+    """Train the stack on `table`, calibrate it, and write the model folder `target`.
+
+    Beside it go history.csv, the training loss, and validation.npz, the calibrated probabilities
+    of the validation rows.
+
+    Parameters
+    ----------
+    table : Table
+    cnn : Path
+        What the stage `cnn` wrote.
+    target : Path
+    params : Params
+
+    Returns
+    -------
+    str
+        One line that sums up.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    from blur_fusion.cnn.fit import Network
+    from blur_fusion.cnn.network import layer_weights
+    from blur_fusion.fusion.train import calibrate, fit_stack
+    from blur_fusion.model.onnx import network_onnx
+
+    network = Network.load(cnn, params.cnn).model
+    onnx = network_onnx(network)
+    OnnxNetwork(onnx, NETWORK)  # whatever onnxruntime refuses is refused now
+    stack, history = fit_stack(table, params)
+    model, validation = calibrate(stack, table, params)
+    build = {"patterns": params.cnn.patterns, "filters": list(params.cnn.filters)}
+    weights = packed(layer_weights(network))
+    side = params.image.long_side
+    write_folder(target, ModelFolder(onnx, weights, build, model, params.features, side))
+    with (target / "history.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["model", "member", "epoch", "loss"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**line, "loss": f"{line['loss']:.6f}"} for line in history)
+    labels = table.labels[~table.train]
+    np.savez(target / "validation.npz", index=table.index[~table.train], label=labels, **validation)
+    areas = [f"{judge} {roc_auc_score(labels, validation[judge]):.4f}" for judge in JUDGES]
+    return f"fused on {int(table.train.sum())} rows; validation AUC: {', '.join(areas)}"
 
 
 def _check_target(target: Path, force: bool) -> None:
@@ -44,7 +87,7 @@ def _check_target(target: Path, force: bool) -> None:
     if not names:
         return
     require(
-        names <= {MODEL, NETWORK, REST, STACK} and MODEL in names,
+        names <= {*FILES, MODEL, PROVENANCE} and MODEL in names,
         f"{target}: holds other things than a model; name an empty or a new folder",
     )
     require(force, f"{target}: holds a model already; --force replaces it")
@@ -54,32 +97,10 @@ def _check_target(target: Path, force: bool) -> None:
         raise BlurError(f"{target}: not replaced, for it is no model of blur's ({error})") from None
 
 
-def gather(artifacts: Path, params: Params, params_file: Path) -> tuple[ModelFolder, list[str]]:
-    """Read trained artefacts into what a model folder holds, with warnings on their provenance.
-
-    Raises
-    ------
-    BlurError
-        An artefact is missing, damaged or was trained with other params.
-    """
-    check_onnx()
-    model = Model.load(artifacts / "fuse")
-    rates = _rates(artifacts / "fuse" / "validation.npz")
-    origin, warnings = provenance(artifacts, params_file)
-    from blur_fusion.cnn.fit import Network  # TensorFlow takes seconds to import
-
-    network = network_onnx(Network.load(artifacts / "cnn", params.cnn).model)
-    rest = rest_onnx(network)
-    for part in (None, rest):
-        OnnxNetwork(network, NETWORK, rest=part)  # whatever onnxruntime refuses is refused now
-    features, side = params.features, params.image.long_side
-    return ModelFolder(network, model, features, side, rates, origin, rest), warnings
-
-
 def export_model(
     target: Path, artifacts: Path, params_file: Path, force: bool = False
 ) -> list[str]:
-    """Write the model that the stages trained to the folder `target`.
+    """Copy the model that the stages trained to the folder `target`, and say what it is from.
 
     Parameters
     ----------
@@ -102,7 +123,9 @@ def export_model(
         `target` holds something else, or an artefact is missing, damaged or of other params.
     """
     _check_target(target, force)
-    contents, warnings = gather(artifacts, load_params(params_file), params_file)
+    contents, _ = read_folder(artifacts / "fuse")
+    origin, warnings = provenance(artifacts, params_file)
     write_folder(target, contents)
-    read_folder(target)  # what cannot be read back is found out here, not at a user's
+    with write_whole(target / PROVENANCE, force=True) as file:
+        file.write(as_json(origin))
     return warnings

@@ -1,19 +1,18 @@
-"""The model folder: ONNX, stack.json and model.json. Nothing in it is ever unpickled.
+"""The model folder: cnn.onnx, stack.npz, cnn.npz and model.json. Nothing is ever unpickled.
 
-model.json holds everything else that a verdict needs, the checksums of the other files, and the
-provenance. It is written last, so that a folder is whole or is refused.
+The stage `fuse` writes one, with files beside it that no reader looks at. model.json holds what is
+no array, and the checksums of the other files; it is written last, so that a folder is whole or is
+refused.
 """
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import hashlib
+import io
 import json
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,147 +20,15 @@ import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.errors import BlurError, require
-from blur_fusion.features.summary import feature_names
+from blur_fusion.features.summary import describe, feature_names
+from blur_fusion.files import os_errors, write_whole
 from blur_fusion.fusion.calibration import Calibration, RateTable
-from blur_fusion.fusion.stack import (
-    JUDGES,
-    LOGIT_NAMES,
-    Ensemble,
-    Layers,
-    Member,
-    Model,
-    Stack,
-    Standardiser,
-)
+from blur_fusion.fusion.stack import JUDGES, Model, Stack
 from blur_fusion.params import FeatureParams
 
-Weights = npt.NDArray[np.float32]
-
-_OCTETS = np.dtype("<f4")  # of single precision, the lowest octet first
-
-
-def _packed(values: Weights) -> dict[str, Any]:
-    """Shape and octets in base64: read in a tenth of the time that decimals take."""
-    octets = np.asarray(values, _OCTETS).tobytes()
-    return {"shape": list(values.shape), "float32": base64.b64encode(octets).decode("ascii")}
-
-
-def _layer_lines(layers: Layers) -> list[dict[str, Any]]:
-    return [{"kernel": _packed(kernel), "bias": _packed(bias)} for kernel, bias in layers]
-
-
-def _ensemble_lines(ensemble: Ensemble) -> list[dict[str, Any]]:
-    return [
-        {"gain": member.gain, "layers": _layer_lines(member.layers)} for member in ensemble.members
-    ]
-
-
-def stack_json(stack: Stack) -> str:
-    """Write `stack` as JSON; the same stack gives the same text."""
-    scaling = stack.standardiser
-    content = {
-        "standardise": {
-            "names": [*LOGIT_NAMES, *stack.names],
-            "centre": list(scaling.centre),
-            "scale": list(scaling.scale),
-            "clip": scaling.clip,
-        },
-        "features": _ensemble_lines(stack.features),
-        "both": _ensemble_lines(stack.both),
-        "kind": None if stack.kind is None else _ensemble_lines(stack.kind),
-    }
-    return json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
-
-
-def _weights(packed: dict[str, Any], dimensions: int) -> Weights:
-    octets = base64.b64decode(packed["float32"], validate=True)
-    weights = np.frombuffer(octets, _OCTETS).reshape(packed["shape"]).astype(np.float32)
-    if weights.ndim != dimensions or not np.isfinite(weights).all():
-        raise ValueError(f"weights of shape {weights.shape}, or not finite")
-    return weights
-
-
-def _layers(lines: list[Any], units: int) -> tuple[Layers, int]:
-    """Layers that fit one another from `units` inputs, and the units of the last."""
-    layers = []
-    for layer in lines:
-        kernel, bias = _weights(layer["kernel"], 2), _weights(layer["bias"], 1)
-        if kernel.shape != (units, len(bias)):
-            raise ValueError(f"kernel {kernel.shape} on {units} inputs, bias of {len(bias)}")
-        layers.append((kernel, bias))
-        units = len(bias)
-    if not layers:
-        raise ValueError("no layers")
-    return tuple(layers), units
-
-
-def _one_logit(lines: list[Any], units: int) -> Layers:
-    layers, last = _layers(lines, units)
-    if last != 1:
-        raise ValueError("a member does not end in one logit")
-    return layers
-
-
-def _finite(value: Any) -> float:
-    number = float(value)
-    if not isfinite(number):
-        raise ValueError(f"{value} is not finite")
-    return number
-
-
-def _ensemble(lines: list[Any], width: int) -> Ensemble:
-    """Members from `width` inputs to one logit."""
-    members = [Member(_one_logit(line["layers"], width), _finite(line["gain"])) for line in lines]
-    return Ensemble(tuple(members))
-
-
-def stack_from_json(text: str, names: tuple[str, ...], where: str) -> Stack:
-    """Read what :func:`stack_json` wrote.
-
-    Parameters
-    ----------
-    text : str
-    names : tuple of str
-        Names that the focus measures must have, in order.
-    where : str
-        What messages call the text.
-
-    Raises
-    ------
-    BlurError
-        It is another stack's.
-    ValueError, KeyError, TypeError
-        It is no stack.
-    """
-    content = json.loads(text)
-    scaling = content["standardise"]
-    inputs = [*LOGIT_NAMES, *names]
-    require(
-        scaling["names"] == inputs,
-        f"{where}: names other inputs than this version of blur measures; export the model anew",
-    )
-    centre, scale = (np.asarray(scaling[part], np.float64) for part in ("centre", "scale"))
-    if centre.shape != (len(inputs),) or scale.shape != centre.shape:
-        raise ValueError(f"centre {centre.shape} and scale {scale.shape} for {len(inputs)} inputs")
-    clip = float(scaling["clip"])
-    if not (np.isfinite(centre).all() and np.isfinite(scale).all() and (scale > 0).all()):
-        raise ValueError("centre or scale is not finite")
-    if not 0 < clip < float("inf"):
-        raise ValueError(f"clip is {clip}")
-    standardiser = Standardiser(tuple(centre.tolist()), tuple(scale.tolist()), clip)
-    kind = content["kind"]
-    return Stack(
-        names,
-        standardiser,
-        features=_ensemble(content["features"], len(names)),
-        both=_ensemble(content["both"], len(inputs)),
-        kind=None if kind is None else _ensemble(kind, len(inputs)),
-    )
-
-
-FORMAT = 4
-SYSTEM = "fusion"
-NETWORK, REST, STACK, MODEL = "cnn.onnx", "cnn_rest.onnx", "stack.json", "model.json"
+FORMAT, SYSTEM = 5, "fusion"
+NETWORK, WEIGHTS, STACK, MODEL = "cnn.onnx", "cnn.npz", "stack.npz", "model.json"
+FILES = (NETWORK, WEIGHTS, STACK)  # whose checksums are in model.json
 ANEW = "export it anew with 'blur export'"
 
 Parsed = TypeVar("Parsed")
@@ -175,43 +42,69 @@ class ModelFolder:
     ----------
     network : bytes
         ONNX; see `blur_fusion.model.network`.
+    weights : bytes
+        Of the network by layer (.npz); see `blur_fusion.cnn.network.network_from`.
+    cnn : dict
+        What `blur_fusion.cnn.network.build_network` must be told to build it.
     model : Model
         Stack, calibrations and thresholds.
     features : FeatureParams
         How the focus measures are taken.
     long_side : int
         Of working images, in pixels.
-    rates : RateTable
-        Thresholds of the fused judge by false-alarm rate.
-    provenance : dict
-        Params, digests of code and data, versions. JSON.
-    rest : bytes, optional
-        The network from its local spectra on; see `blur_fusion.model.network`.
     """
 
     network: bytes
+    weights: bytes
+    cnn: dict[str, Any]
     model: Model
     features: FeatureParams
     long_side: int
-    rates: RateTable
-    provenance: dict[str, Any]
-    rest: bytes | None = None
+
+    def measures(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """The focus measures (F,) that the stack wants of a grey working image (h, w)."""
+        return describe(image, self.features, self.model.stack.names)
+
+
+def packed(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """An .npz file, uncompressed; the same arrays give the same bytes."""
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def unpacked(content: bytes) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an .npz file; ValueError or KeyError if it is none."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except Exception as error:  # zipfile and numpy raise all sorts
+        raise ValueError(str(error)) from None
 
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def as_json(content: Any) -> bytes:
+    """JSON for people; the same content gives the same bytes."""
+    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    return f"{text}\n".encode()
+
+
 def write_folder(folder: Path, contents: ModelFolder) -> None:
     """Write `contents` into `folder`; the same contents give the same bytes."""
     model = contents.model
-    files = {NETWORK: contents.network, STACK: stack_json(model.stack).encode()}
-    if contents.rest is not None:
-        files[REST] = contents.rest
+    files = {
+        NETWORK: contents.network,
+        WEIGHTS: contents.weights,
+        STACK: packed(model.stack.arrays()),
+    }
     lines = {
         "format": FORMAT,
         "system": SYSTEM,
         "long_side": contents.long_side,
+        "cnn": contents.cnn,
         "features": {
             "params": dataclasses.asdict(contents.features),
             "names": list(model.stack.names),
@@ -224,29 +117,21 @@ def write_folder(folder: Path, contents: ModelFolder) -> None:
             }
             for judge in JUDGES
         },
-        "validation": contents.rates.as_json(),
+        "validation": model.rates.as_json(),
         "files": {name: _sha256(content) for name, content in files.items()},
-        "provenance": contents.provenance,
     }
-    text = json.dumps(lines, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    files[MODEL] = f"{text}\n".encode()
-    try:
+    with os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            part = folder / f".{name}.part"
-            part.write_bytes(content)
-            os.replace(part, folder / name)
-    except OSError as error:
-        raise BlurError(f"{folder}: cannot be written ({error.strerror or error})") from None
+    for name, content in {**files, MODEL: as_json(lines)}.items():
+        with write_whole(folder / name, force=True) as file:
+            file.write(content)
 
 
 def _file(path: Path) -> bytes:
-    try:
+    if not path.is_file():
+        raise BlurError(f"{path}: no such file; {path.parent} is no model folder")
+    with os_errors(path, "cannot be read"):
         return path.read_bytes()
-    except FileNotFoundError:
-        raise BlurError(f"{path}: no such file; {path.parent} is no model folder") from None
-    except OSError as error:
-        raise BlurError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def _parsed(path: Path, parse: Callable[[], Parsed]) -> Parsed:
@@ -262,7 +147,7 @@ def _parsed(path: Path, parse: Callable[[], Parsed]) -> Parsed:
 
 
 def read_json(folder: Path) -> tuple[dict[str, Any], str]:
-    """model.json of `folder`, of a format that is known, and its SHA-256.
+    """model.json of `folder`, of the format that is known, and its SHA-256.
 
     Raises
     ------
@@ -282,54 +167,50 @@ def read_json(folder: Path) -> tuple[dict[str, Any], str]:
 
 
 def read_folder(folder: Path) -> tuple[ModelFolder, str]:
-    """Read `folder`, checking all of it.
+    """Read `folder`, checking all of it; files that model.json does not name are ignored.
 
     Returns
     -------
     contents : ModelFolder
     digest : str
-        SHA-256, in hex, that names the folder's whole content.
+        SHA-256, in hex, that names the model's whole content.
 
     Raises
     ------
     BlurError
-        A file is missing, damaged, of another format, or takes other focus measures.
+        A file is missing, damaged, of another format, or asks for focus measures that are not
+        known here.
     """
     lines, digest = read_json(folder)
     path = folder / MODEL
-    named = _parsed(path, lambda: [REST] if REST in lines["files"] else [])
-    files = {name: _file(folder / name) for name in [NETWORK, STACK, *named]}
+    files = {name: _file(folder / name) for name in FILES}
     expected = _parsed(path, lambda: {name: lines["files"][name] for name in files})
     for name, content in files.items():
         same = expected[name] == _sha256(content)
         require(same, f"{folder / name}: is damaged or not this model's; {ANEW}")
-
-    def features() -> FeatureParams:
-        given = dict(lines["features"]["params"])
-        given["percentiles"] = tuple(float(value) for value in given["percentiles"])
-        return FeatureParams(**given)
-
-    params = _parsed(path, features)
-    names = tuple(feature_names(params))
-    require(
-        _parsed(path, lambda: tuple(lines["features"]["names"])) == names,
-        f"{path}: features.names are not those that this version of blur measures; {ANEW}",
-    )
-    stack = _parsed(
-        folder / STACK, lambda: stack_from_json(files[STACK].decode(), names, str(folder / STACK))
-    )
+    params, names = _parsed(path, lambda: _features(lines["features"]))
+    stack = _parsed(folder / STACK, lambda: Stack.from_arrays(names, unpacked(files[STACK])))
 
     def contents() -> ModelFolder:
-        judges = lines["judges"]
+        judges, side = lines["judges"], int(lines["long_side"])
         pairs = {j: (float(judges[j]["temperature"]), float(judges[j]["bias"])) for j in JUDGES}
         calibrations = {judge: Calibration(*pair) for judge, pair in pairs.items()}
         thresholds = {judge: float(judges[judge]["threshold"]) for judge in JUDGES}
-        side = int(lines["long_side"])
-        if side < 1 or not isinstance(lines["provenance"], dict):
-            raise ValueError("long_side or provenance")
-        rates = RateTable.from_json(lines["validation"])
-        model = Model(stack, calibrations, thresholds)
-        network, rest, origin = files[NETWORK], files.get(REST), lines["provenance"]
-        return ModelFolder(network, model, params, side, rates, origin, rest)
+        if side < 1 or not isinstance(lines["cnn"], dict):
+            raise ValueError("long_side or cnn")
+        model = Model(stack, calibrations, thresholds, RateTable.from_json(lines["validation"]))
+        return ModelFolder(files[NETWORK], files[WEIGHTS], lines["cnn"], model, params, side)
 
     return _parsed(path, contents), digest
+
+
+def _features(lines: dict[str, Any]) -> tuple[FeatureParams, tuple[str, ...]]:
+    """How the focus measures are taken, and which of them the stack wants."""
+    given = dict(lines["params"])
+    given["percentiles"] = tuple(float(value) for value in given["percentiles"])
+    params = FeatureParams(**given)
+    names = tuple(lines["names"])
+    measured = feature_names(params)
+    unknown = [name for name in names if name not in measured]
+    require(not unknown, f"features.names: this version of blur does not measure {unknown[:3]}")
+    return params, names

@@ -13,10 +13,8 @@ from blur_fusion.errors import BlurError, require
 from blur_fusion.fusion.stack import LOGIT_NAMES
 from blur_fusion.images.photo import center_crop
 from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
-from blur_fusion.native.library import library
 from blur_fusion.startup import environment
 
-IMAGE = "image"
 FINE, COARSE = "fine", "coarse"
 LOGITS, LOCAL, ATTENTION = "logits", "local", "attention"
 
@@ -45,34 +43,17 @@ def _opened(onnxruntime: Any, content: bytes, name: str, threads: int) -> Any:
         raise BlurError(f"{name}: no network that onnxruntime can load ({line})") from None
 
 
-def _checked(session: Any, name: str, images: dict[str, int]) -> Any:
-    """`session`, if it takes `images` (of so many channels; 0 is any) and gives what is asked."""
-    inputs = {given.name: list(given.shape) for given in session.get_inputs()}
-    outputs = {given.name: list(given.shape) for given in session.get_outputs()}
-    fits = (
-        set(inputs) == set(images)
-        and all(inputs[one][:2] == [1, images[one] or inputs[one][1]] for one in inputs)
-        and {LOCAL, ATTENTION} <= outputs.keys()
-        and outputs.get(LOGITS) == [1, len(LOGIT_NAMES)]
-    )
-    require(fits, f"{name}: other inputs or outputs than blur's network; export it anew")
-    return session
-
-
 class OnnxNetwork:
-    """A network for `blur_fusion.model.scores.Detector`; several threads may use one at once.
+    """The network from its local spectra on; several threads may use one at once.
 
     Parameters
     ----------
     content : bytes
-        An ONNX file.
+        ONNX from `blur_fusion.model.onnx.network_onnx`.
     name : str
         What messages call it.
     threads : int
         Threads of one call.
-    rest : bytes, optional
-        The same network from its local spectra on (see `blur_fusion.model.onnx`): used where these
-        can be computed by compiled code, in half of the time. Logits differ in their last digits.
 
     Raises
     ------
@@ -80,28 +61,24 @@ class OnnxNetwork:
         It is no ONNX, or the ONNX of something else.
     """
 
-    def __init__(
-        self, content: bytes, name: str, threads: int = 1, rest: bytes | None = None
-    ) -> None:
-        self._compiled = None if rest is None else library()
-        self._patterns = 0  # of the local spectra, where these are computed by compiled code
-        if rest is None or self._compiled is None:
-            self._session = _checked(open_session(content, name, threads), name, {IMAGE: 1})
-            return
-        name = f"{name} without its beginning"
-        self._session = _checked(open_session(rest, name, threads), name, {FINE: 0, COARSE: 0})
-        self._patterns = int(self._session.get_inputs()[0].shape[1])
+    def __init__(self, content: bytes, name: str, threads: int = 1) -> None:
+        self._session = open_session(content, name, threads)
+        inputs = {given.name: list(given.shape) for given in self._session.get_inputs()}
+        outputs = {given.name: list(given.shape) for given in self._session.get_outputs()}
+        fits = (
+            set(inputs) == {FINE, COARSE}
+            and inputs[FINE][:2] == inputs[COARSE][:2]
+            and {LOCAL, ATTENTION} <= outputs.keys()
+            and outputs.get(LOGITS) == [1, len(LOGIT_NAMES)]
+        )
+        require(fits, f"{name}: other inputs or outputs than blur's network; export it anew")
+        self._patterns = int(inputs[FINE][1])
 
     def _run(self, image: Pixels, outputs: list[str]) -> list[Floats]:
         if min(image.shape) < SMALLEST_INPUT:
             image = pad_to(image, SMALLEST_INPUT)
-        batch = image.astype(np.float32)
-        if self._compiled is None:
-            given = {IMAGE: batch[None, None]}
-        else:
-            fine, coarse = local_spectra(self._compiled, batch, self._patterns)
-            given = {FINE: fine, COARSE: coarse}
-        found: list[Floats] = self._session.run(outputs, given)
+        fine, coarse = local_spectra(image.astype(np.float32), self._patterns)
+        found: list[Floats] = self._session.run(outputs, {FINE: fine, COARSE: coarse})
         return found
 
     def logits(self, images: Iterable[Pixels]) -> Floats:

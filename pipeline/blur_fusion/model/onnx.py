@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.cnn.spectra import FLOOR
 from blur_fusion.errors import BlurError, needs_train_line, require
-from blur_fusion.model.network import ATTENTION, COARSE, FINE, IMAGE, LOCAL, LOGITS
+from blur_fusion.model.network import ATTENTION, COARSE, FINE, LOCAL, LOGITS
 
 OPSET, IR_VERSION = 17, 8  # understood by onnxruntime since 1.12
 _ONE = np.float32(1)
@@ -117,22 +116,6 @@ def _normalisation(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
     return inputs[0]
 
 
-def _log_magnitude(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
-    size = graph.node("Abs", [graph.plain(inputs[0])], f"{_name(layer)}_size")
-    floor = graph.constant(f"{_name(layer)}_floor", FLOOR)
-    size = graph.node("Add", [size, floor], f"{_name(layer)}_floored")
-    return Tensor(graph.node("Log", [size], _name(layer)))
-
-
-def _rescaling(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
-    """Add offset / scale now and leave the factor to whatever comes next: zero padding stays."""
-    name, scale = graph.plain(inputs[0]), float(layer.scale)
-    if layer.offset:
-        offset = graph.constant(f"{_name(layer)}_offset", layer.offset / scale)
-        name = graph.node("Add", [name, offset], _name(layer))
-    return Tensor(name, np.float32(scale))
-
-
 def _rectifier(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
     plain = layer.max_value is None and not layer.negative_slope and not layer.threshold
     require(plain, f"export: {layer.name} is no plain rectifier")
@@ -140,16 +123,7 @@ def _rectifier(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
 
 
 def _average(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
-    return _pooled(graph, layer, inputs, _window(layer, layer.pool_size))
-
-
-def _half(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
-    """Average pooling for onnxruntime, which is fast at it."""
-    window = {"kernel_shape": [2, 2], "strides": [2, 2], "auto_pad": "SAME_UPPER"}
-    return _pooled(graph, layer, inputs, window)
-
-
-def _pooled(graph: Graph, layer: Any, inputs: list[Tensor], window: dict[str, Any]) -> Tensor:
+    window = _window(layer, layer.pool_size)
     graph.node("AveragePool", [inputs[0].name], _name(layer), count_include_pad=0, **window)
     return Tensor(_name(layer), inputs[0].scale)
 
@@ -176,12 +150,8 @@ def _same(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
 
 LAYERS = {
     "Conv2D": _convolution,
-    "Blocks": _convolution,
     "BatchNormalization": _normalisation,
-    "LogMagnitude": _log_magnitude,
-    "Rescaling": _rescaling,
     "ReLU": _rectifier,
-    "HalfSize": _half,
     "AveragePooling2D": _average,
     "GlobalAveragePooling2D": _whole,
     "GlobalMaxPooling2D": _whole,
@@ -218,8 +188,12 @@ def _attention(graph: Graph, inputs: list[Tensor], columns: int) -> None:
     graph.node("Reshape", [weights, shape], ATTENTION)
 
 
+# Layers that end the fixed beginning: what to call their answers, and how far apart those lie.
+STARTS = {"fine_rescale": (FINE, 4), "coarse_rescale": (COARSE, 8)}
+
+
 def network_onnx(model: Any) -> bytes:
-    """Write a Keras network of `blur_fusion.cnn.network` as ONNX.
+    """Write a Keras network of `blur_fusion.cnn.network` as ONNX, from its local spectra on.
 
     Parameters
     ----------
@@ -229,9 +203,9 @@ def network_onnx(model: Any) -> bytes:
     Returns
     -------
     bytes
-        Input `image` (1, 1, H, W) float32, grey levels 0..255. Outputs `logits` (1, 4), and where
-        they come from: `local` (h, w), the local logits of blurred, and `attention` (h, w), their
-        weights, which sum to 1. The same weights give the same bytes.
+        Inputs `fine` and `coarse`: see `blur_fusion.cnn.spectra.local_spectra`. Outputs `logits`
+        (1, 4), and where they come from: `local` (h, w), the local logits of blurred, and
+        `attention` (h, w), their weights, which sum to 1. The same weights give the same bytes.
 
     Raises
     ------
@@ -241,78 +215,31 @@ def network_onnx(model: Any) -> bytes:
     check_onnx()
     from onnx import TensorProto, helper
 
-    graph, found = Graph(), {id(model.inputs[0]): Tensor(IMAGE)}
+    graph, found, given = Graph(), {}, []
     uses = Counter(id(tensor) for layer in model.layers[1:] for tensor in _inputs(layer))
     for layer in model.layers[1:]:
-        kind, inputs = type(layer).__name__, [found[id(tensor)] for tensor in _inputs(layer)]
-        if kind == "AttentionPooling":
-            require(layer.output is model.outputs[0], f"export: {layer.name} is not the last layer")
-            _attention(graph, inputs, int(layer.output.shape[-1]))
-            break
-        require(kind in LAYERS, f"export: layer {layer.name} is a {kind}, which has no ONNX here")
-        found[id(layer.output)] = LAYERS[kind](graph, layer, inputs)
-        if uses[id(layer.output)] > 1:
-            graph.kernels.pop(_name(layer), None)  # its bare answer is needed too
+        kind, inputs = type(layer).__name__, _inputs(layer)
+        if layer.name in STARTS:
+            name, stride = STARTS[layer.name]
+            count = int(layer.output.shape[-1])
+            shape = (1, count, f"height_by_{stride}", f"width_by_{stride}")
+            given.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+            found[id(layer.output)] = Tensor(name, np.float32(layer.scale))
+        elif all(id(tensor) in found for tensor in inputs):
+            tensors = [found[id(tensor)] for tensor in inputs]
+            if kind == "AttentionPooling":
+                last = layer.output is model.outputs[0]
+                require(last, f"export: {layer.name} is not the last layer")
+                _attention(graph, tensors, int(layer.output.shape[-1]))
+                break
+            require(kind in LAYERS, f"export: layer {layer.name} is a {kind}, which has no ONNX")
+            found[id(layer.output)] = LAYERS[kind](graph, layer, tensors)
+            if uses[id(layer.output)] > 1:
+                graph.kernels.pop(_name(layer), None)  # its bare answer is needed too
     else:
-        require(False, "export: the network does not end in attention pooling")
-    given = helper.make_tensor_value_info(IMAGE, TensorProto.FLOAT, [1, 1, "height", "width"])
+        require(False, "export: no network from local spectra to attention pooling")
     columns = int(model.outputs[0].shape[-1])
     shapes: dict[str, list[str | int]] = {LOGITS: [1, columns]}
     shapes |= {LOCAL: ["h", "w"], ATTENTION: ["h", "w"]}
     answers = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes.items()]
-    return graph.bytes([given], answers)
-
-
-_CUTS = {"layer/fine_rescale": (FINE, 4), "layer/coarse_rescale": (COARSE, 8)}  # and the stride
-
-
-def rest_onnx(network: bytes) -> bytes | None:
-    """What is left of a network once its local spectra are given.
-
-    Parameters
-    ----------
-    network : bytes
-        From :func:`blur_fusion.model.onnx.network_onnx`.
-
-    Returns
-    -------
-    bytes or None
-        ONNX with inputs `fine` and `coarse` (see `blur_fusion.cnn.spectra`) and the same outputs;
-        None of a network that begins otherwise. The same network gives the same bytes.
-    """
-    import onnx
-    from onnx import TensorProto, helper
-
-    model = onnx.load_model_from_string(network)
-    graph, producers = model.graph, {node.output[0]: node for node in model.graph.node}
-    if not _CUTS.keys() <= producers.keys():
-        return None
-    needed, waiting = set(), [output.name for output in graph.output]
-    while waiting:
-        name = waiting.pop()
-        if name in needed or name in _CUTS:
-            continue
-        needed.add(name)
-        waiting += producers[name].input if name in producers else []
-    kernel = {held.name: held for held in graph.initializer}["layer/fine_blocks_kernel"]
-    count = int(kernel.dims[0])
-    inputs = [
-        helper.make_tensor_value_info(
-            name, TensorProto.FLOAT, [1, count, f"height_by_{stride}", f"width_by_{stride}"]
-        )
-        for name, stride in _CUTS.values()
-    ]
-    nodes = [node for node in graph.node if node.output[0] in needed]
-    for node in nodes:
-        for place, name in enumerate(node.input):
-            node.input[place] = _CUTS[name][0] if name in _CUTS else name
-    held = [constant for constant in graph.initializer if constant.name in needed]
-    left = helper.make_graph(nodes, f"{graph.name}_rest", inputs, list(graph.output), held)
-    cut = helper.make_model(
-        left,
-        producer_name=model.producer_name,
-        ir_version=model.ir_version,
-        opset_imports=list(model.opset_import),
-    )
-    onnx.checker.check_model(cut, full_check=True)
-    return bytes(cut.SerializeToString(deterministic=True))
+    return graph.bytes(given, answers)

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from blur_fusion.errors import BlurError, require
+from blur_fusion.errors import BlurError
+from blur_fusion.model.folder import FILES, MODEL
 
 _CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv"}
 _COMPILED = {".pyc", ".pyo", ".pyd", ".so"}
@@ -57,8 +58,7 @@ def dvc_entry(path: Path) -> dict[str, str | int]:
 
 
 STAGES = ("sample", "load", "cnn", "features", "fuse")  # from nothing to a model, in order
-WEIGHTS = ("cnn/final.weights.h5", "fuse/features.npz", "fuse/both.npz")
-SOME_WEIGHTS = ("fuse/kind.npz",)  # of models whose training images told kinds
+PROVENANCE = "provenance.json"  # beside a model
 CHECKED = ("cnn", "fuse")  # outputs that a model is made of; they are small
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
 _CODE = ("pipeline", "stages")
@@ -150,7 +150,7 @@ def provenance(artifacts: Path, params_file: Path) -> tuple[dict[str, Any], list
     Returns
     -------
     provenance : dict
-        dataset, params, code, outputs, weights, versions.
+        dataset, params, code, outputs, files, versions.
     warnings : list of str
         Why code and outputs are empty, or which params differ from those trained with.
 
@@ -160,10 +160,7 @@ def provenance(artifacts: Path, params_file: Path) -> tuple[dict[str, Any], list
         A file is missing or damaged.
     """
     dataset = _dataset(artifacts)
-    weights = {name: artifacts / name for name in WEIGHTS}
-    for path in weights.values():
-        require(path.is_file(), f"{path}: no such file; run 'make repro' first")
-    weights |= {name: artifacts / name for name in SOME_WEIGHTS if (artifacts / name).is_file()}
+    files = {name: artifacts / "fuse" / name for name in (*FILES, MODEL)}
     given, lock_file = flat_params(params_file), params_file.parent / "dvc.lock"
     lock = read_lock(lock_file)
     stages = [name for name in STAGES if name != "sample" or _rendered(given)]
@@ -184,9 +181,20 @@ def provenance(artifacts: Path, params_file: Path) -> tuple[dict[str, Any], list
         "params": trained,
         "code": code_digests(lock, stages),
         "outputs": output_digests(lock, stages),
-        "weights": {name: file_digest(path, "sha256") for name, path in weights.items()},
+        "files": {name: file_digest(path, "sha256") for name, path in files.items()},
         "versions": _versions(),
     }, warnings
+
+
+def read_provenance(folder: Path) -> dict[str, Any]:
+    """What the model in `folder` was made from; empty where `blur export` did not write it."""
+    try:
+        found: dict[str, Any] = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
+        return found
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise BlurError(f"{folder / PROVENANCE}: cannot be read ({error})") from None
 
 
 def _rendered(given: dict[str, Any]) -> bool:

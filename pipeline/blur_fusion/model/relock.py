@@ -18,8 +18,9 @@ import yaml
 
 from blur_fusion.errors import BlurError, require, run
 from blur_fusion.model.classifier import SHIPPED
-from blur_fusion.model.folder import MODEL
+from blur_fusion.model.folder import as_json
 from blur_fusion.model.provenance import (
+    PROVENANCE,
     STAGES,
     code_digests,
     dvc_digest,
@@ -105,18 +106,17 @@ def relock(root: Path) -> list[str]:
             require(not change or folder == PRESETS, f"{name}: other {change}; run 'make repro'")
             stale += [f"{name}: other {change}; left out of date"] if change else []
             lock["stages"] |= {} if change else {name: _relocked(root, spec, old)}
-    model, stages = root / SHIPPED.relative_to(ROOT) / MODEL, locks[OURS]["stages"]
-    lines = json.loads(model.read_text(encoding="utf-8"))
-    same = lines["provenance"]["outputs"] == output_digests(stages, list(STAGES))
-    require(same, f"{model}: is of another run than dvc.lock; run 'make release'")
-    lines["provenance"]["code"] = code_digests(stages, list(STAGES))
+    origin, stages = root / SHIPPED.relative_to(ROOT) / PROVENANCE, locks[OURS]["stages"]
+    lines = json.loads(origin.read_text(encoding="utf-8"))
+    same = lines["outputs"] == output_digests(stages, list(STAGES))
+    require(same, f"{origin}: is of another run than dvc.lock; run 'make release'")
+    lines["code"] = code_digests(stages, list(STAGES))
     passed = subprocess.run([sys.executable, *GOLDEN], cwd=root, check=False).returncode == 0
     require(passed, f"{GOLDEN[-1]}: fails, so results changed; run 'make repro'")
     for folder, lock in locks.items():
         text = yaml.safe_dump(lock, sort_keys=False, allow_unicode=True, width=1000)
         (root / folder / "dvc.lock").write_text(text, encoding="utf-8")
-    text = json.dumps(lines, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    model.write_text(f"{text}\n", encoding="utf-8")
+    origin.write_bytes(as_json(lines))
     return stale
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,9 @@ import numpy.typing as npt
 
 from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError, require, run
-from blur_fusion.model.classifier import SHIPPED, BlurDetector
-from blur_fusion.model.folder import MODEL, NETWORK, STACK, read_folder
-from blur_fusion.model.provenance import STAGES
+from blur_fusion.model.classifier import SHIPPED, load
+from blur_fusion.model.folder import FILES, MODEL, NETWORK, read_folder, read_json, unpacked
+from blur_fusion.model.provenance import PROVENANCE, STAGES, read_provenance
 from blur_fusion.progress import progress_bar
 
 CLOSE = 1e-3  # a probability may differ by so much and still be the same answer
@@ -39,7 +38,7 @@ class Comparison:
     origin : tuple of str
         Parts of the provenance that differ.
     weights : float
-        Largest difference of a weight; infinite where their shapes differ.
+        Largest difference of any number of the two models; infinite where their shapes differ.
     images : int
         Images that both judged.
     probability : float
@@ -62,53 +61,44 @@ class Comparison:
 
     def lines(self) -> list[str]:
         """What to print."""
-        if not self.other_bytes:
-            found = ["byte-equal: " + ", ".join((NETWORK, STACK, MODEL))]
-        else:
-            found = [f"other bytes: {', '.join(self.other_bytes)}"]
-            found += [f"provenance differs in: {', '.join(self.origin)}"] if self.origin else []
-            found.append(f"largest difference of a weight: {self.weights:.3g}")
-        found.append(
+        found = [f"other bytes: {', '.join(self.other_bytes) or 'none, byte-equal'}"]
+        found += [f"provenance differs in: {', '.join(self.origin)}"] if self.origin else []
+        return [
+            *found,
+            f"largest difference of a number: {self.weights:.3g}",
             f"{self.images} validation images: {len(self.verdicts)} other verdicts, "
-            f"probabilities within {self.probability:.3g} (allowed: {CLOSE:g})"
-        )
-        return found
+            f"probabilities within {self.probability:.3g} (allowed: {CLOSE:g})",
+        ]
 
 
-def _network_weights(path: Path) -> dict[str, npt.NDArray[Any]]:
+def _flat(value: Any, name: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """The numbers of nested JSON, each by its place."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _flat(item, f"{name} {key}")
+    elif isinstance(value, int | float):
+        yield name, np.asarray(value)
+
+
+def numbers(folder: Path) -> dict[str, npt.NDArray[Any]]:
+    """Every number of a model by file and name: of the ONNX, the arrays, and model.json."""
     import onnx
     from onnx import numpy_helper
 
-    return {held.name: numpy_helper.to_array(held) for held in onnx.load(path).graph.initializer}
+    held = onnx.load(folder / NETWORK).graph.initializer
+    found = {f"{NETWORK} {tensor.name}": numpy_helper.to_array(tensor) for tensor in held}
+    for file in (name for name in FILES if name != NETWORK):
+        arrays = unpacked((folder / file).read_bytes())
+        found |= {f"{file} {name}": array for name, array in arrays.items()}
+    return found | dict(_flat(read_json(folder)[0], MODEL))
 
 
-def _numbers(value: Any, name: str, found: dict[str, npt.NDArray[Any]]) -> None:
-    """Collect the numbers of nested JSON, by name."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _numbers(item, f"{name}.{key}", found)
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        for place, item in enumerate(value):
-            _numbers(item, f"{name}.{place}", found)
-    elif isinstance(value, list | int | float) and not isinstance(value, bool):
-        array = np.asarray(value)
-        if array.dtype.kind in "fi":
-            found[name] = array
-
-
-def weight_difference(ours: Path, theirs: Path) -> float:
-    """Largest difference of a weight of two model folders; infinite where shapes differ."""
-    pairs = []
-    for folder in (ours, theirs):
-        weights = _network_weights(folder / NETWORK)
-        _numbers(json.loads((folder / STACK).read_text(encoding="utf-8")), STACK, weights)
-        judges = json.loads((folder / MODEL).read_text(encoding="utf-8"))["judges"]
-        _numbers(judges, MODEL, weights)
-        pairs.append(weights)
-    first, second = pairs
+def largest_difference(ours: Path, theirs: Path) -> float:
+    """Of any number of two model folders; infinite where shapes differ."""
+    first, second = numbers(ours), numbers(theirs)
     if {n: a.shape for n, a in first.items()} != {n: a.shape for n, a in second.items()}:
         return float("inf")
-    return max(float(np.abs(first[n] - second[n]).max(initial=0)) for n in first)
+    return max(float(np.abs(np.subtract(first[n], second[n])).max(initial=0)) for n in first)
 
 
 def _unlike(first: dict[str, Any], second: dict[str, Any]) -> tuple[str, ...]:
@@ -116,25 +106,12 @@ def _unlike(first: dict[str, Any], second: dict[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(n for n in first.keys() | second.keys() if first.get(n) != second.get(n)))
 
 
-def _origin(ours: Path, theirs: Path) -> tuple[str, ...]:
-    first, second = (
-        json.loads((folder / MODEL).read_text(encoding="utf-8"))["provenance"]
-        for folder in (ours, theirs)
-    )
-    return _unlike(first, second)
+def _contents(folder: Path) -> dict[str, bytes]:
+    paths = (folder / name for name in (*FILES, MODEL, PROVENANCE))
+    return {path.name: path.read_bytes() for path in paths if path.is_file()}
 
 
-def _different_files(ours: Path, theirs: Path) -> tuple[str, ...]:
-    first, second = ({p.name: p.read_bytes() for p in f.iterdir()} for f in (ours, theirs))
-    return _unlike(first, second)
-
-
-def compare(
-    ours: Path,
-    theirs: Path,
-    images: Iterable[Pixels],
-    progress: Callable[[int], object] | None = None,
-) -> Comparison:
+def compare(ours: Path, theirs: Path, images: Iterable[Pixels]) -> Comparison:
     """Compare two model folders.
 
     Parameters
@@ -142,29 +119,25 @@ def compare(
     ours, theirs : Path
     images : iterable of ndarray of uint8, shape (h, w)
         Working images that both judge.
-    progress : callable, optional
-        Called with 1 for each image.
 
     Raises
     ------
     BlurError
         A folder is missing or damaged.
     """
-    detectors = BlurDetector(ours), BlurDetector(theirs)
+    classifiers = load(ours), load(theirs)
     apart, other, count = 0.0, [], 0
     for image in images:
-        first, second = (d.predict(image)[0] for d in detectors)
+        first, second = (classifier.predict(image)[0] for classifier in classifiers)
         assert first.probability is not None and second.probability is not None
         apart = max(apart, abs(first.probability - second.probability))
         if (first.blurred, first.kind) != (second.blurred, second.kind):
             other.append(count)
         count += 1
-        if progress is not None:
-            progress(1)
     return Comparison(
-        _different_files(ours, theirs),
-        _origin(ours, theirs),
-        weight_difference(ours, theirs),
+        _unlike(_contents(ours), _contents(theirs)),
+        _unlike(read_provenance(ours), read_provenance(theirs)),
+        largest_difference(ours, theirs),
         count,
         apart,
         tuple(other),

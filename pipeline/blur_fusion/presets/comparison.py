@@ -107,15 +107,6 @@ def _baselines(store: Store, params: Params) -> dict[str, System]:
     }
 
 
-def _weights(stack: Any) -> int:
-    """Numbers in a stack's networks."""
-    if hasattr(stack, "arrays"):
-        return sum(int(values.size) for values in stack.arrays().values())
-    parts = [part for part in vars(stack).values() if hasattr(part, "members")]
-    layers = [layer for part in parts for member in part.members for layer in member.layers]
-    return sum(kernel.size + bias.size for kernel, bias in layers)
-
-
 def _ours(artifacts: Path) -> dict[str, System]:
     """Fused, CNN alone and focus measures alone; the stack serves both that have it."""
     import onnx
@@ -133,7 +124,7 @@ def _ours(artifacts: Path) -> dict[str, System]:
             parameters += sum(int(np.prod(weights.dims)) for weights in held)
             size += (folder / NETWORK).stat().st_size
         if name != "cnn":
-            parameters += _weights(classifier.model.stack)
+            parameters += sum(part.size for part in classifier.model.stack.arrays().values())
             size += (folder / STACK).stat().st_size
         systems[f"ours: {name}"] = System(
             family="ours",
