@@ -85,6 +85,9 @@ def test_batches_begin_with_one_photo_grow_and_leave_a_share_to_each(workers: in
     largest = sizes.index(BATCH)
     assert sizes[0] == sizes[-1] == 1 and left == 0 and max(sizes) == BATCH
     assert sizes == sorted(sizes[:largest]) + sorted(sizes[largest:], reverse=True)
+    files = [Found("a.jpg"), Found("b.mp4"), Found("c.jpg"), Found("d.jpg")]
+    scheduler.total, scheduler.answered = 0, 100
+    assert [len(batch) for batch in scheduler.batches(files)] == [1, 1, 2]  # a video is by itself
 
 
 def test_several_threads_work_at_once(photos: Path) -> None:

@@ -70,6 +70,9 @@ class BatchScheduler:
         """Batches that grow; the last ones are small again, so that no worker idles."""
         batch: _Batch = []
         for taken, found in enumerate(files, 1):
+            if found.video and batch:  # photos do not wait for it
+                yield batch
+                batch = []
             batch.append(self._slot(found))
             size = min(BATCH, 1 + self.answered // _GROWS)
             if self.total:
