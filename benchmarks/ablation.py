@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,16 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.real_photos import json_file_option
-from blur_fusion.cli.options import params_option
+from benchmarks.real_photos import json_file_option, tell
+from blur_fusion.cli.options import PATH, params_option
 from blur_fusion.data.store import Store
 from blur_fusion.errors import run
-from blur_fusion.evaluation.metrics import (
-    Floats,
-    Ints,
-    estimate,
-    figure,
-    interval,
-    scene_codes,
-    scene_weights,
-    weighted_auc,
-)
+from blur_fusion.evaluation import metrics
+from blur_fusion.evaluation.metrics import Floats, Ints, estimate, figure, interval, weighted_auc
 from blur_fusion.fusion.calibration import fit_calibration
 from blur_fusion.fusion.stack import JUDGES
 from blur_fusion.fusion.train import Table, fit_stack, read_table
-from blur_fusion.params import Params
+from blur_fusion.params import Params, load_params
 
 SIMPLEST = "laplacian_variance"
 
@@ -72,7 +64,7 @@ def compare(
         `name`, `log_loss`, `auc`, and of both the `_difference`, variant minus the first (value,
         low, high): paired bootstrap by scene, the scenes' calibrations held.
     """
-    blocks = [np.ones((1, len(labels))), *scene_weights(codes, resamples, seed)]
+    blocks = [np.ones((1, len(labels))), *metrics.scene_weights(codes, resamples, seed)]
     rows: list[dict[str, Any]] = []
     reference: dict[str, Floats] = {}
     for name, logits in variants.items():
@@ -140,7 +132,7 @@ def measure_variants(artifacts: Path, params: Params) -> dict[str, Any]:
     kinds = np.full_like(store.kinds, "")  # no network for kinds: it would take a third of the time
     table = read_table(artifacts / "cnn", artifacts / "features", store.labels, store.splits, kinds)
     held = table.index[~table.train]
-    codes = scene_codes([store.rows[int(row)].key for row in held])
+    codes = metrics.scene_codes([store.rows[int(row)].key for row in held])
     todo = trainings(table, params)
     found = {name: trained_logits(rows, changed) for name, rows, changed in todo}
     whole = found["nothing"]
@@ -153,34 +145,31 @@ def measure_variants(artifacts: Path, params: Params) -> dict[str, Any]:
     return {"images": len(held), "scenes": len(set(codes.tolist())), **rows}
 
 
-def as_text(found: dict[str, Any]) -> str:
+def as_text(found: Mapping[str, Any]) -> Iterator[str]:
     """One table for each contest, its reference first."""
-    lines = [
+    yield (
         f"{found['images']} validation images of {found['scenes']} scenes; each half of the scenes "
-        "is calibrated on the other",
-        "differences from the first line of a block, 95 % intervals resampled by scene",
+        "is calibrated on the other"
+    )
+    yield "differences from the first line of a block, 95 % intervals resampled by scene"
+    yield (
         "a part helps where log-loss grows and AUC falls without it; one training each, so "
-        "chance between trainings is in them",
-    ]
+        "chance between trainings is in them"
+    )
     for contest in ("judges", "fused", "features"):
-        lines += ["", f"{'':<44}{'log-loss':>9}{'difference':>28}{'AUC':>9}{'difference':>28}"]
+        yield f"\n{'':<44}{'log-loss':>9}{'difference':>28}{'AUC':>9}{'difference':>28}"
         for row in found[contest]:
             cells = f"{row['name']:<44}"
             for key in ("log_loss", "auc"):
                 apart = row[f"{key}_difference"]
                 shown = f"{figure(apart, '+.4f')} ({interval(apart, '+.4f', ' to ')})"
                 cells += f"{row[key]:>9.4f}{shown:>28}"
-            lines.append(cells)
-    return "\n".join(lines)
+            yield cells
 
 
-@click.command()
+@click.command(context_settings={"show_default": True})
 @click.option(
-    "--artifacts",
-    type=click.Path(path_type=Path),
-    default=Path("artifacts"),
-    show_default=True,
-    help="Folder that holds load, cnn and features.",
+    "--artifacts", type=PATH, default="artifacts", help="Folder that holds load, cnn and features."
 )
 @params_option
 @json_file_option
@@ -189,13 +178,8 @@ def ablation_command(artifacts: Path, params_file: Path, json_file: Path | None)
 
     No test image is seen. Each variant takes a minute to train.
     """
-    from blur_fusion.evaluation.report import as_json
-    from blur_fusion.params import load_params
-
     found = measure_variants(artifacts, load_params(params_file))
-    if json_file is not None:
-        json_file.write_text(as_json(found), encoding="utf-8")
-    click.echo(as_text(found))
+    tell(as_text(found), found, json_file)
 
 
 if __name__ == "__main__":

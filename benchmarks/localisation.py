@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 import cv2
@@ -14,10 +13,11 @@ import numpy.typing as npt
 from scipy.stats import spearmanr  # type: ignore[import-untyped]
 from sklearn.metrics import roc_auc_score
 
+from blur_fusion.cli.options import model_option
 from blur_fusion.errors import run
 from blur_fusion.images.photo import center_crop, working_image
 from blur_fusion.progress import progress_bar
-from blur_fusion.sample.blur import Kernel, disk, gaussian, log_uniform, straight_motion
+from blur_fusion.sample.blur import Blur, Kernel, disk, gaussian, log_uniform, straight_motion
 from blur_fusion.sample.camera import develop, draw_camera, expose
 from blur_fusion.sample.photographs import EVALUATION_PHOTOGRAPHS, TRAINING_PHOTOGRAPHS, photograph
 from blur_fusion.sample.scenes import FAMILIES, subject_mask
@@ -72,7 +72,7 @@ def _scene(family: str, size: tuple[int, int], rng: np.random.Generator) -> Fiel
 
 
 def _spread(light: Field, kernel: Kernel) -> Field:
-    return np.asarray(cv2.filter2D(light, -1, kernel, borderType=cv2.BORDER_REFLECT), np.float32)
+    return Blur("", (kernel,)).apply(light)
 
 
 def _layer(light: Field, mask: Field, kernel: Kernel) -> Field:
@@ -88,8 +88,7 @@ def _shot(light: Field, family: str, rng: np.random.Generator) -> Pixels:
     camera = draw_camera(dark, max(1.0, max(light.shape) / LONG_SIDE), rng)
     luma = develop(expose(light, camera, dark), camera, rng)
     data = cv2.imencode(".jpg", luma, [cv2.IMWRITE_JPEG_QUALITY, camera.quality])[1]
-    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
-    return working_image(decoded, LONG_SIDE)
+    return working_image(data.tobytes(), LONG_SIDE)
 
 
 def composite(family: str, subject_blurred: bool, seed: tuple[int, ...]) -> Composite:
@@ -104,9 +103,8 @@ def composite(family: str, subject_blurred: bool, seed: tuple[int, ...]) -> Comp
     """
     rng = np.random.default_rng(seed)
     light = _scene(family, SIZE, rng)
-    subject = subject_mask(SIZE, rng) > 0.5
-    while not 0.05 < subject.mean() < 0.8:
-        subject = subject_mask(SIZE, rng) > 0.5
+    while not 0.05 < (subject := subject_mask(SIZE, rng) > 0.5).mean() < 0.8:
+        pass  # too small or too large
     blurred = np.asarray(subject if subject_blurred else ~subject, dtype=np.float32)
     if rng.random() < 0.7:
         kernel = disk(log_uniform(COMPOSITE_RADII, rng))
@@ -144,6 +142,17 @@ class Stated:
     true: npt.NDArray[np.float64]
     stated: npt.NDArray[np.float64]
     photos: int
+
+    def said(self, what: str, directions: bool = False) -> str:
+        """One line; `directions` are told apart from extents by how far off they may be."""
+        line = f"  {what}: stated for {len(self.true)} of {self.photos}"
+        if directions and len(self.true):
+            middle, high = np.percentile(self.degrees, [50, 90])
+            line += f", median error {middle:.1f} degrees, 90 % below {high:.1f}"
+        elif not directions and len(self.true) >= 3:
+            error = np.median(self.relative_errors)
+            line += f", Spearman {self.spearman:.3f}, median error {error:.0%}"
+        return line
 
     @property
     def spearman(self) -> float:
@@ -245,24 +254,8 @@ def mappers_of(model: Path | None, grad_cam: bool) -> dict[str, Mapper]:
     return mappers
 
 
-def _extent_line(name: str, found: Stated) -> str:
-    line = f"  {name}: stated for {len(found.true)} of {found.photos}"
-    if len(found.true) < 3:
-        return line
-    error = np.median(found.relative_errors)
-    return line + f", Spearman {found.spearman:.3f}, median error {error:.0%}"
-
-
-def _angle_line(found: Stated) -> str:
-    line = f"  direction of motion: stated for {len(found.true)} of {found.photos}"
-    if not len(found.true):
-        return line
-    middle, high = np.percentile(found.degrees, [50, 90])
-    return line + f", median error {middle:.1f} degrees, 90 % below {high:.1f}"
-
-
 @click.command()
-@click.option("--model", type=click.Path(path_type=Path), help="Model folder.  [default: shipped]")
+@model_option
 @click.option("--count", default=60, show_default=True, help="Pictures of each sort.")
 @click.option("--grad-cam/--no-grad-cam", default=True, help="Measure Grad-CAM too (TensorFlow).")
 def localisation_command(model: Path | None, count: int, grad_cam: bool) -> None:
@@ -278,8 +271,7 @@ def localisation_command(model: Path | None, count: int, grad_cam: bool) -> None
         click.echo(f"{title} ({', '.join(families)}):")
         with progress_bar(4, title.split(",")[0], "figure") as bar:
             for reverse, name in ((False, "sharp subject"), (True, "blurred subject")):
-                aucs: dict[str, Any] = pixel_aucs(mappers, families, count, reverse)
-                for mapper, values in aucs.items():
+                for mapper, values in pixel_aucs(mappers, families, count, reverse).items():
                     click.echo(
                         f"  {name}, pixel AUC of the {mapper}: mean {np.mean(values):.3f}, "
                         f"median {np.median(values):.3f}, lowest {min(values):.3f}"
@@ -287,12 +279,12 @@ def localisation_command(model: Path | None, count: int, grad_cam: bool) -> None
                 bar.update()
             again = families, count, SEED
             angles = stated("angle", lambda image: measure_motion(image).angle, *again)
-            click.echo(_angle_line(angles))
+            click.echo(angles.said("direction of motion", directions=True))
             lengths = stated("extent", lambda image: measure_motion(image).extent, *again)
-            click.echo(_extent_line("length of motion", lengths))
+            click.echo(lengths.said("length of motion"))
             bar.update()
             radii = stated(DEFOCUS, lambda image: measure_defocus(image).extent, *again)
-            click.echo(_extent_line("radius of defocus", radii))
+            click.echo(radii.said("radius of defocus"))
             bar.update()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,37 +12,26 @@ import numpy as np
 from scipy.stats import spearmanr  # type: ignore[import-untyped]
 from sklearn.metrics import roc_curve
 
-from blur_fusion.cli.options import params_option
+from blur_fusion.cli.options import PATH, model_option, params_option
 from blur_fusion.data.certh import EVALUATION, digital_scene, filter_kind
 from blur_fusion.data.dataset import LabelledImage, image_files
 from blur_fusion.data.layouts import INNER, open_dataset
 from blur_fusion.errors import BlurError, require, run
-from blur_fusion.evaluation.metrics import (
-    Floats,
-    Ints,
-    counts,
-    estimate,
-    measure_kinds,
-    scene_codes,
-    scene_weights,
-    weighted_auc,
-    with_interval,
-)
+from blur_fusion.evaluation import metrics
+from blur_fusion.evaluation.metrics import Floats, Ints, with_interval
+from blur_fusion.evaluation.report import Said, as_json, predict_each
 from blur_fusion.fusion.stack import JUDGES
 from blur_fusion.images.photo import Photo
 from blur_fusion.model.classifier import Classifier, load
-from blur_fusion.model.prediction import Prediction
-from blur_fusion.params import Params
-from blur_fusion.progress import progress_bar
+from blur_fusion.params import Params, load_params
 
-CERTH = f"certh/{INNER}"
-DIGITAL = f"{CERTH}/EvaluationSet/{EVALUATION['digital']}"
-ORIGINAL = "Original_"
+DIGITAL = f"certh/{INNER}/EvaluationSet/{EVALUATION['digital']}"
 STACKS = ("smear", "chart")
 # What the pooled figures count; strangers' photos are the hard ones, pooled by themselves.
 POOLED = ("photos", "kodak", "kwentar", "certh_digital")
 STRANGERS = "strangers"
-
+OF_KNOWN_KIND = ("kwentar", "certh_digital")
+FALSE_ALARMS = 0.01
 
 Stack = list[tuple[int, Path]]  # in order of the absolute step: 0 is in focus
 
@@ -70,36 +59,32 @@ def _image(root: Path, path: Path, label: int, kind: str, subset: str, scene: st
     return LabelledImage(path, path.relative_to(root).as_posix(), label, kind, subset, scene, "")
 
 
-def _kodak(root: Path) -> list[LabelledImage]:
-    paths = image_files(root / "kodak")
-    return [_image(root, path, 0, "sharp", "kodak", path.name) for path in paths]
+def _kodak(root: Path) -> Iterator[LabelledImage]:
+    for path in image_files(root / "kodak"):
+        yield _image(root, path, 0, "sharp", "kodak", path.name)
 
 
-def _certh_digital(root: Path) -> list[LabelledImage]:
+def _certh_digital(root: Path) -> Iterator[LabelledImage]:
     """Originals, which are sharp, and what CERTH's filters made of them."""
-    found = []
     for path in image_files(root / DIGITAL):
-        label = int(not path.name.startswith(ORIGINAL))
+        label = int(not path.name.startswith("Original_"))
         kind = filter_kind(path.stem) if label else "sharp"
-        found.append(_image(root, path, label, kind, "certh_digital", digital_scene(path)))
-    return found
+        yield _image(root, path, label, kind, "certh_digital", digital_scene(path))
 
 
-def _strangers(root: Path) -> list[LabelledImage]:
+def _strangers(root: Path) -> Iterator[LabelledImage]:
     """Sets of sharp and blurred photos; one set is a subset."""
-    found = []
-    for folder in sorted(path for path in (root / STRANGERS).iterdir() if path.is_dir()):
+    for folder in sorted((root / STRANGERS).iterdir()):
         for label, name in enumerate(("sharp", "blurred")):
             for path in image_files(folder / name) if (folder / name).is_dir() else ():
                 subset = f"{STRANGERS}/{folder.name}"
-                found.append(_image(root, path, label, "" if label else "sharp", subset, path.name))
-    return found
+                yield _image(root, path, label, "" if label else "sharp", subset, path.name)
 
 
-_READERS: dict[str, tuple[str, Callable[[Path], list[LabelledImage]]]] = {
-    "photos": ("photos", lambda root: list(open_dataset(root / "photos", "labels"))),
+_READERS: dict[str, tuple[str, Callable[[Path], Iterable[LabelledImage]]]] = {
+    "photos": ("photos", lambda root: open_dataset(root / "photos", "labels")),
     "kodak": ("kodak", _kodak),
-    "kwentar": ("kwentar", lambda root: list(open_dataset(root / "kwentar", "folders"))),
+    "kwentar": ("kwentar", lambda root: open_dataset(root / "kwentar", "folders")),
     "certh_digital": (DIGITAL, _certh_digital),
     "strangers": (STRANGERS, _strangers),
 }
@@ -124,22 +109,13 @@ def find_photos(root: Path) -> SharedPhotos:
     BlurError
         There is no set at all, or one is laid out otherwise.
     """
-    photos: list[LabelledImage] = []
-    missing = []
-    for name, (folder, read) in _READERS.items():
-        if (root / folder).is_dir():
-            photos += read(root)
-        else:
-            missing.append(name)
-    stacks = {name: root / "focus_stacks" / name for name in STACKS}
-    missing += [name for name, folder in stacks.items() if not folder.is_dir()]
+    sets = {name: read for name, (folder, read) in _READERS.items() if (root / folder).is_dir()}
+    photos = tuple(photo for read in sets.values() for photo in read(root))
     require(bool(photos), f"{root}: holds none of the sets {', '.join(_READERS)}")
-    found = {name: _stack(folder) for name, folder in stacks.items() if folder.is_dir()}
-    return SharedPhotos(tuple(photos), found, tuple(missing))
-
-
-FALSE_ALARMS = 0.01
-OF_KNOWN_KIND = ("kwentar", "certh_digital")
+    folders = {name: root / "focus_stacks" / name for name in STACKS}
+    stacks = {name: _stack(folder) for name, folder in folders.items() if folder.is_dir()}
+    missing = [name for name in (*_READERS, *STACKS) if name not in {*sets, *stacks}]
+    return SharedPhotos(photos, stacks, tuple(missing))
 
 
 def weighted_recall(labels: Ints, scores: Floats, weights: Floats, rate: float) -> Floats:
@@ -160,28 +136,26 @@ def weighted_recall(labels: Ints, scores: Floats, weights: Floats, rate: float) 
     ndarray of float, shape (r,)
         NaN where a weighting holds one class only.
     """
-    found = []
-    for weight in weights:
-        if len(set(labels[weight > 0].tolist())) < 2:
-            found.append(np.nan)
-            continue
-        curve = roc_curve(labels, scores, sample_weight=weight, drop_intermediate=False)
-        found.append(float(curve[1][curve[0] <= rate + 1e-9].max()))
-    return np.array(found)
-
-
-Answers = Mapping[str, Sequence[Prediction]]  # of each judge, one for each photo
+    found = np.full(len(weights), np.nan)
+    for row, weight in enumerate(weights):
+        if len(np.unique(labels[weight > 0])) == 2:
+            flagged, recall, _ = roc_curve(
+                labels, scores, sample_weight=weight, drop_intermediate=False
+            )
+            found[row] = recall[flagged <= rate + 1e-9].max()
+    return found
 
 
 def pooled(
-    photos: Sequence[LabelledImage], answers: Answers, resamples: int, seed: int
+    photos: Sequence[LabelledImage], said: Sequence[Said], resamples: int, seed: int
 ) -> dict[str, Any]:
     """AUC and recall at `FALSE_ALARMS` of each judge, with intervals resampled by scene.
 
     Parameters
     ----------
     photos : sequence of LabelledImage, length n
-    answers : dict of sequence of Prediction, length n
+    said : sequence of dict, length n
+        Predictions of each photo by judge.
     resamples, seed : int
 
     Returns
@@ -195,50 +169,29 @@ def pooled(
     BlurError
         The photos hold one class only.
     """
-    labels = np.array([photo.label for photo in photos], dtype=np.int64)
+    labels, codes = metrics.labels_of(photos), metrics.scenes_of(photos)
     require(set(labels.tolist()) == {0, 1}, "real photos: sharp and blurred ones are needed")
-    codes = scene_codes([photo.key for photo in photos])
-    blocks = list(scene_weights(codes, resamples, seed))
+    blocks = list(metrics.scene_weights(codes, resamples, seed))
     found: dict[str, Any] = {
         "photos": len(labels),
         "blurred": int(labels.sum()),
         "scenes": len(set(codes.tolist())),
         "may_be_flagged": int(np.floor(FALSE_ALARMS * (labels == 0).sum() + 1e-9)),
     }
-    for judge, said in answers.items():
-        values = np.array([one.logit for one in said])  # finer than a probability near 0 and 1
-        areas = [weighted_auc(labels, values, block) for block in blocks]
+    for judge in said[0]:
+        values = np.array([one[judge].logit for one in said])  # finer than P(blurred) near 0 and 1
+        areas = [metrics.weighted_auc(labels, values, block) for block in blocks]
         recalls = [weighted_recall(labels, values, block, FALSE_ALARMS) for block in blocks]
-        found[judge] = {
-            "auc": estimate(np.concatenate(areas)),
-            "recall": estimate(np.concatenate(recalls)),
-        }
+        figures = {"auc": areas, "recall": recalls}
+        found[judge] = {k: metrics.estimate(np.concatenate(v)) for k, v in figures.items()}
     return found
 
 
-def by_set(photos: Sequence[LabelledImage], answers: Answers) -> dict[str, dict[str, Any]]:
-    """Blurred and found, sharp and flagged of each judge at its own threshold, set by set."""
-    labels = np.array([photo.label for photo in photos], dtype=np.int64)
-    sets = np.array([photo.subset for photo in photos])
-    verdicts = {judge: np.array([one.blurred for one in said]) for judge, said in answers.items()}
-    return {
-        str(name): {j: counts(labels[sets == name], v[sets == name]) for j, v in verdicts.items()}
-        for name in dict.fromkeys(sets.tolist())
-    }
-
-
-def by_kind(
-    photos: Sequence[LabelledImage], said: Sequence[Prediction], resamples: int, seed: int
-) -> dict[str, Any]:
-    """Kinds named by the fused judge on the sets of known kind: see `measure_kinds`."""
-    found = {}
-    for name in OF_KNOWN_KIND:
-        rows = [place for place, photo in enumerate(photos) if photo.subset == name]
-        if rows:
-            codes = scene_codes([photos[row].key for row in rows])
-            known, named = [photos[row].kind for row in rows], [said[row].kind for row in rows]
-            found[name] = measure_kinds(known, named, codes, resamples, seed)
-    return found
+def counted(photos: Sequence[LabelledImage], said: Sequence[Said]) -> dict[str, dict[str, int]]:
+    """Blurred and found, sharp and flagged of each judge at its own threshold."""
+    labels = metrics.labels_of(photos)
+    verdicts = {judge: np.array([one[judge].blurred for one in said]) for judge in said[0]}
+    return {judge: metrics.counts(labels, flags) for judge, flags in verdicts.items()}
 
 
 def along_stack(steps: Sequence[int], logits: Floats) -> dict[str, Any]:
@@ -257,115 +210,75 @@ def along_stack(steps: Sequence[int], logits: Floats) -> dict[str, Any]:
         `steps` and `logits` themselves.
     """
     out = np.abs(np.array(steps))
-    varied = len(set(out.tolist())) > 1 and len(set(logits.tolist())) > 1
-    correlation = float(spearmanr(out, logits).statistic) if varied else None
     levels = np.unique(out)
+    varied = len(levels) > 1 and len(np.unique(logits)) > 1
     pairs = zip(levels, levels[1:], strict=False)
-    grows = all(logits[out == near].max() < logits[out == far].min() for near, far in pairs)
     return {
-        "spearman": correlation,
-        "in_order": grows,
-        "steps": [int(step) for step in steps],
-        "logits": [float(logit) for logit in logits],
+        "spearman": float(spearmanr(out, logits).statistic) if varied else None,
+        "in_order": all(
+            logits[out == near].max() < logits[out == far].min() for near, far in pairs
+        ),
+        "steps": list(steps),
+        "logits": logits.tolist(),
     }
 
 
-def wrongly_judged(photos: Sequence[LabelledImage], answers: Answers) -> list[dict[str, Any]]:
-    """Photos that the fused judge gets wrong at its own threshold, with all probabilities."""
-    return [
-        {
-            "set": photo.subset,
-            "name": photo.name,
-            "label": photo.label,
-            **{judge: said[place].probability for judge, said in answers.items()},
-        }
-        for place, photo in enumerate(photos)
-        if answers["fused"][place].blurred != bool(photo.label)
-    ]
+def _row(first: str, cells: Iterable[str], width: int) -> str:
+    return (f"{first:<26}" + "".join(f"{cell:>{width}}" for cell in cells)).rstrip()
 
 
-_FIRST, _WIDTH = 26, 26
-
-
-def _line(first: str, cells: list[str], width: int = _WIDTH) -> str:
-    return (f"{first:<{_FIRST}}" + "".join(f"{cell:>{width}}" for cell in cells)).rstrip()
-
-
-def _pooled_lines(title: str, found: dict[str, Any]) -> list[str]:
+def _pooled_lines(title: str, found: Mapping[str, Any]) -> Iterator[str]:
     sharp = found["photos"] - found["blurred"]
-    return [
+    yield (
         f"{title}: {found['photos']} photos of {found['scenes']} scenes, {found['blurred']} "
-        f"blurred; 1 % false alarms: at most {found['may_be_flagged']} of {sharp} sharp",
-        _line("", ["AUC [95 %]", "recall at 1 % [95 %]"]),
-        *(
-            _line(
-                judge, [with_interval(found[judge][figure], ".4f") for figure in ("auc", "recall")]
-            )
-            for judge in JUDGES
-        ),
-        "",
-    ]
-
-
-def _set_lines(sets: dict[str, Any]) -> list[str]:
-    lines = [
-        "found of the blurred, flagged of the sharp, each judge at its own threshold",
-        _line("", list(JUDGES), 22),
-    ]
-    for name, judged in sets.items():
-        cells = [
-            f"{c['found']}/{c['blurred']}, {c['flagged']}/{c['sharp']}"
-            for c in (judged[judge] for judge in JUDGES)
-        ]
-        lines.append(_line(name, cells, 22))
-    return [*lines, ""]
-
-
-def _stack_lines(stacks: dict[str, Any]) -> list[str]:
-    lines = []
-    for name, found in stacks.items():
-        value = found["spearman"]
-        correlation = "n/a" if value is None else f"{value:.4f}"
-        order = "in order" if found["in_order"] else "not in order"
-        lines.append(
-            f"{name}: {len(found['steps'])} pictures, fused logit against absolute step: "
-            f"Spearman {correlation}, {order}"
-        )
-        pairs = zip(found["steps"], found["logits"], strict=True)
-        lines.append("  " + "  ".join(f"{step}: {logit:.2f}" for step, logit in pairs))
-    return [*lines, ""] if lines else []
-
-
-def as_text(found: dict[str, Any]) -> str:
-    """Everything that `judge_photos` gives, as lines of text."""
-    lines = _pooled_lines("pooled", found["pooled"])
-    if found["strangers"]:
-        lines += _pooled_lines(STRANGERS, found["strangers"])
-    lines += _set_lines(found["sets"])
-    for name, kinds in found["kinds"].items():
-        right = with_interval(kinds["accuracy"])
-        lines.append(f"kinds on {name}: right in {right} of {kinds['images']}")
-    lines += _stack_lines(found["stacks"])
-    if found["missing"]:
-        lines += [f"note: not there: {', '.join(found['missing'])}", ""]
-    wrong, threshold = found["wrong"], found["thresholds"]["fused"]
-    lines.append(
-        f"judged wrongly by fused: {len(wrong)} (probability of blur by cnn, features, fused; "
-        f"blurred from {threshold:.3f})"
+        f"blurred; 1 % false alarms: at most {found['may_be_flagged']} of {sharp} sharp"
     )
-    for photo in wrong:
+    yield _row("", ("AUC [95 %]", "recall at 1 % [95 %]"), 26)
+    for judge in JUDGES:
+        figures = (found[judge]["auc"], found[judge]["recall"])
+        yield _row(judge, (with_interval(figure, ".4f") for figure in figures), 26)
+    yield ""
+
+
+def _stack_lines(name: str, found: Mapping[str, Any]) -> Iterator[str]:
+    value = found["spearman"]
+    correlation = "n/a" if value is None else f"{value:.4f}"
+    order = "in order" if found["in_order"] else "not in order"
+    yield (
+        f"{name}: {len(found['steps'])} pictures, fused logit against absolute step: "
+        f"Spearman {correlation}, {order}"
+    )
+    pairs = zip(found["steps"], found["logits"], strict=True)
+    yield "  " + "  ".join(f"{step}: {logit:.2f}" for step, logit in pairs)
+
+
+def as_text(found: Mapping[str, Any]) -> Iterator[str]:
+    """Everything that `judge_photos` gives, line by line."""
+    for title in ("pooled", STRANGERS):
+        if found[title]:
+            yield from _pooled_lines(title, found[title])
+    yield "found of the blurred, flagged of the sharp, each judge at its own threshold"
+    yield _row("", JUDGES, 22)
+    cell = "{found}/{blurred}, {flagged}/{sharp}"
+    for name, judged in found["sets"].items():
+        yield _row(name, (cell.format(**judged[judge]) for judge in JUDGES), 22)
+    yield ""
+    for name, kinds in found["kinds"].items():
+        yield f"kinds on {name}: right in {with_interval(kinds['accuracy'])} of {kinds['images']}"
+    for name, stack in found["stacks"].items():
+        yield from _stack_lines(name, stack)
+    if found["stacks"]:
+        yield ""
+    if found["missing"]:
+        yield from (f"note: not there: {', '.join(found['missing'])}", "")
+    yield (
+        f"judged wrongly by fused: {len(found['wrong'])} (probability of blur by cnn, features, "
+        f"fused; blurred from {found['thresholds']['fused']:.3f})"
+    )
+    for photo in found["wrong"]:
         three = "  ".join(f"{photo[judge]:.3f}" for judge in JUDGES)
         truth = "blurred" if photo["label"] else "sharp"
-        lines.append(f"  {three}  {truth:<8} {photo['set']}: {photo['name']}")
-    return "\n".join(lines)
-
-
-json_file_option = click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the figures to this file too.",
-)
+        yield f"  {three}  {truth:<8} {photo['set']}: {photo['name']}"
 
 
 def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -> dict[str, Any]:
@@ -381,8 +294,9 @@ def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -
     Returns
     -------
     dict
-        `pooled` and `strangers` (None where that set is missing): see :func:`pooled`; `sets`,
-        `kinds`, `stacks`, `wrong`, `missing`, `thresholds`.
+        `pooled` and `strangers` (None where that set is missing): see :func:`pooled`; of each of
+        the `sets` what each judge found and flagged at its own threshold; `kinds` named by fused
+        where they are known; `stacks`; what fused has `wrong`; `missing`, `thresholds`.
 
     Raises
     ------
@@ -391,49 +305,76 @@ def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -
         pass for one on all.
     """
     found = find_photos(root)
-    steps = [step for stack in found.stacks.values() for step in stack]
-    paths = [*(photo.path for photo in found.photos), *(path for _, path in steps)]
-    said: dict[str, list[Prediction]] = {judge: [] for judge in judges}
-    with progress_bar(len(paths), "real photos") as bar:
-        for path in paths:
-            photo = Photo(path)  # what one judge has computed of it the next one takes
-            for judge, classifier in judges.items():
-                said[judge] += classifier.predict(photo)
-                require(said[judge][-1].error is None, f"{path}: {said[judge][-1].error}")
-            bar.update()
-    count, stacks = len(found.photos), {}
-    logits = iter([one.logit for one in said["fused"][count:]])
+    paths = [photo.path for photo in found.photos]
+    paths += [path for stack in found.stacks.values() for _, path in stack]
+    said = []
+    every = predict_each(judges, map(Photo, paths), len(paths), "real photos")
+    for path, one in zip(paths, every, strict=True):
+        for prediction in one.values():
+            require(prediction.error is None, f"{path}: {prediction.error}")
+        said.append(one)
+    answers = iter([one["fused"].logit for one in said[len(found.photos) :]])
+    stacks = {}
     for name, stack in found.stacks.items():
-        values = np.array([next(logits) for _ in stack], dtype=np.float64)
-        stacks[name] = along_stack([step for step, _ in stack], values)
-    resamples, seed = params.evaluate.resamples, params.seed
+        logits = np.array([next(answers) for _ in stack], np.float64)
+        stacks[name] = along_stack([step for step, _ in stack], logits)
+    again = params.evaluate.resamples, params.seed
+    sets: dict[str, Any] = dict.fromkeys(photo.subset for photo in found.photos)
+    kinds = {}
 
-    def figures(wanted: Callable[[str], bool]) -> dict[str, Any] | None:
-        rows = [place for place in range(count) if wanted(found.photos[place].subset)]
-        chosen = {judge: [answers[row] for row in rows] for judge, answers in said.items()}
-        return pooled([found.photos[row] for row in rows], chosen, resamples, seed)
+    def of(names: Iterable[str]) -> tuple[list[LabelledImage], list[Said]]:
+        rows = [row for row, photo in enumerate(found.photos) if photo.subset in names]
+        return [found.photos[row] for row in rows], [said[row] for row in rows]
 
+    for name in sets:
+        photos, answered = of([name])
+        sets[name] = counted(photos, answered)
+        if name in OF_KNOWN_KIND:
+            known, named = [p.kind for p in photos], [one["fused"].kind for one in answered]
+            codes = metrics.scenes_of(photos)
+            kinds[name] = metrics.measure_kinds(known, named, codes, *again)
+    strangers = None
+    if STRANGERS not in found.missing:
+        strangers = pooled(*of([name for name in sets if name.startswith(STRANGERS)]), *again)
     return {
-        "pooled": figures(POOLED.__contains__),
-        "strangers": None
-        if STRANGERS in found.missing
-        else figures(lambda name: name.startswith(STRANGERS)),
-        "sets": by_set(found.photos, {judge: answers[:count] for judge, answers in said.items()}),
-        "kinds": by_kind(found.photos, said["fused"], resamples, seed),
+        "pooled": pooled(*of(POOLED), *again),
+        "strangers": strangers,
+        "sets": sets,
+        "kinds": kinds,
         "stacks": stacks,
-        "wrong": wrongly_judged(found.photos, said),
+        "wrong": [
+            {
+                "set": photo.subset,
+                "name": photo.name,
+                "label": photo.label,
+                **{judge: prediction.probability for judge, prediction in one.items()},
+            }
+            for photo, one in zip(found.photos, said, strict=False)
+            if one["fused"].blurred != bool(photo.label)
+        ],
         "missing": list(found.missing),
         "thresholds": {judge: classifier.threshold for judge, classifier in judges.items()},
     }
 
 
-@click.command()
-@click.argument("shared_data", type=click.Path(path_type=Path))
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="Model folder, such as artifacts/fuse.  [default: the shipped model]",
+json_file_option = click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the figures to this file too.",
 )
+
+
+def tell(lines: Iterable[str], figures: Any, json_file: Path | None) -> None:
+    """Print `lines`, and write `figures` to the file that :data:`json_file_option` names."""
+    if json_file is not None:
+        json_file.write_text(as_json(figures), encoding="utf-8")
+    click.echo("\n".join(lines))
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("shared_data", type=PATH)
+@model_option
 @params_option
 @json_file_option
 def real_photos_command(
@@ -444,14 +385,9 @@ def real_photos_command(
     Prints pooled AUC and recall at 1 % false alarms with 95 % intervals, verdicts by set, kinds of
     blur, the order of focus stacks, and every photo judged wrongly. Nothing is fitted to them.
     """
-    from blur_fusion.evaluation.report import as_json
-    from blur_fusion.params import load_params
-
     judges = {judge: load(model, judge=judge) for judge in JUDGES}
     found = judge_photos(shared_data, judges, load_params(params_file))
-    if json_file is not None:
-        json_file.write_text(as_json(found), encoding="utf-8")
-    click.echo(as_text(found))
+    tell(as_text(found), found, json_file)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from blur_fusion.cli.options import PATH, model_option
 from blur_fusion.errors import BlurError, require, run
 
 PHOTOGRAPH, LENGTH, ANGLE = "chelsea.png", 17.0, -0.5  # pixels, radians
@@ -86,16 +87,15 @@ def _report(page: Any, report: Path) -> bytes:
     return shot
 
 
-@click.command()
-@click.option("--docs", type=click.Path(path_type=Path), default=Path("docs"), show_default=True)
+@click.command(context_settings={"show_default": True})
+@click.option("--docs", type=PATH, default="docs", help="Folder of the pictures.")
 @click.option(
     "--report",
-    type=click.Path(path_type=Path),
-    default=Path("artifacts/evaluate/report.html"),
-    show_default=True,
+    type=PATH,
+    default="artifacts/evaluate/report.html",
     help="Page that the training report wrote.",
 )
-@click.option("--model", type=click.Path(path_type=Path), help="Model folder.  [default: shipped]")
+@model_option
 def screenshots_command(docs: Path, report: Path, model: Path | None) -> None:
     """Write app.png and report.png."""
     from playwright.sync_api import sync_playwright

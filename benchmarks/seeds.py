@@ -8,17 +8,18 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from benchmarks.real_photos import json_file_option
-from blur_fusion.cli.options import params_option
+from benchmarks.real_photos import json_file_option, tell
+from blur_fusion.cli.options import PATH, params_option
 from blur_fusion.errors import require, run
 from blur_fusion.fusion.stack import JUDGES
+from blur_fusion.params import load_params
 
 ROOT = Path(__file__).resolve().parents[1]  # where `stages` are imported from
 STAGES = ("sample", "load", "cnn", "features", "fuse")
@@ -52,34 +53,29 @@ def spreads(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | No
     return found
 
 
-def as_text(runs: Sequence[Mapping[str, Any]]) -> str:
+def as_text(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """One line a run, then the spread of each column."""
     spread = spreads(runs)
+    widths = {name: max(11, len(name) + 2) for name in spread}
 
     def line(first: object, row: Mapping[str, float | None]) -> str:
-        cells = [f"{first:<10}"]
-        for name in spread:
+        cells = f"{first:<10}"
+        for name, width in widths.items():
             value = row.get(name)
             shown = "n/a" if value is None else f"{value:.4f}".removesuffix(".0000")
-            cells.append(f"{shown:>{max(11, len(name) + 2)}}")
-        return "".join(cells)
+            cells += f"{shown:>{width}}"
+        return cells
 
-    columns = "".join(f"{name:>{max(11, len(name) + 2)}}" for name in spread)
-    return "\n".join(
-        [
-            "AUC, recall at 1 % false alarms (fused), Spearman of smear: real photos; "
-            "val: embedded validation images (fused)",
-            "last columns: photos of a set judged wrongly by fused at the run's own threshold",
-            "",
-            f"{'seed':<10}{columns}",
-            *(line(run["seed"], figures(run)) for run in runs),
-            "",
-            *(
-                line(key, {name: of[key] for name, of in spread.items()})
-                for key in ("smallest", "mean", "largest", "spread")
-            ),
-        ]
+    yield (
+        "AUC, recall at 1 % false alarms (fused), Spearman of smear: real photos; "
+        "val: embedded validation images (fused)"
     )
+    yield "last columns: photos of a set judged wrongly by fused at the run's own threshold\n"
+    yield f"{'seed':<10}" + "".join(f"{name:>{width}}" for name, width in widths.items())
+    yield from (line(run["seed"], figures(run)) for run in runs)
+    yield ""
+    for key in ("smallest", "mean", "largest", "spread"):
+        yield line(key, {name: of[key] for name, of in spread.items()})
 
 
 def with_seed(text: str, seed: int) -> str:
@@ -125,11 +121,8 @@ def run_seed(folder: Path, shared_data: Path, seed: int, params_text: str) -> di
     BlurError
         A stage failed, or `folder` holds a run of other params.
     """
-    text, params, photos = (
-        with_seed(params_text, seed),
-        folder / "params.yaml",
-        folder / "photos.json",
-    )
+    text = with_seed(params_text, seed)
+    params, photos = folder / "params.yaml", folder / "photos.json"
     same = not params.is_file() or params.read_text(encoding="utf-8") == text
     require(same, f"{params}: differs from the parameters asked for; name another folder")
     if not photos.is_file():
@@ -147,13 +140,10 @@ def run_seed(folder: Path, shared_data: Path, seed: int, params_text: str) -> di
     }
 
 
-@click.command()
-@click.argument("shared_data", type=click.Path(path_type=Path))
+@click.command(context_settings={"show_default": True})
+@click.argument("shared_data", type=PATH)
 @click.option(
-    "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Where the runs lie; what is done there is kept.",
+    "--folder", type=PATH, required=True, help="Where the runs lie; what is done there is kept."
 )
 @click.option(
     "--seed",
@@ -161,7 +151,6 @@ def run_seed(folder: Path, shared_data: Path, seed: int, params_text: str) -> di
     type=click.IntRange(min=0),
     multiple=True,
     default=SEEDS,
-    show_default=True,
     help="May be given several times.",
 )
 @params_option
@@ -178,17 +167,12 @@ def seeds_command(
     Data set, split, training: all of it is drawn anew. Prints one line for each seed, and the
     spread. Each run lies in FOLDER/seed_N.
     """
-    from blur_fusion.evaluation.report import as_json
-    from blur_fusion.params import load_params
-
     dataset = load_params(params_file).dataset
     chosen = f"{dataset.root}/{dataset.name}"
     require(chosen == SAMPLE, f"{params_file}: names {chosen}; this needs the embedded {SAMPLE}")
     text = params_file.read_text(encoding="utf-8")
     runs = [run_seed(folder / f"seed_{n}", shared_data, n, text) for n in dict.fromkeys(seeds)]
-    if json_file is not None:
-        json_file.write_text(as_json({"seeds": runs, "spread": spreads(runs)}), encoding="utf-8")
-    click.echo(as_text(runs))
+    tell(as_text(runs), {"seeds": runs, "spread": spreads(runs)}, json_file)
 
 
 if __name__ == "__main__":

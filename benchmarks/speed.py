@@ -7,20 +7,23 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
 from benchmarks.peers import PEERS
-from blur_fusion.cli.options import one_line_errors
+from blur_fusion.cli.options import COUNT, PATH, model_option, one_line_errors
 from blur_fusion.data.dataset import LabelledImage
 from blur_fusion.errors import BlurError, require
 
 _HERE = Path(__file__).parent
+OURS = "blur scan"
 
 
 @dataclass(frozen=True)
@@ -44,21 +47,28 @@ class Files:
     labels: dict[str, int]
 
 
-@dataclass(frozen=True)
-class Tool:
-    """A program, and what tells from its standard output whether each file, by name, is blurred."""
+@dataclass
+class Program:
+    """A program, how it fared on `files`, and why it failed, if it did.
+
+    Attributes
+    ----------
+    name : str
+    files : Files
+    command : list of str
+    answers_of : callable
+        From standard output to whether each file, by name, is blurred.
+    seconds : list of float
+        Wall time of each run.
+    answers : dict of bool
+        Of the last run.
+    problem : str, optional
+    """
 
     name: str
-    command: list[str]
-    answers: Callable[[bytes], dict[str, bool]]
-
-
-@dataclass
-class Runs:
-    """Wall times in seconds and the last answers of a tool on `files`; why it failed, if it did."""
-
-    tool: str
     files: Files
+    command: list[str]
+    answers_of: Callable[[bytes], dict[str, bool]]
     seconds: list[float] = field(default_factory=list)
     answers: dict[str, bool] = field(default_factory=dict)
     problem: str | None = None
@@ -68,15 +78,15 @@ class Runs:
         """Photos a second in the best run."""
         return self.files.count / min(self.seconds)
 
-    def called_blurred(self, label: int) -> tuple[int, int]:
+    def called_blurred(self, label: int) -> str:
         """How many distinct photos of a label were called blurred, and how many there are."""
         names = [name for name, given in self.files.labels.items() if given == label]
-        return sum(self.answers.get(name, False) for name in names), len(names)
+        return f"{sum(self.answers.get(name, False) for name in names)} of {len(names)}"
 
     @property
     def unread(self) -> int:
         """Distinct photos without an answer."""
-        return sum(name not in self.answers for name in self.files.labels)
+        return len(self.files.labels.keys() - self.answers.keys())
 
 
 def repeat(images: Iterable[LabelledImage], count: int, name: str, folder: Path) -> Files:
@@ -90,13 +100,10 @@ def repeat(images: Iterable[LabelledImage], count: int, name: str, folder: Path)
     given = list(images)
     require(bool(given), f"{name}: holds no labelled photo")
     folder.mkdir(parents=True)
-    labels: dict[str, int] = {}
-    for number in range(count):
-        image = given[number % len(given)]
-        copy = f"{number:05d}{image.path.suffix}"
+    copies = [f"{n:05d}{given[n % len(given)].path.suffix}" for n in range(count)]
+    for copy, image in zip(copies, cycle(given), strict=False):
         shutil.copyfile(image.path, folder / copy)
-        if number < len(given):
-            labels[copy] = image.label
+    labels = {copy: image.label for copy, image in zip(copies, given, strict=False)}
     return Files(name, folder, count, labels)
 
 
@@ -106,12 +113,12 @@ def _from_lines(output: bytes) -> dict[str, bool]:
     return {os.path.basename(row["path"]): row["blurred"] for row in read}
 
 
-def blur_scan(folder: Path, workers: int, model: Path | None) -> Tool:
+def blur_scan(files: Files, workers: int, model: Path | None) -> Program:
     """`blur scan` as people run it."""
-    command = [sys.executable, "-m", "blur_fusion.cli.main", "scan", str(folder)]
+    command = [sys.executable, "-m", "blur_fusion.cli.main", "scan", str(files.folder)]
     command += ["--format", "jsonl", "--workers", str(workers)]
     command += ["--model", os.path.abspath(model)] if model else []
-    return Tool("blur scan", command, _from_lines)
+    return Program(OURS, files, command, _from_lines)
 
 
 def installed(name: str, python: Path) -> str | None:
@@ -133,18 +140,12 @@ def installed(name: str, python: Path) -> str | None:
     return ran.stdout.strip() if ran.returncode == 0 else None
 
 
-def peer(name: str, version: str, python: Path, folder: Path, workers: int) -> Tool:
+def peer(name: str, version: str, python: Path, files: Files, workers: int) -> Program:
     """Another program, run by the interpreter that has it."""
-    answers = folder.parent / f"{folder.name}.{name}.json"
-    script = _HERE / "peers.py"
-
-    def read(output: bytes) -> dict[str, bool]:
-        found: dict[str, bool] = json.loads(answers.read_text("utf-8"))
-        return found
-
-    command = [os.path.abspath(python), str(script), name, str(folder), str(answers)]
-    command.append(str(workers))
-    return Tool(f"{name} {version}", command, read)
+    answers = files.folder.with_suffix(f".{name}.json")
+    words = (_HERE / "peers.py", name, files.folder, answers, workers)
+    command = [os.path.abspath(python), *map(str, words)]
+    return Program(f"{name} {version}", files, command, lambda _: json.loads(answers.read_bytes()))
 
 
 def _pinned(workers: int) -> Callable[[], None] | None:
@@ -155,121 +156,104 @@ def _pinned(workers: int) -> Callable[[], None] | None:
     return lambda: os.sched_setaffinity(0, cores)
 
 
-def run_once(tool: Tool, runs: Runs, workers: int) -> None:
+def run_once(program: Program, workers: int) -> None:
     """Time a process from its start to its end, and read its answers."""
     root = str(_HERE.parent)
     path = os.pathsep.join(filter(None, [f"{root}/pipeline", root, os.environ.get("PYTHONPATH")]))
-    ours = tool.name == "blur scan"  # another interpreter shall not find our packages
+    ours = program.name == OURS  # another interpreter shall not find our packages
     extra = {"PYTHONPATH": path} if ours else {"SENTRY_OPT_OUT": "1"}  # fastdup's calls home
     environment = {k: v for k, v in os.environ.items() if ours or k != "PYTHONPATH"}
     start = time.perf_counter()
     ran = subprocess.run(
-        tool.command,
+        program.command,
         env={**environment, **extra},
-        cwd=runs.files.folder.parent,
+        cwd=program.files.folder.parent,
         capture_output=True,
         check=False,
         preexec_fn=_pinned(workers),
     )
     seconds = time.perf_counter() - start
-    try:
-        answers = tool.answers(ran.stdout)
-    except (OSError, ValueError, KeyError):
-        answers = {}
-    if not answers:
-        lines = ran.stderr.decode("utf-8", "replace").strip().splitlines()
-        runs.problem = f"failed with {ran.returncode} ({lines[-1] if lines else 'no message'})"
+    answers: dict[str, bool] = {}
+    with suppress(OSError, ValueError, KeyError):
+        answers = program.answers_of(ran.stdout)
+    if answers:
+        program.seconds.append(seconds)
+        program.answers = answers
         return
-    runs.seconds.append(seconds)
-    runs.answers = answers
+    lines = ran.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+    program.problem = f"failed with {ran.returncode} ({lines[-1]})"
 
 
-def compete(files: Files, tools: Sequence[Tool], rounds: int, workers: int) -> list[Runs]:
-    """Run all tools in turn, `rounds` times, each round beginning with another one.
+def compete(programs: Sequence[Program], rounds: int, workers: int) -> None:
+    """Run all programs in turn, `rounds` times, each round beginning with another one.
 
     So a machine that slows down, and files that are not yet in memory, favour none of them.
     """
-    found = {tool.name: Runs(tool.name, files) for tool in tools}
     for number in range(rounds):
-        first = number % len(tools)
-        for tool in [*tools[first:], *tools[:first]]:
-            if found[tool.name].problem is None:
-                run_once(tool, found[tool.name], workers)
-    return list(found.values())
+        first = number % len(programs)
+        for program in [*programs[first:], *programs[:first]]:
+            if program.problem is None:
+                run_once(program, workers)
 
 
-_PATH = click.Path(path_type=Path)
-
-
-def _share(counts: tuple[int, int]) -> str:
-    return f"{counts[0]} of {counts[1]}"
-
-
-def as_text(results: list[Runs], workers: int, rounds: int) -> str:
-    """A table of speed beside accuracy; the first result is ours."""
-    files = results[0].files
-    blurred = sum(files.labels.values())
-    lines = [
+def as_text(programs: Sequence[Program], workers: int, rounds: int) -> Iterator[str]:
+    """A table of speed beside accuracy; the first program is ours."""
+    ours, files = programs[0], programs[0].files
+    yield (
         f"{files.name}: {files.count} files, copies of {len(files.labels)} photos "
-        f"({blurred} blurred); {workers} cores, whole processes, best of {rounds}; "
-        "ratio: rate of blur scan over this one's",
-        f"{'':20} {'photos/s':>8}  {'blurred found':>13}  {'sharp flagged':>13}   ratio  seconds",
-    ]
-    for runs in results:
-        if runs.problem is not None or not runs.seconds:
-            lines.append(f"{runs.tool:20} {runs.problem}")
+        f"({sum(files.labels.values())} blurred); {workers} cores, whole processes, best of "
+        f"{rounds}; ratio: rate of blur scan over this one's"
+    )
+    yield f"{'':20} {'photos/s':>8}  {'blurred found':>13}  {'sharp flagged':>13}   ratio  seconds"
+    for one in programs:
+        if one.problem is not None:
+            yield f"{one.name:20} {one.problem}"
             continue
-        ratio = results[0].rate / runs.rate if results[0].seconds else float("nan")
-        unread = f"; {runs.unread} photos unread" if runs.unread else ""
-        lines.append(
-            f"{runs.tool:20} {runs.rate:8.1f}  {_share(runs.called_blurred(1)):>13}  "
-            f"{_share(runs.called_blurred(0)):>13}  {ratio:6.2f}  "
-            f"{' '.join(f'{seconds:.2f}' for seconds in runs.seconds)}{unread}"
+        ratio = ours.rate / one.rate if ours.seconds else float("nan")
+        unread = f"; {one.unread} photos unread" if one.unread else ""
+        yield (
+            f"{one.name:20} {one.rate:8.1f}  {one.called_blurred(1):>13}  "
+            f"{one.called_blurred(0):>13}  {ratio:6.2f}  "
+            f"{' '.join(f'{seconds:.2f}' for seconds in one.seconds)}{unread}"
         )
-    return "\n".join(lines)
 
 
 def _versions(python: Path) -> dict[str, str]:
     """Versions of the other programs; a line for each that is not there."""
-    versions = {name: installed(name, python) for name in PEERS}
-    for name in [name for name, version in versions.items() if version is None]:
+    versions = {}
+    for name in PEERS:
+        if version := installed(name, python):
+            versions[name] = version
+            continue
         line = f"python -m venv peers && peers/bin/pip install {name}"
         again = "then add --peers peers/bin/python"
         click.echo(f"{name}: left out, it is not installed; {line}, {again}", err=True)
-    return {name: version for name, version in versions.items() if version is not None}
+    return versions
 
 
-@click.command()
-@click.argument("folders", nargs=-1, required=True, type=_PATH, metavar="FOLDERS...")
+@click.command(context_settings={"show_default": True})
+@click.argument("folders", nargs=-1, required=True, type=PATH, metavar="FOLDERS...")
 @click.option(
-    "--count",
-    type=click.IntRange(min=1),
-    default=500,
-    show_default=True,
-    help="Files that the photos of each folder are copied to.",
+    "--count", type=COUNT, default=500, help="Files that the photos of each folder are copied to."
 )
 @click.option(
     "--workers",
-    type=click.IntRange(min=1),
+    type=COUNT,
     default=2,
-    show_default=True,
     help="Cores: threads of blur scan and fastdup, processes of cleanvision.",
 )
 @click.option(
-    "--rounds",
-    type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
-    help="Times that each program runs; the best counts.",
+    "--rounds", type=COUNT, default=3, help="Times that each program runs; the best counts."
 )
 @click.option(
     "--peers",
     "python",
-    type=_PATH,
+    type=PATH,
     default=sys.executable,
-    help="Interpreter that has cleanvision and fastdup.  [default: this one]",
+    show_default="this one",
+    help="Interpreter that has cleanvision and fastdup.",
 )
-@click.option("--model", type=_PATH, help="Folder written by 'blur export'.  [default: shipped]")
+@model_option
 @one_line_errors("this benchmark")
 def speed_command(
     folders: tuple[Path, ...],
@@ -290,15 +274,12 @@ def speed_command(
     versions = _versions(python)
     for folder in folders:
         dataset = open_dataset(folder)
-        place = Path(tempfile.mkdtemp(prefix="speed_"))
-        try:
-            files = repeat(dataset, count, dataset.name, place / "photos")
-            others = [peer(*of, python, files.folder, workers) for of in versions.items()]
-            tools = [blur_scan(files.folder, workers, model), *others]
-            results = compete(files, tools, rounds, workers)
-            click.echo(as_text(results, workers, rounds))
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
+        with TemporaryDirectory(prefix="speed_", ignore_cleanup_errors=True) as place:
+            files = repeat(dataset, count, dataset.name, Path(place) / "photos")
+            others = [peer(*of, python, files, workers) for of in versions.items()]
+            programs = [blur_scan(files, workers, model), *others]
+            compete(programs, rounds, workers)
+            click.echo("\n".join(as_text(programs, workers, rounds)))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ class Judge:
     threshold: float = 0.5
     fingerprint: str = ""
 
-    def predict(self, photo: Photo) -> list[Prediction]:
+    def predict(self, photos: list[Photo]) -> list[Prediction]:
+        (photo,) = photos
         try:
             step = float(np.abs(np.diff(photo.image(self.spec).astype(float))).mean())
         except BlurError as error:
@@ -91,24 +92,24 @@ def test_recall_at_a_false_alarm_rate_as_by_trying_every_threshold(rate: float) 
     assert np.isnan(one_class).all()
 
 
-def said(logits: np.ndarray) -> list[Prediction]:
-    return [Prediction("", logit=float(logit)) for logit in logits]
+def said(logits: np.ndarray) -> list[dict[str, Prediction]]:
+    return [{"fused": Prediction("", logit=float(logit))} for logit in logits]
 
 
 def test_pooled_figures_and_their_intervals(shared: Path) -> None:
     photos = [photo for photo in find_photos(shared).photos if photo.subset in POOLED]
     labels = np.array([photo.label for photo in photos])
     perfect = labels + np.linspace(0, 0.1, len(labels))
-    found = pooled(photos, {"fused": said(perfect)}, 200, 1)
+    found = pooled(photos, said(perfect), 200, 1)
     assert (found["photos"], found["blurred"], found["scenes"]) == (12, 6, 7)
     assert found["may_be_flagged"] == 0
     assert found["fused"]["auc"] == {"value": 1, "low": 1, "high": 1}
     assert found["fused"]["recall"] == {"value": 1, "low": 1, "high": 1}
-    mixed = pooled(photos, {"fused": said(np.random.default_rng(0).normal(size=12))}, 200, 1)
+    mixed = pooled(photos, said(np.random.default_rng(0).normal(size=12)), 200, 1)
     area = mixed["fused"]["auc"]
     assert area["low"] < area["value"] < area["high"] and area["value"] < 1
     with pytest.raises(BlurError, match="sharp and blurred ones are needed"):
-        pooled([photo for photo in photos if photo.label], {}, 10, 1)
+        pooled([photo for photo in photos if photo.label], [], 10, 1)
 
 
 def test_order_along_a_stack() -> None:
@@ -131,7 +132,7 @@ def test_all_figures_of_made_up_photos(shared: Path) -> None:
     assert found["kinds"]["kwentar"]["confusion"]["motion"]["defocus"] == 1
     assert found["stacks"]["smear"]["steps"] == [0, -1, 1, -2, 2]
     assert found["stacks"]["chart"]["in_order"]
-    lines = as_text(found).splitlines()
+    lines = list(as_text(found))
     assert lines[0].startswith("pooled: 12 photos of 7 scenes, 6 blurred")
     assert (
         "chart: 2 pictures, fused logit against absolute step: Spearman 1.0000, in order" in lines

@@ -11,8 +11,7 @@ from click.testing import CliRunner
 
 from benchmarks.speed import (
     Files,
-    Runs,
-    Tool,
+    Program,
     as_text,
     compete,
     installed,
@@ -49,29 +48,27 @@ def test_nothing_to_repeat_is_one_line(tmp_path: Path) -> None:
         repeat([], 10, "empty", tmp_path / "photos")
 
 
-def _program(name: str, files: Files, log: Path, seconds: float, blurred: list[str]) -> Tool:
+def _program(name: str, files: Files, log: Path, seconds: float, blurred: list[str]) -> Program:
     code = (
         f"import time; open({str(log)!r}, 'a').write({name!r} + ' '); time.sleep({seconds}); "
         f"print({json.dumps({n: n in blurred for n in files.labels})!r})"
     )
-    return Tool(name, [sys.executable, "-S", "-c", code], lambda output: json.loads(output))
+    return Program(name, files, [sys.executable, "-S", "-c", code], json.loads)
 
 
 def test_programs_take_turns_and_the_best_run_counts(files: Files, tmp_path: Path) -> None:
     log = tmp_path / "log"
     hits = [name for name, label in files.labels.items() if label]
-    tools = [
-        _program("a", files, log, 0.0, hits),
-        _program("b", files, log, 0.3, [sorted(files.labels)[0]]),
-        Tool("c", [sys.executable, "-c", "import sys; sys.exit('no licence')"], json.loads),
-    ]
-    ours, slow, broken = compete(files, tools, 3, workers=1)
+    failing = [sys.executable, "-c", "import sys; sys.exit('no licence')"]
+    ours = _program("a", files, log, 0.0, hits)
+    slow = _program("b", files, log, 0.3, [sorted(files.labels)[0]])
+    broken = Program("c", files, failing, json.loads)
+    compete([ours, slow, broken], 3, workers=1)
     assert log.read_text().split() == ["a", "b", "b", "a", "a", "b"]
     assert len(ours.seconds) == len(slow.seconds) == 3 and min(slow.seconds) > 0.3
     assert ours.rate == pytest.approx(10 / min(ours.seconds))
-    assert (ours.called_blurred(1), ours.called_blurred(0)) == ((2, 2), (0, 2))
     assert broken.problem == "failed with 1 (no licence)" and not broken.seconds
-    lines = as_text([ours, slow, broken], 1, 3).splitlines()
+    lines = list(as_text([ours, slow, broken], 1, 3))
     assert lines[0].startswith("own: 10 files, copies of 4 photos (2 blurred); 1 cores")
     assert lines[2].split()[:8] == ["a", f"{ours.rate:.1f}", "2", "of", "2", "0", "of", "2"]
     assert float(lines[3].split()[8]) == pytest.approx(ours.rate / slow.rate, abs=0.006)
@@ -79,10 +76,10 @@ def test_programs_take_turns_and_the_best_run_counts(files: Files, tmp_path: Pat
 
 
 def test_photos_without_an_answer_are_counted(files: Files) -> None:
-    some = sorted(files.labels)[:3]
-    runs = Runs("a", files, [2.0], dict.fromkeys(some, True))
-    assert runs.unread == 1 and "1 photos unread" in as_text([runs], 2, 1)
-    assert runs.rate == 5
+    some = dict.fromkeys(sorted(files.labels)[:3], True)
+    program = Program("a", files, [], json.loads, [2.0], some)
+    assert program.unread == 1 and "1 photos unread" in list(as_text([program], 2, 1))[-1]
+    assert program.rate == 5
 
 
 def test_versions_of_packages() -> None:
