@@ -5,4 +5,4 @@ from __future__ import annotations
 from blur_fusion.cli.main import held_out_command
 
 if __name__ == "__main__":
-    held_out_command(prog_name="python -m stages.test")
+    held_out_command(prog_name="python -m stages.test", show_default=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blur_fusion.cli import options
-from blur_fusion.cli.options import COUNT, PATH, PROPORTION
+from blur_fusion.cli.options import COUNT, PATH
 
 if TYPE_CHECKING:
     from blur_fusion.model.prediction import Prediction
@@ -104,11 +104,7 @@ def explain(
 @click.option("--share", is_flag=True, help="Make a public link through Gradio's servers.")
 @click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
 @_grad_cam_option
-@click.option(
-    "--threshold",
-    type=PROPORTION,
-    help="Where the slider stands at first, instead of the model's own threshold.",
-)
+@options.threshold_option
 @click.option(
     "--max-upload", type=COUNT, default=60, metavar="MB", help="Largest file that is taken."
 )
@@ -130,8 +126,5 @@ def app(max_upload: int, max_pixels: int, **asked: Any) -> None:
     from blur_fusion.app.album import MEGA, Limits
     from blur_fusion.app.serve import Settings, serve
 
-    limits = Limits(max_upload * MEGA, max_pixels * MEGA)
-    serve(
-        Settings(**asked, limits=limits),
-        lambda address: click.echo(f"serving at {address} (Ctrl-C ends it)"),
-    )
+    settings = Settings(**asked, limits=Limits(max_upload * MEGA, max_pixels * MEGA))
+    serve(settings, lambda address: click.echo(f"serving at {address} (Ctrl-C ends it)"))

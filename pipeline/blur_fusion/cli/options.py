@@ -71,14 +71,12 @@ layout_option = click.option(
     "--layout",
     type=LayoutName(),
     default="auto",
-    show_default=True,
     help="How the data set is laid out; 'metadata' must be named, the others are recognised.",
 )
 workers_option = click.option(
     "--workers",
     type=click.IntRange(min=0),
     default=0,
-    show_default=True,
     help="Threads that read images; 0 is one for each core.",
 )
 model_option = click.option(
@@ -90,7 +88,6 @@ model_dir_option = click.option(
     "--model-dir",
     type=PATH,
     default=Path("artifacts"),
-    show_default=True,
     help="Folder written by 'make repro': holds cnn, fuse and evaluate.",
 )
 threshold_option = click.option(
@@ -109,6 +106,5 @@ params_option = click.option(
     "params_file",
     type=PATH,
     default=Path("params.yaml"),
-    show_default=True,
     help="Parameters that the models were trained with.",
 )

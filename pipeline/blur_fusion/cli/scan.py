@@ -19,6 +19,7 @@ from blur_fusion.startup import freeze, prepare
 if TYPE_CHECKING:
     from blur_fusion.actions.plan import ActionOptions
     from blur_fusion.model.classifier import Classifier
+    from blur_fusion.model.prediction import Prediction
     from blur_fusion.scan.output import Consumer, Tally
     from blur_fusion.scan.pool import Pool
     from blur_fusion.scan.run import Result
@@ -32,16 +33,17 @@ def _say(line: str) -> None:
     options.warn([line])
 
 
-def _act(result: Result, roots: Sequence[Path], action: ActionOptions) -> bool:
+def _act(photos: Sequence[Prediction], roots: Sequence[Path], action: ActionOptions) -> bool:
     """Move, copy, link or tag; whether something could not be done."""
     from blur_fusion.actions.act import act
 
-    report = act(result.photos, roots, action)
+    report = act(photos, roots, action)
     for line in report.plan:
         click.echo(line)
     options.warn(report.lines)
     click.echo(report.summary, err=True)
-    result.interrupted = report.interrupted
+    if report.interrupted:
+        raise KeyboardInterrupt
     return report.failed
 
 
@@ -78,6 +80,21 @@ def _consumers(
     return [*consumers, stack.enter_context(output)]
 
 
+def _pool(
+    asked: dict[str, Any], job: JobSpec, classifier: Classifier, total: int
+) -> AbstractContextManager[Pool]:
+    """The cluster that was asked for, or threads and processes."""
+    if asked["scheduler"]:
+        from blur_fusion.scan.dask import connected
+
+        return connected(asked["scheduler"], job, _say)
+    from blur_fusion.parallel import cores
+    from blur_fusion.scan.pool import WorkerPool
+
+    count = asked["workers"] or cores()
+    return WorkerPool(job, classifier, count, count - 1, total)
+
+
 def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int:
     """Scan and act; the exit code."""
     from blur_fusion.actions.plan import ActionOptions, Places
@@ -91,9 +108,8 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
     transfer = action.transfer()
     acts = transfer is not None or action.tag
     _check(asked, acts)
-    classifier = load(
-        asked["model"], threshold=asked["threshold"], max_false_alarms=asked["max_false_alarms"]
-    )
+    limits = {name: asked[name] for name in ("threshold", "max_false_alarms")}
+    classifier = load(asked["model"], **limits)
     threshold = classifier.threshold
     if asked["cache"] or asked["report"] or asked["scheduler"]:
         # Kinds of sharp photos too, as these are kept, or a slider may call them blurred.
@@ -119,38 +135,17 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
             consumers.append(result.add)
         result.begun = True
         answers = scan(files, pool, asked["cache"], _say)
-        result.interrupted = run(answers, len(files), threshold, consumers)
-        if result.interrupted and (asked["output"] or asked["report"]):
+        interrupted = run(answers, len(files), threshold, consumers)
+        if interrupted and (asked["output"] or asked["report"]):
             raise KeyboardInterrupt  # neither a file nor a page is left half done
     table = asked["style"] == "table" and asked["output"] is None
     click.echo(result.tally.line(), err=not table)
-    failed = acts and not result.interrupted and _act(result, roots, action)
-    if result.interrupted:
-        _interrupted(asked["cache"])
-        return INTERRUPTED
+    if interrupted:
+        raise KeyboardInterrupt
+    failed = acts and _act(result.photos, roots, action)
     if asked["fail_on_blurred"] and result.tally.kinds:
         return BLURRED
     return UNREAD if result.tally.unread or failed else 0
-
-
-def _pool(
-    asked: dict[str, Any], job: JobSpec, classifier: Classifier, total: int
-) -> AbstractContextManager[Pool]:
-    """The cluster that was asked for, or threads and processes."""
-    if asked["scheduler"]:
-        from blur_fusion.scan.dask import connected
-
-        return connected(asked["scheduler"], job, _say)
-    from blur_fusion.parallel import cores
-    from blur_fusion.scan.pool import WorkerPool
-
-    count = asked["workers"] or cores()
-    return WorkerPool(job, classifier, count, count - 1, total)
-
-
-def _interrupted(cache: Path | None) -> None:
-    kept = f"; what was judged is in {cache}" if cache else ""
-    click.echo(f"interrupted{kept}", err=True)
 
 
 @click.command()
@@ -236,7 +231,8 @@ def scan(context: click.Context, /, inputs: tuple[str, ...], **asked: Any) -> No
         click.echo(f"error: {error}", err=True)
         code = UNREAD if result.begun else USAGE
     except KeyboardInterrupt:
-        _interrupted(asked["cache"])
+        kept = f"; what was judged is in {asked['cache']}" if asked["cache"] else ""
+        click.echo(f"interrupted{kept}", err=True)
         code = INTERRUPTED
     freeze()
     context.exit(code)

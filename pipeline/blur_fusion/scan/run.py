@@ -20,7 +20,6 @@ class Result:
     tally: Tally = field(default_factory=Tally)
     photos: list[Prediction] = field(default_factory=list)
     begun: bool = False
-    interrupted: bool = False
 
     def add(self, prediction: Prediction, thumbnail: bytes | None = None) -> None:
         """Keep a photo, which may be acted on."""
