@@ -237,7 +237,7 @@ def shots() -> Values:
 
 def _read(rows: list[Pixels]) -> Any:
     """All of a store that rows are blurred, perturbed or trained from."""
-    return SimpleNamespace(image=lambda row: rows[row], splits=["train"] * len(rows))
+    return SimpleNamespace(image=lambda row: rows[row], splits=np.array(["train"] * len(rows)))
 
 
 def _material() -> list[Pixels]:
