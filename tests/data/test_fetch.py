@@ -1,23 +1,26 @@
-"""`blur data fetch`, from a local server to a counted tree."""
+"""Downloads that break off, and `blur data fetch` from a local server to a counted tree."""
 
 from __future__ import annotations
 
 import io
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
 from click.testing import CliRunner, Result
 
-from acquisition_server import Serve, Site, serving
+from acquisition_server import CONTENT, Serve, Site, serving
 from blur_fusion.cli.main import blur
-from blur_fusion.data import fetch as download
+from blur_fusion.data import fetch
+from blur_fusion.data.fetch import ATTEMPTS, GAIN, PIECE, DownloadError, download
 from blur_fusion.data.sources import CERTH_IMAGES, CERTH_SHEETS, CERTH_URL
+from blur_fusion.errors import BlurError
 
-INNER = "CERTH_ImageBlurDataset/"
+BREAK = 200_000
+LAST_WORDS = [BREAK] + [0] * (ATTEMPTS - 1)  # one part comes, and then no more
 
 
 @pytest.fixture
@@ -26,7 +29,111 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
         yield start
 
 
-def _official(inner: str = INNER, lacking: tuple[str, ...] = ()) -> bytes:
+def _fetch(site: Site, folder: Path) -> bytes:
+    download(site.url, folder / "set.zip")
+    assert [path.name for path in folder.iterdir()] == ["set.zip"]
+    return (folder / "set.zip").read_bytes()
+
+
+def _part(folder: Path, url: str, content: bytes) -> None:
+    (folder / "set.zip.part").write_bytes(content)
+    (folder / "set.zip.part.json").write_text(f'{{"url": "{url}", "version": ""}}')
+
+
+@pytest.mark.parametrize(
+    ("site", "ranged"),
+    [
+        ({"breaks": [BREAK]}, [False, True]),
+        ({"breaks": [BREAK], "ranges": False}, [False, True]),  # the whole comes again
+        ({"sized": False}, [False]),
+        ({"statuses": [503, 429]}, [False] * 3),
+        (
+            # Many breaks are no failure while bytes come.
+            {"content": CONTENT * 20, "breaks": [GAIN + 2 * PIECE] * (ATTEMPTS + 1)},
+            [False] + [True] * (ATTEMPTS + 1),
+        ),
+    ],
+)
+def test_what_comes_in_the_end_is_whole(
+    serve: Serve, tmp_path: Path, site: dict[str, Any], ranged: list[bool]
+) -> None:
+    served = serve(Site(**site))
+    assert _fetch(served, tmp_path) == served.content
+    assert ["range" in headers for headers in served.asked] == ranged
+
+
+def test_a_break_is_gone_on_from(serve: Serve, tmp_path: Path) -> None:
+    site = serve(Site(breaks=[BREAK]))
+    assert _fetch(site, tmp_path) == CONTENT
+    assert 0 < int(site.asked[1]["range"].removeprefix("bytes=").removesuffix("-")) <= BREAK
+    assert site.asked[1]["if-range"] == '"first"'
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_later_run_goes_on_unless_the_file_has_changed(
+    serve: Serve, tmp_path: Path, changed: bool
+) -> None:
+    site = serve(Site(breaks=list(LAST_WORDS)))
+    with pytest.raises(DownloadError, match="broke off"):
+        _fetch(site, tmp_path)
+    kept = (tmp_path / "set.zip.part").read_bytes()
+    assert kept and CONTENT.startswith(kept)
+    if changed:
+        site.content, site.tag = CONTENT[::-1], '"second"'
+    assert _fetch(site, tmp_path) == site.content
+    assert site.asked[-1]["range"] == f"bytes={len(kept)}-"
+
+
+@pytest.mark.parametrize(
+    ("site", "content", "ranged"),
+    [
+        ({}, CONTENT, [True]),  # whole already
+        ({}, CONTENT + b"more", [True, False]),
+        ({"wrong_start": True}, CONTENT[:BREAK], [True, False]),
+        ({"url": "http://elsewhere/"}, b"of another file", [False]),
+    ],
+)
+def test_a_part_that_does_not_fit_is_begun_again(
+    serve: Serve, tmp_path: Path, site: dict[str, Any], content: bytes, ranged: list[bool]
+) -> None:
+    served = serve(Site(**site))
+    _part(tmp_path, site.get("url", served.url), content)
+    assert _fetch(served, tmp_path) == CONTENT
+    assert ["range" in headers for headers in served.asked] == ranged
+
+
+def test_without_range_it_gives_up_in_the_end(serve: Serve, tmp_path: Path) -> None:
+    site = serve(Site(ranges=False, breaks=[BREAK] * 50))
+    with pytest.raises(DownloadError, match="broke off"):
+        _fetch(site, tmp_path)
+    assert len(site.asked) <= ATTEMPTS + 1
+
+
+def test_a_missing_file_is_not_asked_for_again(serve: Serve, tmp_path: Path) -> None:
+    site = serve(Site(statuses=[404]))
+    with pytest.raises(DownloadError, match="HTTP 404 Not Found"):
+        _fetch(site, tmp_path)
+    assert len(site.asked) == 1
+
+
+def test_a_full_disk_is_seen_before_the_download(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(BlurError, match="are free on the disk"):
+        _fetch(serve(Site()), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("url", ["nonsense", "file:///etc/hostname", "ftp://127.0.0.1/a.zip"])
+def test_other_addresses_are_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(DownloadError, match="cannot be downloaded") as caught:
+        download(url, tmp_path / "whole")
+    assert "\n" not in str(caught.value)
+
+
+def _official(inner: str = "CERTH_ImageBlurDataset/", lacking: tuple[str, ...] = ()) -> bytes:
     """A zip with the official folders and counts; the images are a few bytes each."""
     names = [f"{folder}/{i}.JPG" for folder, n in CERTH_IMAGES.items() for i in range(n)]
     names += [*CERTH_SHEETS, "TrainingSet/Undistorted/.DS_Store"]
@@ -43,7 +150,9 @@ def _run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(blur, ["data", "fetch", *map(str, arguments)])
 
 
-def _error(result: Result) -> str:
+def _error(*arguments: str | Path) -> str:
+    """What `blur data fetch certh` says in one line, for it fails."""
+    result = _run("certh", *arguments)
     assert result.exit_code == 1
     assert result.stdout == ""
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
@@ -68,9 +177,8 @@ def test_certh_from_a_server_that_breaks_off(serve: Serve, tmp_path: Path) -> No
 
 
 def test_counts_that_differ_are_warnings(tmp_path: Path) -> None:
-    lacking = ("TrainingSet/Undistorted/0.JPG", CERTH_SHEETS[0])
     archive = tmp_path / "by hand.zip"
-    archive.write_bytes(_official("", lacking))
+    archive.write_bytes(_official("", ("TrainingSet/Undistorted/0.JPG", CERTH_SHEETS[0])))
     target = tmp_path / "certh"
     result = _run("certh", "--zip", archive, "--target", target)
     assert result.exit_code == 1
@@ -89,32 +197,32 @@ def test_a_zip_beside_the_target_is_not_downloaded(serve: Serve, tmp_path: Path)
     assert not site.asked
 
 
-def test_an_existing_target_stays_as_it_is(serve: Serve, tmp_path: Path) -> None:
+@pytest.mark.parametrize("link", [False, True])
+def test_an_existing_target_stays_as_it_is(serve: Serve, tmp_path: Path, link: bool) -> None:
     site = serve(Site(content=_official()))
-    (tmp_path / "certh").mkdir()
-    (tmp_path / "certh" / "mine.txt").write_text("mine")
-    error = _error(_run("certh", "--url", site.url, "--target", tmp_path / "certh"))
+    if link:  # a broken one is there too
+        (tmp_path / "certh").symlink_to(tmp_path / "absent")
+    else:
+        (tmp_path / "certh").mkdir()
+        (tmp_path / "certh" / "mine.txt").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    error = _error("--url", site.url, "--target", tmp_path / "certh")
     assert "is there already" in error
     assert not site.asked
-    assert (tmp_path / "certh" / "mine.txt").read_text() == "mine"
-    assert len(list(tmp_path.rglob("*"))) == 2
-
-
-def test_a_broken_link_is_a_target_too(tmp_path: Path) -> None:
-    (tmp_path / "certh").symlink_to(tmp_path / "absent")
-    assert "is there already" in _error(_run("certh", "--target", tmp_path / "certh"))
+    assert sorted(tmp_path.rglob("*")) == before
+    assert link or (tmp_path / "certh" / "mine.txt").read_text() == "mine"
 
 
 def test_without_network_it_says_where_to_put_the_zip(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(download, "PAUSE", 0.0)
+    monkeypatch.setattr(fetch, "PAUSE", 0.0)
     monkeypatch.chdir(tmp_path)
     with socket.socket() as taken:  # bound, but nobody listens
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/set.zip"
-        error = _error(_run("certh", "--url", url))
+        error = _error("--url", url)
     assert f"{url}: cannot be downloaded (no connection to the server)" in error
     assert "https://mklab.iti.gr/" in error
     assert f"put it at {Path('data') / 'certh.zip'}" in error
@@ -123,33 +231,18 @@ def test_without_network_it_says_where_to_put_the_zip(
 
 def test_a_page_instead_of_the_zip(serve: Serve, tmp_path: Path) -> None:
     site = serve(Site(content=b"<html>please log in</html>"))
-    error = _error(_run("certh", "--url", site.url, "--target", tmp_path / "certh"))
+    error = _error("--url", site.url, "--target", tmp_path / "certh")
     assert "is no whole zip" in error and "delete it" in error
     assert not (tmp_path / "certh").exists()
 
 
-def test_a_missing_zip_is_one_line(tmp_path: Path) -> None:
-    absent = tmp_path / "absent.zip"
-    error = _error(_run("certh", "--zip", absent, "--target", tmp_path / "certh"))
-    assert f"{absent}: no such zip" in error
-
-
-def test_a_target_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    archive = tmp_path / "set.zip"
+def test_paths_that_cannot_be_are_one_line(tmp_path: Path) -> None:
+    absent, archive = tmp_path / "absent.zip", tmp_path / "set.zip"
+    assert f"{absent}: no such zip" in _error("--zip", absent, "--target", tmp_path / "certh")
     archive.write_bytes(_official())
-    error = _error(_run("certh", "--zip", archive, "--target", tmp_path / ("x" * 300)))
+    error = _error("--zip", archive, "--target", tmp_path / ("x" * 300))
     assert "cannot be written (" in error
-
-
-def test_missing_pooch_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pooch", None)
-    error = _error(_run("certh", "--target", tmp_path / "certh"))
-    assert "blur-fusion[train]" in error
-
-
-def test_a_file_in_the_place_of_the_folder_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("a file")
-    assert "cannot be made" in _error(_run("certh", "--target", tmp_path / "data" / "certh"))
+    assert "cannot be made" in _error("--target", archive / "certh")
 
 
 def test_help_names_the_official_address() -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from blur_fusion.cli.main import blur
 from blur_fusion.data import layouts
-from blur_fusion.data.dataset import Contents, LabelledImage
+from blur_fusion.data.dataset import Contents
 from blur_fusion.data.layouts import open_dataset
 from blur_fusion.errors import BlurError
 from blur_fusion.params import DatasetParams
@@ -137,11 +137,9 @@ def test_another_layout_is_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyP
             return (root / "by-name").is_file()
 
         def read(self, root: Path, params: DatasetParams) -> Contents:
-            found = Contents()
+            found = Contents(root)
             for path in found.files(root):
-                label = int(path.name.startswith("blurred"))
-                what = label, "" if label else "sharp", params.name, path.name, ""
-                found.images.append(LabelledImage(path, path.name, *what))
+                found.add(path, int(path.name.startswith("blurred")), params.name)
             return found
 
     for number, name in enumerate(("blurred1.jpg", "blurred2.png", "fine.jpg")):

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-from blur_fusion.data.dataset import KINDS, Contents, LabelledImage, is_picture, read_table
-from blur_fusion.errors import BlurError, require
+from blur_fusion.data.dataset import KINDS, Contents, is_picture, read_table
+from blur_fusion.errors import BlurError, needs_train_line, require
 
 CODES = {"1": 1, "-1": 0}  # labels by how the sheets write them
 
@@ -20,9 +20,7 @@ def _cells(path: Path) -> list[tuple[Any, ...]]:
     try:
         import openpyxl
     except ImportError:
-        raise BlurError(
-            f"{path}: reading it needs the extra 'train': pip install 'blur-fusion[train]'"
-        ) from None
+        raise BlurError(needs_train_line(f"{path}: reading it")) from None
     try:
         with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
             rows = list(book.worksheets[0].iter_rows(max_col=2, values_only=True))
@@ -110,24 +108,16 @@ def digital_scene(path: Path) -> str:
     return path.stem if re.fullmatch(r"Original_\d+", path.stem) else path.name
 
 
-def _image(root: Path, path: Path, label: int, subset: str, scene: str) -> LabelledImage:
-    kind = filter_kind(path.stem) if label else "sharp"
-    half = "train" if subset == "training" else "test"
-    return LabelledImage(path, path.relative_to(root).as_posix(), label, kind, subset, scene, half)
+def _read_training(found: Contents) -> None:
+    for name, label in (TRAINING | OPTIONAL_TRAINING).items():
+        folder = found.root / "TrainingSet" / name
+        for path in found.files(folder) if folder.is_dir() else ():
+            scene = f"{name}/{path.name}"
+            found.add(path, label, "training", scene, filter_kind(path.stem), "train")
 
 
-def _read_training(root: Path, found: Contents) -> None:
-    top = root / "TrainingSet"
-    extra = {name: label for name, label in OPTIONAL_TRAINING.items() if (top / name).is_dir()}
-    for folder, label in {**TRAINING, **extra}.items():
-        found.images += [
-            _image(root, path, label, "training", f"{folder}/{path.name}")
-            for path in found.files(top / folder)
-        ]
-
-
-def _read_evaluation(root: Path, subset: str, found: Contents) -> None:
-    folder = root / "EvaluationSet" / EVALUATION[subset]
+def _read_evaluation(subset: str, found: Contents) -> None:
+    folder = found.root / "EvaluationSet" / EVALUATION[subset]
     keys = {path: sheet_key(path.name) for path in found.files(folder)}
     labels = read_sheet(folder.with_suffix(".xlsx"))
     if left := sum(key not in labels for key in keys.values()):
@@ -137,7 +127,7 @@ def _read_evaluation(root: Path, subset: str, found: Contents) -> None:
     for path, key in keys.items():
         if key in labels:
             scene = digital_scene(path) if subset == "digital" else path.name
-            found.images.append(_image(root, path, labels[key], subset, scene))
+            found.add(path, labels[key], subset, scene, filter_kind(path.stem), "test")
 
 
 def _apply_scenes(table: Path, found: Contents) -> None:
@@ -170,10 +160,10 @@ def read_certh(root: Path) -> Contents:
     folders += [f"EvaluationSet/{name}" for name in EVALUATION.values()]
     missing = [name for name in folders if not (root / name).is_dir()]
     require(not missing, f"{root}: CERTH tree lacks the folder {', '.join(missing)}")
-    found = Contents()
-    _read_training(root, found)
+    found = Contents(root)
+    _read_training(found)
     for subset in EVALUATION:
-        _read_evaluation(root, subset, found)
+        _read_evaluation(subset, found)
     if (root / "scenes.csv").is_file():
         _apply_scenes(root / "scenes.csv", found)
     return found

@@ -109,6 +109,8 @@ class Contents:
 
     Attributes
     ----------
+    root : Path
+        The folder.
     images : list of LabelledImage
     notes : list of str
         One line for each sort of thing that was left out.
@@ -116,9 +118,17 @@ class Contents:
         Files that are no pictures, by suffix.
     """
 
+    root: Path
     images: list[LabelledImage] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)
+
+    def add(
+        self, path: Path, label: int, subset: str, scene: str = "", kind: str = "", half: str = ""
+    ) -> None:
+        """Add the image at `path`; without a `scene` it is its own, and sharp is a kind too."""
+        name, kind = path.relative_to(self.root).as_posix(), kind if label else "sharp"
+        self.images.append(LabelledImage(path, name, label, kind, subset, scene or name, half))
 
     def files(self, folder: Path, deep: bool = False, table: str = "") -> list[Path]:
         """The image files of `folder`, sorted; with `deep` those of its subfolders too.
@@ -144,7 +154,7 @@ class Contents:
 
 def image_files(folder: Path, deep: bool = False) -> list[Path]:
     """The image files of `folder`; see :meth:`Contents.files`."""
-    return Contents().files(folder, deep)
+    return Contents(folder).files(folder, deep)
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
@@ -235,7 +245,7 @@ def _merge_scenes(pairs: list[Pair]) -> list[Pair]:
     return [(replace(image, scene=root(image.key)[1]), sha) for image, sha in pairs]
 
 
-def finish(name: str, root: Path, layout: str, contents: Contents) -> DataSet:
+def finish(name: str, layout: str, contents: Contents) -> DataSet:
     """What a reader found as a :class:`DataSet`: hashed once, scenes joined, leaks left out.
 
     Raises
@@ -243,7 +253,7 @@ def finish(name: str, root: Path, layout: str, contents: Contents) -> DataSet:
     BlurError
         There are no images, or one cannot be read.
     """
-    require(bool(contents.images), f"{root}: no labelled images found")
+    require(bool(contents.images), f"{contents.root}: no labelled images found")
     ordered = sorted(contents.images, key=lambda image: image.name)
     pairs = list(zip(ordered, content_hashes([image.path for image in ordered]), strict=True))
     notes, others = list(contents.notes), contents.passed_over
@@ -252,4 +262,4 @@ def finish(name: str, root: Path, layout: str, contents: Contents) -> DataSet:
         suffixes = ", ".join(sorted(others))
         notes.append(f"passed over: {others.total()} files of other formats ({suffixes})")
     images, content = zip(*pairs, strict=True) if pairs else ((), ())
-    return DataSet(name, root, images, tuple(notes), content, layout, dict(others))
+    return DataSet(name, contents.root, images, tuple(notes), content, layout, dict(others))

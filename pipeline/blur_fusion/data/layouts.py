@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeVar
 
 from blur_fusion.data.certh import is_certh, read_certh
-from blur_fusion.data.dataset import Contents, DataSet, LabelledImage, finish, read_table
+from blur_fusion.data.dataset import Contents, DataSet, finish, read_table
 from blur_fusion.errors import BlurError, require
 from blur_fusion.params import DatasetParams
 
@@ -114,7 +114,7 @@ class LabelsTable:
     def read(self, root: Path, params: DatasetParams) -> Contents:
         """What the table labels."""
         require((root / TABLE).is_file(), f"{root / TABLE}: no such file")
-        labels, found = self._labels(root / TABLE), Contents()
+        labels, found = self._labels(root / TABLE), Contents(root)
         files = {p.relative_to(root).as_posix(): p for p in found.files(root, True, TABLE)}
         counts = {
             "rows are ambiguous": sum(label is None for label in labels.values()),
@@ -124,8 +124,7 @@ class LabelsTable:
         found.notes += [f"{TABLE}: {n} {what}: left out" for what, n in counts.items() if n]
         for name, path in files.items():
             if (label := labels.get(name)) is not None:
-                kind = "" if label else "sharp"
-                found.images.append(LabelledImage(path, name, label, kind, params.name, name, ""))
+                found.add(path, label, params.name)
         return found
 
 
@@ -141,13 +140,12 @@ class ThreeClasses:
 
     def read(self, root: Path, params: DatasetParams) -> Contents:
         """The first is blurred, the others are sharp."""
-        found = Contents()
+        found = Contents(root)
         for folder in THREE:
-            paths, blurred = found.files(root / folder), folder == THREE[0]
+            paths = found.files(root / folder)
             require(bool(paths), f"{root / folder}: holds no image; three classes are needed")
             for path in paths:
-                what = int(blurred), "" if blurred else "sharp", params.name, path.stem, ""
-                found.images.append(LabelledImage(path, f"{folder}/{path.name}", *what))
+                found.add(path, int(folder == THREE[0]), params.name, path.stem)
         return found
 
 
@@ -183,14 +181,13 @@ class ClassFolders:
 
     def read(self, root: Path, params: DatasetParams) -> Contents:
         """All of them."""
-        folders, found = self._kinds(root, params), Contents()
+        folders, found = self._kinds(root, params), Contents(root)
         names = f"'{params.sharp_folder}' or '{params.blurred_folder}'"
         require(bool(folders), f"{root}: has no folder {names}")
         for folder, kind in folders.items():
             for path in found.files(root / folder, deep=True):
                 scene = self._scene(path.relative_to(root / folder))
-                what = int(kind != "sharp"), kind, params.name, scene, ""
-                found.images.append(LabelledImage(path, path.relative_to(root).as_posix(), *what))
+                found.add(path, int(kind != "sharp"), params.name, scene, kind)
         return found
 
 
@@ -217,7 +214,7 @@ class MetadataTable:
 
     def read(self, root: Path, params: DatasetParams) -> Contents:
         """What the table lists, all of which must be there."""
-        table, found = root / METADATA, Contents()
+        table, found = root / METADATA, Contents(root)
         require(table.is_file(), f"{table}: no such file; it names each image, and says 0 or 1")
         rows = read_table(table, ())
         require(bool(rows), f"{table}: holds no rows below its header")
@@ -236,8 +233,7 @@ class MetadataTable:
             require(first == line, f"{where} is listed twice, first on line {first}; keep one")
             require(name in files, f"{where}: there is no such image below {root}")
             blurred = int(word == str(params.blurred_label))
-            what = blurred, "" if blurred else "sharp", params.name, row.get("scene") or name, ""
-            found.images.append(LabelledImage(files[name], name, *what))
+            found.add(files[name], blurred, params.name, row.get("scene", ""))
         return found
 
 
@@ -283,4 +279,4 @@ def open_dataset(
         root = root / INNER
     if layout == "auto":
         layout = _recognised(root, params)
-    return finish(name, root, layout, LAYOUTS[layout].read(root, params))
+    return finish(name, layout, LAYOUTS[layout].read(root, params))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from blur_fusion.data.dataset import DataSet, LabelledImage
-from blur_fusion.errors import BlurError, require
+from blur_fusion.errors import BlurError, needs_train_line, require
 from blur_fusion.params import SplitParams
 
 LABEL_NAMES = {0: "sharp", 1: "blurred"}
@@ -40,9 +41,7 @@ def _deal(images: Sequence[LabelledImage], parts: int, seed: int, where: str) ->
     try:
         from sklearn.model_selection import StratifiedGroupKFold
     except ImportError:
-        raise BlurError(
-            "splitting needs the extra 'train': pip install 'blur-fusion[train]'"
-        ) from None
+        raise BlurError(needs_train_line("splitting")) from None
     _check_classes(images, where, at_least=parts)
     labels = [image.label for image in images]
     groups = ["\t".join(image.key) for image in images]
@@ -75,10 +74,6 @@ def _folds(images: Sequence[LabelledImage], folds: int, seed: int, where: str) -
     return dealt
 
 
-def _row(image: LabelledImage, split: str, fold: int = -1) -> Row:
-    return Row(**vars(image), split=split, fold=fold)
-
-
 def assign_splits(dataset: DataSet, split_params: SplitParams, seed: int) -> list[Row]:
     """Give each image its split, and each training image its fold; scenes never straddle.
 
@@ -105,8 +100,7 @@ def assign_splits(dataset: DataSet, split_params: SplitParams, seed: int) -> lis
         train, test = _take(train, split_params.test_fraction, seed, where)
     train, validation = _take(train, split_params.validation_fraction, seed, where)
     folds = _folds(train, split_params.folds, seed, f"{where}: folds")
-    rows = [_row(image, "train", fold) for image, fold in zip(train, folds, strict=True)]
-    rows += [_row(image, "validation") for image in validation]
-    rows += [_row(image, "test") for image in test]
-    place = {image.name: number for number, image in enumerate(images)}
-    return sorted(rows, key=lambda row: place[row.name])
+    places: dict[str, Any] = {image.name: ("test", -1) for image in test}
+    places |= {image.name: ("validation", -1) for image in validation}
+    places |= {image.name: ("train", fold) for image, fold in zip(train, folds, strict=True)}
+    return [Row(*vars(image).values(), *places[image.name]) for image in images]

@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from blur_fusion.data.dataset import DataSet
 from blur_fusion.data.split import LABEL_NAMES, Row
 from blur_fusion.errors import BlurError, require
 from blur_fusion.images.photo import working_image
+from blur_fusion.parallel import ordered_map
 from blur_fusion.params import ImageParams, LoadParams
 from blur_fusion.progress import progress_bar
 
@@ -124,22 +125,9 @@ def _row(line: dict[str, str], dataset: dict[str, Any]) -> Row:
     return Row(path=path, half=half if dataset["halves"] else "", **known)
 
 
-Shape = tuple[int, int]
-
-
-def _write_shard(
-    rows: Sequence[Row], path: Path, long_side: int, step: Callable[[], object]
-) -> list[Shape]:
-    """Write the working images of `rows`; only their shapes are handed back."""
-    images = []
-    for row in rows:
-        images.append(np.ascontiguousarray(working_image(row.path, long_side)))
-        step()
-    joblib.dump(images, path, compress=0)  # uncompressed, so that it can be memory-mapped
-    return [(int(image.shape[0]), int(image.shape[1])) for image in images]
-
-
-def _write_table(rows: Sequence[Row], shapes: Sequence[Shape], size: int, path: Path) -> None:
+def _write_table(
+    rows: Sequence[Row], shapes: Sequence[tuple[int, ...]], size: int, path: Path
+) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
@@ -204,15 +192,20 @@ def write_store(
     cv2.setNumThreads(1)  # the cores are taken by the shards
     size = load_params.shard_images
     with progress_bar(len(rows), "load") as bar:
-        shapes = joblib.Parallel(n_jobs=workers or joblib.cpu_count(), prefer="threads")(
-            joblib.delayed(_write_shard)(
-                rows[start : start + size],
-                shards / f"{start // size:05d}.pkl",
-                image_params.long_side,
-                bar.update,
-            )
-            for start in range(0, len(rows), size)
-        )
-    _write_table(rows, [shape for part in shapes for shape in part], size, folder / IMAGES)
+
+        def write_shard(start: int) -> list[tuple[int, ...]]:
+            """Write the working images of a shard; only their shapes are handed back."""
+            images = []
+            for row in rows[start : start + size]:
+                image = working_image(row.path, image_params.long_side)
+                images.append(np.ascontiguousarray(image))
+                bar.update()
+            # Uncompressed, so that it can be memory-mapped.
+            joblib.dump(images, shards / f"{start // size:05d}.pkl", compress=0)
+            return [image.shape for image in images]
+
+        starts = range(0, len(rows), size)
+        shapes = [shape for part in ordered_map(write_shard, starts, workers) for shape in part]
+    _write_table(rows, shapes, size, folder / IMAGES)
     text = json.dumps(summary(dataset, rows), indent=2, sort_keys=True, ensure_ascii=False)
     (folder / DATASET).write_text(text + "\n", encoding="utf-8")

@@ -8,12 +8,12 @@ import shutil
 import stat
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from blur_fusion.errors import BlurError, require
+from blur_fusion.files import os_errors
 from blur_fusion.progress import progress_bar
 
 SMALL = 1 << 20  # bytes; a small file may be as compressible as it likes
@@ -30,20 +30,13 @@ class Limits:
     ratio: float = 100.0
 
 
-@dataclass(frozen=True)
-class _Entry:
-    info: ZipInfo
-    parts: tuple[str, ...]
-    is_folder: bool
-
-
-def _entry(archive: Path, info: ZipInfo) -> _Entry:
-    """An entry whose path stays inside, whoever reads it; anything but file and folder is refused.
+def _path(archive: Path, info: ZipInfo) -> str:
+    """Path of an entry that stays inside, whoever reads it; but file and folder all is refused.
 
     Backslashes count as slashes: some Windows programs write them.
     """
     name = info.filename.replace("\\", "/")
-    parts = tuple(part for part in name.split("/") if part not in ("", "."))
+    parts = [part for part in name.split("/") if part not in ("", ".")]
     where = f"{archive}: entry {info.filename[:80]!r}"
     drive = any(re.match("[A-Za-z]:", part) for part in parts)
     outside = name.startswith("/") or ".." in parts or drive
@@ -52,7 +45,7 @@ def _entry(archive: Path, info: ZipInfo) -> _Entry:
     special = kind not in (0, stat.S_IFREG, stat.S_IFDIR)
     require(not special, f"{where} is a link or a device; nothing is unpacked")
     require(not info.flag_bits & ENCRYPTED, f"{where} is encrypted; nothing is unpacked")
-    return _Entry(info, parts, name.endswith("/"))
+    return "/".join(parts) + "/" * name.endswith("/")
 
 
 def _check_sizes(archive: Path, infos: list[ZipInfo], folder: Path, limits: Limits) -> None:
@@ -77,16 +70,6 @@ def _check_sizes(archive: Path, infos: list[ZipInfo], folder: Path, limits: Limi
     require(size <= free, f"{total}; {free / 1e9:.2f} GB are free on the disk{refused}")
 
 
-def _written(opened: ZipFile, entries: list[_Entry], folder: Path) -> Iterator[_Entry]:
-    for entry in entries:
-        place = folder.joinpath(*entry.parts)
-        (place if entry.is_folder else place.parent).mkdir(parents=True, exist_ok=True)
-        if not entry.is_folder:
-            with opened.open(entry.info) as source, place.open("xb") as sink:
-                shutil.copyfileobj(source, sink, SMALL)
-        yield entry
-
-
 def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
     """Unpack the zip `archive` into the empty `folder`, once all its entries are checked.
 
@@ -98,16 +81,19 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
         to remove.
     """
     try:
-        with ZipFile(archive) as opened:
+        with os_errors(archive, "cannot be unpacked"), ZipFile(archive) as opened:
             infos = opened.infolist()
             _check_sizes(archive, infos, folder, limits or Limits())
-            entries = [_entry(archive, info) for info in infos]
-            with progress_bar(len(entries), "unpack", "file") as bar:
-                for _ in _written(opened, entries, folder):
+            paths = [_path(archive, info) for info in infos]
+            with progress_bar(len(infos), "unpack", "file") as bar:
+                for info, path in zip(infos, paths, strict=True):
+                    place, is_folder = folder / path, path.endswith("/")
+                    (place if is_folder else place.parent).mkdir(parents=True, exist_ok=True)
+                    if not is_folder:
+                        with opened.open(info) as source, place.open("xb") as sink:
+                            shutil.copyfileobj(source, sink, SMALL)
                     bar.update()
     except DAMAGES as error:
         raise BlurError(f"{archive}: is no whole zip ({error}); delete it, get it again") from None
     except RuntimeError as error:  # a packing method that Python does not know
         raise BlurError(f"{archive}: cannot be unpacked here ({error})") from None
-    except OSError as error:
-        raise BlurError(f"{archive}: cannot be unpacked ({error.strerror or error})") from None
