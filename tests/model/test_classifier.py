@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 
 import blur_fusion
+from blur_fusion.data import layouts
 from blur_fusion.errors import BlurError
+from blur_fusion.features import measures
 from blur_fusion.images import photo as photo_module
 from blur_fusion.images.photo import InputSpec, Photo
 from blur_fusion.model import classifier, prediction
@@ -39,14 +41,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
 
 
-@pytest.mark.parametrize("module", [classifier, prediction, photo_module, blur_fusion])
-def test_examples_run(module: Any) -> None:
-    assert doctest.testmod(module).failed == 0
+@pytest.mark.parametrize(
+    "module", [classifier, prediction, photo_module, blur_fusion, layouts, measures]
+)
+def test_examples_run(module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the examples of a module's own docstring make serves all in it."""
+    monkeypatch.chdir(tmp_path)
+    parse = doctest.DocTestParser().get_doctest
+    shared = parse(module.__doc__, dict(vars(module)), module.__name__, None, None)
+    doctest.DocTestRunner().run(shared, clear_globs=False)
+    assert doctest.testmod(module, extraglobs=shared.globs).failed == 0
 
 
 def test_what_is_exported_has_an_example() -> None:
     names = set(blur_fusion.__all__) - {"__version__"}
     kinds = [getattr(blur_fusion, name) for name in names]
+    kinds += [*map(type, layouts.LAYOUTS.values()), *(one.function for one in measures.MEASURES)]
     for kind in (*kinds, ConstantClassifier, LaplacianClassifier, Photo):
         assert ">>>" in kind.__doc__, kind
 

@@ -72,7 +72,12 @@ def layout_names() -> list[str]:
 
 @layout
 class CerthTree:
-    """See `blur_fusion.data.certh`."""
+    """See `blur_fusion.data.certh`.
+
+    >>> Path("certh/TrainingSet").mkdir(parents=True)
+    >>> CerthTree().recognises(Path("certh"), DatasetParams())
+    True
+    """
 
     name, about = "certh", "the CERTH tree"
 
@@ -87,10 +92,15 @@ class CerthTree:
 
 @layout
 class LabelsTable:
-    """Images with a `labels.csv` beside them (`filename,label`, more is ignored).
+    r"""Images with a `labels.csv` beside them (`filename,label`, more is ignored).
 
     Labels are sharp or 0, blurred or 1; rows marked ambiguous are left out. Each image is its own
     scene.
+
+    >>> Path("a.jpg").touch()
+    >>> _ = Path("labels.csv").write_text("filename,label\na.jpg,blurred")
+    >>> [(image.name, image.label) for image in LabelsTable().read(Path(), DatasetParams()).images]
+    [('a.jpg', 1)]
     """
 
     name, about = "labels", f"images beside a {TABLE}"
@@ -130,7 +140,13 @@ class LabelsTable:
 
 @layout
 class ThreeClasses:
-    """Folders blurry, original and sharp(ened); files of one name are one scene."""
+    """Folders blurry, original and sharp(ened); files of one name are one scene.
+
+    >>> for name in ("blurry", "original", "sharp"):
+    ...     Path("three", name).mkdir(parents=True)
+    >>> ThreeClasses().recognises(Path("three"), DatasetParams())
+    True
+    """
 
     name, about = "three-class", f"folders {', '.join(THREE)}"
 
@@ -155,6 +171,11 @@ class ClassFolders:
 
     Folders are `sharp_folder`, `blurred_folder`, and kwentar's `defocused_blurred` and
     `motion_blurred`, whichever exist; one class is enough for evaluation.
+
+    >>> Path("own/motion_blurred").mkdir(parents=True)
+    >>> Path("own/motion_blurred/7_M.jpg").touch()
+    >>> [(i.scene, i.kind) for i in ClassFolders().read(Path("own"), DatasetParams()).images]
+    [('7', 'motion')]
     """
 
     name, about = "folders", "class folders"
@@ -193,9 +214,14 @@ class ClassFolders:
 
 @layout
 class MetadataTable:
-    """Images beside a metadata.csv: a column of file names, one of 0 and 1, perhaps one `scene`.
+    r"""Images beside a metadata.csv: a column of file names, one of 0 and 1, perhaps one `scene`.
 
     Without the last each image is its own scene.
+
+    >>> Path("b.jpg").touch()
+    >>> _ = Path("metadata.csv").write_text("image,is_blur\nb.jpg,1")
+    >>> [image.label for image in MetadataTable().read(Path(), DatasetParams()).images]
+    [1]
     """
 
     name, about = "metadata", f"images beside a {METADATA}"
