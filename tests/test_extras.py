@@ -10,32 +10,18 @@ from pathlib import Path
 import pytest
 
 from blur_fusion.errors import TRAIN_MODULES
-from trees import REPOSITORY, SOURCES
-
-PROJECT = REPOSITORY
-_WITHOUT = """
-import sys
-for name in {missing}:
-    sys.modules[name] = None
-from blur_fusion.errors import run
-from stages.{stage} import main
-run(main)
-"""
+from trees import SOURCES
 
 
 @pytest.mark.parametrize("stage", ["sample", "load", "cnn", "features", "fuse", "evaluate"])
 def test_a_stage_names_the_missing_extra(stage: str, tmp_path: Path) -> None:
-    missing = TRAIN_MODULES
-    done = subprocess.run(
-        [sys.executable, "-c", _WITHOUT.format(stage=stage, missing=missing)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": SOURCES},
-        capture_output=True,
-        text=True,
-        timeout=60,
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({TRAIN_MODULES})); "
+        f"from blur_fusion.errors import run; from stages.{stage} import main; run(main)"
     )
+    command, environment = [sys.executable, "-c", code], {**os.environ, "PYTHONPATH": SOURCES}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    (line,) = done.stderr.splitlines()
     assert done.returncode == 1
-    lines = done.stderr.splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith("error: ") and "blur-fusion[train]" in lines[0]
+    assert line.startswith("error: ") and "blur-fusion[train]" in line
     assert not list(tmp_path.iterdir())

@@ -25,19 +25,13 @@ def moved(tmp_path: Path) -> tuple[Path, Path, Tree]:
     return root, report.journal, before
 
 
-def test_a_torn_last_line_is_dropped(tmp_path: Path, moved: tuple[Path, Path, Tree]) -> None:
-    _, journal, before = moved
-    journal.write_bytes(journal.read_bytes()[:-5])
-    assert undo(journal).lines == ()
-    assert look(tmp_path) == before
-
-
 def test_the_command(tmp_path: Path, moved: tuple[Path, Path, Tree]) -> None:
     root, journal, before = moved
     (root / "I.JPG").write_bytes(b"new")
     result = CliRunner().invoke(blur, ["undo", str(journal)])
     assert result.exit_code == 1
     assert result.stderr.startswith("warning: ") and result.stderr.count("\n") == 1
+    assert (root / "I.JPG").read_bytes() == b"new" and names(tmp_path / "out") == {"I.JPG"}
     (root / "I.JPG").unlink()
     result = CliRunner().invoke(blur, ["undo", str(journal)])
     assert (result.exit_code, result.stdout, result.stderr) == (0, "1 files put back\n", "")
@@ -73,7 +67,8 @@ def test_a_journal_of_the_first_release(tmp_path: Path) -> None:
     gone = {"source": f"{root}/e.jpg", "target": f"{out}/e.jpg"}
     lines += [{"do": 6, "kind": "move", **gone}, {"failed": 6}]
     journal = tmp_path / "blur-journal-20260101T000000Z.jsonl"
-    journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    torn = '{"do": 7, "kind": "mo'  # a crash cut it off: it was never acted on
+    journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines) + torn)
     report = undo(journal)
     assert (report.restored, report.lines) == (4, ()) and not out.exists()
     assert kept.items() <= look(root).items() and names(root) == {f"{x}.jpg" for x in "abcd"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from action_trees import acted, fill, look, names, undone
+from action_trees import acted, fill, look, undone
 from blur_fusion.actions.xmp import DC, DIGIKAM, LR, OURS, PHOTOSHOP, RDF, XMP, XmlError, mark
 
 # Sidecars as other programs write them, shortened
@@ -135,24 +135,19 @@ def test_a_new_sidecar(tmp_path: Path) -> None:
         assert node.find(f"{{{XMP}}}Rating") is None
 
 
-def test_a_sidecar_changed_since_is_kept(tmp_path: Path) -> None:
-    root = fill(tmp_path, "a.jpg", "b.jpg")
-    (root / "b.jpg.xmp").write_bytes(DARKTABLE)
-    report = acted(root, "a.jpg", "b.jpg", tag=True)
-    (root / "b.jpg.xmp").write_bytes(LIGHTROOM)
-    back = undone(report)
-    assert back.lines[0].endswith("b.jpg.xmp: was changed since it was tagged; left")
-    assert names(root) == {"a.jpg", "b.jpg", "b.jpg.xmp"}
-    assert (root / "b.jpg.xmp").read_bytes() == LIGHTROOM
-
-
-def test_a_linked_sidecar_is_left(tmp_path: Path) -> None:
-    root = fill(tmp_path, "a.jpg")
-    (root / "real.txt").write_bytes(DARKTABLE)
-    (root / "a.jpg.xmp").symlink_to("real.txt")
-    report = acted(root, "a.jpg", tag=True)
-    assert report.failed and "link" in report.lines[0]
+def test_a_sidecar_changed_since_or_linked_is_kept(tmp_path: Path) -> None:
+    root = fill(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    for name in ("b.jpg.xmp", "real.txt"):
+        (root / name).write_bytes(DARKTABLE)
+    (root / "c.jpg.xmp").symlink_to("real.txt")
+    report = acted(root, "a.jpg", "b.jpg", "c.jpg", tag=True)
+    assert report.failed and "c.jpg.xmp" in report.lines[0] and "link" in report.lines[0]
     assert (root / "real.txt").read_bytes() == DARKTABLE
+    (root / "b.jpg.xmp").write_bytes(LIGHTROOM)
+    (line,) = undone(report).lines
+    assert line.endswith("b.jpg.xmp: was changed since it was tagged; left")
+    assert not (root / "a.jpg.xmp").exists()
+    assert (root / "b.jpg.xmp").read_bytes() == LIGHTROOM
 
 
 def _canonical_lines(data: bytes) -> list[str]:

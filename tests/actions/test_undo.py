@@ -45,17 +45,6 @@ def test_links_where_there_are_none(root: Path, out: Path, monkeypatch: pytest.M
     assert not out.exists() and report.journal is None
 
 
-def test_undo_never_overwrites(root: Path, out: Path) -> None:
-    report = acted(root, "a.jpg", "trip/b.jpg", move=out)
-    (root / "a.jpg").write_bytes(b"new")
-    back = undone(report)
-    assert back.restored == 1 and len(back.lines) == 1
-    assert (root / "a.jpg").read_bytes() == b"new" and names(out) == {"a.jpg"}
-    (root / "a.jpg").unlink()
-    again = undone(report)
-    assert (again.restored, again.lines) == (1, ()) and names(out) == set()
-
-
 def test_undo_says_what_is_gone(root: Path, out: Path) -> None:
     report = acted(root, "a.jpg", move=out)
     (out / "a.jpg").unlink()
@@ -71,17 +60,10 @@ def test_other_file_system(root: Path, out: Path, monkeypatch: pytest.MonkeyPatc
     assert look(out)[f"{out}/a.jpg"] == before[f"{root}/a.jpg"]
     assert undone(report).lines == ()
     assert look(root, out) == before
-
-
-def test_a_copy_that_differs_is_not_trusted(
-    root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = look(root)
-    separate_file_systems(monkeypatch)
-    monkeypatch.setattr(files, "digest", lambda path: "0" * 64)
-    report = acted(root, "a.jpg", move=out)
+    monkeypatch.setattr(files, "digest", lambda path: "0" * 64)  # what is read back differs
+    report = acted(root, "a.jpg", move=root.parent / "new")
     assert report.failed and "differs" in report.lines[0]
-    assert look(root.parent) == before and not out.exists()
+    assert look(root.parent) == before and not (root.parent / "new").exists()
 
 
 def test_a_shot_stays_together_when_a_part_cannot_go(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import real_photos
-from benchmarks.real_photos import (
-    POOLED,
-    along_stack,
-    as_text,
-    find_photos,
-    judge_photos,
-    pooled,
-    real_photos_command,
-    weighted_recall,
-)
+from benchmarks.real_photos import POOLED, along_stack, as_text, find_photos, judge_photos, pooled
 from blur_fusion.errors import BlurError, run
 from blur_fusion.fusion.stack import JUDGES
 from blur_fusion.images.photo import InputSpec, Photo
@@ -84,11 +76,13 @@ def test_recall_at_a_false_alarm_rate_as_by_trying_every_threshold(rate: float) 
         times = rng.integers(0, 4, count + 2)
         times[-2:] = 1
         weights = np.stack([np.ones(count + 2), times.astype(float)])
-        found = weighted_recall(labels, scores, weights, rate)
+        found = real_photos.weighted_recall(labels, scores, weights, rate)
         assert found[0] == pytest.approx(plain_recall(labels, scores, rate))
         drawn = np.repeat(labels, times), np.repeat(scores, times)
         assert found[1] == pytest.approx(plain_recall(*drawn, rate))
-    one_class = weighted_recall(np.array([0, 0]), np.array([0.0, 1.0]), np.ones((1, 2)), rate)
+    one_class = real_photos.weighted_recall(
+        np.array([0, 0]), np.array([0.0, 1.0]), np.ones((1, 2)), rate
+    )
     assert np.isnan(one_class).all()
 
 
@@ -149,13 +143,13 @@ def test_the_command_writes_json_and_ends_in_one_line_on_a_broken_photo(
     monkeypatch.setattr(real_photos, "load", lambda model, judge: JUDGED[judge])
     target = tmp_path / "found.json"
     words = [str(shared), "--params", str(PARAMS), "--json", str(target)]
-    done = CliRunner().invoke(real_photos_command, words)
+    done = CliRunner().invoke(real_photos.real_photos_command, words)
     assert done.exit_code == 0, done.output
     assert json.loads(target.read_text())["pooled"]["photos"] == 12
     assert "judged wrongly by fused" in done.output
     (shared / "kodak" / "01.png").write_bytes(b"no picture")
     with pytest.raises(SystemExit):
-        run(lambda: real_photos_command(words))
+        run(lambda: real_photos.real_photos_command(words))
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: ") and "01.png" in error
 
@@ -179,9 +173,7 @@ def test_sets_labels_kinds_and_scenes(shared: Path) -> None:
 
 
 def test_missing_sets_are_named_and_none_is_an_error(shared: Path, tmp_path: Path) -> None:
-    for path in sorted((shared / "kodak").iterdir()):
-        path.unlink()
-    (shared / "kodak").rmdir()
+    shutil.rmtree(shared / "kodak")
     assert find_photos(shared).missing == ("kodak",)
     with pytest.raises(BlurError, match="holds none of the sets photos, kodak"):
         find_photos(tmp_path / "nothing")
@@ -194,9 +186,7 @@ def test_the_real_folder_holds_what_its_readme_says(shared_data: Path) -> None:
     found = find_photos(shared_data)
     sets = [photo.subset for photo in found.photos]
     assert sum(name.startswith("strangers/") for name in sets) == 227
-    assert {name: sets.count(name) for name in POOLED} == {
-        **{"photos": 75, "kodak": 24, "kwentar": 24, "certh_digital": 48}
-    }
+    assert [sets.count(name) for name in POOLED] == [75, 24, 24, 48]
     sharp = [photo.subset for photo in found.photos if not photo.label]
     assert [sharp.count(name) for name in POOLED] == [74, 24, 8, 3]
     assert len({p.key for p in found.photos if p.subset in POOLED}) == 75 + 24 + 8 + 3

@@ -9,21 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.speed import (
-    Files,
-    Program,
-    as_text,
-    compete,
-    installed,
-    repeat,
-    speed_command,
-)
+from benchmarks.speed import Files, Program, as_text, compete, installed, repeat, speed_command
 from blur_fusion.data.layouts import open_dataset
 from blur_fusion.errors import BlurError
 from tiny_model import write_tiny_model
 from trees import Tree
-
-PYTHON = Path(sys.executable)
 
 
 @pytest.fixture
@@ -41,9 +31,6 @@ def test_photos_are_repeated_to_the_count(files: Files, tmp_path: Path) -> None:
     originals = {path.read_bytes(): path.parent.name for path in (tmp_path / "own").rglob("*.jpg")}
     for name, label in files.labels.items():
         assert (originals[(files.folder / name).read_bytes()] == "blurred") == bool(label)
-
-
-def test_nothing_to_repeat_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BlurError, match="empty: holds no labelled photo"):
         repeat([], 10, "empty", tmp_path / "photos")
 
@@ -73,9 +60,6 @@ def test_programs_take_turns_and_the_best_run_counts(files: Files, tmp_path: Pat
     assert lines[2].split()[:8] == ["a", f"{ours.rate:.1f}", "2", "of", "2", "0", "of", "2"]
     assert float(lines[3].split()[8]) == pytest.approx(ours.rate / slow.rate, abs=0.006)
     assert lines[4].split() == ["c", "failed", "with", "1", "(no", "licence)"]
-
-
-def test_photos_without_an_answer_are_counted(files: Files) -> None:
     some = dict.fromkeys(sorted(files.labels)[:3], True)
     program = Program("a", files, [], json.loads, [2.0], some)
     assert program.unread == 1 and "1 photos unread" in list(as_text([program], 2, 1))[-1]
@@ -83,8 +67,8 @@ def test_photos_without_an_answer_are_counted(files: Files) -> None:
 
 
 def test_versions_of_packages() -> None:
-    assert installed("pytest", PYTHON) == pytest.__version__
-    assert installed("no-such-package", PYTHON) is None
+    assert installed("pytest", Path(sys.executable)) == pytest.__version__
+    assert installed("no-such-package", Path(sys.executable)) is None
     with pytest.raises(BlurError, match="no Python that can be run"):
         installed("pytest", Path("no-such-python"))
 

@@ -36,10 +36,6 @@ def _run(*arguments: object) -> Result:
     return CliRunner().invoke(blur, [*map(str, arguments)])
 
 
-def test_commands_are_found() -> None:
-    assert {"blur test", "blur data check", "blur data fetch certh"} <= COMMANDS.keys()
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command_and_options_have_help(name: str) -> None:
     command = COMMANDS[name]
@@ -55,11 +51,9 @@ def test_command_and_options_have_help(name: str) -> None:
         assert name in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_version() -> None:
+def test_version_and_that_help_imports_nothing_but_click() -> None:
+    assert {"blur test", "blur data check", "blur data fetch certh"} <= COMMANDS.keys()
     assert _run("--version").stdout == f"blur, version {__version__}\n"
-
-
-def test_help_imports_nothing_but_click() -> None:
     assert imported("--help") == {"blur_fusion", "click"}
 
 
@@ -102,15 +96,10 @@ def test_data_check_counts(tmp_path: Path) -> None:
     (subset,) = found["subsets"].values()
     assert (subset["blurred"], subset["sharp"]) == (2, 3)
     assert _run(*command).stdout.startswith(f"data set mine {found['digest'][:12]}: 5 images")
-
-
-def test_data_check_prints_notes(tmp_path: Path) -> None:
-    write_images(tmp_path, 1)
     rows = "filename,label\nsharp/0.png,sharp\nblurred/0.png,ambiguous\n"
-    (tmp_path / "labels.csv").write_text(rows)
-    result = _run("data", "check", tmp_path, *PARAMS)
-    assert result.exit_code == 0 and "layout: labels" in result.stdout
-    assert "note: labels.csv: 1 rows are ambiguous: left out" in result.stdout
+    (tmp_path / "mine" / "labels.csv").write_text(rows)
+    text = _run(*command).stdout
+    assert "layout: labels" in text and "note: labels.csv: 1 rows are ambiguous: left out" in text
 
 
 def test_data_check_of_nothing_is_one_line(tmp_path: Path) -> None:
