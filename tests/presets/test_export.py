@@ -13,6 +13,9 @@ import onnxruntime
 import pytest
 
 from blur_fusion.errors import BlurError
+from blur_fusion.explain.explainer import Explainer
+from blur_fusion.explain.gradcam import preset_network
+from blur_fusion.model.classifier import load
 from blur_fusion.presets.export import preset_onnx, write_model
 from blur_fusion.presets.networks import build, build_fused, stacked, with_classes
 from blur_fusion.presets.params import load_preset
@@ -62,6 +65,16 @@ def test_onnx_answers_as_keras(name: str, backbone: str, tmp_path: Path) -> None
     assert about["network"]["sha256"] == hashlib.sha256(content).hexdigest()
     assert about["classes"][about["blurred"]] == preset.layout.blurred
     assert preset_onnx(model) == content
+    seen = preset_network(tmp_path)  # for Grad-CAM: all but the fused part
+    if len(given) == 1:
+        np.testing.assert_allclose(with_classes(seen).predict(given[0], verbose=0), expected, 1e-4)
+    photo = np.random.default_rng(5).integers(0, 256, (90, 130, 3), dtype=np.uint8)
+    heat = Explainer(load(tmp_path)).explain(photo, grad_cam=True).grad_cam
+    assert heat is not None and heat.shape == (90, 130)
+    assert np.isfinite(heat).all() and heat.min() >= 0 and heat.max() <= 1
+    (tmp_path / "network.npz").write_bytes(b"")
+    with pytest.raises(BlurError, match=r"network\.npz: no network for Grad-CAM"):
+        preset_network(tmp_path)
 
 
 def test_a_layer_without_onnx_is_named() -> None:

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from blur_fusion.errors import BlurError
 from blur_fusion.explain.blur_map import BlurMap, blur_map
+from blur_fusion.explain.explainer import Explainer
+from blur_fusion.model.classifier import BlurDetector
+from blur_fusion.params import load_params
 from blur_fusion.report import training as write
 from blur_fusion.report.training import PREDICTIONS, read_rows
 from evaluation_fakes import run_stage, tiny_params, write_images
+from tiny_model import write_tiny_model
+from trees import REPOSITORY
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -42,7 +48,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
 @pytest.fixture
 def artifacts(stage: tuple[Path, dict[str, Any], Any], monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(write.Store, "open", lambda folder: stage[2])
-    monkeypatch.setattr(write, "trained_map", lambda artifacts, params: look)
     return stage[0]
 
 
@@ -104,32 +109,14 @@ def test_it_is_readable_at_any_width(page: Page, artifacts: Path) -> None:
         assert images.nth(number).evaluate("image => image.naturalWidth") > 0
 
 
-def test_the_command_writes_the_report(artifacts: Path) -> None:
-    from click.testing import CliRunner
-
-    from blur_fusion.report.training import report_command
-    from trees import REPOSITORY
-
-    (artifacts / "evaluate" / "report.html").unlink(missing_ok=True)
+def test_the_command_draws_maps_of_the_model_that_was_fused(artifacts: Path) -> None:
     words = ["--model-dir", str(artifacts), "--params", str(REPOSITORY / "params.yaml")]
-    result = CliRunner().invoke(report_command, words)
+    result = CliRunner().invoke(write.report_command, words)
+    assert result.exit_code == 1 and "is no model folder" in result.output
+    explainer = Explainer(BlurDetector(write_tiny_model(artifacts / "fuse")))
+    result = CliRunner().invoke(write.report_command, words)
     assert result.exit_code == 0, result.output
-    assert (artifacts / "evaluate" / "report.html").is_file()
-
-
-def test_maps_are_of_the_network_that_was_trained(tmp_path: Path) -> None:
-    import dataclasses
-
-    from blur_fusion.cnn.network import build_network
-
-    params = tiny_params()
-    small = dataclasses.replace(params.cnn, filters=(6, 8), patterns=8)
-    params = dataclasses.replace(params, cnn=small)
-    with pytest.raises(BlurError, match="no weights"):
-        write.trained_map(tmp_path, params)
-    (tmp_path / "cnn").mkdir()
-    build_network(small).save_weights(tmp_path / "cnn" / "final.weights.h5")
-    image = np.random.default_rng(8).integers(0, 255, (96, 128)).astype(np.uint8)
-    found = write.trained_map(tmp_path, params)(image)
-    assert found.logit.shape == image.shape
-    assert not np.array_equal(found.logit, look(image).logit)
+    path = artifacts / "evaluate" / "report.html"
+    page, params = path.read_bytes(), load_params(REPOSITORY / "params.yaml")
+    assert page == write.write_report(artifacts, params, explainer.blur_map).read_bytes()
+    assert page != write.write_report(artifacts, params, look).read_bytes()

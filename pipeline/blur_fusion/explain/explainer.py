@@ -19,7 +19,13 @@ from blur_fusion.explain.extent import PointSpread, measure_defocus, measure_mot
 from blur_fusion.fusion.stack import LOGIT_NAMES, Model
 from blur_fusion.images.photo import InputSpec, Photo, center_crop
 from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
-from blur_fusion.model.classifier import SHIPPED, BlurDetector, Classifier
+from blur_fusion.model.classifier import (
+    PRESET_WEIGHTS,
+    SHIPPED,
+    BlurDetector,
+    Classifier,
+    PresetClassifier,
+)
 from blur_fusion.model.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -134,7 +140,10 @@ def grad_cam_missing(classifier: Classifier) -> str | None:
         return "Grad-CAM needs TensorFlow, of the extra 'train': pip install 'blur-fusion[train]'"
     if isinstance(classifier, BlurDetector):
         return None
-    return f"{classifier.name}: Grad-CAM looks into networks of 'blur export' alone"
+    if isinstance(classifier, PresetClassifier):
+        path = Path(classifier.folder) / PRESET_WEIGHTS
+        return None if path.is_file() else f"{path}: no such file, for Grad-CAM; train it again"
+    return f"{classifier.name}: has no network for Grad-CAM"
 
 
 class Explainer:
@@ -203,16 +212,20 @@ class Explainer:
 
     @cached_property
     def _network(self) -> keras.Model:
+        if isinstance(self.classifier, PresetClassifier):
+            from blur_fusion.explain.gradcam import preset_network
+
+            return preset_network(Path(self.classifier.folder))
         from blur_fusion.cnn.network import network_from
 
-        require(self._ours is not None, "this classifier has no network for Grad-CAM")
         assert self._ours is not None
         return network_from(Path(self._ours.folder or SHIPPED))
 
     def grad_cam(self, view: View) -> Floats:
         """Grad-CAM of blurred, (h, w) as the working image, 0..1.
 
-        The outer edge, which our network is not shown, is 0.
+        The outer edge, which our network is not shown, is 0. A preset is shown the working image
+        as it takes pictures.
 
         Raises
         ------
@@ -224,6 +237,13 @@ class Explainer:
             raise BlurError(missing)
         from blur_fusion.explain.gradcam import grad_cam
 
+        if isinstance(self.classifier, PresetClassifier):
+            given = Photo(view.photo).image(self.classifier.spec)
+            single = self._network.output_shape[-1] == 1  # the probability of the second class
+            blurred = self.classifier.blurred
+            which = (0, 2.0 * blurred - 1) if single else (blurred, 1.0)
+            seen = grad_cam(self._network, given.reshape(*given.shape[:2], -1), *which)
+            return np.asarray(cv2.resize(seen, view.working.shape[::-1]), np.float32)
         judged = center_crop(view.working)
         padded = pad_to(judged, SMALLEST_INPUT)
         heat = cv2.resize(grad_cam(self._network, padded[:, :, None]), padded.shape[::-1])

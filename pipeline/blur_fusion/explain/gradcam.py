@@ -6,6 +6,7 @@ localization", ICCV 2017. TensorFlow is needed here, and nowhere else in `blur_f
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,6 +16,7 @@ import tensorflow as tf
 from keras import layers
 
 from blur_fusion.errors import BlurError
+from blur_fusion.model.classifier import PRESET_WEIGHTS
 
 Floats = npt.NDArray[np.float32]
 
@@ -80,6 +82,27 @@ def _score(model: keras.Model) -> Any:
     score = twin(last.input)
     twin.set_weights(last.get_weights())
     return score
+
+
+def preset_network(folder: Path) -> keras.Model:
+    """The network of a trained preset, from pictures (1, h, w, channels) to its own answer.
+
+    Keras builds no code of others' (its safe mode), and nothing is unpickled.
+
+    Raises
+    ------
+    BlurError
+        It is missing or damaged.
+    """
+    path = folder / PRESET_WEIGHTS
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            model = keras.models.model_from_json(str(arrays["description"]))
+            model.set_weights([arrays[f"arr_{place}"] for place in range(len(arrays) - 1)])
+    except Exception as error:  # zipfile, numpy and Keras raise all sorts
+        reason = " ".join(str(error).split())[:200]
+        raise BlurError(f"{path}: no network for Grad-CAM ({reason})") from None
+    return model
 
 
 def grad_cam(

@@ -33,6 +33,7 @@ BATCH = 12  # photos that pass one stage before the next, for the sake of the pr
 RECIPE = InputSpec(512, square=True, colour=True, resampling="pillow")
 PUBLISHED_THRESHOLD = 470.0  # chosen on CERTH's training rows; 87.2 % on its evaluation rows
 SMALLEST_VARIANCE = 1e-3  # a flat picture has 0, whose logarithm would not be finite
+PRESET_WEIGHTS = "network.npz"  # beside a trained preset's ONNX, for Grad-CAM
 EXPOSURES = ("normal", "dark", "overexposed", "low-contrast")
 
 _ROWS = 4  # every fourth row will do
@@ -389,7 +390,7 @@ class PresetClassifier(Classifier):
             content = path.read_bytes()
             lines = json.loads(content)
             self.name, self.spec = str(lines["name"]), InputSpec(**lines["input"])
-            self._blurred, self._own = int(lines["blurred"]), float(lines["threshold"])
+            self.blurred, self._own = int(lines["blurred"]), float(lines["threshold"])
             file = path.with_name(Path(lines["network"]["file"]).name)
             network = file.read_bytes()
             if lines["network"]["sha256"] != hashlib.sha256(network).hexdigest():
@@ -426,10 +427,10 @@ class PresetClassifier(Classifier):
 
     def _said(self, photo: Photo) -> Prediction:
         classes = self.classes(photo)
-        said = self._answer(photo, _log_odds(float(classes[self._blurred])))
+        said = self._answer(photo, _log_odds(float(classes[self.blurred])))
         if self.threshold != self._own:
             return said
-        blurred = int(classes.argmax()) == self._blurred
+        blurred = int(classes.argmax()) == self.blurred
         return dataclasses.replace(said, blurred=blurred, kind="blurred" if blurred else "sharp")
 
 

@@ -1,6 +1,7 @@
 """A trained preset as a model folder, which `model.classifier.load` opens without Keras.
 
 `model.onnx` is the network; `model.json`, written last, says what goes in and what comes out.
+`network.npz` holds what Grad-CAM needs: Keras's description of the network, and its weights.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from blur_fusion.errors import BlurError, require
 from blur_fusion.evaluation.report import as_json
+from blur_fusion.model.classifier import PRESET_WEIGHTS
 from blur_fusion.model.folder import MODEL
 from blur_fusion.model.onnx import Graph, check_onnx
 from blur_fusion.presets.params import Preset
@@ -173,9 +175,11 @@ def preset_onnx(model: keras.Model) -> bytes:
 
 
 def write_model(model: keras.Model, preset: Preset, folder: Path) -> None:
-    """Write model.onnx and model.json of a trained preset into `folder`, which exists."""
+    """Write the model folder of a trained preset into `folder`, which exists."""
     content = preset_onnx(model)
     (folder / NETWORK).write_bytes(content)
+    seeing = keras.Model(model.inputs[0], model.get_layer("answer").output)
+    np.savez(folder / PRESET_WEIGHTS, *seeing.get_weights(), description=np.array(seeing.to_json()))
     about = {
         "format": FORMAT,
         "system": SYSTEM,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,12 @@ from blur_fusion.errors import BlurError, require, run
 from blur_fusion.evaluation.metrics import figure, interval, worst_rows
 from blur_fusion.evaluation.report import Report, read_report
 from blur_fusion.evaluation.table import HEADINGS, counted, models_of
-from blur_fusion.explain.blur_map import BlurMap, blur_map
+from blur_fusion.explain.blur_map import BlurMap
 from blur_fusion.explain.drawing import fitted, map_picture
+from blur_fusion.explain.explainer import Explainer
 from blur_fusion.files import write_whole
 from blur_fusion.images.thumbnails import data_uri
+from blur_fusion.model.classifier import load
 from blur_fusion.params import Params, load_params
 from blur_fusion.report.explained import SHOWN
 from blur_fusion.report.pages import pieces
@@ -308,17 +309,6 @@ def mistakes(
     return {"Missed: blurred, called sharp": misses, "False alarms": alarms}
 
 
-def trained_map(artifacts: Path, params: Params) -> Callable[[Pixels], BlurMap]:
-    """The blur map of the network that the stage `cnn` trained."""
-    from blur_fusion.cnn.fit import Network
-    from blur_fusion.model.network import OnnxNetwork
-    from blur_fusion.model.onnx import network_onnx
-
-    folder = artifacts / "cnn"
-    network = OnnxNetwork(network_onnx(Network.load(folder, params.cnn).model), str(folder))
-    return lambda working: blur_map(working, network.maps(working)[0])
-
-
 def write_report(artifacts: Path, params: Params, look: Callable[[Pixels], BlurMap]) -> Path:
     """Write `artifacts`/evaluate/report.html anew, whole or not at all; gives its path back.
 
@@ -328,7 +318,7 @@ def write_report(artifacts: Path, params: Params, look: Callable[[Pixels], BlurM
         As `make repro` leaves it.
     params : Params
     look : callable
-        Blur map of a working image; see :func:`trained_map`.
+        Blur map of a working image (h, w).
 
     Raises
     ------
@@ -365,7 +355,7 @@ def write_report(artifacts: Path, params: Params, look: Callable[[Pixels], BlurM
     type=click.Path(path_type=Path),
     default=Path("artifacts"),
     show_default=True,
-    help="Folder written by 'make repro': holds load, cnn and evaluate.",
+    help="Folder written by 'make repro': holds load, cnn, fuse and evaluate.",
 )
 @click.option(
     "--params",
@@ -377,9 +367,8 @@ def write_report(artifacts: Path, params: Params, look: Callable[[Pixels], BlurM
 )
 def report_command(model_dir: Path, params_file: Path) -> None:
     """Gather curves, tables and the worst errors of the last run in one page."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     params = load_params(params_file)
-    path = write_report(model_dir, params, trained_map(model_dir, params))
+    path = write_report(model_dir, params, Explainer(load(model_dir / "fuse")).blur_map)
     click.echo(f"{path}: written")
 
 
