@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -31,10 +32,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_model(tmp_path_factory.mktemp("model"))
 
 
-@pytest.fixture
-def photos(tmp_path: Path) -> tuple[Path, Path]:
-    sharp = write_photo(tmp_path / "in" / "sharp.jpg", 1, size=(300, 420))
-    return sharp, write_photo(tmp_path / "in" / "soft.jpg", 2, blurred=True, size=(300, 420))
+@pytest.fixture(scope="module")
+def explainer(model: Path) -> Explainer:
+    return Explainer(BlurDetector(model))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    root = tmp_path_factory.mktemp("in")
+    sharp = write_photo(root / "sharp.jpg", 1, size=(300, 420))
+    return sharp, write_photo(root / "soft.jpg", 2, blurred=True, size=(300, 420))
 
 
 def explain(model: Path, *arguments: object) -> Result:
@@ -70,38 +77,25 @@ def test_one_page_of_all_and_the_rest_goes_on(
     assert page.count("data:image/jpeg") == 4  # photo and map of two
     assert "http" not in page.replace("http-equiv", "")
     assert not list(tmp_path.glob(".*part"))
-
-
-def test_two_photos_of_one_name(model: Path, tmp_path: Path) -> None:
     pair = [write_photo(tmp_path / name / "a.jpg", k) for k, name in enumerate("xy")]
     out = tmp_path / "out"
     assert explain(model, *pair, "--output", out, "--format", "html").exit_code == 0
     assert sorted(p.name for p in out.iterdir()) == ["a-explained-2.html", "a-explained.html"]
 
 
-@pytest.mark.parametrize(
-    ("output", "style", "photos", "line"),
-    [
+def test_impossible_targets(tmp_path: Path) -> None:
+    for name in ("taken.html", "taken.txt"):
+        (tmp_path / name).write_text("mine")
+    for output, style, photos, line in (
         ("a.png", None, 2, "holds one photo"),
         ("a.png", "html", 1, "no name for html"),
         ("absent/a.html", None, 1, "no such folder"),
         ("taken.html", None, 1, "exists"),
         ("taken.txt", None, 1, "is a file"),
-    ],
-)
-def test_impossible_targets(
-    tmp_path: Path, output: str, style: str | None, photos: int, line: str
-) -> None:
-    for name in ("taken.html", "taken.txt"):
-        (tmp_path / name).write_text("mine")
-    with pytest.raises(BlurError, match=line):
-        Target.of(tmp_path / output, style, photos, False)
+    ):
+        with pytest.raises(BlurError, match=line):
+            Target.of(tmp_path / output, style, photos, False)
     assert (tmp_path / "taken.html").read_text() == "mine"
-
-
-@pytest.fixture(scope="module")
-def explainer(model: Path) -> Explainer:
-    return Explainer(BlurDetector(model))
 
 
 def test_the_prediction_is_the_classifier_s(
@@ -163,8 +157,6 @@ def test_nothing_heavy_is_imported_without_grad_cam(
 def test_grad_cam_without_tensorflow_is_one_line(
     model: Path, photos: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import importlib.util
-
     find = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *a: None if name == "keras" else find(name, *a)

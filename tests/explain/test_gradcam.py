@@ -79,16 +79,15 @@ def test_heat_lies_where_the_answer_comes_from() -> None:
     assert heat[12, 44] == 1 and heat[40:, :].max() == 0
 
 
-def test_a_saturated_answer_still_has_heat(picture: np.ndarray) -> None:
+def test_a_saturated_answer_has_heat_and_one_without_convolution_an_error(
+    picture: np.ndarray,
+) -> None:
     image = layers.Input((64, 64, 3))
     pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(image))
     gain = keras.initializers.Constant(50.0)
     model = keras.Model(image, layers.Dense(1, "sigmoid", kernel_initializer=gain)(pooled))
     assert float(model(picture[None])[0, 0]) == 1.0  # its own gradient is nothing
     assert grad_cam(model, picture).max() == 1
-
-
-def test_what_cannot_be_done_is_one_line(picture: np.ndarray) -> None:
     dense = keras.Sequential([layers.Input((64, 64, 3)), layers.Flatten(), layers.Dense(1)])
     with pytest.raises(BlurError, match="no convolution"):
         grad_cam(dense, picture)

@@ -61,19 +61,15 @@ def test_a_turned_picture_has_a_turned_direction() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 50), (20, 20), (40, 200)])
-@pytest.mark.parametrize("level", [0, 128, None])
-def test_odd_pictures_have_finite_maps_and_no_extent(
-    shape: tuple[int, int], level: int | None
-) -> None:
-    rng = np.random.default_rng(1)
-    image = np.full(shape, level, np.uint8) if level is not None else rng.integers(0, 255, shape)
-    image = image.astype(np.uint8)
-    found = blur_map(image, np.zeros((2, 2), np.float32))
-    assert found.logit.shape == shape and np.isfinite(found.logit).all()
-    assert ((found.blurred >= 0) & (found.blurred <= 1)).all()
-    motion, defocus = measure_motion(image), measure_defocus(image)
-    for value in (motion.angle, motion.extent, defocus.extent):
-        assert value is None or np.isfinite(value)
+def test_odd_pictures_have_finite_maps_and_no_extent(shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, shape).astype(np.uint8)
+    for image in (np.zeros(shape, np.uint8), np.full(shape, 128, np.uint8), noise):
+        found = blur_map(image, np.zeros((2, 2), np.float32))
+        assert found.logit.shape == shape and np.isfinite(found.logit).all()
+        assert ((found.blurred >= 0) & (found.blurred <= 1)).all()
+        motion, defocus = measure_motion(image), measure_defocus(image)
+        for value in (motion.angle, motion.extent, defocus.extent):
+            assert value is None or np.isfinite(value)
 
 
 def test_empty_places_are_told_apart() -> None:
