@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from blur_fusion.data.certh import filter_kind
-from blur_fusion.data.dataset import DataSet
+from blur_fusion.data.dataset import DataSet, LabelledImage
 from blur_fusion.data.layouts import open_dataset
 from blur_fusion.errors import BlurError
 from trees import Tree, write_photo, write_sheet
 
 
-def by_name(dataset: DataSet) -> dict[str, object]:
+def by_name(dataset: DataSet) -> dict[str, LabelledImage]:
     return {image.name: image for image in dataset}
 
 
-def test_counts_halves_and_labels(certh_tree: Tree) -> None:
+def test_labels_kinds_and_scenes(certh_tree: Tree) -> None:
     dataset = open_dataset(certh_tree())
     counts = Counter((image.subset, image.half, image.label) for image in dataset)
     assert counts == {
@@ -33,35 +33,26 @@ def test_counts_halves_and_labels(certh_tree: Tree) -> None:
     }
     assert dataset.notes == ()
     assert dataset.name == "certh"
-
-
-def test_filter_images_share_the_scene_of_the_original_in_string_order(certh_tree: Tree) -> None:
-    images = [image for image in open_dataset(certh_tree()) if image.subset == "digital"]
+    # Filter images share the scene of the original, in string order.
     scenes: dict[str, set[str]] = {}
-    for image in images:
-        scenes.setdefault(image.scene, set()).add(image.path.stem)
+    for image in dataset:
+        if image.subset == "digital":
+            scenes.setdefault(image.scene, set()).add(image.path.stem)
     assert scenes == {
         "Original_1": {"Original_1", "DiskR10_1", "MotionL50Th90_1"},
         "Original_10": {"Original_10", "DiskR10_2", "MotionL50Th90_2"},
         "Original_11": {"Original_11", "DiskR10_3", "MotionL50Th90_3"},
     }
 
-
-def test_same_stem_in_two_places_is_two_photos(certh_tree: Tree) -> None:
-    images = by_name(open_dataset(certh_tree()))
-    digital = images["EvaluationSet/DigitalBlurSet/Original_1.jpg"]
-    natural = images["EvaluationSet/NaturalBlurSet/Original_1.JPG"]
-    sharp = images["TrainingSet/Undistorted/DSC00001.jpg"]
-    blurred = images["TrainingSet/Naturally-Blurred/DSC00001.jpg"]
-    assert len({image.key for image in (digital, natural, sharp, blurred)}) == 4  # type: ignore[attr-defined]
-
-
-def test_kinds_come_from_filter_names(certh_tree: Tree) -> None:
-    kinds = {image.name.split("/", 1)[1]: image.kind for image in open_dataset(certh_tree())}
-    assert kinds["Artificially-Blurred/DiskR10_3.jpg"] == "defocus"
-    assert kinds["DigitalBlurSet/MotionL50Th90_1.jpg"] == "motion"
-    assert kinds["DigitalBlurSet/Original_1.jpg"] == "sharp"
-    assert kinds["NaturalBlurSet/Original_2.jpg"] == ""
+    # Kinds come from the names of filters; the same stem in two places is two photos.
+    images = {name.split("/", 1)[1]: image for name, image in by_name(dataset).items()}
+    assert images["Artificially-Blurred/DiskR10_3.jpg"].kind == "defocus"
+    assert images["DigitalBlurSet/MotionL50Th90_1.jpg"].kind == "motion"
+    assert images["DigitalBlurSet/Original_1.jpg"].kind == "sharp"
+    assert images["NaturalBlurSet/Original_2.jpg"].kind == ""
+    alike = ("DigitalBlurSet/Original_1.jpg", "NaturalBlurSet/Original_1.JPG")
+    alike += ("Undistorted/DSC00001.jpg", "Naturally-Blurred/DSC00001.jpg")
+    assert len({images[name].key for name in alike}) == 4
 
 
 @pytest.mark.parametrize(
@@ -82,7 +73,7 @@ def test_new_digital_blur_is_read_where_it_exists(certh_tree: Tree) -> None:
     root = certh_tree()
     write_photo(root / "TrainingSet/NewDigitalBlur/GaussianH15x15S200_4.JPEG", 900, blurred=True)
     image = by_name(open_dataset(root))["TrainingSet/NewDigitalBlur/GaussianH15x15S200_4.JPEG"]
-    assert (image.label, image.kind, image.half) == (1, "defocus", "train")  # type: ignore[attr-defined]
+    assert (image.label, image.kind, image.half) == (1, "defocus", "train")
 
 
 def test_rows_without_image_and_images_without_row_get_one_line_each(certh_tree: Tree) -> None:
@@ -122,7 +113,7 @@ def test_equal_bytes_share_a_scene_and_never_lie_in_both_halves(certh_tree: Tree
     dataset = open_dataset(root)
     images = by_name(dataset)
     first, second = (images[f"TrainingSet/Undistorted/{name}.jpg"] for name in ("DSC00001", "copy"))
-    assert first.key == second.key  # type: ignore[attr-defined]
+    assert first.key == second.key
     assert "TrainingSet/Undistorted/leak.jpg" not in images
     assert dataset.notes == ("1 training images are in the test half too: left out",)
 
@@ -136,18 +127,14 @@ def test_other_label_names_sheet_and_row(certh_tree: Tree, label: object) -> Non
         open_dataset(root)
 
 
-def test_contradicting_rows_are_refused(certh_tree: Tree) -> None:
+def test_sheets_that_say_two_things_or_none_are_refused(certh_tree: Tree) -> None:
     root = certh_tree()
     sheet = root / "EvaluationSet/NaturalBlurSet.xlsx"
     write_sheet(sheet, [("Image Name", None), ("Original_1", -1), ("Original_1.JPG ", 1)])
     with pytest.raises(BlurError, match="row 3: 'Original_1.JPG' has another label"):
         open_dataset(root)
-
-
-def test_sheet_that_is_no_xlsx_is_one_line(certh_tree: Tree) -> None:
-    root = certh_tree()
-    (root / "EvaluationSet/DigitalBlurSet.xlsx").write_text("<html>not found</html>")
-    with pytest.raises(BlurError, match=r"DigitalBlurSet\.xlsx: is no readable xlsx"):
+    sheet.write_text("<html>not found</html>")
+    with pytest.raises(BlurError, match=r"NaturalBlurSet\.xlsx: is no readable xlsx"):
         open_dataset(root)
 
 
@@ -155,9 +142,8 @@ def test_without_the_extra_one_line_names_it(
     certh_tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "openpyxl", None)
-    with pytest.raises(
-        BlurError, match=r"needs the extra 'train': pip install 'blur-fusion\[train"
-    ):
+    line = r"needs the extra 'train': pip install 'blur-fusion\[train"
+    with pytest.raises(BlurError, match=line):
         open_dataset(certh_tree())
 
 

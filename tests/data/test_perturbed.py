@@ -17,14 +17,9 @@ def test_copies_repeat_and_differ_by_seed() -> None:
     before = image.copy()
     first, again = (perturbed(image, np.random.default_rng(4)) for _ in range(2))
     assert (first == again).all() and (image == before).all()
-    others = [perturbed(image, np.random.default_rng(seed)) for seed in range(12)]
-    assert len({one.tobytes() for one in others}) > 8
-
-
-def test_copies_are_grey_pictures_of_the_same_extent() -> None:
-    for seed in range(30):
-        copy = perturbed(_picture(), np.random.default_rng(seed))
-        assert copy.dtype == np.uint8 and sorted(copy.shape) == [200, 300]
+    others = [perturbed(image, np.random.default_rng(seed)) for seed in range(30)]
+    assert len({one.tobytes() for one in others[:12]}) > 8
+    assert all(one.dtype == np.uint8 and sorted(one.shape) == [200, 300] for one in others)
 
 
 def test_some_copies_are_the_picture_itself() -> None:

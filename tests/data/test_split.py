@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,26 +90,20 @@ def test_seed_decides_and_repeats() -> None:
     assert assign_splits(dataset, PARAMS, seed=2) != first
 
 
+ONE_CLASS = "training half holds one class only: no blurred image"
+
+
 @pytest.mark.parametrize(
-    ("dataset", "message"),
+    ("dataset", "folds", "message"),
     [
-        (make([[0]] * 30), "one class only: no blurred image"),
-        (make([[1]] * 30), "one class only: no sharp image"),
-        (make([[0], [1]] * 3), "too few scenes, 3 with a sharp image; needs 5"),
-        (make([[0, 1]]), "too few scenes"),
+        (make([[0]] * 30), 3, "one class only: no blurred image"),
+        (make([[1]] * 30), 3, "one class only: no sharp image"),
+        (make([[0], [1]] * 3), 3, "too few scenes, 3 with a sharp image; needs 5"),
+        (make([[0, 1]]), 3, "too few scenes"),
+        (make([[0], [1]] * 15), 20, r"folds: too few scenes, .* needs 20"),
+        (make([[1], [0], [0], [0]] * 6, halves=True), 3, ONE_CLASS),
     ],
 )
-def test_what_cannot_be_split_is_one_line(dataset: DataSet, message: str) -> None:
+def test_what_cannot_be_split_is_one_line(dataset: DataSet, folds: int, message: str) -> None:
     with pytest.raises(BlurError, match=message):
-        assign_splits(dataset, PARAMS, seed=1)
-
-
-def test_too_few_scenes_for_the_folds() -> None:
-    params = SplitParams(validation_fraction=0.2, test_fraction=0.2, folds=20)
-    with pytest.raises(BlurError, match=r"folds: too few scenes, .* needs 20"):
-        assign_splits(make([[0], [1]] * 15), params, seed=1)
-
-
-def test_one_class_in_the_training_half_is_one_line() -> None:
-    with pytest.raises(BlurError, match="training half holds one class only: no blurred image"):
-        assign_splits(make([[1], [0], [0], [0]] * 6, halves=True), PARAMS, seed=1)
+        assign_splits(dataset, replace(PARAMS, folds=folds), seed=1)
