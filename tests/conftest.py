@@ -38,6 +38,14 @@ def no_idle_processes() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model folder, to be read alone."""
+    from tiny_model import write_tiny_model
+
+    return write_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The real photos for development; they lie outside the repository."""
     folder = Path(os.environ.get("BLUR_SHARED_DATA") or REPOSITORY.parent / "shared" / "data")

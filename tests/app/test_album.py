@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 
 from scan_command import ENVIRONMENT, command
-from tiny_model import write_tiny_model
 from trees import write_photo
 
 pytest.importorskip("PIL", reason="Pillow, which the extra 'app' brings, is not installed")
@@ -28,11 +27,6 @@ from blur_fusion.report.explained import SHOWN
 from blur_fusion.report.pages import fragment
 
 LIMITS = Limits()
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("model"))
 
 
 def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:

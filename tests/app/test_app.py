@@ -15,18 +15,12 @@ import pytest
 
 from blur_fusion.model.classifier import BlurDetector
 from scan_command import ENVIRONMENT, command
-from tiny_model import write_tiny_model
 from trees import write_photo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytest.importorskip("gradio", reason="gradio, of the extra 'app', is not installed")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")

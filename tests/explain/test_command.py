@@ -23,13 +23,7 @@ from blur_fusion.model.classifier import BlurDetector, ConstantClassifier
 from blur_fusion.report.explained import SHOWN, Target, page
 from blur_fusion.report.pages import fragment
 from scan_command import ENVIRONMENT, command
-from tiny_model import write_tiny_model
 from trees import write_photo
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
