@@ -14,41 +14,34 @@ from blur_fusion.evaluation.baselines import (
     fit_constant,
     fit_laplacian,
     known_baselines,
-    laplacian_512,
     laplacian_variances,
     settings,
 )
+from blur_fusion.images.photo import Photo
 from blur_fusion.images.resize import pillow_nearest
-from blur_fusion.model.classifier import PUBLISHED_THRESHOLD, LaplacianClassifier
+from blur_fusion.model.classifier import PUBLISHED_THRESHOLD, LaplacianClassifier, recipe_variance
 
 
-def _by_pillow(path: Path) -> float:
+@pytest.mark.parametrize(
+    ("height", "width", "ending"),
+    [
+        *((512, 512, "png"), (301, 777, "png"), (1500, 1024, "png"), (40, 900, "png")),
+        (300, 700, "jpg"),
+    ],
+)
+def test_recipe_equals_pillow(tmp_path: Path, height: int, width: int, ending: str) -> None:
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    noise = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    noise[:, :, 0] //= 4  # red and blue differ, so that their order shows
+    noise[:, 1::2] = noise[:, :-1:2]  # coarser in one direction: turning would show
+    path, exif = tmp_path / f"x.{ending}", image.Exif()
+    exif[0x0112] = 6  # the orientation, which the recipe ignores
+    image.fromarray(noise).save(path, exif=exif)
     with image.open(path) as opened:
         small = opened.convert("RGB").resize((512, 512), image.Resampling.NEAREST)
     grey = cv2.cvtColor(np.asarray(small), cv2.COLOR_BGR2GRAY)
-    return float(cv2.Laplacian(grey, cv2.CV_64F).var())
-
-
-@pytest.mark.parametrize(("height", "width"), [(512, 512), (301, 777), (1500, 1024), (40, 900)])
-def test_recipe_equals_pillow(tmp_path: Path, height: int, width: int) -> None:
-    noise = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    noise[:, :, 0] //= 4  # red and blue differ, so that their order shows
-    path = tmp_path / "x.png"
-    cv2.imwrite(str(path), noise)
-    assert laplacian_512(path) == pytest.approx(_by_pillow(path), rel=1e-12)
-
-
-def test_orientation_is_ignored(tmp_path: Path) -> None:
-    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
-    noise = np.random.default_rng(5).integers(0, 256, (300, 700, 3), dtype=np.uint8)
-    noise[:, ::2] = noise[:, 1::2]  # coarser in one direction: turning would show
-    exif = image.Exif()
-    exif[0x0112] = 6
-    image.fromarray(noise).save(tmp_path / "turned.jpg", exif=exif)
-    assert laplacian_512(tmp_path / "turned.jpg") == pytest.approx(
-        _by_pillow(tmp_path / "turned.jpg")
-    )
+    expected = cv2.Laplacian(grey, cv2.CV_64F).var()
+    assert recipe_variance(Photo(path)) == pytest.approx(expected, rel=1e-12)
 
 
 def test_nearest_pixels_are_pillows_at_every_length() -> None:
@@ -77,11 +70,7 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no image")
     for name in ("empty.jpg", "text.jpg", "absent.jpg"):
         with pytest.raises(BlurError, match=name):
-            laplacian_512(tmp_path / name)
-
-
-def _probability(baseline: LaplacianClassifier, variances: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-(baseline.slope * np.log(variances) + baseline.intercept)))
+            laplacian_variances([tmp_path / name])
 
 
 def test_threshold_keeps_the_false_alarm_rate() -> None:
@@ -94,19 +83,16 @@ def test_threshold_keeps_the_false_alarm_rate() -> None:
     assert verdicts[labels == 1].mean() > 0.7
     allowed = np.sort(variances[labels == 0])[10]  # an eleventh alarm of 200 would be too many
     assert variances[verdicts].max() < baseline.limit <= allowed
-    probabilities = _probability(baseline, np.array([20.0, 200.0, 2000.0]))
-    assert probabilities[0] > 0.9 > probabilities[1] > 0.1 > probabilities[2]
+    logits = baseline.slope * np.log([20.0, 200.0, 2000.0]) + baseline.intercept
+    assert logits[0] > np.log(9) > logits[1] > -np.log(9) > logits[2]  # probabilities .9 and .1
 
 
-def test_flat_images_have_a_probability() -> None:
+def test_flat_images_have_a_probability_and_one_class_is_refused() -> None:
     labels, variances = np.array([1, 1, 0, 0]), np.array([0.0, 5.0, 300.0, 900.0])
     baseline = fit_laplacian(labels, variances, 0.1)
     assert 5 < baseline.limit <= 300
     (flat,) = baseline.predict(np.zeros((40, 60), np.uint8))
     assert flat.blurred and 0.5 < (flat.probability or 0) <= 1
-
-
-def test_one_class_of_validation_images_is_refused() -> None:
     with pytest.raises(BlurError, match="all sharp or all blurred"):
         fit_laplacian(np.array([1, 1]), np.array([1.0, 2.0]), 0.1)
 

@@ -61,11 +61,6 @@ class FakeClassifier(Classifier):
         return Prediction(photo.path, blurred, value, "defocus" if blurred else "sharp")
 
 
-def fake_classifiers() -> dict[str, FakeClassifier]:
-    """Stand-ins for ours."""
-    return {name: FakeClassifier(name) for name in OURS}
-
-
 def draw(label: int, number: int, side: int = 96) -> np.ndarray:
     """A noisy RGB picture; label 1 is smoothed, more or less strongly by `number`."""
     noise = np.random.default_rng(100 * label + number).integers(0, 256, (side, side * 2, 3))
@@ -128,7 +123,7 @@ HISTORY = (
 
 def run_stage(folder: Path, out: Path, count: int) -> tuple[dict[str, Any], FakeStore]:
     """The evaluate stage on `folder`/data into `out`: its report, and the store it read."""
-    store, params, ours = FakeStore(folder / "data", count), tiny_params(), fake_classifiers()
+    store, ours = FakeStore(folder / "data", count), {name: FakeClassifier(name) for name in OURS}
     history = folder / "history.csv"
     history.write_text(HISTORY)
-    return evaluate(store, ours, params, out, history)[0], store  # type: ignore[arg-type]
+    return evaluate(store, ours, tiny_params(), out, history)[0], store  # type: ignore[arg-type]

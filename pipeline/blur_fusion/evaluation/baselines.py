@@ -17,11 +17,6 @@ from blur_fusion.model.classifier import Classifier, ConstantClassifier, Laplaci
 from blur_fusion.parallel import ordered_map, shown
 
 
-def laplacian_512(path: str | Path) -> float:
-    """Variance by the published recipe of a file; see `recipe_variance`."""
-    return classifier.recipe_variance(Photo(path))
-
-
 def laplacian_variances(paths: Iterable[Path], workers: int = 0) -> Floats:
     """Variance by the published recipe of many files, with progress: float, shape (n,).
 
@@ -31,7 +26,7 @@ def laplacian_variances(paths: Iterable[Path], workers: int = 0) -> Floats:
         A file is missing or no image.
     """
     files = list(paths)
-    values = ordered_map(laplacian_512, files, workers)
+    values = ordered_map(lambda path: classifier.recipe_variance(Photo(path)), files, workers)
     return np.array(list(shown(values, len(files), "laplacian")), dtype=np.float64)
 
 

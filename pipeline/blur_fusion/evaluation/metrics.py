@@ -27,15 +27,16 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-METRICS = (
-    "accuracy",
-    "balanced_accuracy",
-    "auc",
-    "recall",
-    "false_alarm_rate",
-    "log_loss",
-    "calibration_error",
-)
+HEADINGS = {  # of each metric's column in tables
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced",
+    "auc": "AUC",
+    "recall": "recall",
+    "false_alarm_rate": "false alarms",
+    "log_loss": "log-loss",
+    "calibration_error": "calibration",
+}
+METRICS = tuple(HEADINGS)
 
 
 def readable(predictions: Iterable[Prediction]) -> Iterator[Prediction]:
@@ -158,18 +159,13 @@ _BLOCK = 4_000_000  # weights held at once, so that memory stays flat on large s
 
 def scene_codes(keys: Sequence[Hashable]) -> Ints:
     """Number the scene keys, (subset, scene), in order of appearance: int, shape (n,)."""
-    numbers: dict[Hashable, int] = {}
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([numbers[key] for key in keys], dtype=np.int64)
 
 
 def labels_of(images: Sequence[LabelledImage]) -> Ints:
     """Labels of images, 1 is blurred: int, shape (n,)."""
     return np.array([image.label for image in images], dtype=np.int64)
-
-
-def scenes_of(images: Sequence[LabelledImage]) -> Ints:
-    """Scene numbers of images: int, shape (n,)."""
-    return scene_codes([image.key for image in images])
 
 
 def scene_weights(codes: Ints, resamples: int, seed: int) -> Iterator[Floats]:
@@ -229,13 +225,13 @@ def difference(first: Floats, second: Floats) -> dict[str, Any]:
     return {**found, "excludes_zero": excludes}
 
 
-def proportions(hits: Floats, counted: Floats, codes: Ints, resamples: int, seed: int) -> Floats:
+def proportions(hits: Flags, counted: Flags, codes: Ints, resamples: int, seed: int) -> Floats:
     """The proportion of hits among what is counted, for several columns on the same resamples.
 
     Parameters
     ----------
-    hits, counted : ndarray of float, shape (n,) or (n, k)
-        1 where an image is a hit, and where it is counted at all; hits are counted.
+    hits, counted : ndarray of bool, shape (n,) or (n, k)
+        Where an image is a hit, and where it is counted at all; hits are counted.
     codes : ndarray of int, shape (n,)
         Scene numbers.
     resamples, seed : int
@@ -266,9 +262,10 @@ def measured(
     figures : dict of model -> metric -> Estimate, and `counts`
     draws : dict of model -> metric -> ndarray of float, shape (1 + resamples,)
     """
-    labels, bins = labels_of(images), params.evaluate.calibration_bins
+    labels, codes = labels_of(images), scene_codes([image.key for image in images])
+    bins = params.evaluate.calibration_bins
     parts: dict[str, list[dict[str, Floats]]] = {name: [] for name in answers}
-    for weights in scene_weights(scenes_of(images), params.evaluate.resamples, params.seed):
+    for weights in scene_weights(codes, params.evaluate.resamples, params.seed):
         for name, one in answers.items():
             parts[name].append(weighted_metrics(labels, one, weights, bins))
     draws = {
@@ -386,12 +383,11 @@ def measure_kinds(
         called so: defocus against motion.
     """
     truth, answer = np.array(known, dtype=np.str_), np.array(named, dtype=np.str_)
-    right = (truth == answer).astype(np.float64)
 
     def accuracy(chosen: Flags) -> dict[str, Any]:
-        hits, ones = right[chosen], np.ones(chosen.sum())
-        draws = proportions(hits, ones, codes[chosen], resamples, seed)
-        return {"images": len(ones), "accuracy": estimate(draws)}
+        right = (truth == answer)[chosen]
+        draws = proportions(right, np.ones_like(right), codes[chosen], resamples, seed)
+        return {"images": len(right), "accuracy": estimate(draws)}
 
     called_blurred = np.isin(truth, KINDS[1:]) & np.isin(answer, KINDS[1:])
     return {

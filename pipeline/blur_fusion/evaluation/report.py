@@ -90,12 +90,11 @@ def build(
     for subset in sorted({image.subset for image in images}):
         rows = [place for place, image in enumerate(images) if image.subset == subset]
         some = {name: one.at(rows) for name, one in answers.items()}
-        for name, figures in metrics.measured([images[place] for place in rows], some, params)[
-            0
-        ].items():
-            report[name]["subsets"][subset] = figures
+        figures, _ = metrics.measured([images[place] for place in rows], some, params)
+        for name in classifiers:
+            report[name]["subsets"][subset] = figures[name]
         subsets[subset] = len(rows)
-    labels, codes = metrics.labels_of(images), metrics.scenes_of(images)
+    labels, codes = metrics.labels_of(images), metrics.scene_codes([image.key for image in images])
     report["dataset"] = {
         "name": dataset["name"],
         "digest": dataset["digest"],

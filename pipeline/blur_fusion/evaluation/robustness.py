@@ -32,47 +32,46 @@ _OPACITY = 0.4  # of a watermark
 _MARGIN = 2  # pixels that cubic interpolation looks beyond the crop
 
 
-def resized(picture: Picture, random: Random, scale: float) -> Picture:
+def resized(picture: Picture, random: Random, scale: float) -> npt.NDArray[Any]:
     """Another size: area averaging down, cubic interpolation up."""
     height, width = picture.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     if scale <= 1:
         return area_average(picture, size)
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
 
 
-def noisy(picture: Picture, random: Random, sigma: float) -> Picture:
+def noisy(picture: Picture, random: Random, sigma: float) -> npt.NDArray[Any]:
     """Gaussian noise, the same in all channels, so that grey has `sigma` too."""
     noise = random.standard_normal(picture.shape[:2], dtype=np.float32) * np.float32(sigma)
     plane = np.rint(noise).astype(np.int16)
-    return np.asarray(cv2.add(picture, cv2.merge([plane] * 3), dtype=cv2.CV_8U), dtype=np.uint8)
+    return cv2.add(picture, cv2.merge([plane] * 3), dtype=cv2.CV_8U)
 
 
-def jpeg(picture: Picture, random: Random, quality: int) -> Picture:
+def jpeg(picture: Picture, random: Random, quality: int) -> npt.NDArray[Any]:
     """The file saved again, as OpenCV does by default (chroma at half size)."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB))
 
 
-def toned(picture: Picture, random: Random, factor: float, centre: float) -> Picture:
+def toned(picture: Picture, random: Random, factor: float, centre: float) -> npt.NDArray[Any]:
     """Grey levels drawn towards `centre`: 128 changes contrast, 0 brightness."""
     levels = np.rint(centre + (np.arange(256) - centre) * factor)
-    return np.asarray(cv2.LUT(picture, levels.astype(np.uint8)), dtype=np.uint8)
+    return cv2.LUT(picture, levels.astype(np.uint8))
 
 
-def grey(picture: Picture, random: Random) -> Picture:
+def grey(picture: Picture, random: Random) -> npt.NDArray[Any]:
     """Grey in all three channels (ITU-R BT.601)."""
-    plane = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.cvtColor(plane, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+    return cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
-def turned(picture: Picture, random: Random, quarters: int) -> Picture:
+def turned(picture: Picture, random: Random, quarters: int) -> npt.NDArray[Any]:
     """Turned anticlockwise by one or two right angles: no pixel changes but its place."""
-    return np.ascontiguousarray(np.rot90(picture, quarters))
+    return np.rot90(picture, quarters)
 
 
-def tilted(picture: Picture, random: Random, degrees: float) -> Picture:
+def tilted(picture: Picture, random: Random, degrees: float) -> npt.NDArray[Any]:
     """Turned by a few degrees, cropped to the largest inner part of the same proportions."""
     height, width = picture.shape[:2]
     angle = np.deg2rad(degrees)
@@ -81,17 +80,15 @@ def tilted(picture: Picture, random: Random, degrees: float) -> Picture:
     inner = [max(1, int(side * share) - 2 * _MARGIN) for side in (width, height)]
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
     turn[:, 2] += [(inner[0] - width) / 2, (inner[1] - height) / 2]
-    straight = cv2.warpAffine(picture, turn, inner, flags=cv2.INTER_CUBIC)
-    return np.asarray(straight, dtype=np.uint8)
+    return cv2.warpAffine(picture, turn, inner, flags=cv2.INTER_CUBIC)
 
 
-def framed(picture: Picture, random: Random, share: float) -> Picture:
+def framed(picture: Picture, random: Random, share: float) -> npt.NDArray[Any]:
     """A flat frame around the picture, black, grey or white, `share` of the long side wide."""
     wide = max(1, round(max(picture.shape[:2]) * share))
     level = int(random.choice((0, 128, 255)))
     edges = (wide, wide, wide, wide)
-    frame = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_CONSTANT, value=(level,) * 3)
-    return np.asarray(frame, dtype=np.uint8)
+    return cv2.copyMakeBorder(picture, *edges, cv2.BORDER_CONSTANT, value=(level,) * 3)
 
 
 def _written(text: str, height: int, width: int) -> Picture:
@@ -143,7 +140,7 @@ class Perturbation:
     """
 
     name: str
-    function: Callable[[Picture, Random], Picture]
+    function: Callable[[Picture, Random], npt.NDArray[Any]]
     scale: float = 1.0
 
     def fits(self, shape: tuple[int, ...], long_side: int) -> bool:
@@ -165,7 +162,7 @@ class Perturbation:
         ndarray of uint8, shape (h, w, 3)
         """
         random = np.random.default_rng([seed, index, zlib.crc32(self.name.encode())])
-        return self.function(picture, random)
+        return np.ascontiguousarray(self.function(picture, random), dtype=np.uint8)
 
 
 PERTURBATIONS = (
@@ -271,7 +268,7 @@ def run_trials(
         There is no image, or a file is unreadable.
     """
     require(len(rows) > 0, "robustness: no test image to perturb; give the data set more scenes")
-    labels, codes = metrics.labels_of(rows), metrics.scenes_of(rows)
+    labels, codes = metrics.labels_of(rows), metrics.scene_codes([row.key for row in rows])
     some = choose_images(labels, codes, params.evaluate.robustness_images, params.seed)
     shape = len(some), 1 + len(perturbations)
     made = np.zeros(shape, dtype=np.bool_)
@@ -325,16 +322,15 @@ def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
     blurred, means = labels[:, None] == 1, {}
     for judge in JUDGES:
         flips, said = trials.flips(judge)[:, 1:], trials.verdicts[judge][:, 1:]
-        counts = {
-            "flips": flips.sum(axis=0),
-            "sharp_flagged": (flips & ~blurred & said).sum(axis=0),
-            "blurred_missed": (flips & blurred & ~said).sum(axis=0),
-            "put_right": (flips & (said == blurred)).sum(axis=0),
+        causes = {
+            "flips": flips,
+            "sharp_flagged": flips & ~blurred & said,
+            "blurred_missed": flips & blurred & ~said,
+            "put_right": flips & (said == blurred),
         }
-        hits = flips.astype(np.float64)
-        rates = metrics.proportions(hits, counted.astype(np.float64), trials.codes, resamples, seed)
+        rates = metrics.proportions(flips, counted, trials.codes, resamples, seed)
         for number, row in enumerate(table):
-            split = {name: int(count[number]) for name, count in counts.items()}
+            split = {name: int(found[:, number].sum()) for name, found in causes.items()}
             row[judge] = {**metrics.estimate(rates[:, number]), **split}
         means[judge] = metrics.ratio(np.nansum(rates, axis=1), np.isfinite(rates).sum(axis=1))
     return {

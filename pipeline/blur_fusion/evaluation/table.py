@@ -8,19 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from blur_fusion.errors import run
-from blur_fusion.evaluation.metrics import COMPARED, KINDS, figure, interval, with_interval
+from blur_fusion.evaluation.metrics import (
+    COMPARED,
+    HEADINGS,
+    KINDS,
+    figure,
+    interval,
+    with_interval,
+)
 from blur_fusion.evaluation.report import Report, read_report
 from blur_fusion.evaluation.robustness import JUDGES
 
-HEADINGS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced",
-    "auc": "AUC",
-    "recall": "recall",
-    "false_alarm_rate": "false alarms",
-    "log_loss": "log-loss",
-    "calibration_error": "calibration",
-}
 MODELS = ("constant", "laplacian_470", "laplacian", "cnn", "features", "fused")
 
 

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError, require, run
-from blur_fusion.evaluation.metrics import figure, interval, worst_rows
+from blur_fusion.evaluation.metrics import HEADINGS, figure, interval, worst_rows
 from blur_fusion.evaluation.report import Report, read_report
-from blur_fusion.evaluation.table import HEADINGS, counted, models_of
+from blur_fusion.evaluation.table import counted, models_of
 from blur_fusion.explain.blur_map import BlurMap
 from blur_fusion.explain.drawing import fitted, map_picture
 from blur_fusion.explain.explainer import Explainer
