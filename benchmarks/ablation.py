@@ -132,7 +132,7 @@ def measure_variants(artifacts: Path, params: Params) -> dict[str, Any]:
     kinds = np.full_like(store.kinds, "")  # no network for kinds: it would take a third of the time
     table = read_table(artifacts / "cnn", artifacts / "features", store.labels, store.splits, kinds)
     held = table.index[~table.train]
-    codes = metrics.scene_codes([store.rows[int(row)].key for row in held])
+    codes = metrics.scenes_of([store.rows[int(row)] for row in held])
     todo = trainings(table, params)
     found = {name: trained_logits(rows, changed) for name, rows, changed in todo}
     whole = found["nothing"]

@@ -21,8 +21,8 @@ from blur_fusion.evaluation.metrics import (
     measure_kinds,
     one_per_scene,
     proportions,
-    scene_codes,
     scene_weights,
+    scenes_of,
     weighted_metrics,
     worst_rows,
 )
@@ -30,6 +30,7 @@ from blur_fusion.evaluation.table import difference_lines, kind_lines
 from evaluation_fakes import tiny_params
 
 NONE = {"value": None, "low": None, "high": None}
+ONE_CLASS = np.array([[1.0, 1.0, 0.0]])
 
 
 def _answers(probabilities: Any, threshold: float = 0.45) -> Answers:
@@ -91,9 +92,11 @@ def test_calibration_error_joins_a_bin_before_it_takes_the_gap(
 
 @pytest.mark.parametrize(("label", "lacks"), [(1, "false_alarm_rate"), (0, "recall")])
 def test_one_class_leaves_metrics_undefined(label: int, lacks: str) -> None:
-    values = _measure([label] * 2, _answers([0.2, 0.7]))
-    undefined = {name for name, value in values.items() if np.isnan(value)}
-    assert undefined == {"auc", "balanced_accuracy", lacks}
+    answers = _answers([0.2, 0.7, 0.7])
+    by_weight = weighted_metrics(np.array([label, label, 1 - label]), answers, ONE_CLASS, 15)
+    for values in (_measure([label] * 2, answers.at([0, 1])), by_weight):
+        undefined = {name for name, value in values.items() if np.isnan(value)}
+        assert undefined == {"auc", "balanced_accuracy", lacks}
 
 
 def test_weights_equal_scikit_learn_and_as_many_copies() -> None:
@@ -114,12 +117,6 @@ def test_weights_equal_scikit_learn_and_as_many_copies() -> None:
             assert ours[name][row] == pytest.approx(value, abs=1e-12), name
 
 
-def test_auc_of_constant_scores_is_one_half_and_of_one_class_undefined() -> None:
-    weights = np.array([[1.0, 1, 1], [0, 1, 1]])
-    values = metrics.weighted_auc(np.array([1, 0, 0]), np.full(3, 0.4), weights)
-    assert values[0] == 0.5 and np.isnan(values[1])
-
-
 def test_worst_rows_are_the_most_confident_mistakes_of_both_kinds() -> None:
     labels = np.array([1, 1, 1, 0, 0, 0])
     fused = np.array([0.4, 0.1, 0.9, 0.6, 0.95, 0.2])
@@ -131,7 +128,8 @@ def test_worst_rows_are_the_most_confident_mistakes_of_both_kinds() -> None:
 
 
 def test_scenes_are_drawn_whole_after_the_images_themselves() -> None:
-    codes = scene_codes([("a", "1"), ("b", "1"), ("a", "1"), ("b", "2")])
+    keys = (("a", "1"), ("b", "1"), ("a", "1"), ("b", "2"))
+    codes = scenes_of([LabelledImage(Path(), "", 0, "", *key, "") for key in keys])
     assert codes.tolist() == [0, 1, 0, 2]  # the same stem in two subsets is two scenes
     weights = np.concatenate(list(scene_weights(codes, 50, seed=1)))
     assert weights.shape == (51, 4) and (weights[0] == 1).all()
@@ -163,14 +161,6 @@ def test_intervals_hold_the_value_and_grow_with_scene_size() -> None:
     assert _width(grouped["accuracy"]) > 2 * _width(naive["accuracy"])
 
 
-def test_intervals_leave_out_one_class_resamples() -> None:
-    labels, answers = np.array([1, 0, 0]), _answers([0.9, 0.1, 0.4], 0.5)
-    assert _measured(labels, {"m": answers}, range(3))[0]["m"]["auc"] == dict.fromkeys(NONE, 1)
-    none = _measured(labels[1:], {"m": answers.at([1, 2])}, range(2))[0]["m"]
-    assert none["auc"] == none["recall"] == NONE
-    assert none["false_alarm_rate"] == dict.fromkeys(NONE, 0)
-
-
 def test_intervals_are_fast_enough() -> None:
     labels, answers = _drawn(1000)
     began = time.process_time()
@@ -178,7 +168,12 @@ def test_intervals_are_fast_enough() -> None:
     assert time.process_time() - began < 15  # three such calls within a minute
 
 
-def test_a_figure_without_a_value_or_resamples_has_no_interval() -> None:
+def test_an_interval_leaves_out_resamples_that_define_nothing() -> None:
+    labels, answers = np.array([1, 0, 0]), _answers([0.9, 0.1, 0.4], 0.5)
+    assert _measured(labels, {"m": answers}, range(3))[0]["m"]["auc"] == dict.fromkeys(NONE, 1)
+    none = _measured(labels[1:], {"m": answers.at([1, 2])}, range(2))[0]["m"]
+    assert none["auc"] == none["recall"] == NONE
+    assert none["false_alarm_rate"] == dict.fromkeys(NONE, 0)
     assert estimate(np.array([np.nan, 1.0, 2.0])) == NONE
     assert estimate(np.array([0.5, np.nan])) == {**NONE, "value": 0.5}
     found = estimate(np.concatenate([[0.4], np.arange(101) / 100]))
@@ -201,14 +196,14 @@ def test_how_a_figure_is_printed(found: Any, form: str, texts: tuple[str, ...]) 
 
 
 def test_a_proportion_is_resampled_by_scene_over_what_is_counted() -> None:
-    hits = np.repeat([1.0, 0.0, 1.0, 1.0, 0.0], 40)  # five scenes of 40 equal images
-    draws = proportions(hits, np.ones(200), np.repeat(np.arange(5), 40), 400, 2)
+    hits = np.repeat([True, False, True, True, False], 40)  # five scenes of 40 equal images
+    draws = proportions(hits, np.ones(200, bool), np.repeat(np.arange(5), 40), 400, 2)
     by_scene = estimate(draws)
-    naive = estimate(proportions(hits, np.ones(200), np.arange(200), 400, 2))
+    naive = estimate(proportions(hits, np.ones(200, bool), np.arange(200), 400, 2))
     assert by_scene["value"] == naive["value"] == pytest.approx(0.6)
     assert _width(by_scene) > 3 * _width(naive)
     assert set(np.round(draws * 5, 9)) <= set(range(6))
-    hits, counted = np.array([[1.0], [0], [0]]), np.array([[1.0], [1], [0]])
+    hits, counted = np.array([[True], [False], [False]]), np.array([[True], [True], [False]])
     draws = proportions(hits, counted, np.array([0, 0, 1]), 300, 3)
     assert draws.shape == (301, 1) and set(draws[np.isfinite(draws)]) == {0.5}
     assert np.isnan(draws).any()  # resamples of the second scene alone
@@ -227,10 +222,9 @@ def test_mcnemar_by_hand() -> None:
 
 def test_one_image_of_each_scene() -> None:
     codes = np.array([0, 0, 1, 2, 2, 2])
-    chosen = one_per_scene(codes, seed=3)
-    assert codes[chosen].tolist() == [0, 1, 2]
-    assert (one_per_scene(codes, seed=3) == chosen).all()
-    assert len({tuple(one_per_scene(codes, seed)) for seed in range(20)}) > 2
+    draws = [one_per_scene(codes, seed) for seed in (*range(20), 0)]
+    assert {tuple(codes[chosen]) for chosen in draws} == {(0, 1, 2)}
+    assert (draws[0] == draws[-1]).all() and len(set(map(tuple, draws))) > 2
 
 
 def test_kinds_and_their_lines_by_hand() -> None:
@@ -299,15 +293,11 @@ def test_chance_and_no_difference_include_zero() -> None:
     assert same["fused_minus_cnn"]["log_loss"] == zero
     better = same["fused_minus_features"]["balanced_accuracy"]
     assert better["excludes_zero"] is True and better["low"] > 0
+    ones = _differences(np.ones(300, dtype=int), cnn.probabilities / 2, cnn)["fused_minus_cnn"]
+    assert ones["balanced_accuracy"] == {**NONE, "excludes_zero": False}
+    assert ones["log_loss"]["excludes_zero"] is True
     lines = list(difference_lines(same))
     assert len(lines) == 4
     assert lines[0].startswith("fused minus cnn, log-loss: +0.000 (+0.000 to +0.000), does not")
     assert lines[3].startswith("fused minus features, balanced accuracy: +0.")
     assert lines[3].endswith("), excludes zero")
-
-
-def test_one_class_has_no_difference_of_balanced_accuracy() -> None:
-    cnn = _drawn(20)[1]
-    found = _differences(np.ones(20, dtype=int), cnn.probabilities / 2, cnn)["fused_minus_cnn"]
-    assert found["balanced_accuracy"] == {**NONE, "excludes_zero": False}
-    assert found["log_loss"]["excludes_zero"] is True

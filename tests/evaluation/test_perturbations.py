@@ -56,20 +56,12 @@ def test_names_are_unique_and_cover_what_was_promised() -> None:
     assert {f"jpeg {quality}" for quality in (40, 60, 80, 95)} < set(BY_NAME)
 
 
-@pytest.mark.parametrize(
-    ("name", "smallest"),
-    [
-        ("size 50 %", 1535),
-        ("size 75 %", 1024),
-        ("size 150 %", 768),
-        ("noise 8", 1),
-        ("turned 5", 1),
-    ],
-)
-def test_sizes_stay_at_or_above_the_working_size(name: str, smallest: int) -> None:
+@EVERY
+def test_sizes_stay_at_or_above_the_working_size(one: Perturbation) -> None:
+    smallest = {"size 50 %": 1535, "size 75 %": 1024, "size 150 %": 768}.get(one.name, 1)
     for side, fits in ((smallest, True), (smallest - 1, smallest == 1)):
-        assert BY_NAME[name].fits((side // 2, side, 3), 768) is fits
-        assert BY_NAME[name].fits((side, side // 2, 3), 768) is fits
+        assert one.fits((side // 2, side, 3), 768) is fits
+        assert one.fits((side, side // 2, 3), 768) is fits
 
 
 def test_noise_has_its_sigma_in_grey_and_differs_by_image() -> None:

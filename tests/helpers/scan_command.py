@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
-from trees import SOURCES
+from trees import REPOSITORY, SOURCES
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": SOURCES}
 
@@ -25,6 +25,15 @@ def blur(*arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[
 
 def rows(ran: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def python(code: str, *arguments: object) -> str:
+    """What a program of Python prints, in a process of its own."""
+    words = [sys.executable, "-c", code, *map(str, arguments)]
+    ran = subprocess.run(
+        words, cwd=REPOSITORY, env=ENVIRONMENT, stdout=subprocess.PIPE, check=True, timeout=120
+    )
+    return ran.stdout.decode()
 
 
 _IMPORTED = """

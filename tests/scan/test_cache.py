@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -34,11 +34,12 @@ def test_nothing_is_judged_twice(photos: Path, tmp_path: Path) -> None:
     assert len(first.judged) == 6 and not second.judged
 
 
-def test_what_changed_is_judged_again(photos: Path, tmp_path: Path) -> None:
+def test_what_changed_or_failed_is_judged_again(photos: Path, tmp_path: Path) -> None:
+    (photos / "02.jpg").write_bytes(b"no picture")
     judged(photos, tmp_path / "cache")
     write_photo(photos / "03.jpg", 99)
     os.utime(photos / "05.jpg", ns=(1, 1))
-    changed = [str(photos / "03.jpg"), str(photos / "05.jpg")]
+    changed = [str(photos / name) for name in ("02.jpg", "03.jpg", "05.jpg")]
     assert judged(photos, tmp_path / "cache") == changed
     assert len(judged(photos, tmp_path / "cache", "fake 2")) == 6
 
@@ -51,24 +52,15 @@ def test_one_file_by_two_names_is_known(photos: Path, tmp_path: Path) -> None:
     assert not fake.judged and answers[0].prediction.path == str(tmp_path / "link/00.jpg")
 
 
-def test_failures_are_tried_again(photos: Path, tmp_path: Path) -> None:
-    (photos / "02.jpg").write_bytes(b"no picture")
-    judged(photos, tmp_path / "cache")
-    assert judged(photos, tmp_path / "cache") == [str(photos / "02.jpg")]
-
-
 def test_what_an_older_version_kept_is_judged_again(photos: Path, tmp_path: Path) -> None:
     with Cache(tmp_path / "cache", "model") as cache:
         file, known = cache.get(str(photos / "00.jpg"))
         assert file is not None and known is None
         cache.put(file, Prediction("n", True, 0.9, "motion", 2.0, 1.0, 5, 5, None, "dark"))
         assert cache.get(str(photos / "00.jpg"))[1] is not None
-    base = sqlite3.connect(tmp_path / "cache")
-    (row,) = base.execute("SELECT verdict FROM verdicts").fetchone()
-    older = {name: value for name, value in json.loads(row).items() if name != "exposure"}
-    base.execute("UPDATE verdicts SET verdict = ?", (json.dumps(older),))
-    base.commit()
-    base.close()
+    with closing(sqlite3.connect(tmp_path / "cache")) as base:
+        base.execute("UPDATE verdicts SET verdict = json_remove(verdict, '$.exposure')")
+        base.commit()
     with Cache(tmp_path / "cache", "model") as cache:
         assert cache.get(str(photos / "00.jpg"))[1] is None
 
@@ -79,10 +71,9 @@ def test_a_damaged_cache_is_said_and_left_alone(photos: Path, tmp_path: Path, co
     if content == "text":
         path.write_text("my diary")
     elif content == "other":  # a catalogue of another program
-        base = sqlite3.connect(path)
-        base.execute("CREATE TABLE pictures (name TEXT)")
-        base.commit()
-        base.close()
+        with closing(sqlite3.connect(path)) as base:
+            base.execute("CREATE TABLE pictures (name TEXT)")
+            base.commit()
     elif content == "torn":
         judged(photos, path)
         data = bytearray(path.read_bytes())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,8 +22,8 @@ from blur_fusion.scan.inputs import Found
 from blur_fusion.scan.pool import WorkerPool
 from blur_fusion.scan.tasks import JobSpec, settled
 from fake_classifier import FakeClassifier, album, scan_here
-from scan_command import ENVIRONMENT
-from trees import REPOSITORY, write_photo
+from scan_command import python
+from trees import write_photo
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -41,7 +39,9 @@ def test_answers_come_in_order_and_many_photos_pass_together(tmp_path: Path, wor
             self.seconds = 0.02 if photo.path.endswith("0.jpg") else 0.0
             return super().one(photo)
 
+    before = cv2.getNumThreads()
     seen = [answer.prediction for answer in scan_here(tmp_path, Uneven(), workers)]
+    assert cv2.getNumThreads() == before
     assert [prediction.path for prediction in seen] == list(map(str, photos))
     assert all((prediction.width, prediction.height) == (96, 64) for prediction in seen)
     assert sum(sizes) == 30 and (max(sizes) > 1 or workers == 5)
@@ -136,12 +136,6 @@ def test_files_are_taken_as_needed(photos: Path) -> None:
     assert taken <= 5 + 4 * 2
 
 
-def test_opencv_threads_are_put_back(photos: Path) -> None:
-    before = cv2.getNumThreads()
-    scan_here(photos, FakeClassifier())
-    assert cv2.getNumThreads() == before
-
-
 def test_another_threshold_needs_no_other_scan() -> None:
     prediction = Prediction("a", True, 0.6, "motion", 0.4, 10.0, 5, 5)
     assert settled(prediction, 0.6) == prediction
@@ -178,12 +172,4 @@ print(peak(4000) - few)
 
 
 def test_memory_is_flat(photos: Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", MEMORY, str(photos / "00.jpg")],
-        cwd=REPOSITORY,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert float(ran.stdout) < 10  # MB
+    assert float(python(MEMORY, photos / "00.jpg")) < 10  # MB

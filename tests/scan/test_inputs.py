@@ -42,9 +42,8 @@ def test_files_named_are_taken_whatever_their_names(tree: Path) -> None:
 
 
 def test_each_file_comes_once(tree: Path) -> None:
-    found = paths(tree / "a.png", tree, tree / "sub", tree / "sub/../a.png")
-    assert found.count(str(tree / "a.png")) == 1
-    assert len(paths(tree / "a.png", tree, tree)) == 6
+    found = paths(tree / "a.png", tree, tree / "sub", tree, tree / "sub/../a.png")
+    assert found.count(str(tree / "a.png")) == 1 and len(found) == 6
 
 
 def test_links_in_circles_end(tree: Path) -> None:

@@ -21,7 +21,7 @@ from blur_fusion.scan.pool import MANY, Pool, WorkerPool
 from blur_fusion.scan.tasks import JobSpec
 from fake_classifier import album
 from odd_tasks import run_and_tell
-from scan_command import ENVIRONMENT, command
+from scan_command import ENVIRONMENT, command, python
 
 on_linux = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux tells whether forking is safe"
@@ -47,12 +47,6 @@ def predictions(folder: Path, pool: Pool) -> list[Prediction]:
     return [answer.prediction for (answer,) in scan(files, pool)]
 
 
-def told(folder: Path) -> tuple[set[int], list[str]]:
-    """Processes and photos of `run_and_tell`."""
-    lines = [line.split(maxsplit=1) for line in (folder / "told").read_text().splitlines()]
-    return {int(process) for process, _ in lines}, [photo for _, photo in lines]
-
-
 @pytest.fixture
 def ready(
     model: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
@@ -76,8 +70,9 @@ def test_processes_answer_as_threads_do(
     photos[7].write_bytes(b"no photo")
     here = classifier.predict(photos)
     assert predictions(tmp_path, ready) == here
-    who, what = told(tmp_path)
-    assert os.getpid() not in who and sorted(what) == sorted(map(str, photos))
+    lines = [line.split(maxsplit=1) for line in (tmp_path / "told").read_text().splitlines()]
+    assert str(os.getpid()) not in {process for process, _ in lines}
+    assert sorted(photo for _, photo in lines) == sorted(map(str, photos))
 
 
 @pytest.mark.usefixtures("children")
@@ -156,16 +151,8 @@ print(json.dumps([alone, can_fork(), kinds, none, len(seen), seen == same]))
 @on_linux
 def test_forks_where_no_other_thread_runs(tmp_path: Path, model: Path) -> None:
     album(tmp_path, MANY)
-    ran = subprocess.run(
-        [sys.executable, "-c", FORKED, str(tmp_path), str(model)],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
     forked = ["ForkProcess", "ForkProcess"]
-    assert json.loads(ran.stdout) == [True, False, forked, [], MANY, True], ran.stderr
+    assert json.loads(python(FORKED, tmp_path, model)) == [True, False, forked, [], MANY, True]
 
 
 @on_linux
@@ -191,6 +178,6 @@ def test_the_progress_bar_starts_no_thread() -> None:
         "from blur_fusion.progress import progress_bar",
         "from blur_fusion.scan.pool import can_fork",
         "progress_bar(100, 'scan', 'photo').update()",
-        "raise SystemExit(not can_fork())",
+        "print(can_fork())",
     )
-    subprocess.run([sys.executable, "-c", "\n".join(lines)], env=ENVIRONMENT, check=True)
+    assert python("\n".join(lines)) == "True\n"

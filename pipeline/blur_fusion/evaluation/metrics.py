@@ -10,7 +10,7 @@ false-alarm rate a sharp one.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 from typing import Any
@@ -157,15 +157,16 @@ Draws = dict[str, dict[str, Floats]]  # model -> metric -> the value, then one f
 _BLOCK = 4_000_000  # weights held at once, so that memory stays flat on large sets
 
 
-def scene_codes(keys: Sequence[Hashable]) -> Ints:
-    """Number the scene keys, (subset, scene), in order of appearance: int, shape (n,)."""
-    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    return np.array([numbers[key] for key in keys], dtype=np.int64)
-
-
 def labels_of(images: Sequence[LabelledImage]) -> Ints:
     """Labels of images, 1 is blurred: int, shape (n,)."""
     return np.array([image.label for image in images], dtype=np.int64)
+
+
+def scenes_of(images: Sequence[LabelledImage]) -> Ints:
+    """Number the scenes of images in order of appearance: int, shape (n,)."""
+    keys = dict.fromkeys(image.key for image in images)
+    numbers = {key: number for number, key in enumerate(keys)}
+    return np.array([numbers[image.key] for image in images], dtype=np.int64)
 
 
 def scene_weights(codes: Ints, resamples: int, seed: int) -> Iterator[Floats]:
@@ -174,7 +175,7 @@ def scene_weights(codes: Ints, resamples: int, seed: int) -> Iterator[Floats]:
     Parameters
     ----------
     codes : ndarray of int, shape (n,)
-        Scene number of each image, from :func:`scene_codes`; numbers may be missing.
+        Scene number of each image, from :func:`scenes_of`; numbers may be missing.
     resamples, seed : int
 
     Yields
@@ -262,7 +263,7 @@ def measured(
     figures : dict of model -> metric -> Estimate, and `counts`
     draws : dict of model -> metric -> ndarray of float, shape (1 + resamples,)
     """
-    labels, codes = labels_of(images), scene_codes([image.key for image in images])
+    labels, codes = labels_of(images), scenes_of(images)
     bins = params.evaluate.calibration_bins
     parts: dict[str, list[dict[str, Floats]]] = {name: [] for name in answers}
     for weights in scene_weights(codes, params.evaluate.resamples, params.seed):

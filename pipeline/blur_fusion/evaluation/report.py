@@ -94,7 +94,7 @@ def build(
         for name in classifiers:
             report[name]["subsets"][subset] = figures[name]
         subsets[subset] = len(rows)
-    labels, codes = metrics.labels_of(images), metrics.scene_codes([image.key for image in images])
+    labels, codes = metrics.labels_of(images), metrics.scenes_of(images)
     report["dataset"] = {
         "name": dataset["name"],
         "digest": dataset["digest"],

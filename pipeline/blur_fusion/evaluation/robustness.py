@@ -268,7 +268,7 @@ def run_trials(
         There is no image, or a file is unreadable.
     """
     require(len(rows) > 0, "robustness: no test image to perturb; give the data set more scenes")
-    labels, codes = metrics.labels_of(rows), metrics.scene_codes([row.key for row in rows])
+    labels, codes = metrics.labels_of(rows), metrics.scenes_of(rows)
     some = choose_images(labels, codes, params.evaluate.robustness_images, params.seed)
     shape = len(some), 1 + len(perturbations)
     made = np.zeros(shape, dtype=np.bool_)

@@ -24,7 +24,10 @@ class Identity(NamedTuple):
 _MARK = 0x426C7572  # "Blur", PRAGMA application_id: other programs' databases are left alone
 _KEPT = tuple(name for name in WITH_EXPOSURE if name not in ("path", "error"))
 
-_TABLE = """
+_SETUP = f"""
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA application_id = {_MARK};
 CREATE TABLE IF NOT EXISTS verdicts (
     path BLOB NOT NULL, model TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     verdict TEXT NOT NULL, PRIMARY KEY (path, model)
@@ -87,13 +90,8 @@ class Cache:
                 answer = base.execute("PRAGMA quick_check(1)").fetchone()[0]
                 if answer != "ok":
                     raise sqlite3.DatabaseError(" ".join(str(answer).split()))
-        base = sqlite3.connect(
-            path, timeout=30, isolation_level=None
-        )  # each change is kept at once
-        base.execute("PRAGMA journal_mode = WAL")
-        base.execute("PRAGMA synchronous = NORMAL")
-        base.execute(f"PRAGMA application_id = {_MARK}")
-        base.execute(_TABLE)
+        base = sqlite3.connect(path, timeout=30, isolation_level=None)  # kept change by change
+        base.executescript(_SETUP)
         return base
 
     def get(self, path: str) -> tuple[Identity | None, Prediction | None]:
@@ -107,10 +105,7 @@ class Cache:
             except OSError:  # whoever judges it says what is wrong
                 return None, None
             file = Identity(os.fsencode(os.path.realpath(path)), about.st_size, about.st_mtime_ns)
-            query = (
-                "SELECT verdict FROM verdicts WHERE path=? AND size=? AND mtime_ns=? AND model=?"
-            )
-            row = self._base.execute(query, (*file, self._model)).fetchone()
+            row = self._base.execute(_QUERY, (*file, self._model)).fetchone()
             known = json.loads(row[0]) if row else {}
             # An earlier version knew fewer fields: such a photo is judged again.
             prediction = Prediction(path, **known) if set(known) == set(_KEPT) else None

@@ -38,10 +38,6 @@ class _Slot:
 _Batch = list[_Slot]
 
 
-def _tasks(batch: _Batch) -> list[Task]:
-    return [slot.task for slot in batch if slot.task]
-
-
 def _reason(error: BaseException) -> str:
     """Why a task has no answer."""
     if type(error).__name__ in ("BrokenProcessPool", "KilledWorker"):
@@ -96,7 +92,7 @@ class BatchScheduler:
 
     def submit(self, batch: _Batch) -> Future[Answers]:
         """Have a batch judged."""
-        tasks = _tasks(batch)
+        tasks = [slot.task for slot in batch if slot.task]
         if not tasks:
             future: Future[Answers] = Future()
             future.set_result([])
@@ -111,8 +107,7 @@ class BatchScheduler:
         """Each file's answers; where the batch was lost, its files are judged one at a time."""
         self.pool.wait(future)
         if future.exception() is None:
-            self._keep(future)
-            found = iter(future.result())
+            found = iter(self._kept(future))
         else:
             del self._under_way[future]
             for other in list(self._under_way):
@@ -127,26 +122,25 @@ class BatchScheduler:
         future = self.pool.submit_alone(slot.task)
         self._under_way[future] = [slot]
         self.pool.wait(future)
-        error = future.exception()
-        if error is not None:
-            del self._under_way[future]
-            return [Answer(Prediction.failed(slot.task.path, _reason(error)))]
-        self._keep(future)
-        return future.result()[0]
+        if (error := future.exception()) is None:
+            return self._kept(future)[0]
+        del self._under_way[future]
+        return [Answer(Prediction.failed(slot.task.path, _reason(error)))]
 
-    def _keep(self, future: Future[Answers]) -> None:
-        """Put the answers into the cache."""
-        asked = (slot for slot in self._under_way[future] if slot.task)
-        for slot, answers in zip(asked, future.result(), strict=True):
+    def _kept(self, future: Future[Answers]) -> Answers:
+        """The answers, which are in the cache from now on."""
+        asked, found = (slot for slot in self._under_way[future] if slot.task), future.result()
+        for slot, answers in zip(asked, found, strict=True):
             if slot.file is not None:
                 self.cache.put(slot.file, answers[0].prediction)
         del self._under_way[future]  # not before: who is interrupted finds it there
+        return found
 
     def close(self) -> None:
         """Cancel what has not begun; keep the answers to what has."""
         for future in list(self._under_way):
             if not future.cancel() and future.exception() is None:
-                self._keep(future)
+                self._kept(future)
 
 
 def scan(
