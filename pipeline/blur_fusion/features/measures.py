@@ -291,7 +291,7 @@ def edge_width(pyramid: Pyramid, number: int) -> Tiles:
     level = pyramid.levels[number]
     stride = level.plane.shape[1]
     steps = HORIZONTAL, VERTICAL
-    found = np.array([level.tiling.steepest(level.reblurred, step) for step in steps])
+    found = np.array([level.tiling.gradient_argmax(level.reblurred, step) for step in steps])
     places = (found[:, 0] + MARGIN) * stride + found[:, 1] + MARGIN  # (2, tiles)
     reach = np.array([[down * stride + right] for down, right in steps])
     before, after = (

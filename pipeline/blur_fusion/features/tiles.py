@@ -110,7 +110,7 @@ class Tiling(Protocol):
     def sums(self, plane: Plane, kind: Kind) -> Tiles:
         """Of each difference and tile, grey levels or their squares, shape (count, tiles)."""
 
-    def steepest(self, plane: Plane, step: tuple[int, int]) -> tuple[Indices, Indices]:
+    def gradient_argmax(self, plane: Plane, step: tuple[int, int]) -> tuple[Indices, Indices]:
         """Row and column in each tile of the largest central difference along `step`.
 
         Counted without the margin; of equal ones the first, row by row.
@@ -263,7 +263,7 @@ class OpenCvTiling:
         # OpenCV squares a root of squares.
         return np.asarray(np.rint(found) / kind.units(place.areas))
 
-    def steepest(self, plane: Plane, step: tuple[int, int]) -> tuple[Indices, Indices]:
+    def gradient_argmax(self, plane: Plane, step: tuple[int, int]) -> tuple[Indices, Indices]:
         """Row and column in each tile."""
         sizes = self.scratch.distance(plane, step, "sizes")
         place = layout(self.grid, *sizes.shape)
@@ -325,12 +325,12 @@ class CompiledTiling:
             raise MemoryError
         return np.asarray(found / ready.units)
 
-    def steepest(self, plane: Plane, step: tuple[int, int]) -> tuple[Indices, Indices]:
+    def gradient_argmax(self, plane: Plane, step: tuple[int, int]) -> tuple[Indices, Indices]:
         """Row and column in each tile."""
         ready = _for_slopes(self.grid.rows, self.grid.columns, *plane.shape)
         found = np.empty((2, len(ready.place.areas)), np.int32)
         reach = step[0] * plane.shape[1] + step[1]
-        failed = self.compiled.blur_steepest(
+        failed = self.compiled.blur_gradient_argmax(
             address(plane), plane.shape[1], reach, *ready.edges, address(found)
         )
         if failed:

@@ -1,4 +1,4 @@
-/* The steepest slope of each tile of a plane, as features/tiles.py finds it. */
+/* Argmax of the gradient in each tile of a plane, as features/tiles.py finds it. */
 
 #include "portable.h"
 
@@ -17,10 +17,10 @@ WIDE static void climb(const int16_t *line, ptrdiff_t reach, int y, int count,
     }
 }
 
-/* Where each tile's steepest slope lies, the first row by row, counted from a margin of 2: `found`
+/* Where each tile's largest difference lies, the first row by row, counted from a margin of 2: `found`
    (2, down, across), rows and columns. `reach` is 1 for slopes across, the stride for those down.
    Nonzero without memory. */
-EXPORTED int blur_steepest(const int16_t *plane, ptrdiff_t stride, ptrdiff_t reach,
+EXPORTED int blur_gradient_argmax(const int16_t *plane, ptrdiff_t stride, ptrdiff_t reach,
                            const int32_t *rows, int down, const int32_t *columns, int across,
                            int32_t *found)
 {
