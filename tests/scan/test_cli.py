@@ -17,7 +17,7 @@ import pytest
 
 from blur_fusion.model.classifier import load
 from blur_fusion.model.prediction import FIELDS
-from scan_command import ENVIRONMENT, blur, command, imported, rows
+from scan_command import ENVIRONMENT, blur, command, emptied, imported, linked, rows
 from trees import write_photo
 
 
@@ -77,10 +77,7 @@ def test_thresholds_from_one_cache(photos: Path, model: Path, tmp_path: Path) ->
         return rows(ran)
 
     plain = found("--cache", cache)
-    for photo in photos.iterdir():  # same name, size and time: only the cache can know it
-        about = photo.stat()
-        photo.write_bytes(b"\0" * about.st_size)
-        os.utime(photo, ns=(about.st_atime_ns, about.st_mtime_ns))
+    emptied(photos.iterdir())
     assert found("--cache", cache) == plain
     none = found("--cache", cache, "--threshold", "1")
     assert {(row["blurred"], row["kind"]) for row in none} == {(False, "sharp")}
@@ -157,10 +154,8 @@ def test_moving_and_undoing(photos: Path, model: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
 def test_ctrl_c_keeps_what_was_judged(model: Path, tmp_path: Path) -> None:
-    photos, cache = tmp_path / "many", tmp_path / "cache"
-    photo = write_photo(photos / "000.jpg", 1, size=(1200, 1600))
-    for k in range(1, 400):
-        os.link(photo, photos / f"{k:03d}.jpg")
+    cache = tmp_path / "cache"
+    photos = linked(write_photo(tmp_path / "many" / "0000.jpg", 1, size=(1200, 1600)), 400)
     running = subprocess.Popen(
         command("scan", photos, "--model", model, "--format", "jsonl", "--cache", cache),
         stdout=subprocess.PIPE,

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from fake_classifier import album, scan_here
-from scan_command import ENVIRONMENT, blur, command, rows
+from scan_command import ENVIRONMENT, blur, command, emptied, linked, rows
 
 if importlib.util.find_spec("distributed") is None:
     pytest.skip("the extra 'dask' is not installed", allow_module_level=True)
@@ -73,10 +73,7 @@ def test_a_worker_killed_midway_loses_and_doubles_nothing(
     assert [prediction.path for prediction in found] == list(map(str, photos))
     here = scan_here(tmp_path / "photos", classifier)
     assert found == [answer.prediction for answer in here]
-    for photo in photos:  # same name, size and time: only the cache can know it
-        about = photo.stat()
-        photo.write_bytes(b"\0" * about.st_size)
-        os.utime(photo, ns=(about.st_atime_ns, about.st_mtime_ns))
+    emptied(photos)
     assert scan_here(tmp_path / "photos", classifier, cache=cache) == here
 
 
@@ -157,11 +154,9 @@ def test_whoever_stops_listening_leaves_the_cluster_usable(
 
 def test_command_says_in_one_line_that_the_scheduler_is_gone(tmp_path: Path, model: Path) -> None:
     (photo,) = photos_in(tmp_path / "photos", 1)
-    for k in range(1, 400):
-        os.link(photo, photo.with_name(f"{k:03d}.jpg"))
     with processes(1) as running:
         dask = ("--backend", "dask", "--scheduler", running.address)
-        whole = command("scan", photo.parent, "--model", model, "--format", "jsonl", *dask)
+        whole = command("scan", linked(photo, 400), "--model", model, "--format", "jsonl", *dask)
         with subprocess.Popen(
             whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
         ) as scan_of_many:

@@ -92,7 +92,4 @@ def test_what_is_missing_is_said_and_the_rest_goes_on(tree: Path) -> None:
     assert said[str(tree / "pipe.jpg")] == "is neither a file nor a folder"
     assert said["bad\0name"] == "is no file name"
     assert len(paths(tree / "missing.jpg", tree / "a.png")) == 1
-
-
-def test_videos_are_told_by_name() -> None:
     assert Found("x/clip.MOV").video and not Found("x/clip.jpg").video

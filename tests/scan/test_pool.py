@@ -21,7 +21,7 @@ from blur_fusion.scan.pool import MANY, Pool, WorkerPool
 from blur_fusion.scan.tasks import JobSpec
 from fake_classifier import album
 from odd_tasks import run_and_tell
-from scan_command import ENVIRONMENT, command, python
+from scan_command import ENVIRONMENT, command, linked, python
 
 on_linux = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux tells whether forking is safe"
@@ -158,9 +158,7 @@ def test_forks_where_no_other_thread_runs(tmp_path: Path, model: Path) -> None:
 @on_linux
 def test_a_killed_scan_leaves_no_process(tmp_path: Path, model: Path) -> None:
     (photo,) = album(tmp_path / "photos", 1)
-    for k in range(1, 3000):
-        os.link(photo, photo.with_name(f"{k:04d}.jpg"))
-    given = (photo.parent, "--model", model, "--workers", 3, "--format", "jsonl")
+    given = (linked(photo, 3000), "--model", model, "--workers", 3, "--format", "jsonl")
     with subprocess.Popen(
         command("scan", *given), stdout=subprocess.PIPE, env=ENVIRONMENT
     ) as running:
