@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import stages  # noqa: F401  (pins instruction sets, before NumPy is loaded, as child processes do)
 from browser import browser, new_page, page  # noqa: F401  (fixtures)
 from trees import REPOSITORY, Tree, write_photo, write_sheet
 
