@@ -54,7 +54,7 @@ verify-release: $(STAMP)
 
 # After a refactoring that changes no result: record the new digests of the code without training.
 relock: $(STAMP)
-	$(BIN)/python -m blur_fusion.model.relock
+	$(BIN)/python -m blur_fusion.model.provenance
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0

@@ -166,8 +166,8 @@ def features() -> Values:
 def shipped() -> Values:
     """Logits and probabilities of the shipped model, by compiled code and by ONNX alone."""
     from blur_fusion.cnn import spectra
-    from blur_fusion.model.classifier import SHIPPED, load
-    from blur_fusion.model.folder import read_folder
+    from blur_fusion.model.classifier import load
+    from blur_fusion.model.folder import SHIPPED, read_folder
     from blur_fusion.model.network import OnnxNetwork
 
     images = list(_working().values())

@@ -15,9 +15,8 @@ from blur_fusion.features.summary import feature_names
 from blur_fusion.fusion.calibration import Calibration, RateTable
 from blur_fusion.fusion.stack import JUDGES, LOGIT_NAMES, Model, Networks, Stack, Standardiser
 from blur_fusion.model.export import FILES
-from blur_fusion.model.folder import ModelFolder, as_json, packed, write_folder
+from blur_fusion.model.folder import PROVENANCE, ModelFolder, as_json, packed, write_folder
 from blur_fusion.model.onnx import Graph
-from blur_fusion.model.provenance import PROVENANCE
 from blur_fusion.params import load_params
 from trees import REPOSITORY
 

@@ -12,9 +12,8 @@ from blur_fusion.cnn import spectra
 from blur_fusion.errors import BlurError
 from blur_fusion.model.classifier import BlurDetector
 from blur_fusion.model.export import export_model
-from blur_fusion.model.folder import FILES, MODEL, NETWORK, WEIGHTS, packed
+from blur_fusion.model.folder import FILES, MODEL, NETWORK, PROVENANCE, WEIGHTS, packed
 from blur_fusion.model.network import OnnxNetwork
-from blur_fusion.model.provenance import PROVENANCE
 from blur_fusion.params import load_params
 from export_project import make_project, tiny_params
 from trees import REPOSITORY

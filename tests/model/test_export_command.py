@@ -15,12 +15,10 @@ from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
 from blur_fusion.model.classifier import BlurDetector
 from blur_fusion.model.export import export_model
-from blur_fusion.model.folder import FILES, MODEL, NETWORK
+from blur_fusion.model.folder import FILES, MODEL, NETWORK, PROVENANCE, read_provenance
 from blur_fusion.model.provenance import (
-    PROVENANCE,
     dvc_digest,
     file_digest,
-    read_provenance,
 )
 from export_project import make_project, tiny_params
 from trees import REPOSITORY

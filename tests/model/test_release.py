@@ -15,27 +15,28 @@ import yaml
 
 from blur_fusion.errors import BlurError
 from blur_fusion.model import verify
-from blur_fusion.model.classifier import SHIPPED, BlurDetector
+from blur_fusion.model.classifier import BlurDetector
 from blur_fusion.model.folder import (
     FILES,
     MODEL,
     NETWORK,
+    PROVENANCE,
+    SHIPPED,
     STACK,
     WEIGHTS,
     as_json,
     packed,
+    read_provenance,
     unpacked,
     write_folder,
 )
 from blur_fusion.model.provenance import (
-    PROVENANCE,
     STAGES,
     code_digests,
     file_digest,
     flat_params,
     output_digests,
     read_lock,
-    read_provenance,
     stage_params,
 )
 from blur_fusion.model.verify import compare, largest_difference, numbers
@@ -168,6 +169,11 @@ def test_every_number_of_a_model_is_compared(tmp_path: Path) -> None:
     network = onnx.load(ours / NETWORK)
     for tensor in network.graph.initializer:
         assert f"{NETWORK} {tensor.name}" in names
+    other = shutil.copytree(ours, tmp_path / "b", dirs_exist_ok=True)
+    kernel = next(one for one in network.graph.initializer if one.name == "slopes")
+    kernel.CopyFrom(onnx.numpy_helper.from_array(names[f"{NETWORK} slopes"] + 1, "slopes"))
+    onnx.save(network, other / NETWORK)
+    assert largest_difference(ours, other) == pytest.approx(1)
     text = (ours / MODEL).read_text("utf-8")
     for old in ('"temperature": 0.5', '"bias": -1.5', '"threshold": 0.5', '"long_side": 256'):
         other = shutil.copytree(ours, tmp_path / "b", dirs_exist_ok=True)

@@ -10,8 +10,7 @@ import pytest
 import yaml
 
 from blur_fusion.errors import BlurError
-from blur_fusion.model.provenance import STAGES, dvc_digest, dvc_entry
-from blur_fusion.model.relock import relock
+from blur_fusion.model.provenance import STAGES, dvc_digest, dvc_entry, relock
 
 MODEL = "pipeline/blur_fusion/model/shipped/provenance.json"
 LOCKS = ("dvc.lock", "presets/dvc.lock")

@@ -21,11 +21,11 @@ from blur_fusion.images.photo import InputSpec, Photo, center_crop
 from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
 from blur_fusion.model.classifier import (
     PRESET_WEIGHTS,
-    SHIPPED,
     BlurDetector,
     Classifier,
     PresetClassifier,
 )
+from blur_fusion.model.folder import SHIPPED
 from blur_fusion.model.prediction import Prediction
 
 if TYPE_CHECKING:

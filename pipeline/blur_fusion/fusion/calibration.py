@@ -154,27 +154,33 @@ LARGEST = 0.3  # beyond it a list of blurred photos is of no use
 
 @dataclass(frozen=True)
 class RateTable:
-    """Every threshold that a rate up to `LARGEST` can ask for.
+    """Thresholds of every rate up to `LARGEST`.
 
     Attributes
     ----------
     sharp, blurred : int
         Validation images behind the thresholds.
-    thresholds : tuple of float
-        Entry k for at most k false alarms among the sharp validation images.
+    steps : tuple of (int, float)
+        Thresholds, each with the least number of false alarms among the sharp validation images
+        that it needs to be admitted.
+
+    Raises
+    ------
+    ValueError
+        The steps cannot be.
     """
 
     sharp: int
     blurred: int
-    thresholds: tuple[float, ...]
+    steps: tuple[tuple[int, float], ...]
 
     def __post_init__(self) -> None:
-        whole = len(self.thresholds) == int(LARGEST * self.sharp + 1e-9) + 1
-        sound = all(value >= 0 for value in self.thresholds)  # refuses NaN, too
-        require(
-            whole and sound and self.sharp > 0 and self.blurred > 0,
-            f"thresholds: {len(self.thresholds)} for {self.sharp} sharp validation images",
-        )
+        alarms = [step for step, _ in self.steps]
+        rising = alarms == sorted(set(alarms)) and alarms[:1] == [0]
+        sound = all(threshold >= 0 for _, threshold in self.steps)  # refuses NaN, too
+        counted = self.sharp > 0 and self.blurred > 0
+        if not (rising and sound and counted and alarms[-1] <= _alarms(LARGEST, self.sharp)):
+            raise ValueError("thresholds_by_rate")
 
     @classmethod
     def fit(
@@ -188,11 +194,12 @@ class RateTable:
             There is no sharp or no blurred row, or a probability is not finite.
         """
         sharp, blurred = int((labels == 0).sum()), int((labels == 1).sum())
-        thresholds = [
-            choose_threshold(labels, probabilities, (alarms + 0.5) / max(1, sharp))
-            for alarms in range(int(LARGEST * sharp + 1e-9) + 1)
-        ]
-        return cls(sharp, blurred, tuple(thresholds))
+        steps: list[tuple[int, float]] = []
+        for alarms in range(_alarms(LARGEST, sharp) + 1):
+            threshold = choose_threshold(labels, probabilities, (alarms + 0.5) / max(1, sharp))
+            if not steps or steps[-1][1] != threshold:
+                steps.append((alarms, threshold))
+        return cls(sharp, blurred, tuple(steps))
 
     def threshold(self, rate: float) -> float:
         """Threshold for a false-alarm rate of at most `rate` on the validation images.
@@ -204,27 +211,24 @@ class RateTable:
         """
         line = f"false-alarm rate: {rate:g} is outside 0..{LARGEST:g}; 0.01 is one in a hundred"
         require(0 <= rate <= LARGEST, line)
-        return self.thresholds[int(rate * self.sharp + 1e-9)]
+        allowed = _alarms(rate, self.sharp)
+        return [threshold for alarms, threshold in self.steps if alarms <= allowed][-1]
 
     def as_json(self) -> dict[str, Any]:
-        """Counts, and a row for each step: the least rate that a threshold needs."""
-        rows: list[dict[str, float]] = []
-        for alarms, threshold in enumerate(self.thresholds):
-            if not rows or rows[-1]["threshold"] != threshold:
-                rate = alarms / self.sharp  # for people; the count is what is read again
-                rows.append({"false_alarms": alarms, "rate": rate, "threshold": threshold})
+        """Counts, and a row for each step, with its rate for people."""
+        rows = [
+            {"false_alarms": alarms, "rate": alarms / self.sharp, "threshold": threshold}
+            for alarms, threshold in self.steps
+        ]
         return {"sharp": self.sharp, "blurred": self.blurred, "thresholds_by_rate": rows}
 
     @classmethod
     def from_json(cls, lines: dict[str, Any]) -> RateTable:
         """Read what :meth:`as_json` wrote; ValueError, KeyError or TypeError if it is damaged."""
-        sharp, rows = int(lines["sharp"]), lines["thresholds_by_rate"]
-        starts = [int(row["false_alarms"]) for row in rows]
-        last = int(LARGEST * sharp + 1e-9)
-        if not starts or starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] > last:
-            raise ValueError("thresholds_by_rate")
-        ends = [*starts[1:], last + 1]
-        thresholds: list[float] = []
-        for row, start, end in zip(rows, starts, ends, strict=True):
-            thresholds += [float(row["threshold"])] * (end - start)
-        return cls(sharp, int(lines["blurred"]), tuple(thresholds))
+        rows = lines["thresholds_by_rate"]
+        steps = ((int(row["false_alarms"]), float(row["threshold"])) for row in rows)
+        return cls(int(lines["sharp"]), int(lines["blurred"]), tuple(steps))
+
+
+def _alarms(rate: float, sharp: int) -> int:
+    return int(rate * sharp + 1e-9)

@@ -22,9 +22,9 @@ Floats = npt.NDArray[np.float64]
 
 
 def motion_logit(cnn: npt.NDArray[np.floating]) -> Floats:
-    """The CNN's own logit (n,) of motion against defocus, from its logits (n, 4)."""
+    """The CNN's own logit (...) of motion against defocus, from its logits (..., 4)."""
     logits = np.asarray(cnn, np.float64)
-    return np.asarray(logits[:, MOTION] - logits[:, DEFOCUS])
+    return np.asarray(logits[..., MOTION] - logits[..., DEFOCUS])
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,15 +181,6 @@ class Stack:
         joined = Networks(kernels, tuple(np.concatenate(layer) for layer in biases), gains)
         return cls(names, standardiser, joined, members)
 
-    def each(
-        self, cnn: npt.NDArray[np.floating], measures: npt.NDArray[np.floating]
-    ) -> dict[str, Floats]:
-        """Logits (m, n) of the members of each ensemble; see :meth:`logits`."""
-        inputs = self.standardiser.apply(np.concatenate([cnn, measures], axis=1))
-        bases = np.stack([np.asarray(cnn, np.float64)[:, BLURRED], motion_logit(cnn)], axis=1)
-        found = np.split(self.networks.logits(inputs, bases), np.cumsum(self.members)[:-1])
-        return dict(zip(ENSEMBLES, found, strict=True))
-
     def logits(
         self, cnn: npt.NDArray[np.floating], measures: npt.NDArray[np.floating]
     ) -> dict[str, Floats]:
@@ -198,9 +189,12 @@ class Stack:
         Under "motion" also that of motion against defocus should an image be blurred, unless the
         training images did not tell kinds.
         """
-        each = self.each(cnn, measures)
-        means = {name: part.mean(axis=0) for name, part in each.items() if len(part)}
-        found = {"cnn": np.asarray(cnn, np.float64)[:, BLURRED], "features": means["features"]}
+        inputs = self.standardiser.apply(np.concatenate([cnn, measures], axis=1))
+        blurred = np.asarray(cnn, np.float64)[:, BLURRED]
+        each = self.networks.logits(inputs, np.stack([blurred, motion_logit(cnn)], axis=1))
+        parts = zip(ENSEMBLES, np.split(each, np.cumsum(self.members)[:-1]), strict=True)
+        means = {name: part.mean(axis=0) for name, part in parts if len(part)}
+        found = {"cnn": blurred, "features": means["features"]}
         found["fused"] = (means["features"] + means["both"]) / 2
         return found | ({"motion": means["kind"]} if "kind" in means else {})
 

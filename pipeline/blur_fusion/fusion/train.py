@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 from joblib import Parallel, delayed
+from keras import layers
 
 from blur_fusion.cnn.crossfit import parallel_fits
+from blur_fusion.cnn.fit import make_deterministic
 from blur_fusion.errors import BlurError, require
 from blur_fusion.fusion.calibration import RateTable, choose_threshold, fit_calibration
-from blur_fusion.fusion.dense import Inputs
 from blur_fusion.fusion.stack import (
     BLURRED,
     JUDGES,
@@ -25,7 +29,15 @@ from blur_fusion.fusion.stack import (
     Standardiser,
     motion_logit,
 )
-from blur_fusion.params import Params
+from blur_fusion.params import FuseParams, Params
+from blur_fusion.progress import progress_bar
+
+Floats = npt.NDArray[np.float32]
+History = list[dict[str, object]]
+
+FEWEST_KINDS = 20  # training images of each kind: with fewer the model tells no kinds
+RANK_MARGIN = 1.0
+SURE = 4.0  # logits: between verdicts surer than this, disagreement counts less and less
 
 
 @dataclass(frozen=True)
@@ -121,24 +133,48 @@ def read_table(
     )
 
 
-FEWEST_KINDS = 20  # training images of each kind: with fewer the model tells no kinds
+@dataclass(frozen=True)
+class Inputs:
+    """Rows for one dense network: standardised and clipped columns, at last a base logit.
 
-Floats = npt.NDArray[np.float32]
+    Attributes
+    ----------
+    values : ndarray of float32, shape (n, d + 1)
+        The base is the CNN's logit, or zero.
+    labels : ndarray of int, shape (n,)
+    ranked : ndarray of float32, shape (r, steps, d + 1)
+        Series of images of growing blur; their logits should grow. May be empty.
+    copies : ndarray of float32, shape (n, d + 1)
+        The same images perturbed: see `blur_fusion.data.augment`.
+    """
 
+    values: Floats
+    labels: npt.NDArray[np.int64]
+    ranked: Floats
+    copies: Floats
 
-def tells_kinds(kinds: npt.NDArray[np.str_]) -> bool:
-    """Whether training images of `kinds` (n,) are enough of both to learn from."""
-    return min(int((kinds == kind).sum()) for kind in ("motion", "defocus")) >= FEWEST_KINDS
+    def without_logits(self) -> Inputs:
+        """The same rows without the CNN's columns, and without a base."""
 
+        def part(rows: Floats) -> Floats:
+            return np.concatenate(
+                [rows[..., len(LOGIT_NAMES) : -1], np.zeros_like(rows[..., -1:])], axis=-1
+            )
 
-def _guess(logits: npt.NDArray[np.floating]) -> Floats:
-    return motion_logit(logits).astype(np.float32)
+        return Inputs(part(self.values), self.labels, part(self.ranked), part(self.copies))
+
+    def pairs(self) -> Floats:
+        """Neighbours (p, 2, d + 1) in the series, less blurred first."""
+        count, steps, width = self.ranked.shape
+        found = [self.ranked[:, step : step + 2] for step in range(steps - 1)]
+        return np.concatenate([np.zeros((0, 2, width), np.float32), *found])
 
 
 def kind_inputs(rows: Inputs, table: Table) -> Inputs:
     """Blurred training rows and their copies, labelled 1 where the blur is motion.
 
-    The ranked series add defocus of every extent: of images known to be sharp or defocused.
+    The ranked series add defocus of every extent: of images known to be sharp or defocused. The
+    base is the CNN's own guess.
 
     Parameters
     ----------
@@ -149,27 +185,170 @@ def kind_inputs(rows: Inputs, table: Table) -> Inputs:
     kinds = table.kinds[table.train]
     named = np.flatnonzero((kinds == "motion") | (kinds == "defocus"))
     series = (table.ranked_kinds == "sharp") | (table.ranked_kinds == "defocus")
-    further = rows.ranked[series][:, 1:].reshape(-1, rows.values.shape[1])
-    guess = _guess(table.ranked_logits[series][:, 1:].reshape(-1, table.logits.shape[1]))
-    still = np.zeros(len(guess), np.int64)
-    plain = Inputs.plain(
-        np.concatenate([rows.values[named], further]),
-        np.concatenate([_guess(table.logits[table.train][named]), guess]),
-        np.concatenate([(kinds[named] == "motion").astype(np.int64), still]),
+
+    def guessed(part: Floats, logits: Floats) -> Floats:
+        guess = motion_logit(logits).astype(np.float32)
+        return np.concatenate([part[..., :-1], guess[..., None]], axis=-1)
+
+    further = guessed(rows.ranked[series][:, 1:], table.ranked_logits[series][:, 1:])
+    further = further.reshape(-1, further.shape[-1])
+    values = guessed(rows.values[named], table.logits[table.train][named])
+    copies = guessed(rows.copies[named], table.copied_logits[named])
+    return Inputs(
+        np.concatenate([values, further]),
+        np.concatenate([(kinds[named] == "motion").astype(np.int64), np.zeros(len(further), int)]),
+        rows.ranked[:0],
+        np.concatenate([copies, further]),
     )
-    copies = np.concatenate([rows.copies[named], further])
-    copies_base = np.concatenate([_guess(table.copied_logits[named]), guess])
-    return replace(plain, copies=copies, copies_base=copies_base)
 
 
-History = list[dict[str, object]]
+class _Sum(layers.Layer):  # type: ignore[misc, unused-ignore]
+    """Tower plus `gain` times base; the gain starts at 1, as if the CNN were right."""
+
+    def build(self, shape: Any) -> None:
+        self.gain = self.add_weight(shape=(1,), initializer="ones", name="gain")
+
+    def call(self, parts: Any) -> Any:
+        tower, base = parts
+        return tower + self.gain * base
+
+
+def build_dense(width: int, params: FuseParams) -> keras.Model:
+    """One untrained member on `width` inputs and a base; answers with a logit, shape (n, 1).
+
+    Dropout also falls on the inputs, so that no single measure is leant on, and on the base, so
+    that the measures can do without the CNN where it errs.
+    """
+    values = layers.Input((width,), name="values")
+    base = layers.Input((1,), name="base")
+    decay = keras.regularizers.L2(params.weight_decay)
+    x = layers.Dropout(params.dropout)(values)
+    for depth, units in enumerate(params.hidden):
+        x = layers.Dense(units, "relu", kernel_regularizer=decay, name=f"dense{depth}")(x)
+        x = layers.Dropout(params.dropout)(x)
+    tower = layers.Dense(
+        1, kernel_regularizer=decay, kernel_initializer="zeros", name=f"dense{len(params.hidden)}"
+    )(x)
+    heard = layers.Dropout(params.base_dropout)(base)
+    return keras.Model([values, base], _Sum(name="sum")([tower, heard]))
+
+
+def weights_of(model: keras.Model) -> list[Floats]:
+    """Kernel and bias of each layer in turn, at last the gain."""
+    depth = sum(isinstance(layer, layers.Dense) for layer in model.layers)
+    names = [*(f"dense{number}" for number in range(depth)), "sum"]
+    return [weight for name in names for weight in model.get_layer(name).get_weights()]
+
+
+def side_by_side(members: Sequence[list[Floats]]) -> Networks:
+    """Networks of the weights of several Keras models, from :func:`weights_of`."""
+    *stacked, gains = (np.stack(part).astype(np.float64) for part in zip(*members, strict=True))
+    return Networks(tuple(stacked[::2]), tuple(b[:, None] for b in stacked[1::2]), gains)
+
+
+def fit_dense(name: str, inputs: Inputs, params: FuseParams, seed: int) -> tuple[Networks, History]:
+    """Train `params.members` networks that differ by seed, for a fixed number of epochs.
+
+    Parameters
+    ----------
+    name : str
+        Shown by the progress bar and written into the history.
+    inputs : Inputs
+        Training rows; their CNN logits must come from networks that did not train on them.
+    params : FuseParams
+    seed : int
+
+    Returns
+    -------
+    networks : Networks
+        With one base.
+    history : list of dict
+        model, member, epoch, loss.
+    """
+    members, history = [], []
+    with progress_bar(params.members * params.epochs, f"fuse {name}", "epoch") as bar:
+        for number in range(params.members):
+            keras.utils.set_random_seed(seed + number)
+            model = build_dense(inputs.values.shape[1] - 1, params)
+            losses = _fit_one(model, inputs, params, seed + number, bar)
+            members.append(weights_of(model))
+            history += [
+                {"model": name, "member": number, "epoch": epoch, "loss": loss}
+                for epoch, loss in enumerate(losses)
+            ]
+            keras.backend.clear_session()
+    return side_by_side(members), history
+
+
+def _fit_one(
+    model: keras.Model, inputs: Inputs, params: FuseParams, seed: int, bar: Any
+) -> list[float]:
+    """Train `model`; mean loss of each epoch."""
+    steps = -(-len(inputs.labels) // params.batch)
+    rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, steps * params.epochs, 0.02)
+    optimizer = keras.optimizers.Adam(rate, clipnorm=1.0)
+    optimizer.build(model.trainable_variables)
+    run_epoch = _epoch(model, optimizer, inputs, params)
+    rng = np.random.default_rng(seed)
+    losses = []
+    for _ in range(params.epochs):
+        order = rng.permutation(len(inputs.labels)).astype(np.int32)
+        pairs = rng.permutation((inputs.ranked.shape[1] - 1) * len(inputs.ranked))
+        total = run_epoch(tf.constant(order), tf.constant(pairs.astype(np.int32)))
+        losses.append(float(total) / steps)
+        bar.update()
+    return losses
+
+
+def _epoch(model: keras.Model, optimizer: Any, inputs: Inputs, params: FuseParams) -> Any:
+    """One epoch as one TensorFlow call: steps this small would drown in those of Python."""
+    values, copies, ranked = (
+        (tf.constant(rows[..., :-1]), tf.constant(rows[..., -1:]))
+        for rows in (inputs.values, inputs.copies, inputs.pairs())
+    )
+    labels = tf.constant(inputs.labels[:, None], tf.float32)
+    count, batch = len(inputs.labels), params.batch
+    share = -(-len(ranked[0]) * batch // count)  # pairs of a step, so that an epoch sees each once
+
+    def answer(parts: Any, rows: Any) -> Any:
+        return model([tf.gather(part, rows) for part in parts], training=True)
+
+    def disorder(pairs: Any) -> Any:
+        """How far the logits fail to grow by `RANK_MARGIN` along each of `pairs`."""
+        both = [tf.reshape(tf.gather(part, pairs), (-1, part.shape[-1])) for part in ranked]
+        logits = tf.reshape(model(both, training=True), (-1, 2))
+        return tf.reduce_mean(tf.nn.softplus(RANK_MARGIN - logits[:, 1] + logits[:, 0]))
+
+    @tf.function(reduce_retracing=True)
+    def run(order: Any, pairs: Any) -> Any:
+        total = tf.constant(0.0)
+        for start in tf.range(0, count, batch):
+            rows = order[start : start + batch]
+            with tf.GradientTape() as tape:
+                label = tf.gather(labels, rows)
+                logit = answer(values, rows)
+                loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(label, logit))
+                loss += tf.add_n(model.losses)
+                if params.copy_weight:
+                    again = answer(copies, rows)
+                    error = tf.nn.sigmoid_cross_entropy_with_logits(label, again)
+                    loss += params.copy_weight * tf.reduce_mean(error)
+                    loss += params.agreement_weight * tf.reduce_mean(
+                        tf.square(tf.tanh(logit / SURE) - tf.tanh(again / SURE))
+                    )
+                if share and params.rank_weight:
+                    part = pairs[start // batch * share : (start // batch + 1) * share]
+                    loss += params.rank_weight * disorder(part)
+            gradients = tape.gradient(loss, model.trainable_variables)
+            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+            total += loss
+        return total
+
+    return run
 
 
 def _fit(name: str, inputs: Inputs, params: Params) -> tuple[Networks, History]:
-    """Train in a worker process; Keras is only needed there."""
-    from blur_fusion.cnn.fit import make_deterministic
-    from blur_fusion.fusion.dense import fit_dense
-
+    """Train in a worker process."""
     make_deterministic(params.seed, params.compute.threads)
     members = params.fuse.kind_members if name == "kind" else params.fuse.members
     wanted = dataclasses.replace(params.fuse, members=members)
@@ -178,21 +357,24 @@ def _fit(name: str, inputs: Inputs, params: Params) -> tuple[Networks, History]:
 
 def fit_stack(table: Table, params: Params) -> tuple[Stack, History]:
     """Train on the training rows alone: on measures, on all columns, and for the kind."""
-    rows = np.concatenate([table.logits, table.measures], axis=1)[table.train]
-    base = table.logits[table.train, BLURRED].astype(np.float32)
-    labels = table.labels[table.train]
-    standardiser = Standardiser.fit(rows, params.fuse.clip)
-    values = standardiser.apply(rows)
-    series = np.concatenate([table.ranked_logits, table.ranked_measures], axis=2)
-    ranked = standardiser.apply(series.reshape(-1, rows.shape[1])).reshape(series.shape)
-    ranked_base = table.ranked_logits[:, :, BLURRED].astype(np.float32)
-    copies = standardiser.apply(
-        np.concatenate([table.copied_logits, table.copied_measures], axis=1)
+    logits, measures = table.logits[table.train], table.measures[table.train]
+    kinds = table.kinds[table.train]
+    standardiser = Standardiser.fit(np.concatenate([logits, measures], axis=1), params.fuse.clip)
+
+    def rows(logits: Floats, measures: Floats) -> Floats:
+        both = np.concatenate([logits, measures], axis=-1)
+        standard = standardiser.apply(both.reshape(-1, both.shape[-1])).reshape(both.shape)
+        base = logits[..., BLURRED : BLURRED + 1].astype(np.float32)
+        return np.concatenate([standard, base], axis=-1)
+
+    everything = Inputs(
+        rows(logits, measures),
+        table.labels[table.train],
+        rows(table.ranked_logits, table.ranked_measures),
+        rows(table.copied_logits, table.copied_measures),
     )
-    copies_base = table.copied_logits[:, BLURRED].astype(np.float32)
-    everything = Inputs(values, base, labels, ranked, ranked_base, copies, copies_base)
-    wanted = {"features": everything.without_logits(len(LOGIT_NAMES)), "both": everything}
-    if tells_kinds(table.kinds[table.train]):
+    wanted = {"features": everything.without_logits(), "both": everything}
+    if min(int((kinds == kind).sum()) for kind in ("motion", "defocus")) >= FEWEST_KINDS:
         wanted["kind"] = kind_inputs(everything, table)
     jobs = [delayed(_fit)(name, inputs, params) for name, inputs in wanted.items()]
     fits = Parallel(n_jobs=min(parallel_fits(params.compute), len(jobs)))(jobs)

@@ -20,15 +20,13 @@ from blur_fusion.errors import BlurError, require
 from blur_fusion.fusion.calibration import sigmoid
 from blur_fusion.fusion.stack import BLURRED, JUDGES, LOGIT_NAMES, motion_logit
 from blur_fusion.images.photo import InputSpec, Photo, as_photos
-from blur_fusion.model.folder import MODEL, NETWORK, read_folder
+from blur_fusion.model.folder import MODEL, NETWORK, SHIPPED, read_folder, read_provenance
 from blur_fusion.model.network import OnnxNetwork, open_session
 from blur_fusion.model.prediction import Prediction
-from blur_fusion.model.provenance import read_provenance
 from blur_fusion.native.library import library
 from blur_fusion.parallel import ordered_map
 from blur_fusion.startup import one_opencv_thread
 
-SHIPPED = Path(__file__).parent / "shipped"
 BATCH = 12  # photos that pass one stage before the next, for the sake of the processor's cache
 RECIPE = InputSpec(512, square=True, colour=True, resampling="pillow")
 PUBLISHED_THRESHOLD = 470.0  # chosen on CERTH's training rows; 87.2 % on its evaluation rows

@@ -18,6 +18,7 @@ from blur_fusion.model.folder import (
     FILES,
     MODEL,
     NETWORK,
+    PROVENANCE,
     ModelFolder,
     as_json,
     packed,
@@ -26,7 +27,7 @@ from blur_fusion.model.folder import (
     write_folder,
 )
 from blur_fusion.model.network import OnnxNetwork
-from blur_fusion.model.provenance import PROVENANCE, provenance
+from blur_fusion.model.provenance import provenance
 from blur_fusion.params import Params
 
 if TYPE_CHECKING:

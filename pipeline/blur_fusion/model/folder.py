@@ -11,10 +11,11 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +29,10 @@ from blur_fusion.params import FeatureParams
 
 FORMAT, SYSTEM = 5, "fusion"
 NETWORK, WEIGHTS, STACK, MODEL = "cnn.onnx", "cnn.npz", "stack.npz", "model.json"
+PROVENANCE = "provenance.json"  # beside them, of no say in any prediction
+SHIPPED = Path(__file__).parent / "shipped"
 FILES = (NETWORK, WEIGHTS, STACK)  # whose checksums are in model.json
 ANEW = "export it anew with 'blur export'"
-
-Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,11 @@ def _file(path: Path) -> bytes:
         return path.read_bytes()
 
 
-def _parsed(path: Path, parse: Callable[[], Parsed]) -> Parsed:
-    """What `parse` gives; its exceptions in one line that names the file."""
+@contextmanager
+def _parsing(path: Path) -> Iterator[None]:
+    """Exceptions of the body in one line that names the file."""
     try:
-        return parse()
+        yield
     except BlurError as error:
         line = str(error)
         raise BlurError(line if str(path) in line else f"{path}: {line}; {ANEW}") from None
@@ -156,7 +158,8 @@ def read_json(folder: Path) -> tuple[dict[str, Any], str]:
     """
     path = folder / MODEL
     content = _file(path)
-    lines = _parsed(path, lambda: json.loads(content))
+    with _parsing(path):
+        lines = json.loads(content)
     kind = (lines.get("format"), lines.get("system")) if isinstance(lines, dict) else None
     require(
         kind == (FORMAT, SYSTEM),
@@ -182,26 +185,25 @@ def read_folder(folder: Path) -> tuple[ModelFolder, str]:
         known here.
     """
     lines, digest = read_json(folder)
-    path = folder / MODEL
     files = {name: _file(folder / name) for name in FILES}
-    expected = _parsed(path, lambda: {name: lines["files"][name] for name in files})
+    with _parsing(folder / MODEL):
+        expected = {name: lines["files"][name] for name in FILES}
     for name, content in files.items():
         same = expected[name] == _sha256(content)
         require(same, f"{folder / name}: is damaged or not this model's; {ANEW}")
-    params, names = _parsed(path, lambda: _features(lines["features"]))
-    stack = _parsed(folder / STACK, lambda: Stack.from_arrays(names, unpacked(files[STACK])))
-
-    def contents() -> ModelFolder:
+    with _parsing(folder / MODEL):
+        params, names = _features(lines["features"])
         judges, side = lines["judges"], int(lines["long_side"])
         pairs = {j: (float(judges[j]["temperature"]), float(judges[j]["bias"])) for j in JUDGES}
         calibrations = {judge: Calibration(*pair) for judge, pair in pairs.items()}
         thresholds = {judge: float(judges[judge]["threshold"]) for judge in JUDGES}
         if side < 1 or not isinstance(lines["cnn"], dict):
             raise ValueError("long_side or cnn")
-        model = Model(stack, calibrations, thresholds, RateTable.from_json(lines["validation"]))
-        return ModelFolder(files[NETWORK], files[WEIGHTS], lines["cnn"], model, params, side)
-
-    return _parsed(path, contents), digest
+        rates = RateTable.from_json(lines["validation"])
+    with _parsing(folder / STACK):
+        stack = Stack.from_arrays(names, unpacked(files[STACK]))
+    model = Model(stack, calibrations, thresholds, rates)
+    return ModelFolder(files[NETWORK], files[WEIGHTS], lines["cnn"], model, params, side), digest
 
 
 def _features(lines: dict[str, Any]) -> tuple[FeatureParams, tuple[str, ...]]:
@@ -214,3 +216,12 @@ def _features(lines: dict[str, Any]) -> tuple[FeatureParams, tuple[str, ...]]:
     unknown = [name for name in names if name not in measured]
     require(not unknown, f"features.names: this version of blur does not measure {unknown[:3]}")
     return params, names
+
+
+def read_provenance(folder: Path) -> dict[str, Any]:
+    """What the model in `folder` was made from; empty where `blur export` did not write it."""
+    path = folder / PROVENANCE
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    except (OSError, ValueError, TypeError) as error:
+        raise BlurError(f"{path}: cannot be read ({error})") from None

@@ -27,10 +27,6 @@ def open_session(content: bytes, name: str, threads: int = 1) -> Any:
     with environment("ORT_DISABLE_TELEMETRY", "1"):  # it reports home unless told not to
         import onnxruntime
 
-        return _opened(onnxruntime, content, name, threads)
-
-
-def _opened(onnxruntime: Any, content: bytes, name: str, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -116,49 +116,40 @@ def _normalisation(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
     return inputs[0]
 
 
-def _rectifier(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
-    plain = layer.max_value is None and not layer.negative_slope and not layer.threshold
-    require(plain, f"export: {layer.name} is no plain rectifier")
-    return Tensor(graph.node("Relu", [graph.plain(inputs[0])], _name(layer)))
-
-
 def _average(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
     window = _window(layer, layer.pool_size)
     graph.node("AveragePool", [inputs[0].name], _name(layer), count_include_pad=0, **window)
     return Tensor(_name(layer), inputs[0].scale)
 
 
-def _whole(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
-    """Mean or maximum over all places, height and width kept at one."""
-    require(layer.keepdims, f"export: {layer.name} drops height and width")
-    kind = "GlobalAveragePool" if "Average" in type(layer).__name__ else "GlobalMaxPool"
-    return Tensor(graph.node(kind, [graph.plain(inputs[0])], _name(layer)))
-
-
-def _sum(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
-    return Tensor(graph.node("Add", [graph.plain(tensor) for tensor in inputs], _name(layer)))
-
-
-def _joined(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
-    names = [graph.plain(tensor) for tensor in inputs]
-    return Tensor(graph.node("Concat", names, _name(layer), axis=1))
-
-
 def _same(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
     return inputs[0]
 
 
+def _node(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    """One of `NODES`, on its inputs multiplied out."""
+    kind, needed, attributes = NODES[type(layer).__name__]
+    plain = all(getattr(layer, name) == value for name, value in needed.items())
+    require(plain, f"export: {layer.name} is set otherwise than {needed}")
+    names = [graph.plain(tensor) for tensor in inputs]
+    return Tensor(graph.node(kind, names, _name(layer), **attributes))
+
+
+# What ONNX calls a layer, how the layer must be set, and how the node is.
+NODES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "ReLU": ("Relu", {"max_value": None, "negative_slope": 0, "threshold": 0}, {}),
+    "GlobalAveragePooling2D": ("GlobalAveragePool", {"keepdims": True}, {}),
+    "GlobalMaxPooling2D": ("GlobalMaxPool", {"keepdims": True}, {}),
+    "Add": ("Add", {}, {}),
+    "Concatenate": ("Concat", {}, {"axis": 1}),
+}
 LAYERS = {
     "Conv2D": _convolution,
     "BatchNormalization": _normalisation,
-    "ReLU": _rectifier,
     "AveragePooling2D": _average,
-    "GlobalAveragePooling2D": _whole,
-    "GlobalMaxPooling2D": _whole,
-    "Add": _sum,
-    "Concatenate": _joined,
     "SpatialDropout2D": _same,
     "Dropout": _same,
+    **dict.fromkeys(NODES, _node),
 }
 
 

@@ -1,19 +1,31 @@
-"""What a model was made from: params, code, data, artefacts and versions, without times."""
+"""What a model was made from: params, code, data, artefacts and versions, without times.
+
+`make relock` records the digests of code that was rewritten without changing any result.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from blur_fusion.errors import BlurError
-from blur_fusion.model.folder import FILES, MODEL
+from blur_fusion.errors import BlurError, require, run
+from blur_fusion.model.folder import FILES, MODEL, PROVENANCE, SHIPPED, as_json
+
+Lines = dict[str, Any]
+
+ROOT = Path(__file__).resolve().parents[3]
+OURS, PRESETS = "", "presets"  # folders of dvc.yaml and dvc.lock
+GOLDEN = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/golden"]
 
 _CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv"}
 _COMPILED = {".pyc", ".pyo", ".pyd", ".so"}
@@ -58,13 +70,19 @@ def dvc_entry(path: Path) -> dict[str, str | int]:
 
 
 STAGES = ("sample", "load", "cnn", "features", "fuse")  # from nothing to a model, in order
-PROVENANCE = "provenance.json"  # beside a model
 CHECKED = ("cnn", "fuse")  # outputs that a model is made of; they are small
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
 _CODE = ("pipeline", "stages")
 
 
-def read_lock(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Lines:
+    try:
+        return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise BlurError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+
+
+def read_lock(path: Path) -> Lines:
     """The stages of a dvc.lock that lead to a model; nothing where there is none.
 
     Raises
@@ -72,29 +90,23 @@ def read_lock(path: Path) -> dict[str, Any]:
     BlurError
         The file is no dvc.lock.
     """
-    try:
-        stages = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
-        return {name: stages[name] for name in STAGES if name in stages}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise BlurError(f"{path}: is no dvc.lock ({' '.join(str(error).split())})") from None
+    stages: Any = _read(path).get("stages") if path.exists() else {}
+    require(isinstance(stages, dict), f"{path}: is no dvc.lock")
+    return {name: stages[name] for name in STAGES if name in stages}
 
 
-def flat_params(path: Path) -> dict[str, Any]:
+def flat_params(path: Path) -> Lines:
     """The values of params.yaml by dotted name."""
-    flat: dict[str, Any] = {}
-    for name, value in yaml.safe_load(path.read_text(encoding="utf-8")).items():
-        if isinstance(value, dict):
-            flat |= {f"{name}.{inner}": item for inner, item in value.items()}
-        else:
-            flat[name] = value
+    flat = Lines()
+    for name, value in _read(path).items():
+        groups = value.items() if isinstance(value, dict) else ()
+        flat |= {f"{name}.{inner}": item for inner, item in groups} or {name: value}
     return flat
 
 
-def stage_params(lock: dict[str, Any], stages: list[str]) -> dict[str, Any]:
+def stage_params(lock: Lines, stages: list[str]) -> Lines:
     """Values that `stages` were run with, by dotted name."""
-    found: dict[str, Any] = {}
+    found: Lines = {}
     for name in stages:
         found |= lock[name].get("params", {}).get("params.yaml", {})
     return found
@@ -105,7 +117,7 @@ def is_code(path: str) -> bool:
     return path.split("/")[0] in _CODE
 
 
-def code_digests(lock: dict[str, Any], stages: list[str]) -> dict[str, dict[str, str]]:
+def code_digests(lock: Lines, stages: list[str]) -> dict[str, dict[str, str]]:
     """MD5 of the code that each of `stages` was run with, by stage and path."""
     return {
         name: {dep["path"]: dep["md5"] for dep in lock[name]["deps"] if is_code(dep["path"])}
@@ -113,7 +125,7 @@ def code_digests(lock: dict[str, Any], stages: list[str]) -> dict[str, dict[str,
     }
 
 
-def output_digests(lock: dict[str, Any], stages: list[str]) -> dict[str, str]:
+def output_digests(lock: Lines, stages: list[str]) -> dict[str, str]:
     """MD5 of what each of `stages` wrote, by path."""
     return {out["path"]: out["md5"] for name in stages for out in lock[name]["outs"]}
 
@@ -137,7 +149,7 @@ def _dataset(folder: Path) -> dict[str, str]:
         raise BlurError(f"{path}: cannot be read ({error}); run 'make repro' first") from None
 
 
-def provenance(artifacts: Path, params_file: Path) -> tuple[dict[str, Any], list[str]]:
+def provenance(artifacts: Path, params_file: Path) -> tuple[Lines, list[str]]:
     """Say what the artefacts were made from.
 
     Parameters
@@ -171,11 +183,11 @@ def provenance(artifacts: Path, params_file: Path) -> tuple[dict[str, Any], list
         stages = []
     trained = stage_params(lock, stages) if stages else _trainable(given)
     other = [name for name, value in trained.items() if given.get(name) != value]
-    if other:
-        raise BlurError(
-            f"{params_file}: {', '.join(sorted(other))}: the models were trained with other "
-            "values; run 'make repro' first"
-        )
+    require(
+        not other,
+        f"{params_file}: {', '.join(sorted(other))}: the models were trained with other "
+        "values; run 'make repro' first",
+    )
     return {
         "dataset": dataset,
         "params": trained,
@@ -186,23 +198,12 @@ def provenance(artifacts: Path, params_file: Path) -> tuple[dict[str, Any], list
     }, warnings
 
 
-def read_provenance(folder: Path) -> dict[str, Any]:
-    """What the model in `folder` was made from; empty where `blur export` did not write it."""
-    try:
-        found: dict[str, Any] = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
-        return found
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise BlurError(f"{folder / PROVENANCE}: cannot be read ({error})") from None
-
-
-def _rendered(given: dict[str, Any]) -> bool:
+def _rendered(given: Lines) -> bool:
     """Whether the data set is the embedded one, which the stage `sample` renders."""
     return bool(given.get("dataset.name") == "sample" and given.get("dataset.root") == "data")
 
 
-def _trainable(given: dict[str, Any]) -> dict[str, Any]:
+def _trainable(given: Lines) -> Lines:
     """All params but those that change no model."""
     return {
         name: value
@@ -211,7 +212,7 @@ def _trainable(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _mismatch(lock: dict[str, Any], stages: list[str], artifacts: Path) -> str:
+def _mismatch(lock: Lines, stages: list[str], artifacts: Path) -> str:
     """Why `lock` does not record `artifacts`; empty if it does."""
     absent = [name for name in stages if name not in lock]
     if absent:
@@ -221,3 +222,86 @@ def _mismatch(lock: dict[str, Any], stages: list[str], artifacts: Path) -> str:
         if dvc_digest(artifacts / name) not in written:
             return f"records another {artifacts / name}"
     return ""
+
+
+def _stages(root: Path, folder: str) -> Lines:
+    """The stages of a dvc.yaml, its variables replaced, each of a matrix by itself."""
+    given, found = flat_params(root / "params.yaml"), Lines()
+    for name, spec in _read(root / folder / "dvc.yaml")["stages"].items():
+        for item in spec.get("matrix", {}).get("name", [""]):
+            text = json.dumps(spec)
+            for variable, value in {**given, "item.name": item}.items():
+                text = text.replace(f"${{{variable}}}", str(value))
+            found[f"{name}@{item}" if item else name] = json.loads(text)
+    return found
+
+
+def _params(root: Path, spec: Lines) -> Lines:
+    """Values that a stage depends on, by file and name, as in dvc.lock."""
+    found = Lines()
+    for entry in spec.get("params", []):
+        for file, names in ({"params.yaml": [entry]} if isinstance(entry, str) else entry).items():
+            values = _read(root / file) | flat_params(root / file)
+            found.setdefault(file, {}).update({name: values.get(name) for name in names})
+    return found
+
+
+def _change(root: Path, spec: Lines, lock: Lines, digest: Callable[[str], str], all_: bool) -> str:
+    """What else than code differs from `lock`; unless `all_` is asked, outputs may be absent."""
+    given, known = (
+        {f"{file}: {name}": value for file, part in files.items() for name, value in part.items()}
+        for files in (_params(root, spec), lock.get("params", {}))
+    )
+    changed = {name for name in given.keys() | known if given.get(name) != known.get(name)}
+    written = [*spec.get("outs", []), *spec.get("metrics", [])]
+    outs = [entry if isinstance(entry, str) else next(iter(entry)) for entry in written]
+    for part, needed, paths in (("deps", True, spec["deps"]), ("outs", all_, outs)):
+        old = {one["path"]: one["md5"] for one in lock[part] if not is_code(one["path"])}
+        changed |= {path for path in paths if not is_code(path)} ^ set(old)
+        changed |= {p for p in old if digest(p) != old[p] and (needed or digest(p))}
+    return ", ".join(sorted(changed))
+
+
+def _relocked(root: Path, spec: Lines, lock: Lines) -> Lines:
+    """`lock` with today's command and code, in DVC's order."""
+    deps = [dep for dep in lock["deps"] if not is_code(dep["path"])]
+    for path in filter(is_code, spec["deps"]):
+        require((root / path).exists(), f"{path}: dvc.yaml names it, but it is absent")
+        deps.append({"path": path, **dvc_entry(root / path)})
+    return {**lock, "cmd": spec["cmd"], "deps": sorted(deps, key=lambda dep: str(dep["path"]))}
+
+
+def relock(root: Path) -> list[str]:
+    """Write digests of the code below `root` into both dvc.lock and the model's provenance.
+
+    Refused unless code alone differs from what dvc.lock records and the golden test passes. Nothing
+    is trained; `make verify-release` stays the proof.
+
+    Gives a line for each preset that was out of date before: it stays so. Raises BlurError, and
+    writes nothing, if something else than code differs or the golden test fails.
+    """
+    digest = cache(lambda path: dvc_digest(root / path) if (root / path).exists() else "")
+    locks, stale = {folder: _read(root / folder / "dvc.lock") for folder in (OURS, PRESETS)}, []
+    for folder, lock in locks.items():
+        for name, spec in _stages(root, folder).items():
+            old = lock["stages"].get(name)
+            change = _change(root, spec, old, digest, folder == OURS) if old else "run, or none"
+            require(not change or folder == PRESETS, f"{name}: other {change}; run 'make repro'")
+            stale += [f"{name}: other {change}; left out of date"] if change else []
+            lock["stages"] |= {} if change else {name: _relocked(root, spec, old)}
+    origin, stages = root / SHIPPED.relative_to(ROOT) / PROVENANCE, locks[OURS]["stages"]
+    lines = json.loads(origin.read_text(encoding="utf-8"))
+    same = lines["outputs"] == output_digests(stages, list(STAGES))
+    require(same, f"{origin}: is of another run than dvc.lock; run 'make release'")
+    lines["code"] = code_digests(stages, list(STAGES))
+    passed = subprocess.run([sys.executable, *GOLDEN], cwd=root, check=False).returncode == 0
+    require(passed, f"{GOLDEN[-1]}: fails, so results changed; run 'make repro'")
+    for folder, lock in locks.items():
+        text = yaml.safe_dump(lock, sort_keys=False, allow_unicode=True, width=1000)
+        (root / folder / "dvc.lock").write_text(text, encoding="utf-8")
+    origin.write_bytes(as_json(lines))
+    return stale
+
+
+if __name__ == "__main__":
+    run(lambda: print(*relock(ROOT), sep="\n"))

@@ -17,9 +17,20 @@ import numpy.typing as npt
 
 from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError, require, run
-from blur_fusion.model.classifier import SHIPPED, load
-from blur_fusion.model.folder import FILES, MODEL, NETWORK, read_folder, read_json, unpacked
-from blur_fusion.model.provenance import PROVENANCE, STAGES, read_provenance
+from blur_fusion.files import os_errors
+from blur_fusion.model.classifier import load
+from blur_fusion.model.folder import (
+    FILES,
+    MODEL,
+    NETWORK,
+    PROVENANCE,
+    SHIPPED,
+    read_folder,
+    read_json,
+    read_provenance,
+    unpacked,
+)
+from blur_fusion.model.provenance import ROOT, STAGES
 from blur_fusion.progress import progress_bar
 
 CLOSE = 1e-3  # a probability may differ by so much and still be the same answer
@@ -144,9 +155,6 @@ def compare(ours: Path, theirs: Path, images: Iterable[Pixels]) -> Comparison:
     )
 
 
-ROOT = Path(__file__).resolve().parents[3]
-
-
 def copy_tracked(root: Path, target: Path) -> int:
     """Copy the files that Git tracks below `root`, as they are now; gives their number.
 
@@ -155,14 +163,10 @@ def copy_tracked(root: Path, target: Path) -> int:
     BlurError
         `root` is no checkout.
     """
-    try:
-        listed = subprocess.run(
-            ["git", "ls-files", "-z"], cwd=root, capture_output=True, check=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise BlurError(f"{root}: no Git checkout to verify ({error})") from None
+    with os_errors(root, "no Git checkout to verify"):
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True).stdout
     names = [name for name in listed.decode().split("\0") if name and (root / name).is_file()]
-    require(bool(names), f"{root}: Git tracks nothing here")
+    require(bool(names), f"{root}: no Git checkout to verify")
     for name in names:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / name, target / name)

@@ -1,8 +1,9 @@
-"""The dense networks and the stage `fuse` on made-up rows."""
+"""The dense networks, what they learn from, and the stage `fuse`, on made-up rows."""
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,21 @@ import pytest
 from blur_fusion.errors import BlurError
 from blur_fusion.features.summary import feature_names
 from blur_fusion.fusion.stack import JUDGES, LOGIT_NAMES, Stack, Standardiser, motion_logit
+from blur_fusion.fusion.train import (
+    Inputs,
+    Table,
+    build_dense,
+    fit_dense,
+    fit_stack,
+    kind_inputs,
+    read_table,
+    side_by_side,
+    weights_of,
+)
 from blur_fusion.model.classifier import load
 from blur_fusion.model.folder import FILES, MODEL, read_folder
 from tiny_model import random_networks
 from tiny_params import tiny_params
-from trees import REPOSITORY
-
-ROOT = REPOSITORY
 
 
 def made_up(count: int = 240, width: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
@@ -50,28 +59,31 @@ def made_up(count: int = 240, width: int = 6, seed: int = 0) -> dict[str, np.nda
     }
 
 
-def test_keras_and_numpy_agree() -> None:
-    from blur_fusion.fusion.dense import Inputs, build_dense, side_by_side, weights_of
+def rows_of(values: np.ndarray, labels: np.ndarray, **others: np.ndarray) -> Inputs:
+    """Rows without a base; by default no series, and each its own copy."""
+    parts = {"ranked": values[:0, None], "copies": values} | others
+    based = {
+        name: np.pad(part, [(0, 0)] * (part.ndim - 1) + [(0, 1)]) for name, part in parts.items()
+    }
+    return Inputs(np.pad(values, [(0, 0), (0, 1)]), labels, **based)
 
+
+def test_keras_and_numpy_agree() -> None:
     rng = np.random.default_rng(0)
     params = tiny_params().fuse
-    inputs = Inputs.plain(
-        rng.standard_normal((50, 9)).astype(np.float32),
-        (3 * rng.standard_normal(50)).astype(np.float32),
-        rng.integers(0, 2, 50),
-    )
-    model, base = build_dense(9, params), inputs.base[:, None]
-    (fresh,) = side_by_side([weights_of(model)]).logits(inputs.values, base)
-    assert fresh == pytest.approx(inputs.base, abs=1e-6)
+    values = rng.standard_normal((50, 9)).astype(np.float32)
+    base = (3 * rng.standard_normal((50, 1))).astype(np.float32)
+    model = build_dense(9, params)
+    (fresh,) = side_by_side([weights_of(model)]).logits(values, base)
+    assert fresh == pytest.approx(base[:, 0], abs=1e-6)
     members, expected = [], []
     for _ in range(3):
         model.set_weights([rng.standard_normal(w.shape) for w in model.get_weights()])
         members.append(weights_of(model))
-        answer = model([inputs.values, base], training=False)
-        expected.append(np.asarray(answer)[:, 0])
+        expected.append(np.asarray(model([values, base], training=False))[:, 0])
     networks = side_by_side(members)
     assert len(networks.kernels) == len(params.hidden) + 1
-    assert networks.logits(inputs.values, base) == pytest.approx(np.array(expected), abs=1e-4)
+    assert networks.logits(values, base) == pytest.approx(np.array(expected), abs=1e-4)
 
 
 def test_a_stack_answers_as_its_ensembles_do() -> None:
@@ -128,7 +140,6 @@ def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
     from sklearn.metrics import roc_auc_score
 
     from blur_fusion.cnn.network import build_network
-    from blur_fusion.fusion.train import read_table
     from blur_fusion.model.export import write_fused
 
     params = tiny_params()
@@ -175,35 +186,19 @@ def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
 
 
 def test_rows_must_match_the_store(tmp_path: Path) -> None:
-    from blur_fusion.fusion.train import Table, read_table
-
     rows = made_up(40, 3)
     splits = write_stages(tmp_path, rows, ["a", "b", "c"])
     leaking = np.where(np.arange(40) == 0, "test", splits)
+    stages = tmp_path / "cnn", tmp_path / "features"
     with pytest.raises(BlurError, match="other rows than train and validation"):
-        read_table(tmp_path / "cnn", tmp_path / "features", rows["labels"], leaking, rows["kinds"])
+        read_table(*stages, rows["labels"], leaking, rows["kinds"])
     with pytest.raises(BlurError, match="run the stage cnn"):
         read_table(tmp_path / "none", tmp_path / "features", rows["labels"], splits, rows["kinds"])
     with pytest.raises(BlurError, match="the train rows hold one class only"):
-        Table(
-            np.arange(4),
-            np.array([0, 0, 0, 1]),
-            np.array([True, True, False, False]),
-            rows["logits"][:4],
-            rows["measures"][:4],
-            ("a", "b", "c"),
-            rows["kinds"][:4],
-            rows["ranked_logits"],
-            rows["ranked_measures"],
-            rows["kinds"][: len(rows["ranked_logits"])],
-            rows["copied_logits"][:2],
-            rows["copied_measures"][:2],
-        )
+        read_table(*stages, np.where(splits == "train", 0, rows["labels"]), splits, rows["kinds"])
 
 
 def test_a_stack_without_kinds_tells_none(tmp_path: Path) -> None:
-    from blur_fusion.fusion.train import fit_stack, read_table
-
     params = tiny_params()
     names = feature_names(params.features)
     rows = made_up(160, len(names))
@@ -212,3 +207,90 @@ def test_a_stack_without_kinds_tells_none(tmp_path: Path) -> None:
     table = read_table(tmp_path / "cnn", tmp_path / "features", rows["labels"], splits, unknown)
     stack, _ = fit_stack(table, params)
     assert not stack.tells_kinds and "motion" not in stack.logits(rows["logits"], rows["measures"])
+
+
+KINDS = np.array(["sharp", "defocus", "motion", "motion", "sharp", "defocus"])
+SERIES_OF = np.array(["sharp", "motion", "defocus", ""])
+STEPS, WIDTH = 3, 5
+
+
+def kinds_table() -> tuple[Inputs, Table]:
+    """Four training and two validation rows, every number its own."""
+    train = np.array([True, True, True, True, False, False])
+    labels = (KINDS != "sharp").astype(np.int64)
+    numbers = iter(np.arange(10_000, dtype=np.float32))
+
+    def block(*shape: int) -> np.ndarray:
+        return np.array([next(numbers) for _ in range(int(np.prod(shape)))]).reshape(shape) ** 0.5
+
+    table = Table(
+        index=np.arange(6),
+        labels=labels,
+        train=train,
+        logits=block(6, 4),
+        measures=block(6, 1),
+        names=("a",),
+        kinds=KINDS,
+        ranked_logits=block(4, STEPS, 4),
+        ranked_measures=block(4, STEPS, 1),
+        ranked_kinds=SERIES_OF,
+        copied_logits=block(4, 4),
+        copied_measures=block(4, 1),
+    )
+    rows = Inputs(
+        block(4, WIDTH + 1), labels[train], block(4, STEPS, WIDTH + 1), block(4, WIDTH + 1)
+    )
+    return rows, table
+
+
+def test_kinds_are_learnt_from_blurred_rows_their_copies_and_series_that_did_not_move() -> None:
+    rows, table = kinds_table()
+    told = kind_inputs(rows, table)
+    further = rows.ranked[[0, 2], 1:, :-1].reshape(-1, WIDTH)
+    still = motion_logit(table.ranked_logits[[0, 2], 1:]).ravel()
+    assert told.labels.tolist() == [0, 1, 1] + [0] * len(further)  # defocus, motion, motion
+    for found, given, logits in (
+        (told.values, rows.values, table.logits),
+        (told.copies, rows.copies, table.copied_logits),
+    ):
+        assert (found[:, :-1] == np.concatenate([given[1:4, :-1], further])).all()
+        assert np.allclose(found[:, -1], np.concatenate([motion_logit(logits[1:4]), still]))
+    assert len(told.ranked) == 0  # nothing is ranked by kind
+
+
+def test_ranking_makes_logits_grow() -> None:
+    """A measure that labels say nothing about still orders the series."""
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((200, 3)).astype(np.float32)
+    labels = (values[:, 0] > 0).astype(np.int64)
+    series = rng.standard_normal((60, 1, 3)).astype(np.float32) * np.float32([1, 1, 0])
+    series = series + np.arange(3, dtype=np.float32)[None, :, None] * np.float32([0, 0, 1])
+    inputs = rows_of(values, labels, ranked=series)
+    growth = []
+    for weight in (0.0, 2.0):
+        params = dataclasses.replace(tiny_params().fuse, epochs=30, rank_weight=weight)
+        networks, _ = fit_dense("t", inputs, params, 1)
+        ends = [networks.logits(series[:, step], np.zeros((60, 1))) for step in (0, 2)]
+        growth.append(float(np.mean(ends[1] - ends[0])))
+    assert growth[1] > growth[0] + 0.5
+
+
+def test_agreement_makes_copies_be_judged_alike() -> None:
+    """A measure that perturbation changes at random is leant on less, though it tells the label."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 300)
+    sign = (2.0 * labels - 1)[:, None]
+    values = (sign + rng.standard_normal((300, 2))).astype(np.float32)
+    copies = values.copy()
+    copies[:, 1] = rng.permutation(values[:, 1])
+    inputs = rows_of(values, labels, copies=copies)
+    apart = []
+    for weight in (0.0, 1.0):
+        params = dataclasses.replace(tiny_params().fuse, epochs=30, copy_weight=weight)
+        params = dataclasses.replace(params, agreement_weight=4 * weight)
+        networks, _ = fit_dense("t", inputs, params, 1)
+        first, again = (
+            networks.logits(rows, np.zeros((300, 1))).mean(axis=0) for rows in (values, copies)
+        )
+        apart.append(float(np.mean((first >= 0) != (again >= 0))))
+    assert apart[1] < 0.8 * apart[0], apart
