@@ -23,6 +23,7 @@ from blur_fusion.features import measures
 from blur_fusion.images import photo as photo_module
 from blur_fusion.images.photo import InputSpec, Photo
 from blur_fusion.model import classifier, prediction
+from blur_fusion.model import folder as folder_module
 from blur_fusion.model.classifier import (
     BlurDetector,
     ConstantClassifier,
@@ -122,13 +123,13 @@ def test_the_judges_of_a_folder_share_one_pass(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judges, photo, described = [load(folder, judge=one) for one in JUDGES], Photo(noise(60, 90)), []
-    real = classifier.describe
+    real = folder_module.describe
 
     def describe(*given: Any) -> Any:
         described.append(given)
         return real(*given)
 
-    monkeypatch.setattr(classifier, "describe", describe)
+    monkeypatch.setattr(folder_module, "describe", describe)
     said = [judge.predict(photo)[0] for judge in judges]
     assert len(described) == 1 and len({one.probability for one in said}) == 3
     assert len({judge.fingerprint for judge in judges}) == 3
@@ -173,16 +174,19 @@ def _preset(folder: Path) -> Path:
     helper = pytest.importorskip("onnx", reason="the extra 'train' is not installed").helper
     onnx = pytest.importorskip("onnx")
     given = helper.make_tensor_value_info("image", onnx.TensorProto.UINT8, [1, 8, 8, 1])
-    found = helper.make_tensor_value_info("classes", onnx.TensorProto.FLOAT, [1, 1])
+    found = helper.make_tensor_value_info("classes", onnx.TensorProto.FLOAT, [1, 2])
     scale = onnx.numpy_helper.from_array(np.float32(1 / 255), "scale")
+    one = onnx.numpy_helper.from_array(np.float32(1), "one")
     line = onnx.numpy_helper.from_array(np.array([1, 1]), "line")
     nodes = [
         helper.make_node("Cast", ["image"], ["levels"], to=onnx.TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["levels"], ["mean"], keepdims=1),
         helper.make_node("Mul", ["mean", "scale"], ["share"]),
-        helper.make_node("Reshape", ["share", "line"], ["classes"]),
+        helper.make_node("Reshape", ["share", "line"], ["second"]),
+        helper.make_node("Sub", ["one", "second"], ["first"]),
+        helper.make_node("Concat", ["first", "second"], ["classes"], axis=1),
     ]
-    graph = helper.make_graph(nodes, "mean", [given], [found], [scale, line])
+    graph = helper.make_graph(nodes, "mean", [given], [found], [scale, line, one])
     opset = [helper.make_opsetid("", 17)]
     content = helper.make_model(graph, ir_version=8, opset_imports=opset).SerializeToString()
     folder.mkdir()
