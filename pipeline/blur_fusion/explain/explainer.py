@@ -207,7 +207,7 @@ class Explainer:
         if self._ours is None:  # there is no stack to ask
             return []
         logits = self._ours.network.logits([working])[0]
-        measures = self._ours.contents.measures(working)
+        measures = self._ours.measures(Photo(working))[0]
         return contributions(self._ours.model, logits, measures)
 
     @cached_property

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from blur_fusion import __version__
 from blur_fusion.errors import BlurError, require
+from blur_fusion.features.summary import describe
 from blur_fusion.fusion.calibration import sigmoid
 from blur_fusion.fusion.stack import BLURRED, JUDGES, LOGIT_NAMES, motion_logit
 from blur_fusion.images.photo import InputSpec, Photo, as_photos
@@ -335,29 +336,34 @@ class BlurDetector(Classifier):
 
     def stages(self) -> tuple[Callable[[Photo], Any], ...]:
         """Decode, compute what the judge hears, answer."""
-        heard = {"cnn": (self._logits,), "features": (self._measures,)}
-        between = heard.get(self.name, (self._logits, self._measures))
+        heard = {"cnn": (self._logits,), "features": (self.measures,)}
+        between = heard.get(self.name, (self._logits, self.measures))
         return (lambda photo: photo.image(self.spec), *between, self._said)
 
     def _logits(self, photo: Photo) -> npt.NDArray[np.float32]:
         key = "logits", self.digest
         return photo.remember(key, lambda: self.network.logits([photo.image(self.spec)]))
 
-    def _measures(self, photo: Photo) -> npt.NDArray[np.float32]:
-        key = "measures", self.digest
-        return photo.remember(key, lambda: self.contents.measures(photo.image(self.spec))[None])
+    def measures(self, photo: Photo) -> npt.NDArray[np.float32]:
+        """The focus measures (1, F) that the stack wants of a photo."""
+
+        def described() -> npt.NDArray[np.float32]:
+            names = self.model.stack.names  # those that this model wants, whatever there is now
+            return describe(photo.image(self.spec), self.contents.features, names)[None]
+
+        return photo.remember(("measures", self.digest), described)
 
     def _said(self, photo: Photo) -> Prediction:
         stack, towards_motion = self.model.stack, None
         raw: npt.NDArray[np.floating]
         if self.name == "features":  # which does not hear the network, and so tells no kinds
             logits = np.zeros((1, len(LOGIT_NAMES)), np.float32)
-            raw = stack.logits(logits, self._measures(photo))["features"]
+            raw = stack.logits(logits, self.measures(photo))["features"]
         elif self.name == "cnn":
             raw = self._logits(photo)[:, BLURRED]
             towards_motion = motion_logit(self._logits(photo)) if stack.tells_kinds else None
         else:
-            answers = stack.logits(self._logits(photo), self._measures(photo))
+            answers = stack.logits(self._logits(photo), self.measures(photo))
             raw, towards_motion = answers["fused"], answers.get("motion")
         kind = "blurred"
         if towards_motion is not None:

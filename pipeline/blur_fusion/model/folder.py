@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.errors import BlurError, require
-from blur_fusion.features.summary import describe, feature_names
+from blur_fusion.features.summary import feature_names
 from blur_fusion.files import os_errors, write_whole
 from blur_fusion.fusion.calibration import Calibration, RateTable
 from blur_fusion.fusion.stack import JUDGES, Model, Stack
@@ -61,10 +61,6 @@ class ModelFolder:
     model: Model
     features: FeatureParams
     long_side: int
-
-    def measures(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """The focus measures (F,) that the stack wants of a grey working image (h, w)."""
-        return describe(image, self.features, self.model.stack.names)
 
 
 def packed(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
