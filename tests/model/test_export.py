@@ -15,7 +15,7 @@ from blur_fusion.model.export import export_model
 from blur_fusion.model.folder import FILES, MODEL, NETWORK, PROVENANCE, WEIGHTS, packed
 from blur_fusion.model.network import OnnxNetwork
 from blur_fusion.params import load_params
-from export_project import make_project, tiny_params
+from export_project import tiny_params
 from trees import REPOSITORY
 
 SIZES = [(1, 1), (5, 200), (31, 33), (32, 32), (63, 129), (97, 254), (131, 67), (192, 256)]
@@ -23,18 +23,6 @@ SIZES = [(1, 1), (5, 200), (31, 33), (32, 32), (63, 129), (97, 254), (131, 67), 
 
 def noise(size: tuple[int, int], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_project(tmp_path_factory.mktemp("project"))
-
-
-@pytest.fixture(scope="module")
-def exported(project: Path) -> Path:
-    target = project / "model"
-    assert export_model(target, project / "artifacts", project / "params.yaml") == []
-    return target
 
 
 IMAGES = [

@@ -20,20 +20,8 @@ from blur_fusion.model.provenance import (
     dvc_digest,
     file_digest,
 )
-from export_project import make_project, tiny_params
+from export_project import tiny_params
 from trees import REPOSITORY
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_project(tmp_path_factory.mktemp("project"))
-
-
-@pytest.fixture(scope="module")
-def exported(project: Path) -> Path:
-    target = project / "model"
-    assert export_model(target, project / "artifacts", project / "params.yaml") == []
-    return target
 
 
 def test_provenance_names_what_was_recorded(project: Path, exported: Path) -> None:
