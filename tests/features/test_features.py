@@ -188,7 +188,7 @@ def test_another_measure_is_one_function() -> None:
 
         @measures.measure("this test", levels=(0, 1))
         def area(pyramid: Pyramid, number: int) -> np.ndarray:
-            return np.full(pyramid.tiling.grid.count, float(number))
+            return np.full(pyramid.grid.count, float(number))
 
         added = [f"area.{k}.p{p:g}" for k in (0, 1) for p in PARAMS.percentiles]
         assert feature_names(PARAMS) == [*before, *added]

@@ -16,18 +16,15 @@ from typing import Any
 import cv2
 import numpy as np
 
-from blur_fusion.features.planes import HORIZONTAL, MARGIN, SCALE, VERTICAL
 from blur_fusion.features.pyramid import PARTS, REBLUR_SIGMA, Level, Pyramid, by_direction
 from blur_fusion.features.tiles import (
-    FAR,
-    MIXED,
-    SLOPES,
-    SOBEL_ACROSS,
-    SOBEL_DOWN,
-    STRAIGHT,
-    STRAIGHT_PEAKS,
-    STRAIGHT_SIZES,
+    HORIZONTAL,
+    SCALE,
+    VERTICAL,
+    Kind,
     Tiles,
+    gradient_argmax,
+    tile_sums,
 )
 
 
@@ -123,7 +120,7 @@ def laplacian_variance(pyramid: Pyramid, number: int) -> Tiles:
     """
     level = pyramid.levels[number]
     noise = 20 * pyramid.noise_variance(number)
-    energy = np.maximum(level.sums(STRAIGHT)[4] - noise, 0)
+    energy = np.maximum(level.sums(Kind.STRAIGHT)[4] - noise, 0)
     return np.asarray(np.log(energy + 20 * level.rounding))
 
 
@@ -135,7 +132,7 @@ def laplacian_maximum(pyramid: Pyramid, number: int) -> Tiles:
     array([ True])
     """
     level = pyramid.levels[number]
-    across, down, laplacian = level.sums(STRAIGHT_PEAKS)
+    across, down, laplacian = level.sums(Kind.STRAIGHT_PEAKS)
     floor = 4 * np.sqrt(level.rounding)
     return np.asarray(np.log((laplacian + _FAINT * floor) / (np.maximum(across, down) + floor)))
 
@@ -148,7 +145,7 @@ def laplacian_gradient(pyramid: Pyramid, number: int) -> Tiles:
     array([ True])
     """
     level = pyramid.levels[number]
-    return _ratio(pyramid, level, level.sums(STRAIGHT)[4], 20, level.gradient, 4)
+    return _ratio(pyramid, level, level.sums(Kind.STRAIGHT)[4], 20, level.gradient, 4)
 
 
 @measure("Nayar and Nakagawa 1994", levels=(1,))
@@ -159,7 +156,7 @@ def modified_laplacian(pyramid: Pyramid, number: int) -> Tiles:
     array([ True])
     """
     level = pyramid.levels[number]
-    across, down, bent_across, bent_down = level.sums(STRAIGHT_SIZES)
+    across, down, bent_across, bent_down = level.sums(Kind.STRAIGHT_SIZES)
     share = 2 / np.pi  # squared mean over mean square of a normal variable
     upper, lower = np.square(bent_across + bent_down), np.square(across + down)
     return _ratio(pyramid, level, upper, 24 * share, lower, 8 * share) / 2
@@ -186,7 +183,7 @@ def tenengrad(pyramid: Pyramid, number: int) -> Tiles:
     """
     level, below = pyramid.levels[number], pyramid.levels[number + 1]
     # Scaled so that a ramp reads as in central differences.
-    sobel = (level.sums(SOBEL_ACROSS)[0] + level.sums(SOBEL_DOWN)[0]) / 16
+    sobel = (level.sums(Kind.SOBEL_ACROSS)[0] + level.sums(Kind.SOBEL_DOWN)[0]) / 16
     return _ratio(pyramid, level, sobel, 1.5, below.gradient, 1)
 
 
@@ -198,7 +195,7 @@ def brenner(pyramid: Pyramid, number: int) -> Tiles:
     array([ True])
     """
     level = pyramid.levels[number]
-    wide = level.sums(FAR).sum(axis=0)
+    wide = level.sums(Kind.FAR).sum(axis=0)
     return _ratio(pyramid, level, level.gradient, 4, wide, 4)
 
 
@@ -237,7 +234,7 @@ def reblur(pyramid: Pyramid, number: int) -> Tiles:
     array([ True])
     """
     level = pyramid.levels[number]
-    again = level.tiling.sums(level.reblurred, SLOPES).sum(axis=0)
+    again = tile_sums(level.reblurred, Kind.SLOPES, level.grid).sum(axis=0)
     return _ratio(pyramid, level, level.gradient, 4, again, _REBLURRED_GAIN)
 
 
@@ -274,7 +271,7 @@ def coherence(pyramid: Pyramid, number: int) -> Tiles:
     """
     level = pyramid.levels[number]
     across, down = level.slopes[:2]
-    mixed = (level.sums(MIXED)[0] - across - down) / 2
+    mixed = (level.sums(Kind.MIXED)[0] - across - down) / 2
     spread = np.sqrt(np.square(across - down) + 4 * np.square(mixed))
     return np.asarray(spread / (across + down + 4 * level.rounding))
 
@@ -291,8 +288,7 @@ def edge_width(pyramid: Pyramid, number: int) -> Tiles:
     level = pyramid.levels[number]
     stride = level.plane.shape[1]
     steps = HORIZONTAL, VERTICAL
-    found = np.array([level.tiling.gradient_argmax(level.reblurred, step) for step in steps])
-    places = (found[:, 0] + MARGIN) * stride + found[:, 1] + MARGIN  # (2, tiles)
+    places = np.array([gradient_argmax(level.reblurred, step, level.grid) for step in steps])
     reach = np.array([[down * stride + right] for down, right in steps])
     before, after = (
         np.abs(plane.take(places + reach).astype(np.float64) - plane.take(places - reach))

@@ -9,21 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.features.planes import SCALE, Plane, Scratch
-from blur_fusion.features.tiles import (
-    CALM,
-    DIAGONAL,
-    HAAR_COLUMNS,
-    HAAR_ROWS,
-    STRAIGHT,
-    CompiledTiling,
-    Grid,
-    Kind,
-    OpenCvTiling,
-    Tiles,
-    Tiling,
-    lowest_tenth,
-)
+from blur_fusion.features.tiles import SCALE, Grid, Kind, Plane, Tiles, lowest_tenth, tile_sums
 from blur_fusion.native.library import address, library
 
 Floats = npt.NDArray[np.float32]
@@ -60,38 +46,25 @@ def _corners(height: int, width: int) -> npt.NDArray[np.int32]:
     return np.stack(np.meshgrid(down, across, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
-def _windowed(plane: Plane, corners: npt.NDArray[np.int32], shared: Floats) -> None:
-    """Tiles without their means under the window: half of them as real parts of `shared`."""
-    count = len(shared) // SIDE * 2
-    tiles = np.zeros((count, SIDE, SIDE), np.float32)
+def _windowed(plane: Plane, corners: npt.NDArray[np.int32], pairs: int) -> Floats:
+    """Tiles without their means under the window, two by two as real and imaginary parts."""
+    tiles = np.zeros((2 * pairs, SIDE, SIDE), np.float32)
     places = [(slice(y, y + SIDE), slice(x, x + SIDE)) for y, x in corners.tolist()]
     np.stack([plane[place] for place in places], out=tiles[: len(places)])
     tiles -= tiles.mean(axis=(1, 2), keepdims=True)  # exact: sums stay below 2^24
     tiles *= _WINDOW
-    parts = tiles.reshape(2, -1, SIDE)
-    cv2.merge((parts[0], parts[1]), dst=shared)
+    return np.ascontiguousarray(np.moveaxis(tiles.reshape(2, -1, SIDE), 0, -1))
 
 
-def _take_apart(shared: Floats, powers: Floats, scratch: Scratch) -> None:
-    """From transforms `shared` by two tiles to the `powers` of each."""
-    pairs = len(powers) // 2
-    found = shared.view(np.complex64).reshape(pairs, SIDE * SIDE)
-    taken = scratch.take("taken", (pairs, len(_PLACE), 2), np.float32)
-    parts = scratch.take("parts", (4, pairs, len(_PLACE)), np.float32)
-    for place, half in ((_PLACE, parts[:2]), (_OPPOSITE, parts[2:])):
-        np.take(found, place, axis=1, out=taken.view(np.complex64)[:, :, 0], mode="clip")
-        cv2.split(taken, tuple(half))
-    real, imaginary, opposite_real, opposite_imaginary = parts
-    np.add(real, opposite_real, out=powers[:pairs])
-    np.subtract(real, opposite_real, out=powers[pairs:])
-    np.subtract(imaginary, opposite_imaginary, out=parts[0])
-    np.add(imaginary, opposite_imaginary, out=parts[1])
-    powers *= powers
-    parts[:2] *= parts[:2]
-    powers += parts[:2].reshape(powers.shape)
+def _take_apart(shared: Floats) -> Floats:
+    """From transforms `shared` by two tiles to the powers of each."""
+    found = shared.view(np.complex64).reshape(-1, SIDE * SIDE)
+    first, second = found[:, _PLACE], found[:, _OPPOSITE].conj()
+    waves = np.concatenate([first + second, first - second])
+    return np.square(waves.real) + np.square(waves.imag)
 
 
-def tile_powers(plane: Plane, scratch: Scratch) -> Floats:
+def tile_powers(plane: Plane) -> Floats:
     """Power of each tile at `PLACES`, shape (tiles, frequencies), squared grey levels.
 
     Two tiles share a transform, as its real and imaginary part: twice as fast, and OpenCV
@@ -101,21 +74,17 @@ def tile_powers(plane: Plane, scratch: Scratch) -> Floats:
     ----------
     plane : ndarray of int16, shape (h, w)
         Grey levels times `SCALE`; mirrored out to `SIDE` where it is smaller.
-    scratch : Scratch
-        Memory to use, which holds the answer until it is asked for other powers.
     """
     below, beside = (max(0, SIDE - extent) for extent in plane.shape)
     if below or beside:
         padded = cv2.copyMakeBorder(plane, 0, below, 0, beside, cv2.BORDER_REFLECT)
         plane = np.asarray(padded, dtype=np.int16)
-    corners = _corners(*plane.shape)
+    corners, compiled = _corners(*plane.shape), library()
     pairs = (len(corners) + 1) // 2  # the last may lack its second tile
-    shared = scratch.take("shared", (pairs * SIDE, SIDE, 2), np.float32)
-    powers = scratch.take("powers", (2 * pairs, len(_PLACE)), np.float32)
-    compiled = library()
     if compiled is None:
-        _windowed(plane, corners, shared)
+        shared = _windowed(plane, corners, pairs)
     else:
+        shared = np.empty((pairs * SIDE, SIDE, 2), np.float32)
         compiled.blur_windowed(
             *(address(plane), plane.shape[1], address(corners), len(corners), SIDE),
             *(address(_WINDOW), address(shared)),
@@ -123,12 +92,12 @@ def tile_powers(plane: Plane, scratch: Scratch) -> Floats:
     for start in range(0, len(shared), SIDE):
         cv2.dft(shared[start : start + SIDE], dst=shared[start : start + SIDE])
     if compiled is None:
-        _take_apart(shared, powers, scratch)
-    else:
-        compiled.blur_powers(
-            *(address(shared), pairs, SIDE * SIDE),
-            *(address(_PLACE), address(_OPPOSITE), len(_PLACE), address(powers)),
-        )
+        return _take_apart(shared)[: len(corners)]
+    powers = np.empty((2 * pairs, len(_PLACE)), np.float32)
+    compiled.blur_powers(
+        *(address(shared), pairs, SIDE * SIDE),
+        *(address(_PLACE), address(_OPPOSITE), len(_PLACE), address(powers)),
+    )
     return powers[: len(corners)]
 
 
@@ -168,7 +137,7 @@ def _fit(inside: slice) -> npt.NDArray[np.float64]:
 _FITS = [_fit(inside) for inside in _INSIDE]
 
 
-def common_spectrum(plane: Plane, rounding: float, scratch: Scratch) -> Floats:
+def common_spectrum(plane: Plane, rounding: float) -> Floats:
     """Mean log power spectrum of the tiles of `plane` that hold anything.
 
     Parameters
@@ -177,15 +146,13 @@ def common_spectrum(plane: Plane, rounding: float, scratch: Scratch) -> Floats:
         Grey levels times `SCALE`.
     rounding : float
         Variance of rounding in `plane`: no power below it means anything.
-    scratch : Scratch
-        Memory to use.
 
     Returns
     -------
     ndarray of float32, shape (frequencies,)
         At `FREQUENCIES`.
     """
-    power = tile_powers(plane, scratch)
+    power = tile_powers(plane)
     corners = power[:, _CORNERS].copy()
     middle = corners.shape[1] // 2
     corners.partition(middle, axis=1)  # medians of the rows, faster than numpy's
@@ -227,7 +194,7 @@ class Level:
     Energies (mean squares) are in squared grey levels and still hold noise.
     """
 
-    def __init__(self, plane: Plane, number: int, tiling: Tiling, scratch: Scratch) -> None:
+    def __init__(self, plane: Plane, number: int, grid: Grid) -> None:
         height, width = plane.shape
         below = max(SMALLEST, height + height % 2) - height
         beside = max(SMALLEST, width + width % 2) - width
@@ -236,50 +203,47 @@ class Level:
             plane = np.asarray(extended, dtype=np.int16)
         self.plane = plane
         self.number = number
-        self.tiling = tiling
-        self.scratch = scratch
+        self.grid = grid
         self.rounding = ROUNDING / 4**number
-        self._sums: dict[int, Tiles] = {}
+        self._sums: dict[Kind, Tiles] = {}
 
     def sums(self, kind: Kind) -> Tiles:
         """Of each of the kind's differences and tile, shape (kind.count, tiles); made once."""
-        if kind.number not in self._sums:
-            self._sums[kind.number] = self.tiling.sums(self.plane, kind)
-        return self._sums[kind.number]
+        if kind not in self._sums:
+            self._sums[kind] = tile_sums(self.plane, kind, self.grid)
+        return self._sums[kind]
 
     @cached_property
     def slopes(self) -> Tiles:
         """Energies of the central differences along 0, 90, 45 and 135 degrees, (4, tiles)."""
-        return np.concatenate([self.sums(STRAIGHT)[:2], self.sums(DIAGONAL)[:2]])
+        return np.concatenate([self.sums(Kind.STRAIGHT)[:2], self.sums(Kind.DIAGONAL)[:2]])
 
     @cached_property
     def bends(self) -> Tiles:
         """Energies of the second differences along 0, 90, 45 and 135 degrees, (4, tiles)."""
-        return np.concatenate([self.sums(STRAIGHT)[2:4], self.sums(DIAGONAL)[2:]])
+        return np.concatenate([self.sums(Kind.STRAIGHT)[2:4], self.sums(Kind.DIAGONAL)[2:]])
 
     @cached_property
     def gradient(self) -> Tiles:
         """Energy of the gradient: horizontal plus vertical."""
-        across, down = self.sums(STRAIGHT)[:2]
+        across, down = self.sums(Kind.STRAIGHT)[:2]
         return np.asarray(across + down)
 
     @cached_property
     def reblurred(self) -> Plane:
         """The plane, blurred once more by a Gaussian."""
-        again = self.scratch.take(f"reblurred{self.number}", self.plane.shape)
-        cv2.GaussianBlur(self.plane, (5, 5), REBLUR_SIGMA, dst=again)
-        return again
+        return np.asarray(cv2.GaussianBlur(self.plane, (5, 5), REBLUR_SIGMA), np.int16)
 
     @cached_property
     def common_spectrum(self) -> npt.NDArray[np.float32]:
         """Mean log power spectrum of its parts; see `blur_fusion.features.pyramid`."""
-        return common_spectrum(self.plane, self.rounding, self.scratch)
+        return common_spectrum(self.plane, self.rounding)
 
     @cached_property
     def haar(self) -> Tiles:
         """Energy of the three Haar detail bands: mean square that one halving takes away."""
         # Two of the bands share one plane: (a + b)^2 + (a - b)^2 = 2 (a^2 + b^2).
-        return self.sums(HAAR_ROWS)[0] / 4 + self.sums(HAAR_COLUMNS)[0] / 16
+        return self.sums(Kind.HAAR_ROWS)[0] / 4 + self.sums(Kind.HAAR_COLUMNS)[0] / 16
 
 
 class Pyramid:
@@ -292,29 +256,17 @@ class Pyramid:
         Levels to measure; one more is made, because bands are compared with their neighbour.
     tiles : int
         Tiles along the long side.
-    scratch : Scratch, optional
-        Memory to use; it must serve no other pyramid that is still in use.
     """
 
-    def __init__(
-        self, image: npt.NDArray[np.uint8], levels: int, tiles: int, scratch: Scratch | None = None
-    ) -> None:
+    def __init__(self, image: npt.NDArray[np.uint8], levels: int, tiles: int) -> None:
         self.image = image
-        self.scratch = Scratch() if scratch is None else scratch
-        self.scratch.begin(*image.shape)
-        grid, compiled = Grid.over(image.shape[0], image.shape[1], tiles), library()
-        self.tiling: Tiling = OpenCvTiling(grid, self.scratch)
-        if compiled is not None:  # which is faster
-            self.tiling = CompiledTiling(grid, compiled)
-        plane = self.scratch.take("image", image.shape)
-        np.copyto(plane, image)
-        plane *= SCALE
-        self.levels = [Level(plane, 0, self.tiling, self.scratch)]
+        self.grid = Grid.over(image.shape[0], image.shape[1], tiles)
+        self.levels = [Level(image.astype(np.int16, order="C") * np.int16(SCALE), 0, self.grid)]
         for number in range(1, levels + 1):
-            last = self.levels[-1].plane
-            half = self.scratch.take(f"level{number}", (last.shape[0] // 2, last.shape[1] // 2))
-            cv2.resize(last, half.shape[::-1], dst=half, interpolation=cv2.INTER_AREA)
-            self.levels.append(Level(half, number, self.tiling, self.scratch))
+            height, width = self.levels[-1].plane.shape
+            size = width // 2, height // 2
+            half = cv2.resize(self.levels[-1].plane, size, interpolation=cv2.INTER_AREA)
+            self.levels.append(Level(np.asarray(half, np.int16), number, self.grid))
 
     @cached_property
     def noise(self) -> float:
@@ -323,7 +275,7 @@ class Pyramid:
         Immerkaer, "Fast noise variance estimation", CVIU 64 (1996): the mean answer of a mask that
         is blind to edges and planes; on every other row, which will do.
         """
-        deviations = self.levels[0].sums(CALM)[0] * np.sqrt(np.pi / 2) / 6
+        deviations = self.levels[0].sums(Kind.CALM)[0] * np.sqrt(np.pi / 2) / 6
         return min(lowest_tenth(deviations), LARGEST_NOISE)
 
     def noise_variance(self, level: int) -> float:

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from blur_fusion.errors import require
 from blur_fusion.features.measures import MEASURES, Measure
-from blur_fusion.features.planes import thread_scratch
 from blur_fusion.features.pyramid import Pyramid
 from blur_fusion.features.tiles import Tiles
 from blur_fusion.images.photo import center_crop
@@ -118,7 +117,7 @@ def describe(
     """
     fits = image.dtype == np.uint8 and image.ndim == 2 and image.size > 0
     require(fits, f"features: image of {image.dtype} {image.shape}; give grey uint8 (H, W)")
-    pyramid = Pyramid(center_crop(image), max(params.levels, 2), params.tiles, thread_scratch())
+    pyramid = Pyramid(center_crop(image), max(params.levels, 2), params.tiles)
     weights = tile_weights(pyramid.content)
     percentiles = np.asarray(params.percentiles, dtype=np.float64)
     taken, places = (_taken(params), ...) if names is None else _wanted(params, names)
