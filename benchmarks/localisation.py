@@ -15,7 +15,10 @@ from sklearn.metrics import roc_auc_score
 
 from blur_fusion.cli.options import model_option
 from blur_fusion.errors import run
+from blur_fusion.explain.explainer import Explainer
+from blur_fusion.explain.extent import measure_defocus, measure_motion
 from blur_fusion.images.photo import center_crop, working_image
+from blur_fusion.model.classifier import load
 from blur_fusion.progress import progress_bar
 from blur_fusion.sample.blur import Blur, Kernel, disk, gaussian, log_uniform, straight_motion
 from blur_fusion.sample.camera import develop, draw_camera, expose
@@ -31,38 +34,23 @@ PHOTOGRAPH = "photograph"
 FILLED = ("leaves", "fine_texture", "text", "buildings", PHOTOGRAPH)
 EMPTY = tuple(name for name in FAMILIES if name not in FILLED)
 DEFOCUS, MOTION = "defocus", "motion"
+DIRECTION, LENGTH, RADIUS = "direction of motion", "length of motion", "radius of defocus"
 COMPOSITE_RADII, COMPOSITE_LENGTHS = (3.0, 20.0), (10.0, 40.0)
 RADII, LENGTHS = (1.6, 22.0), (6.0, 48.0)  # as the generator's natural blurs, but for the tails
 _SEEN = 0.02  # weight below which a blurred layer has nothing to show
 _PHOTOGRAPHS = (*TRAINING_PHOTOGRAPHS, *EVALUATION_PHOTOGRAPHS)
 
+_MARGIN = 0.02  # pixels of the mask's soft rim are neither
+SEED = 4100  # apart from the seeds on which the map was made
+
 Pixels = npt.NDArray[np.uint8]
+Mapper = Callable[[Pixels], npt.NDArray[np.float32]]
 
-
-@dataclass(frozen=True)
-class Composite:
-    """A working image, and for each of its pixels the share (0..1) that is blurred."""
-
-    working: Pixels
-    blurred: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class EvenlyBlurred:
-    """A working image blurred alike all over.
-
-    Attributes
-    ----------
-    working : ndarray of uint8, shape (h, w)
-    extent : float
-        Radius of the disk or length of the motion, working pixels.
-    angle : float
-        Of the motion, degrees counterclockwise from the horizontal.
-    """
-
-    working: Pixels
-    extent: float
-    angle: float
+MEASURES: dict[str, Callable[[Pixels], float | None]] = {
+    DIRECTION: lambda image: measure_motion(image).angle,
+    LENGTH: lambda image: measure_motion(image).extent,
+    RADIUS: lambda image: measure_defocus(image).extent,
+}
 
 
 def _scene(family: str, size: tuple[int, int], rng: np.random.Generator) -> Field:
@@ -91,7 +79,9 @@ def _shot(light: Field, family: str, rng: np.random.Generator) -> Pixels:
     return working_image(data.tobytes(), LONG_SIDE)
 
 
-def composite(family: str, subject_blurred: bool, seed: tuple[int, ...]) -> Composite:
+def composite(
+    family: str, subject_blurred: bool, seed: tuple[int, ...]
+) -> tuple[Pixels, npt.NDArray[np.float32]]:
     """A sharp subject before blurred surroundings, or the reverse.
 
     Parameters
@@ -100,6 +90,12 @@ def composite(family: str, subject_blurred: bool, seed: tuple[int, ...]) -> Comp
         Of `FILLED` or `EMPTY`.
     subject_blurred : bool
     seed : tuple of int
+
+    Returns
+    -------
+    working : ndarray of uint8, shape (h, w)
+    blurred : ndarray of float32, shape (h, w)
+        The share (0..1) of each of its pixels that is blurred.
     """
     rng = np.random.default_rng(seed)
     light = _scene(family, SIZE, rng)
@@ -113,44 +109,46 @@ def composite(family: str, subject_blurred: bool, seed: tuple[int, ...]) -> Comp
     sharp = _spread(light, gaussian(0.4))
     mixed = np.where(blurred > 0.5, _layer(light, blurred, kernel), sharp).astype(np.float32)
     working = _shot(mixed, family, rng)
-    size = (working.shape[1], working.shape[0])
-    mask = cv2.resize(blurred, size, interpolation=cv2.INTER_AREA)
-    return Composite(working, np.asarray(mask, dtype=np.float32))
+    mask = cv2.resize(blurred, working.shape[::-1], interpolation=cv2.INTER_AREA)
+    return working, np.asarray(mask, dtype=np.float32)
 
 
-def evenly_blurred(family: str, kind: str, seed: tuple[int, ...]) -> EvenlyBlurred:
-    """A scene out of focus by a disk, or moved in a straight line; `kind` is DEFOCUS or MOTION."""
+def evenly_blurred(family: str, kind: str, seed: tuple[int, ...]) -> tuple[Pixels, float, float]:
+    """A scene out of focus by a disk, or moved in a straight line; `kind` is DEFOCUS or MOTION.
+
+    Returns
+    -------
+    working : ndarray of uint8, shape (h, w)
+    extent : float
+        Radius of the disk or length of the motion, working pixels.
+    angle : float
+        Of the motion, degrees counterclockwise from the horizontal.
+    """
     rng = np.random.default_rng(seed)
     light = _scene(family, (SIZE[0] * 3 // 4, SIZE[1] * 3 // 4), rng)
     angle = float(rng.uniform(0, np.pi)) if kind == MOTION else 0.0
     extent = log_uniform(LENGTHS if kind == MOTION else RADII, rng)
     kernel = straight_motion(extent, angle) if kind == MOTION else disk(extent)
     working = _shot(_spread(_spread(light, kernel), gaussian(0.35)), family, rng)
-    return EvenlyBlurred(working, extent, float(-np.degrees(angle) % 180))
-
-
-SEED = 4100  # apart from the seeds on which the map was made
-_MARGIN = 0.02  # pixels of the mask's soft rim are neither
-
-Mapper = Callable[[Pixels], npt.NDArray[np.float32]]
+    return working, extent, float(-np.degrees(angle) % 180)
 
 
 @dataclass(frozen=True)
 class Stated:
     """True and stated values, shape (n,), where one is stated, and of how many photos it is."""
 
+    what: str  # of `MEASURES`
     true: npt.NDArray[np.float64]
     stated: npt.NDArray[np.float64]
     photos: int
 
-    def said(self, what: str, directions: bool = False) -> str:
-        """One line; `directions` are told apart from extents by how far off they may be."""
-        line = f"  {what}: stated for {len(self.true)} of {self.photos}"
-        if directions and len(self.true):
-            middle, high = np.percentile(self.degrees, [50, 90])
+    def __str__(self) -> str:
+        line = f"  {self.what}: stated for {len(self.true)} of {self.photos}"
+        if self.what == DIRECTION and len(self.true):
+            middle, high = np.percentile(self.errors, [50, 90])
             line += f", median error {middle:.1f} degrees, 90 % below {high:.1f}"
-        elif not directions and len(self.true) >= 3:
-            error = np.median(self.relative_errors)
+        elif self.what != DIRECTION and len(self.true) >= 3:
+            error = np.median(self.errors)
             line += f", Spearman {self.spearman:.3f}, median error {error:.0%}"
         return line
 
@@ -160,13 +158,10 @@ class Stated:
         return float(spearmanr(self.true, self.stated)[0])
 
     @property
-    def relative_errors(self) -> npt.NDArray[np.float64]:
-        """Of extents: |stated / true - 1|."""
-        return np.abs(self.stated / self.true - 1)
-
-    @property
-    def degrees(self) -> npt.NDArray[np.float64]:
-        """Of directions: how far apart, 0..90."""
+    def errors(self) -> npt.NDArray[np.float64]:
+        """How far directions are apart, 0..90 degrees; of extents: |stated / true - 1|."""
+        if self.what != DIRECTION:
+            return np.abs(self.stated / self.true - 1)
         apart = np.abs(self.stated - self.true) % 180
         return np.minimum(apart, 180 - apart)
 
@@ -190,68 +185,42 @@ def pixel_aucs(
     families: Sequence[str],
     count: int,
     subject_blurred: bool,
-    seed: int = SEED,
+    seed: int,
 ) -> dict[str, list[float]]:
     """Pixel AUC of each mapper on `count` composites, families in turn."""
     found: dict[str, list[float]] = {name: [] for name in mappers}
     for number in range(count):
         family = families[number % len(families)]
-        shot = composite(family, subject_blurred, (seed, int(subject_blurred), number))
+        working, blurred = composite(family, subject_blurred, (seed, int(subject_blurred), number))
         for name, mapper in mappers.items():
-            found[name].append(pixel_auc(shot.blurred, mapper(shot.working)))
+            found[name].append(pixel_auc(blurred, mapper(working)))
     return found
 
 
-def stated(
-    kind: str,
-    said: Callable[[Pixels], float | None],
-    families: Sequence[str],
-    count: int,
-    seed: int,
-) -> Stated:
-    """What `said` says of `count` evenly blurred pictures, families in turn.
-
-    Parameters
-    ----------
-    kind : str
-        "angle" or "extent" of MOTION, or DEFOCUS for its radius.
-    said : callable
-        From a working image; None where it says nothing.
-    families : sequence of str
-    count, seed : int
-    """
-    blur = DEFOCUS if kind == DEFOCUS else MOTION
-    pairs = []
+def stated(what: str, families: Sequence[str], count: int, seed: int) -> Stated:
+    """What is said of `count` evenly blurred pictures, families in turn; `what` of `MEASURES`."""
+    kind, pairs = DEFOCUS if what == RADIUS else MOTION, []
     for number in range(count):
-        shot = evenly_blurred(families[number % len(families)], blur, (seed, 2, number))
-        value = said(shot.working)
-        if value is not None:
-            pairs.append((shot.angle if kind == "angle" else shot.extent, value))
+        family = families[number % len(families)]
+        working, extent, angle = evenly_blurred(family, kind, (seed, 2, number))
+        if (value := MEASURES[what](working)) is not None:
+            pairs.append((angle if what == DIRECTION else extent, value))
     true, found = np.array(pairs, np.float64).reshape(-1, 2).T
-    return Stated(true, found, count)
+    return Stated(what, true, found, count)
 
 
 def mappers_of(model: Path | None, grad_cam: bool) -> dict[str, Mapper]:
     """The blur map and, where asked for, Grad-CAM, both of the same network."""
-    from blur_fusion.explain.explainer import Explainer, View
-    from blur_fusion.model.classifier import load
-    from blur_fusion.model.prediction import Prediction
-
     explainer = Explainer(load(model))
-    mappers: dict[str, Mapper] = {"blur map": lambda image: explainer.blur_map(image).logit}
 
     def judged_part(image: Pixels) -> npt.NDArray[np.float32]:
         """Grad-CAM where the network looks: not at the outer edge."""
-        height, width = center_crop(image).shape
-        top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
         said = np.full(image.shape, np.nan, np.float32)
-        place = slice(top, top + height), slice(left, left + width)
-        said[place] = explainer.grad_cam(View(Prediction(""), image, image))[place]
+        center_crop(said)[:] = center_crop(explainer.grad_cam(image, image))
         return said
 
-    if grad_cam:
-        mappers["Grad-CAM"] = judged_part
-    return mappers
+    mappers: dict[str, Mapper] = {"blur map": lambda image: explainer.blur_map(image).logit}
+    return {**mappers, "Grad-CAM": judged_part} if grad_cam else mappers
 
 
 @click.command()
@@ -264,28 +233,20 @@ def localisation_command(model: Path | None, count: int, grad_cam: bool) -> None
     Composites are one scene, its subject sharp and the rest blurred or the reverse, by a disk or a
     straight motion, through the generator's camera. Pixel AUC is taken photo by photo.
     """
-    from blur_fusion.explain.extent import measure_defocus, measure_motion
-
     mappers = mappers_of(model, grad_cam)
     for title, families in (("scenes full of detail", FILLED), ("sky, night, snow, fog", EMPTY)):
         click.echo(f"{title} ({', '.join(families)}):")
-        with progress_bar(4, title.split(",")[0], "figure") as bar:
+        with progress_bar(2 + len(MEASURES), title.split(",")[0], "figure") as bar:
             for reverse, name in ((False, "sharp subject"), (True, "blurred subject")):
-                for mapper, values in pixel_aucs(mappers, families, count, reverse).items():
+                for mapper, values in pixel_aucs(mappers, families, count, reverse, SEED).items():
                     click.echo(
                         f"  {name}, pixel AUC of the {mapper}: mean {np.mean(values):.3f}, "
                         f"median {np.median(values):.3f}, lowest {min(values):.3f}"
                     )
                 bar.update()
-            again = families, count, SEED
-            angles = stated("angle", lambda image: measure_motion(image).angle, *again)
-            click.echo(angles.said("direction of motion", directions=True))
-            lengths = stated("extent", lambda image: measure_motion(image).extent, *again)
-            click.echo(lengths.said("length of motion"))
-            bar.update()
-            radii = stated(DEFOCUS, lambda image: measure_defocus(image).extent, *again)
-            click.echo(radii.said("radius of defocus"))
-            bar.update()
+            for what in MEASURES:
+                click.echo(stated(what, families, count, SEED))
+                bar.update()
 
 
 if __name__ == "__main__":

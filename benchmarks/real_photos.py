@@ -14,11 +14,11 @@ from sklearn.metrics import roc_curve
 
 from blur_fusion.cli.options import PATH, model_option, params_option
 from blur_fusion.data.certh import EVALUATION, digital_scene, filter_kind
-from blur_fusion.data.dataset import LabelledImage, image_files
+from blur_fusion.data.dataset import Contents, LabelledImage, image_files
 from blur_fusion.data.layouts import INNER, open_dataset
 from blur_fusion.errors import BlurError, require, run
 from blur_fusion.evaluation import metrics
-from blur_fusion.evaluation.metrics import Floats, Ints, with_interval
+from blur_fusion.evaluation.metrics import Answers, Floats, Ints, counts, readable, with_interval
 from blur_fusion.evaluation.report import Said, as_json, predict_each
 from blur_fusion.fusion.stack import JUDGES
 from blur_fusion.images.photo import Photo
@@ -55,38 +55,36 @@ class SharedPhotos:
     missing: tuple[str, ...]
 
 
-def _image(root: Path, path: Path, label: int, kind: str, subset: str, scene: str) -> LabelledImage:
-    return LabelledImage(path, path.relative_to(root).as_posix(), label, kind, subset, scene, "")
+def _of_layout(name: str, layout: str) -> Callable[[Contents], None]:
+    return lambda found: found.images.extend(open_dataset(found.root / name, layout))
 
 
-def _kodak(root: Path) -> Iterator[LabelledImage]:
-    for path in image_files(root / "kodak"):
-        yield _image(root, path, 0, "sharp", "kodak", path.name)
+def _kodak(found: Contents) -> None:
+    for path in found.files(found.root / "kodak"):
+        found.add(path, 0, "kodak", path.name)
 
 
-def _certh_digital(root: Path) -> Iterator[LabelledImage]:
+def _certh_digital(found: Contents) -> None:
     """Originals, which are sharp, and what CERTH's filters made of them."""
-    for path in image_files(root / DIGITAL):
-        label = int(not path.name.startswith("Original_"))
-        kind = filter_kind(path.stem) if label else "sharp"
-        yield _image(root, path, label, kind, "certh_digital", digital_scene(path))
+    for path in found.files(found.root / DIGITAL):
+        label, kind = int(not path.name.startswith("Original_")), filter_kind(path.stem)
+        found.add(path, label, "certh_digital", digital_scene(path), kind)
 
 
-def _strangers(root: Path) -> Iterator[LabelledImage]:
+def _strangers(found: Contents) -> None:
     """Sets of sharp and blurred photos; one set is a subset."""
-    for folder in sorted((root / STRANGERS).iterdir()):
+    for folder in sorted((found.root / STRANGERS).iterdir()):
         for label, name in enumerate(("sharp", "blurred")):
-            for path in image_files(folder / name) if (folder / name).is_dir() else ():
-                subset = f"{STRANGERS}/{folder.name}"
-                yield _image(root, path, label, "" if label else "sharp", subset, path.name)
+            for path in found.files(folder / name) if (folder / name).is_dir() else ():
+                found.add(path, label, f"{STRANGERS}/{folder.name}", path.name)
 
 
-_READERS: dict[str, tuple[str, Callable[[Path], Iterable[LabelledImage]]]] = {
-    "photos": ("photos", lambda root: open_dataset(root / "photos", "labels")),
+_READERS: dict[str, tuple[str, Callable[[Contents], None]]] = {
+    "photos": ("photos", _of_layout("photos", "labels")),
     "kodak": ("kodak", _kodak),
-    "kwentar": ("kwentar", lambda root: open_dataset(root / "kwentar", "folders")),
+    "kwentar": ("kwentar", _of_layout("kwentar", "folders")),
     "certh_digital": (DIGITAL, _certh_digital),
-    "strangers": (STRANGERS, _strangers),
+    STRANGERS: (STRANGERS, _strangers),
 }
 
 
@@ -110,12 +108,14 @@ def find_photos(root: Path) -> SharedPhotos:
         There is no set at all, or one is laid out otherwise.
     """
     sets = {name: read for name, (folder, read) in _READERS.items() if (root / folder).is_dir()}
-    photos = tuple(photo for read in sets.values() for photo in read(root))
-    require(bool(photos), f"{root}: holds none of the sets {', '.join(_READERS)}")
+    found = Contents(root)
+    for read in sets.values():
+        read(found)
+    require(bool(found.images), f"{root}: holds none of the sets {', '.join(_READERS)}")
     folders = {name: root / "focus_stacks" / name for name in STACKS}
     stacks = {name: _stack(folder) for name, folder in folders.items() if folder.is_dir()}
     missing = [name for name in (*_READERS, *STACKS) if name not in {*sets, *stacks}]
-    return SharedPhotos(photos, stacks, tuple(missing))
+    return SharedPhotos(tuple(found.images), stacks, tuple(missing))
 
 
 def weighted_recall(labels: Ints, scores: Floats, weights: Floats, rate: float) -> Floats:
@@ -185,13 +185,6 @@ def pooled(
         figures = {"auc": areas, "recall": recalls}
         found[judge] = {k: metrics.estimate(np.concatenate(v)) for k, v in figures.items()}
     return found
-
-
-def counted(photos: Sequence[LabelledImage], said: Sequence[Said]) -> dict[str, dict[str, int]]:
-    """Blurred and found, sharp and flagged of each judge at its own threshold."""
-    labels = metrics.labels_of(photos)
-    verdicts = {judge: np.array([one[judge].blurred for one in said]) for judge in said[0]}
-    return {judge: metrics.counts(labels, flags) for judge, flags in verdicts.items()}
 
 
 def along_stack(steps: Sequence[int], logits: Floats) -> dict[str, Any]:
@@ -307,50 +300,45 @@ def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -
     found = find_photos(root)
     paths = [photo.path for photo in found.photos]
     paths += [path for stack in found.stacks.values() for _, path in stack]
-    said = []
     every = predict_each(judges, map(Photo, paths), len(paths), "real photos")
-    for path, one in zip(paths, every, strict=True):
-        for prediction in one.values():
-            require(prediction.error is None, f"{path}: {prediction.error}")
-        said.append(one)
-    answers = iter([one["fused"].logit for one in said[len(found.photos) :]])
-    stacks = {}
-    for name, stack in found.stacks.items():
-        logits = np.array([next(answers) for _ in stack], np.float64)
-        stacks[name] = along_stack([step for step, _ in stack], logits)
+    said = {
+        path: dict(zip(one, readable(one.values()), strict=True))
+        for path, one in zip(paths, every, strict=True)
+    }
     again = params.evaluate.resamples, params.seed
     sets: dict[str, Any] = dict.fromkeys(photo.subset for photo in found.photos)
     kinds = {}
 
     def of(names: Iterable[str]) -> tuple[list[LabelledImage], list[Said]]:
-        rows = [row for row, photo in enumerate(found.photos) if photo.subset in names]
-        return [found.photos[row] for row in rows], [said[row] for row in rows]
+        photos = [photo for photo in found.photos if photo.subset in names]
+        return photos, [said[photo.path] for photo in photos]
 
     for name in sets:
         photos, answered = of([name])
-        sets[name] = counted(photos, answered)
+        labels, codes = metrics.labels_of(photos), metrics.scenes_of(photos)
+        answers = {judge: Answers.of(one[judge] for one in answered) for judge in judges}
+        sets[name] = {judge: counts(labels, one.verdicts) for judge, one in answers.items()}
         if name in OF_KNOWN_KIND:
             known, named = [p.kind for p in photos], [one["fused"].kind for one in answered]
-            codes = metrics.scenes_of(photos)
             kinds[name] = metrics.measure_kinds(known, named, codes, *again)
-    strangers = None
-    if STRANGERS not in found.missing:
-        strangers = pooled(*of([name for name in sets if name.startswith(STRANGERS)]), *again)
+    strangers = [name for name in sets if name.startswith(STRANGERS)]
+    stacks = {}
+    for name, stack in found.stacks.items():
+        logits = np.array([said[path]["fused"].logit for _, path in stack], np.float64)
+        stacks[name] = along_stack([step for step, _ in stack], logits)
     return {
         "pooled": pooled(*of(POOLED), *again),
-        "strangers": strangers,
+        "strangers": pooled(*of(strangers), *again) if STRANGERS not in found.missing else None,
         "sets": sets,
         "kinds": kinds,
         "stacks": stacks,
         "wrong": [
             {
-                "set": photo.subset,
-                "name": photo.name,
-                "label": photo.label,
-                **{judge: prediction.probability for judge, prediction in one.items()},
+                **{"set": photo.subset, "name": photo.name, "label": photo.label},
+                **{judge: one.probability for judge, one in said[photo.path].items()},
             }
-            for photo, one in zip(found.photos, said, strict=False)
-            if one["fused"].blurred != bool(photo.label)
+            for photo in found.photos
+            if said[photo.path]["fused"].blurred != bool(photo.label)
         ],
         "missing": list(found.missing),
         "thresholds": {judge: classifier.threshold for judge, classifier in judges.items()},

@@ -156,11 +156,7 @@ def run_seed(folder: Path, shared_data: Path, seed: int, params_text: str) -> di
 @params_option
 @json_file_option
 def seeds_command(
-    shared_data: Path,
-    folder: Path,
-    seeds: Sequence[int],
-    params_file: Path,
-    json_file: Path | None,
+    shared_data: Path, folder: Path, seeds: Sequence[int], params_file: Path, json_file: Path | None
 ) -> None:
     """Run the whole pipeline once for each seed and judge the real photos below SHARED_DATA.
 

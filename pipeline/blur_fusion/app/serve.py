@@ -102,12 +102,9 @@ def _warm(explainer: Any) -> None:
     """Load TensorFlow and the network meanwhile; what fails is said when a photo asks for it."""
     import numpy as np
 
-    from blur_fusion.explain.explainer import View
-    from blur_fusion.model.prediction import Prediction
-
     blank = np.zeros((64, 64, 3), np.uint8)
     with suppress(Exception):
-        explainer.grad_cam(View(Prediction(""), blank[..., 0], blank))
+        explainer.grad_cam(blank[..., 0], blank)
 
 
 def serve(settings: Settings, said: Callable[[str], object]) -> None:

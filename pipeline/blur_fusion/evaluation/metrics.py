@@ -39,11 +39,12 @@ HEADINGS = {  # of each metric's column in tables
 METRICS = tuple(HEADINGS)
 
 
-def readable(predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+def readable(predictions: Iterable[Prediction]) -> list[Prediction]:
     """The predictions; a BlurError at the first one that failed."""
-    for one in predictions:
+    found = list(predictions)
+    for one in found:
         require(one.error is None, f"{one.path}: {one.error}")
-        yield one
+    return found
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from textwrap import wrap
 
 import cv2
 import numpy as np
@@ -23,6 +23,10 @@ _HEAT = 0.5  # how much of an overlay is heat
 _INK, _SOFT, _PALE = 17, 95, 200  # grey levels
 _MARGIN, _GAP, _SCALE = 28, 20, 14
 _BAR, _NAME, _LINE = 24, 190, 21  # height of a bar, width of its name, height of a line
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_OUTLINES = hasattr(cv2, "FontFace")  # of OpenCV 5, with all letters; OpenCV 4 draws strokes
+_LETTER = 27.6 if _OUTLINES else 32.0  # pixels that the font is high
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -84,9 +88,8 @@ def _marked(photo: Pixels, angle: float) -> Pixels:
     turn = np.radians(angle)
     step = np.array([np.cos(turn), -np.sin(turn)]) * reach
     ends = [tuple(int(v) for v in np.round(centre + sign * step)) for sign in (-1, 1)]
-    for thickness, shade in ((7, 0), (3, 255)):
+    for colour, thickness in (((0, 0, 0), 7), ((255, 255, 255), 3)):
         for first, second in (ends, ends[::-1]):
-            colour = (shade, shade, shade)
             cv2.arrowedLine(marked, first, second, colour, thickness, cv2.LINE_AA, tipLength=0.25)
     return marked
 
@@ -104,55 +107,33 @@ def panels(explanation: Explanation) -> list[Panel]:
     return found
 
 
-class _Canvas:
-    """RGB pixels, white at first; text stands on its baseline, `size` pixels high.
+def _drawable(text: str) -> str:
+    """`text` with a question mark for what cannot be drawn."""
+    clean = text.encode("utf-8" if _OUTLINES else "ascii", "replace").decode()
+    return "".join(c if c.isprintable() else "?" for c in clean)
 
-    OpenCV 5 brings an outline font; with OpenCV 4 text is drawn in strokes, and what they lack
-    is a question mark.
-    """
+
+def _width(text: str, size: int) -> int:
+    return int(cv2.getTextSize(_drawable(text), _FONT, size / _LETTER, 1)[0][0])
+
+
+class _Canvas:
+    """RGB pixels, white at first; text stands on its baseline, `size` pixels high."""
 
     def __init__(self, width: int, height: int) -> None:
         self.pixels: Pixels = np.full((height, width, 3), 255, np.uint8)
-        self._face: Any = cv2.FontFace("sans") if hasattr(cv2, "FontFace") else None
-
-    def _line(self, text: str) -> str:
-        """What can be drawn of `text`."""
-        codec = "ascii" if self._face is None else "utf-8"
-        clean = text.encode(codec, "replace").decode()
-        return "".join(c if c.isprintable() else "?" for c in clean)
 
     def text(
         self, text: str, left: int, baseline: int, size: int, shade: int = _INK, bold: bool = False
     ) -> None:
         """Write one line."""
-        place, colour, line = (left, baseline), (shade, shade, shade), self._line(text)
-        if self._face is not None:
-            cv2.putText(self.pixels, line, place, colour, self._face, size, 650 if bold else 400)
-            return
-        font, thickness = cv2.FONT_HERSHEY_SIMPLEX, 2 if bold else 1
-        cv2.putText(self.pixels, line, place, font, size / 32, colour, thickness, cv2.LINE_AA)
-
-    def width_of(self, text: str, size: int) -> int:
-        """Pixels that a line takes."""
-        line = self._line(text)
-        if self._face is not None:
-            return int(cv2.getTextSize((4096, 256), line, (0, 128), self._face, size, 400)[2])
-        return int(cv2.getTextSize(line, cv2.FONT_HERSHEY_SIMPLEX, size / 32, 1)[0][0])
-
-    def wrapped(self, text: str, width: int, size: int) -> list[str]:
-        """`text` in lines of at most `width` pixels."""
-        lines: list[str] = []
-        for word in text.split():
-            longer = f"{lines[-1]} {word}" if lines else word
-            if lines and self.width_of(longer, size) <= width:
-                lines[-1] = longer
-            else:
-                lines.append(word)
-        return lines
+        scale, colour, thickness = size / _LETTER, (shade, shade, shade), 2 if bold else 1
+        place, line = (left, baseline), _drawable(text)
+        cv2.putText(self.pixels, line, place, _FONT, scale, colour, thickness, cv2.LINE_AA)
 
     def box(self, left: int, top: int, width: int, height: int, shade: int) -> None:
         """A filled box."""
-        self.pixels[max(0, top) : top + height, max(0, left) : left + width] = shade
+        self.pixels[top : top + height, left : left + width] = shade
 
     def picture(self, picture: Pixels, left: int, top: int) -> None:
         """An RGB picture; what would stand out is cut off."""
@@ -167,8 +148,8 @@ class _Canvas:
             return
         title = f"{panel.title}: {panel.low}"
         self.text(title, left, below + 12, 15)
-        start = left + self.width_of(title, 15) + 8
-        length = min(160, max(40, left + width - start - self.width_of(panel.high, 15) - 10))
+        start = left + _width(title, 15) + 8
+        length = min(160, max(40, left + width - start - _width(panel.high, 15) - 10))
         self.picture(scale_picture(panel.colours, length, _SCALE), start, below)
         self.text(panel.high, start + length + 8, below + 12, 15)
 
@@ -204,8 +185,7 @@ def figure(explanation: Explanation) -> Pixels:
     notes = [captions.READ_MAP, captions.READ_BARS]
     if explanation.grad_cam is not None:
         notes.insert(1, captions.READ_HEAT)
-    probe = _Canvas(1, 1)
-    lines = [line for note in notes for line in probe.wrapped(note, inner, 15)]
+    lines = [line for note in notes for line in wrap(note, inner // 8)]  # a letter is narrower
     head, bars = 128, 128 + tall + 60
     foot = bars + 28 + len(shown) * _BAR + 26
     canvas = _Canvas(width, foot + _LINE * len(lines) + _MARGIN)

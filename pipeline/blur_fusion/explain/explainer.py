@@ -16,15 +16,10 @@ import numpy.typing as npt
 from blur_fusion.errors import BlurError, require
 from blur_fusion.explain.blur_map import BlurMap, blur_map
 from blur_fusion.explain.extent import PointSpread, measure_defocus, measure_motion
-from blur_fusion.fusion.stack import LOGIT_NAMES, Model
+from blur_fusion.fusion.stack import LOGIT_NAMES
 from blur_fusion.images.photo import InputSpec, Photo, center_crop
 from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
-from blur_fusion.model.classifier import (
-    PRESET_WEIGHTS,
-    BlurDetector,
-    Classifier,
-    PresetClassifier,
-)
+from blur_fusion.model.classifier import PRESET_WEIGHTS, BlurDetector, Classifier, PresetClassifier
 from blur_fusion.model.folder import SHIPPED
 from blur_fusion.model.prediction import Prediction
 
@@ -105,32 +100,26 @@ class Explanation:
     spread: PointSpread | None
 
 
-def contributions(
-    model: Model, logits: npt.NDArray[np.floating], measures: npt.NDArray[np.floating]
-) -> list[Contribution]:
+def contributions(classifier: BlurDetector, working: Pixels) -> list[Contribution]:
     """Contributions of the network and of each family of measures, the largest first.
 
     Parameters
     ----------
-    model : Model
-    logits : ndarray of float, shape (4,)
-        The network's.
-    measures : ndarray of float, shape (F,)
-        In the order of `model.stack.names`.
+    classifier : BlurDetector
+    working : ndarray of uint8, shape (h, w)
+        Grey working image.
     """
-    wide = len(LOGIT_NAMES)
+    model, wide = classifier.model, len(LOGIT_NAMES)
     families = [NETWORK] * wide + [name.partition(".")[0] for name in model.stack.names]
     names = list(dict.fromkeys(families))
-    given = np.concatenate([logits, measures]).astype(np.float64)
+    logits = classifier.network.logits([working])[0]
+    given = np.concatenate([logits, classifier.measures(Photo(working))[0]]).astype(np.float64)
     usual = model.stack.standardiser.centre
     without = [np.where([family == name for family in families], usual, given) for name in names]
     table = np.stack([given, *without])
     raw = model.stack.logits(table[:, :wide], table[:, wide:])["fused"]
-    scaled = model.calibrations["fused"].scaled(raw)
-    found = [
-        Contribution(name, float(scaled[0] - left))
-        for name, left in zip(names, scaled[1:], strict=True)
-    ]
+    whole, *parts = model.calibrations["fused"].scaled(raw).tolist()
+    found = [Contribution(name, whole - left) for name, left in zip(names, parts, strict=True)]
     return sorted(found, key=lambda one: -abs(one.logit))
 
 
@@ -158,7 +147,6 @@ class Explainer:
 
     def __init__(self, classifier: Classifier) -> None:
         self.classifier = classifier
-        self._ours = classifier if isinstance(classifier, BlurDetector) else None
 
     def view(self, photo: Photo) -> View:
         """Judge a photo.
@@ -187,28 +175,23 @@ class Explainer:
 
     def explain_view(self, view: View, grad_cam: bool = False) -> Explanation:
         """Explain a prediction at hand; see :meth:`explain`."""
+        ours = self.classifier if isinstance(self.classifier, BlurDetector) else None
         return Explanation(
             prediction=view.prediction,
             threshold=self.classifier.threshold,
             photo=view.photo,
             map=self.blur_map(view.working),
-            grad_cam=self.grad_cam(view) if grad_cam else None,
-            contributions=self._contributions(view.working),
+            grad_cam=self.grad_cam(view.working, view.photo) if grad_cam else None,
+            contributions=contributions(ours, view.working) if ours else [],
             spread=_spread(view),
         )
 
     def blur_map(self, working: Pixels) -> BlurMap:
         """Where a grey working image (h, w) is sharp and where it is not."""
-        if self._ours is None:  # by the energies of detail alone
-            return blur_map(working, np.zeros((1, 1), np.float32))
-        return blur_map(working, self._ours.network.maps(working)[0])
-
-    def _contributions(self, working: Pixels) -> list[Contribution]:
-        if self._ours is None:  # there is no stack to ask
-            return []
-        logits = self._ours.network.logits([working])[0]
-        measures = self._ours.measures(Photo(working))[0]
-        return contributions(self._ours.model, logits, measures)
+        local = np.zeros((1, 1), np.float32)  # by the energies of detail alone
+        if isinstance(self.classifier, BlurDetector):
+            local = self.classifier.network.maps(working)[0]
+        return blur_map(working, local)
 
     @cached_property
     def _network(self) -> keras.Model:
@@ -218,39 +201,39 @@ class Explainer:
             return preset_network(Path(self.classifier.folder))
         from blur_fusion.cnn.network import network_from
 
-        assert self._ours is not None
-        return network_from(Path(self._ours.folder or SHIPPED))
+        assert isinstance(self.classifier, BlurDetector)
+        return network_from(Path(self.classifier.folder or SHIPPED))
 
-    def grad_cam(self, view: View) -> Floats:
+    def grad_cam(self, working: Pixels, photo: Pixels) -> Floats:
         """Grad-CAM of blurred, (h, w) as the working image, 0..1.
 
-        The outer edge, which our network is not shown, is 0. A preset is shown the working image
-        as it takes pictures.
+        Parameters
+        ----------
+        working, photo : ndarray of uint8, shapes (h, w) and (h, w, 3)
+            The working image in grey and in RGB. Our network is not shown the outer edge, which is
+            0; a preset takes the RGB one as it takes pictures.
 
         Raises
         ------
         BlurError
             TensorFlow is missing, or the classifier has no network that it could look into.
         """
-        missing = grad_cam_missing(self.classifier)
-        if missing:
+        if missing := grad_cam_missing(self.classifier):
             raise BlurError(missing)
         from blur_fusion.explain.gradcam import grad_cam
 
         if isinstance(self.classifier, PresetClassifier):
-            given = Photo(view.photo).image(self.classifier.spec)
+            given = Photo(photo).image(self.classifier.spec)
             single = self._network.output_shape[-1] == 1  # the probability of the second class
             blurred = self.classifier.blurred
             which = (0, 2.0 * blurred - 1) if single else (blurred, 1.0)
             seen = grad_cam(self._network, given.reshape(*given.shape[:2], -1), *which)
-            return np.asarray(cv2.resize(seen, view.working.shape[::-1]), np.float32)
-        judged = center_crop(view.working)
-        padded = pad_to(judged, SMALLEST_INPUT)
+            return np.asarray(cv2.resize(seen, working.shape[::-1]), np.float32)
+        whole = np.zeros(working.shape, np.float32)
+        judged = center_crop(whole)
+        padded = pad_to(center_crop(working), SMALLEST_INPUT)
         heat = cv2.resize(grad_cam(self._network, padded[:, :, None]), padded.shape[::-1])
-        (height, width), (high, wide) = judged.shape, view.working.shape
-        top, left = (high - height) // 2, (wide - width) // 2
-        whole = np.zeros((high, wide), np.float32)
-        whole[top : top + height, left : left + width] = heat[:height, :width]
+        judged[:] = heat[: judged.shape[0], : judged.shape[1]]
         return whole
 
 

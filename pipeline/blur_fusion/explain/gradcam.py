@@ -106,10 +106,7 @@ def preset_network(folder: Path) -> keras.Model:
 
 
 def grad_cam(
-    model: keras.Model,
-    image: npt.NDArray[np.generic],
-    column: int = 0,
-    towards: float = 1.0,
+    model: keras.Model, image: npt.NDArray[np.generic], column: int = 0, towards: float = 1.0
 ) -> Floats:
     """Heat of one picture.
 

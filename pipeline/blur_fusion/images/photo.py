@@ -63,17 +63,17 @@ class InputSpec:
         )
 
 
-def center_crop(image: Pixels) -> Pixels:
+def center_crop(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """`image` without the edge on which no verdict should rest.
 
     Parameters
     ----------
-    image : ndarray of uint8, shape (h, w)
-        A working image.
+    image : ndarray, shape (h, w)
+        A working image, or values on one.
 
     Returns
     -------
-    ndarray of uint8
+    ndarray
         A view; the whole image where its long side is at most `SMALLEST`.
     """
     longest = max(image.shape)
