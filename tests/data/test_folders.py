@@ -118,23 +118,16 @@ def test_plain_folder_is_no_layout(tmp_path: Path, layout: str, message: str) ->
         open_dataset(tmp_path, layout=layout)
 
 
-def test_another_layout_is_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_layout_is_one_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(layouts.LAYOUTS, "by-name", None)  # gone after the test
+    about = "images named for what they are"
 
-    @layouts.layout
-    class ByName:
-        """Images whose names begin with "blurred" are."""
-
-        name, about = "by-name", "images named for what they are"
-
-        def recognises(self, root: Path, params: DatasetParams) -> bool:
-            return (root / "by-name").is_file()
-
-        def read(self, root: Path, params: DatasetParams) -> Contents:
-            found = Contents(root)
-            for path in found.files(root):
-                found.add(path, int(path.name.startswith("blurred")), params.name)
-            return found
+    @layouts.layout("by-name", about, lambda root, _: (root / "by-name").is_file())
+    def read(root: Path, params: DatasetParams) -> Contents:
+        found = Contents(root)
+        for path in found.files(root):
+            found.add(path, int(path.name.startswith("blurred")), params.name)
+        return found
 
     for number, name in enumerate(("blurred1.jpg", "blurred2.png", "fine.jpg")):
         write_photo(tmp_path / name, seed=number)

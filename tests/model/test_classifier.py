@@ -56,7 +56,8 @@ def test_examples_run(module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_what_is_exported_has_an_example() -> None:
     names = set(blur_fusion.__all__) - {"__version__"}
     kinds = [getattr(blur_fusion, name) for name in names]
-    kinds += [*map(type, layouts.LAYOUTS.values()), *(one.function for one in measures.MEASURES)]
+    kinds += [one.read for one in layouts.LAYOUTS.values()]
+    kinds += [one.function for one in measures.MEASURES]
     for kind in (*kinds, ConstantClassifier, LaplacianClassifier, Photo):
         assert ">>>" in kind.__doc__, kind
 

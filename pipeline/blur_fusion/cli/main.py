@@ -60,10 +60,10 @@ def certh(url: str, target: Path, archive: Path | None) -> None:
     """
     from blur_fusion.data.fetch import fetch_certh
 
-    done = fetch_certh(target, url, archive)
-    verdict = "not the published numbers" if done.mismatches else "as published"
-    click.echo(f"{done.target}: {done.images} images, {verdict}; {done.archive} may be deleted now")
-    options.warn(done.mismatches, fail=True)
+    archive, images, mismatches = fetch_certh(target, url, archive)
+    verdict = "not the published numbers" if mismatches else "as published"
+    click.echo(f"{target}: {images} images, {verdict}; {archive} may be deleted now")
+    options.warn(mismatches, fail=True)
 
 
 @fetch.command()

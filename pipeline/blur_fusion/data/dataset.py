@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from blur_fusion.errors import BlurError, require
+from blur_fusion.files import digest, os_errors
 from blur_fusion.images.formats import PICTURES
 from blur_fusion.parallel import ordered_map, shown
 
@@ -151,6 +152,11 @@ class Contents:
             self.passed_over.update(Path(name).suffix.lower() or "none" for name in others)
         return sorted(found)
 
+    def files_by_name(self, table: str) -> dict[str, Path]:
+        """The image files below `root` by their path in it, without the `table` of labels."""
+        paths = self.files(self.root, True, table)
+        return {path.relative_to(self.root).as_posix(): path for path in paths}
+
 
 def image_files(folder: Path, deep: bool = False) -> list[Path]:
     """The image files of `folder`; see :meth:`Contents.files`."""
@@ -197,11 +203,8 @@ THREADS = 8  # reading waits for the disk, and hashlib frees the interpreter's l
 
 
 def _content_hash(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise BlurError(f"{path}: cannot be read ({error.strerror or error})") from None
+    with os_errors(path, "cannot be read"):
+        return digest(str(path))
 
 
 def content_hashes(paths: Sequence[Path]) -> tuple[str, ...]:
@@ -261,5 +264,5 @@ def finish(name: str, layout: str, contents: Contents) -> DataSet:
     if others:
         suffixes = ", ".join(sorted(others))
         notes.append(f"passed over: {others.total()} files of other formats ({suffixes})")
-    images, content = zip(*pairs, strict=True) if pairs else ((), ())
+    images, content = zip(*pairs, strict=True)
     return DataSet(name, contents.root, images, tuple(notes), content, layout, dict(others))

@@ -167,39 +167,9 @@ def download(url: str, target: Path) -> None:
         part.origin.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """A data set that has been unpacked.
-
-    Attributes
-    ----------
-    target : Path
-        Its folder.
-    archive : Path
-        The zip it came from; no longer needed.
-    images : int
-        How many images the official folders hold.
-    mismatches : tuple of str
-        One line for each folder or sheet that differs from what is published.
-    """
-
-    target: Path
-    archive: Path
-    images: int
-    mismatches: tuple[str, ...]
-
-
 def _refuse_existing(target: Path) -> None:
     there = os.path.lexists(target)  # a link whose end is missing is there too
     require(not there, f"{target}: is there already and stays as it is; move it away to fetch anew")
-
-
-def _find_tree(folder: Path, archive: Path) -> Path:
-    """The folder that holds the tree: `folder` itself or one in it, as in the official zip."""
-    for place in (folder, *sorted(folder.iterdir())):
-        if is_certh(place):
-            return place
-    raise BlurError(f"{archive}: holds no TrainingSet or EvaluationSet; nothing is unpacked")
 
 
 def _unpack_tree(archive: Path, target: Path) -> None:
@@ -211,12 +181,14 @@ def _unpack_tree(archive: Path, target: Path) -> None:
         stage = Path(place) / "tree"  # with the usual permissions, unlike `place`
         stage.mkdir()
         unpack(archive, stage)
-        tree = _find_tree(stage, archive)
+        trees = [folder for folder in (stage, *sorted(stage.iterdir())) if is_certh(folder)]
+        absent = f"{archive}: holds no TrainingSet or EvaluationSet; nothing is unpacked"
+        require(bool(trees), absent)
         _refuse_existing(target)  # the download may have taken hours
-        tree.rename(target)
+        trees[0].rename(target)  # the zip's root, or a folder in it, as in the official one
 
 
-def compare(target: Path) -> tuple[int, tuple[str, ...]]:
+def compare(target: Path) -> tuple[int, list[str]]:
     """Number of images in the official folders, and a line for each that differs."""
     total, lines = 0, []
     for name, published in CERTH_IMAGES.items():
@@ -227,13 +199,24 @@ def compare(target: Path) -> tuple[int, tuple[str, ...]]:
     for name in CERTH_SHEETS:
         if not (target / name).is_file():
             lines.append(f"{target / name}: expected the label sheet, found none")
-    return total, tuple(lines)
+    return total, lines
 
 
-def fetch_certh(target: Path, url: str = CERTH_URL, archive: Path | None = None) -> Fetched:
+def fetch_certh(
+    target: Path, url: str = CERTH_URL, archive: Path | None = None
+) -> tuple[Path, int, list[str]]:
     """Fetch CERTH into `target`, from `archive` or, where that is None, from `url`.
 
     The zip is kept beside `target`; one that lies there already is not downloaded again.
+
+    Returns
+    -------
+    archive : Path
+        The zip it came from; no longer needed.
+    images : int
+        How many images the official folders hold.
+    mismatches : list of str
+        One line for each folder or sheet that differs from what is published.
 
     Raises
     ------
@@ -256,4 +239,4 @@ def fetch_certh(target: Path, url: str = CERTH_URL, archive: Path | None = None)
     archive = archive or beside
     require(archive.is_file(), f"{archive}: no such zip; see {CERTH_PAGE}")
     _unpack_tree(archive, target)
-    return Fetched(target, archive, *compare(target))
+    return archive, *compare(target)

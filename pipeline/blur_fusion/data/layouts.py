@@ -1,14 +1,14 @@
 """The layouts of data sets: a reader for each, and opening a folder whichever it has.
 
-A further layout is one class under :func:`layout`; whatever offers layouts sees it.
+A further layout is one function under :func:`layout`; whatever offers layouts sees it.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Protocol, TypeVar
 
 from blur_fusion.data.certh import is_certh, read_certh
 from blur_fusion.data.dataset import Contents, DataSet, finish, read_table
@@ -26,43 +26,42 @@ NAMES = ("filename", "file", "image", "imagename", "name", "path", "filepath", "
 CLASSES = ("label", "labels", "class", "target", "y")
 MEANINGS = ("blur", "isblur", "blurred", "focus", "quality")
 HEADERS = {"file names": NAMES, "labels": CLASSES + MEANINGS}
+Reader = Callable[[Path, DatasetParams], Contents]
 
 
-class Layout(Protocol):
+@dataclass(frozen=True)
+class Layout:
     """A way in which data sets lie on disk.
 
     Attributes
     ----------
-    name : str
-        As in `dataset.layout` and `--layout`.
     about : str
         What it is, in a few words.
+    recognises : callable
+        Whether a folder is laid out so, from it and the :class:`DatasetParams`.
+    read : callable
+        The labelled images below a folder, from the same; their names are relative to it. A
+        :class:`BlurError` where it is laid out otherwise, or a label is wrong.
     """
 
-    name: str
     about: str
-
-    def recognises(self, root: Path, params: DatasetParams) -> bool:
-        """Whether the folder `root` is laid out so."""
-
-    def read(self, root: Path, params: DatasetParams) -> Contents:
-        """The labelled images below `root`; their names are relative to it.
-
-        Raises
-        ------
-        BlurError
-            It is laid out otherwise, or a label is wrong.
-        """
+    recognises: Callable[[Path, DatasetParams], bool]
+    read: Reader
 
 
 LAYOUTS: dict[str, Layout] = {}  # tried in this order where none is named
-Class = TypeVar("Class", bound=type[Layout])
 
 
-def layout(reader: Class) -> Class:
-    """Register a class of the shape :class:`Layout`."""
-    LAYOUTS[reader.name] = reader()
-    return reader
+def layout(
+    name: str, about: str, recognises: Callable[[Path, DatasetParams], bool]
+) -> Callable[[Reader], Reader]:
+    """Register a reader under `name`, as in `dataset.layout` and `--layout`."""
+
+    def register(read: Reader) -> Reader:
+        LAYOUTS[name] = Layout(about, recognises, read)
+        return read
+
+    return register
 
 
 def layout_names() -> list[str]:
@@ -70,28 +69,32 @@ def layout_names() -> list[str]:
     return ["auto", *LAYOUTS]
 
 
-@layout
-class CerthTree:
-    """See `blur_fusion.data.certh`.
+@layout("certh", "the CERTH tree", lambda root, _: is_certh(root))
+def read_tree(root: Path, params: DatasetParams) -> Contents:
+    """See `blur_fusion.data.certh`; one of its halves is enough to recognise it.
 
     >>> Path("certh/TrainingSet").mkdir(parents=True)
-    >>> CerthTree().recognises(Path("certh"), DatasetParams())
+    >>> LAYOUTS["certh"].recognises(Path("certh"), DatasetParams())
     True
     """
-
-    name, about = "certh", "the CERTH tree"
-
-    def recognises(self, root: Path, params: DatasetParams) -> bool:
-        """By its two halves, one of which is enough."""
-        return is_certh(root)
-
-    def read(self, root: Path, params: DatasetParams) -> Contents:
-        """All of it."""
-        return read_certh(root)
+    return read_certh(root)
 
 
-@layout
-class LabelsTable:
+def _labels(table: Path) -> dict[str, int | None]:
+    """Label by file name; None for ambiguous ones."""
+    labels: dict[str, int | None] = {}
+    for line, row in read_table(table, ("filename", "label")):
+        name, word, where = row["filename"], row["label"].lower(), f"{table}: line {line}"
+        require(bool(name), f"{where} has no filename")
+        said = f"{where} ('{name}') has label '{row['label']}'"
+        require(word in LABELS, f"{said}; must be sharp, blurred or ambiguous")
+        same = labels.setdefault(name, LABELS[word]) == LABELS[word]
+        require(same, f"{where}: '{name}' has another label further up; keep one")
+    return labels
+
+
+@layout("labels", f"images beside a {TABLE}", lambda root, _: (root / TABLE).is_file())
+def read_labels(root: Path, params: DatasetParams) -> Contents:
     r"""Images with a `labels.csv` beside them (`filename,label`, more is ignored).
 
     Labels are sharp or 0, blurred or 1; rows marked ambiguous are left out. Each image is its own
@@ -99,74 +102,66 @@ class LabelsTable:
 
     >>> Path("a.jpg").touch()
     >>> _ = Path("labels.csv").write_text("filename,label\na.jpg,blurred")
-    >>> [(image.name, image.label) for image in LabelsTable().read(Path(), DatasetParams()).images]
+    >>> [(image.name, image.label) for image in read_labels(Path(), DatasetParams()).images]
     [('a.jpg', 1)]
     """
-
-    name, about = "labels", f"images beside a {TABLE}"
-
-    def recognises(self, root: Path, params: DatasetParams) -> bool:
-        """By the table."""
-        return (root / TABLE).is_file()
-
-    def _labels(self, table: Path) -> dict[str, int | None]:
-        """Label by file name; None for ambiguous ones."""
-        labels: dict[str, int | None] = {}
-        for line, row in read_table(table, ("filename", "label")):
-            name, word, where = row["filename"], row["label"].lower(), f"{table}: line {line}"
-            require(bool(name), f"{where} has no filename")
-            said = f"{where} ('{name}') has label '{row['label']}'"
-            require(word in LABELS, f"{said}; must be sharp, blurred or ambiguous")
-            same = labels.setdefault(name, LABELS[word]) == LABELS[word]
-            require(same, f"{where}: '{name}' has another label further up; keep one")
-        return labels
-
-    def read(self, root: Path, params: DatasetParams) -> Contents:
-        """What the table labels."""
-        require((root / TABLE).is_file(), f"{root / TABLE}: no such file")
-        labels, found = self._labels(root / TABLE), Contents(root)
-        files = {p.relative_to(root).as_posix(): p for p in found.files(root, True, TABLE)}
-        counts = {
-            "rows are ambiguous": sum(label is None for label in labels.values()),
-            "rows have no image": len(labels.keys() - files.keys()),
-            "images have no row": len(files.keys() - labels.keys()),
-        }
-        found.notes += [f"{TABLE}: {n} {what}: left out" for what, n in counts.items() if n]
-        for name, path in files.items():
-            if (label := labels.get(name)) is not None:
-                found.add(path, label, params.name)
-        return found
+    require((root / TABLE).is_file(), f"{root / TABLE}: no such file")
+    labels, found = _labels(root / TABLE), Contents(root)
+    files = found.files_by_name(TABLE)
+    counts = {
+        "rows are ambiguous": sum(label is None for label in labels.values()),
+        "rows have no image": len(labels.keys() - files.keys()),
+        "images have no row": len(files.keys() - labels.keys()),
+    }
+    found.notes += [f"{TABLE}: {n} {what}: left out" for what, n in counts.items() if n]
+    for name, path in files.items():
+        if (label := labels.get(name)) is not None:
+            found.add(path, label, params.name)
+    return found
 
 
-@layout
-class ThreeClasses:
+@layout(
+    "three-class",
+    f"folders {', '.join(THREE)}",
+    lambda root, _: all((root / folder).is_dir() for folder in THREE),
+)
+def read_three_classes(root: Path, params: DatasetParams) -> Contents:
     """Folders blurry, original and sharp(ened); files of one name are one scene.
 
     >>> for name in ("blurry", "original", "sharp"):
     ...     Path("three", name).mkdir(parents=True)
-    >>> ThreeClasses().recognises(Path("three"), DatasetParams())
+    >>> LAYOUTS["three-class"].recognises(Path("three"), DatasetParams())
     True
     """
-
-    name, about = "three-class", f"folders {', '.join(THREE)}"
-
-    def recognises(self, root: Path, params: DatasetParams) -> bool:
-        """By all three of them."""
-        return all((root / folder).is_dir() for folder in THREE)
-
-    def read(self, root: Path, params: DatasetParams) -> Contents:
-        """The first is blurred, the others are sharp."""
-        found = Contents(root)
-        for folder in THREE:
-            paths = found.files(root / folder)
-            require(bool(paths), f"{root / folder}: holds no image; three classes are needed")
-            for path in paths:
-                found.add(path, int(folder == THREE[0]), params.name, path.stem)
-        return found
+    found = Contents(root)
+    for folder in THREE:
+        paths = found.files(root / folder)
+        require(bool(paths), f"{root / folder}: holds no image; three classes are needed")
+        for path in paths:
+            found.add(path, int(folder == THREE[0]), params.name, path.stem)
+    return found
 
 
-@layout
-class ClassFolders:
+def _class_folders(root: Path, params: DatasetParams) -> dict[str, str]:
+    """The class folders that `root` holds, each with its kind ("" for blur of any kind)."""
+    folders = {params.blurred_folder: "", **TRIPLET, params.sharp_folder: "sharp"}
+    if "sharp" not in (params.sharp_folder, params.blurred_folder):
+        del folders["sharp"]  # the user named another one
+    return {name: kind for name, kind in folders.items() if (root / name).is_dir()}
+
+
+def _scene(inside: Path) -> str:
+    """Name up to kwentar's `_S`, `_F` or `_M`; else the path in its class folder, no ending.
+
+    Pairs of one name in two class folders (GoPro and the like) are one scene; where two photos
+    merely share a name, taking them for one scene costs nothing.
+    """
+    match = TRIPLET_NAME.fullmatch(inside.stem)
+    return inside.with_name(match[1] if match else inside.stem).as_posix()
+
+
+@layout("folders", "class folders", lambda root, params: bool(_class_folders(root, params)))
+def read_class_folders(root: Path, params: DatasetParams) -> Contents:
     """Folders of sharp and of blurred images, subfolders included.
 
     Folders are `sharp_folder`, `blurred_folder`, and kwentar's `defocused_blurred` and
@@ -174,93 +169,59 @@ class ClassFolders:
 
     >>> Path("own/motion_blurred").mkdir(parents=True)
     >>> Path("own/motion_blurred/7_M.jpg").touch()
-    >>> [(i.scene, i.kind) for i in ClassFolders().read(Path("own"), DatasetParams()).images]
+    >>> [(i.scene, i.kind) for i in read_class_folders(Path("own"), DatasetParams()).images]
     [('7', 'motion')]
     """
-
-    name, about = "folders", "class folders"
-
-    def _kinds(self, root: Path, params: DatasetParams) -> dict[str, str]:
-        """The class folders that `root` holds, each with its kind ("" for blur of any kind)."""
-        folders = {params.blurred_folder: "", **TRIPLET, params.sharp_folder: "sharp"}
-        if "sharp" not in (params.sharp_folder, params.blurred_folder):
-            del folders["sharp"]  # the user named another one
-        return {name: kind for name, kind in folders.items() if (root / name).is_dir()}
-
-    def recognises(self, root: Path, params: DatasetParams) -> bool:
-        """By any of them."""
-        return bool(self._kinds(root, params))
-
-    def _scene(self, inside: Path) -> str:
-        """Name up to kwentar's `_S`, `_F` or `_M`; else the path in its class folder, no ending.
-
-        Pairs of one name in two class folders (GoPro and the like) are one scene; where two
-        photos merely share a name, taking them for one scene costs nothing.
-        """
-        match = TRIPLET_NAME.fullmatch(inside.stem)
-        return inside.with_name(match[1] if match else inside.stem).as_posix()
-
-    def read(self, root: Path, params: DatasetParams) -> Contents:
-        """All of them."""
-        folders, found = self._kinds(root, params), Contents(root)
-        names = f"'{params.sharp_folder}' or '{params.blurred_folder}'"
-        require(bool(folders), f"{root}: has no folder {names}")
-        for folder, kind in folders.items():
-            for path in found.files(root / folder, deep=True):
-                scene = self._scene(path.relative_to(root / folder))
-                found.add(path, int(kind != "sharp"), params.name, scene, kind)
-        return found
+    folders, found = _class_folders(root, params), Contents(root)
+    names = f"'{params.sharp_folder}' or '{params.blurred_folder}'"
+    require(bool(folders), f"{root}: has no folder {names}")
+    for folder, kind in folders.items():
+        for path in found.files(root / folder, deep=True):
+            scene = _scene(path.relative_to(root / folder))
+            found.add(path, int(kind != "sharp"), params.name, scene, kind)
+    return found
 
 
-@layout
-class MetadataTable:
+def _column(header: list[str], what: str, table: Path) -> str:
+    """The one column of `header` that holds `what`."""
+    known = HEADERS[what]
+    found = [name for name in header if re.sub("[ _-]", "", name) in known]
+    line = f"{table}: which column holds the {what}? found: {', '.join(header)}"
+    require(len(found) == 1, f"{line}; call one '{known[0]}', and no other of {known[:4]}")
+    return found[0]
+
+
+# Recognised never: which number means blurred must be said, see `DatasetParams.blurred_label`.
+@layout("metadata", f"images beside a {METADATA}", lambda root, params: False)
+def read_metadata(root: Path, params: DatasetParams) -> Contents:
     r"""Images beside a metadata.csv: a column of file names, one of 0 and 1, perhaps one `scene`.
 
-    Without the last each image is its own scene.
+    All that it lists must be there. Without a scene each image is its own.
 
     >>> Path("b.jpg").touch()
     >>> _ = Path("metadata.csv").write_text("image,is_blur\nb.jpg,1")
-    >>> [image.label for image in MetadataTable().read(Path(), DatasetParams()).images]
+    >>> [image.label for image in read_metadata(Path(), DatasetParams()).images]
     [1]
     """
-
-    name, about = "metadata", f"images beside a {METADATA}"
-
-    def recognises(self, root: Path, params: DatasetParams) -> bool:
-        """Never: which number means blurred must be said, see `DatasetParams.blurred_label`."""
-        return False
-
-    def _column(self, header: list[str], what: str, table: Path) -> str:
-        """The one column of `header` that holds `what`."""
-        known = HEADERS[what]
-        found = [name for name in header if re.sub("[ _-]", "", name) in known]
-        line = f"{table}: which column holds the {what}? found: {', '.join(header)}"
-        require(len(found) == 1, f"{line}; call one '{known[0]}', and no other of {known[:4]}")
-        return found[0]
-
-    def read(self, root: Path, params: DatasetParams) -> Contents:
-        """What the table lists, all of which must be there."""
-        table, found = root / METADATA, Contents(root)
-        require(table.is_file(), f"{table}: no such file; it names each image, and says 0 or 1")
-        rows = read_table(table, ())
-        require(bool(rows), f"{table}: holds no rows below its header")
-        columns = [self._column(list(rows[0][1]), what, table) for what in HEADERS]
-        files = {p.relative_to(root).as_posix(): p for p in found.files(root, True, METADATA)}
-        seen: dict[str, tuple[int, str]] = {}
-        for line, row in rows:
-            name, word = PurePosixPath(row[columns[0]]).as_posix(), row[columns[1]]
-            where = f"{table}: line {line} ('{name}')"
-            word = word.removesuffix(".0")  # as pandas writes them
-            require(word in ("0", "1"), f"{where} has label '{word}'; must be 0 or 1")
-            first, before = seen.setdefault(name, (line, word))
-            require(
-                before == word, f"{where} is {word} here and {before} on line {first}; keep one"
-            )
-            require(first == line, f"{where} is listed twice, first on line {first}; keep one")
-            require(name in files, f"{where}: there is no such image below {root}")
-            blurred = int(word == str(params.blurred_label))
-            found.add(files[name], blurred, params.name, row.get("scene", ""))
-        return found
+    table, found = root / METADATA, Contents(root)
+    require(table.is_file(), f"{table}: no such file; it names each image, and says 0 or 1")
+    rows = read_table(table, ())
+    require(bool(rows), f"{table}: holds no rows below its header")
+    columns = [_column(list(rows[0][1]), what, table) for what in HEADERS]
+    files, seen = found.files_by_name(METADATA), dict[str, tuple[int, str]]()
+    for line, row in rows:
+        name, word = PurePosixPath(row[columns[0]]).as_posix(), row[columns[1]]
+        where = f"{table}: line {line} ('{name}')"
+        word = word.removesuffix(".0")  # as pandas writes them
+        require(word in ("0", "1"), f"{where} has label '{word}'; must be 0 or 1")
+        first, before = seen.setdefault(name, (line, word))
+        other = f"{where} is {word} here and {before} on line {first}; keep one"
+        require(before == word, other)
+        require(first == line, f"{where} is listed twice, first on line {first}; keep one")
+        require(name in files, f"{where}: there is no such image below {root}")
+        blurred = int(word == str(params.blurred_label))
+        found.add(files[name], blurred, params.name, row.get("scene", ""))
+    return found
 
 
 def _recognised(root: Path, params: DatasetParams) -> str:

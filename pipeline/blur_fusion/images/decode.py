@@ -116,12 +116,7 @@ _BARE = frozenset(range(0xFFD0, 0xFFD8)) | {0xFF01}  # markers without a length
 # by up to .05 (no verdict turned).
 MARGIN = 3.0
 
-_GREY = {
-    1: cv2.IMREAD_GRAYSCALE,
-    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
-    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
-    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
-}
+_REDUCED = {n: getattr(cv2, f"IMREAD_REDUCED_GRAYSCALE_{n}") for n in (8, 4, 2)}
 
 
 def jpeg_size(data: bytes | Pixels) -> tuple[int, int] | None:
@@ -157,7 +152,7 @@ def reduction(size: tuple[int, int], long_side: int) -> int:
 
     Cameras' sides are whole multiples. A cell that stuck out would shift what EXIF turns.
     """
-    fits = (factor for factor in (8, 4, 2) if max(size) >= factor * MARGIN * long_side)
+    fits = (factor for factor in _REDUCED if max(size) >= factor * MARGIN * long_side)
     return next((factor for factor in fits if not size[0] % factor and not size[1] % factor), 1)
 
 
@@ -251,7 +246,8 @@ def decode(
         return Decoded(from_array(special, colour))
     size = None if colour else jpeg_size(data)
     cell = reduction(size, long_side) if size else 1
-    flag = cv2.IMREAD_COLOR_RGB if colour else _GREY[cell]
+    plain = cv2.IMREAD_COLOR_RGB if colour else cv2.IMREAD_GRAYSCALE
+    flag = _REDUCED.get(cell, plain)
     if stored:
         flag |= cv2.IMREAD_IGNORE_ORIENTATION
     return Decoded(_imdecode(data, flag, name), cell)

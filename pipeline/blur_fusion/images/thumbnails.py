@@ -16,11 +16,7 @@ Pixels = npt.NDArray[np.uint8]
 
 SIDE = 240  # pixels; about 10 kB as JPEG
 QUALITY = 75
-_REDUCED = (
-    (8, cv2.IMREAD_REDUCED_COLOR_8),
-    (4, cv2.IMREAD_REDUCED_COLOR_4),
-    (2, cv2.IMREAD_REDUCED_COLOR_2),
-)
+_REDUCED = {n: getattr(cv2, f"IMREAD_REDUCED_COLOR_{n}") for n in (8, 4, 2)}
 
 
 def encoded(pixels: Pixels, ending: str = ".jpg", quality: int = 88) -> bytes:
@@ -84,7 +80,7 @@ def file_thumbnail(
         A JPEG file; None where OpenCV cannot read the file: `thumbnail` of the working image serves
         for those.
     """
-    fits = (flag for divisor, flag in _REDUCED if size and max(size) // divisor >= side)
+    fits = (flag for divisor, flag in _REDUCED.items() if size and max(size) // divisor >= side)
     flag = next(fits, cv2.IMREAD_COLOR)
     try:
         image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), flag)
