@@ -65,7 +65,7 @@ def ordered_map(
                 yield future.result()
 
 
-def shown(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
+def shown(items: Iterable[Item], total: int, what: str, unit: str = "image") -> Iterator[Item]:
     """`items` with progress, rate and time left on stderr.
 
     Parameters
@@ -74,8 +74,10 @@ def shown(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
     total : int
     what : str
         A word or two for what is done.
+    unit : str
+        What an item is.
     """
-    with progress_bar(total, what) as bar:
+    with progress_bar(total, what, unit) as bar:
         for item in items:
             yield item
             bar.update()

@@ -212,9 +212,8 @@ def scenes() -> Values:
     found: Values = {}
     number = 0
     while len(found) < 6:
-        family, scene = render_scene((128, 176), np.random.default_rng([SEED, number]))
-        light = scene.focused if scene.shallow is None else scene.shallow
-        found.setdefault(family, _blocks(np.minimum(light, 4.0)))
+        family, views = render_scene((128, 176), np.random.default_rng([SEED, number]))
+        found.setdefault(family, _blocks(np.minimum(views[-1], 4.0)))
         number += 1
     return found
 

@@ -10,7 +10,7 @@ from blur_fusion.errors import BlurError
 from blur_fusion.sample.blur import Blur, disk, straight_motion
 from blur_fusion.sample.camera import Camera, develop, draw_camera
 from blur_fusion.sample.photographs import EVALUATION_PHOTOGRAPHS, TRAINING_PHOTOGRAPHS, photograph
-from blur_fusion.sample.scenes import FAMILIES, Scene, render_scene
+from blur_fusion.sample.scenes import FAMILIES, render_scene
 from blur_fusion.sample.shots import _shoot
 
 SIZE = (120, 160)
@@ -29,11 +29,10 @@ def test_scenes_are_light(family: str, size: tuple[int, int]) -> None:
 def test_rendered_scenes_of_all_families_and_photographs() -> None:
     found = set()
     for seed in range(60):
-        family, scene = render_scene(SIZE, np.random.default_rng(seed))
+        family, views = render_scene(SIZE, np.random.default_rng(seed))
         found.add(family)
-        for view in (scene.focused, scene.shallow):
-            if view is not None:
-                assert view.shape == SIZE and np.isfinite(view).all() and view.min() >= 0
+        for view in views:
+            assert view.shape == SIZE and np.isfinite(view).all() and view.min() >= 0
     assert len(found) >= 7 and found <= set(FAMILIES)
     assert render_scene(SIZE, np.random.default_rng(0), "china.jpg")[0] == "photograph"
 
@@ -41,13 +40,12 @@ def test_rendered_scenes_of_all_families_and_photographs() -> None:
 def test_shallow_focus_blurs_the_ground_and_keeps_a_subject() -> None:
     seen = 0
     for seed in range(40):
-        _, scene = render_scene((240, 320), np.random.default_rng(seed), "grass.png")
-        if scene.shallow is None:
-            continue
-        seen += 1
-        same = np.isclose(scene.shallow, scene.focused, atol=1e-4)
-        assert 0.005 < same.mean() < 0.98
-        assert scene.shallow[~same].std() < scene.focused[~same].std()
+        _, views = render_scene((240, 320), np.random.default_rng(seed), "grass.png")
+        for shallow in views[1:]:
+            seen += 1
+            same = np.isclose(shallow, views[0], atol=1e-4)
+            assert 0.005 < same.mean() < 0.98
+            assert shallow[~same].std() < views[0][~same].std()
     assert seen > 3
 
 
@@ -87,8 +85,7 @@ def test_a_whole_shot_clips_after_the_blur_too() -> None:
         light = ground.copy()
         light[58:61, 78:81] = power
         shots = [
-            _shoot(Scene(light, None), "night", True, np.random.default_rng(seed))[0]
-            for seed in range(12)
+            _shoot([light], "night", True, np.random.default_rng(seed))[0] for seed in range(12)
         ]
         white.append(sum(int((shot.min(axis=2) > 225).sum()) for shot in shots))
     assert white[0] > 5 * white[1]

@@ -107,7 +107,7 @@ def test_another_seed_or_scene_gives_other_pictures(tmp_path: Path) -> None:
     def shot(number: int, seed: int) -> bytes:
         plan = ScenePlan(number, "scene", "", (("a.jpg", "sharp"), ("b.jpg", "natural")))
         written = take_shots(tmp_path, plan, (120, 160), seed)
-        assert [(w.path, w.label) for w in written] == [("a.jpg", 0), ("b.jpg", 1)]
+        assert [(w.path, w.kind == "sharp") for w in written] == [("a.jpg", True), ("b.jpg", False)]
         first, second = ((tmp_path / name).read_bytes() for name in ("a.jpg", "b.jpg"))
         assert first != second
         return first

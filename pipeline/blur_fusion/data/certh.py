@@ -75,7 +75,6 @@ def read_sheet(path: Path) -> dict[str, int]:
 
 
 TRAINING = {"Undistorted": 0, "Artificially-Blurred": 1, "Naturally-Blurred": 1}
-OPTIONAL_TRAINING = {"NewDigitalBlur": 1}
 EVALUATION = {"digital": "DigitalBlurSet", "natural": "NaturalBlurSet"}
 KIND_OF_FILTER = {"disk": "defocus", "gaussian": "defocus", "motion": "motion"}
 # 50 or 80 pixels along one direction, one or two across, and nearly flat: a straight motion.
@@ -109,7 +108,7 @@ def digital_scene(path: Path) -> str:
 
 
 def _read_training(found: Contents) -> None:
-    for name, label in (TRAINING | OPTIONAL_TRAINING).items():
+    for name, label in {**TRAINING, "NewDigitalBlur": 1}.items():  # which not every copy has
         folder = found.root / "TrainingSet" / name
         for path in found.files(folder) if folder.is_dir() else ():
             scene = f"{name}/{path.name}"

@@ -14,7 +14,7 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from blur_fusion.errors import BlurError, require
 from blur_fusion.files import os_errors
-from blur_fusion.progress import progress_bar
+from blur_fusion.parallel import shown
 
 SMALL = 1 << 20  # bytes; a small file may be as compressible as it likes
 ENCRYPTED = 0x1
@@ -85,14 +85,13 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
             infos = opened.infolist()
             _check_sizes(archive, infos, folder, limits or Limits())
             paths = [_path(archive, info) for info in infos]
-            with progress_bar(len(infos), "unpack", "file") as bar:
-                for info, path in zip(infos, paths, strict=True):
-                    place, is_folder = folder / path, path.endswith("/")
-                    (place if is_folder else place.parent).mkdir(parents=True, exist_ok=True)
-                    if not is_folder:
-                        with opened.open(info) as source, place.open("xb") as sink:
-                            shutil.copyfileobj(source, sink, SMALL)
-                    bar.update()
+            entries = zip(infos, paths, strict=True)
+            for info, path in shown(entries, len(infos), "unpack", "file"):
+                place, is_folder = folder / path, path.endswith("/")
+                (place if is_folder else place.parent).mkdir(parents=True, exist_ok=True)
+                if not is_folder:
+                    with opened.open(info) as source, place.open("xb") as sink:
+                        shutil.copyfileobj(source, sink, SMALL)
     except DAMAGES as error:
         raise BlurError(f"{archive}: is no whole zip ({error}); delete it, get it again") from None
     except RuntimeError as error:  # a packing method that Python does not know

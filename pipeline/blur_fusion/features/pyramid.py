@@ -137,35 +137,6 @@ def _fit(inside: slice) -> npt.NDArray[np.float64]:
 _FITS = [_fit(inside) for inside in _INSIDE]
 
 
-def common_spectrum(plane: Plane, rounding: float) -> Floats:
-    """Mean log power spectrum of the tiles of `plane` that hold anything.
-
-    Parameters
-    ----------
-    plane : ndarray of int16, shape (h, w)
-        Grey levels times `SCALE`.
-    rounding : float
-        Variance of rounding in `plane`: no power below it means anything.
-
-    Returns
-    -------
-    ndarray of float32, shape (frequencies,)
-        At `FREQUENCIES`.
-    """
-    power = tile_powers(plane)
-    corners = power[:, _CORNERS].copy()
-    middle = corners.shape[1] // 2
-    corners.partition(middle, axis=1)  # medians of the rows, faster than numpy's
-    medians = corners[:, middle]
-    if corners.shape[1] % 2 == 0:
-        medians = (corners[:, :middle].max(axis=1) + medians) / 2
-    noise = max(lowest_tenth(medians), rounding)
-    energy = power[:, _MIDDLE].mean(axis=1)
-    used = power[energy >= _SLIGHT * energy.max(), _USED]
-    used += np.float32(noise)
-    return np.asarray(cv2.log(used, dst=used).mean(axis=0))
-
-
 def by_direction(common: Floats) -> Tiles:
     """How a common spectrum (frequencies,) depends on direction, shape (len(PARTS),), by band.
 
@@ -236,8 +207,19 @@ class Level:
 
     @cached_property
     def common_spectrum(self) -> npt.NDArray[np.float32]:
-        """Mean log power spectrum of its parts; see `blur_fusion.features.pyramid`."""
-        return common_spectrum(self.plane, self.rounding)
+        """Mean log power spectrum, at `FREQUENCIES`, of the parts that hold anything."""
+        power = tile_powers(self.plane)
+        corners = power[:, _CORNERS].copy()
+        middle = corners.shape[1] // 2
+        corners.partition(middle, axis=1)  # medians of the rows, faster than numpy's
+        medians = corners[:, middle]
+        if corners.shape[1] % 2 == 0:
+            medians = (corners[:, :middle].max(axis=1) + medians) / 2
+        noise = max(lowest_tenth(medians), self.rounding)
+        energy = power[:, _MIDDLE].mean(axis=1)
+        used = power[energy >= _SLIGHT * energy.max(), _USED]
+        used += np.float32(noise)
+        return np.asarray(cv2.log(used, dst=used).mean(axis=0))
 
     @cached_property
     def haar(self) -> Tiles:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -236,14 +235,6 @@ SHALLOW_SHARE = 0.3
 MIXED_SHARE = 0.25
 
 
-@dataclass(frozen=True)
-class Scene:
-    """Linear luminance as the lens would see it, once in focus, once with shallow focus."""
-
-    focused: Field
-    shallow: Field | None
-
-
 def subject_mask(size: Size, rng: np.random.Generator) -> Field:
     """Where the subject stands (0..1): a blob near the middle, or a band of ground in focus."""
     height, width = size
@@ -273,15 +264,16 @@ def shallow_focus(scene: Field, rng: np.random.Generator) -> Field:
     return (mask * scene + (1 - mask) * background).astype(np.float32)
 
 
-def render_scene(size: Size, rng: np.random.Generator, photo: str = "") -> tuple[str, Scene]:
+def render_scene(size: Size, rng: np.random.Generator, photo: str = "") -> tuple[str, list[Field]]:
     """Draw one scene of (height, width) `size`: photograph `photo`, or one of a random family.
 
     Returns
     -------
     family : str
         Name of the family, or "photograph".
-    scene : Scene
-        Linear luminance; 1 is white, lamps lie far above.
+    views : list of ndarray of float32, shape `size`
+        Linear luminance as the lens would see it: in focus and perhaps, as a second, with shallow
+        focus. 1 is white, lamps lie far above.
     """
     if photo:
         family, focused = "photograph", photograph(photo, size, rng)
@@ -294,4 +286,4 @@ def render_scene(size: Size, rng: np.random.Generator, photo: str = "") -> tuple
             other = (leaves, fine_texture, few_edges)[int(rng.integers(3))]
             focused = np.where(subject_mask(size, rng) > 0.5, other(size, rng), focused)
     deep = family in ("sky", "moon", "snow", "few_edges") or rng.random() > SHALLOW_SHARE
-    return family, Scene(focused, None if deep else shallow_focus(focused, rng))
+    return family, [focused] if deep else [focused, shallow_focus(focused, rng)]

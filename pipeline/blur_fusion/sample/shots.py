@@ -13,7 +13,7 @@ from blur_fusion.data.overlays import overlay
 from blur_fusion.sample.blur import VIEWING_SIDE, natural_blur, sharp_blur
 from blur_fusion.sample.camera import Picture, colourise, develop, draw_camera, expose
 from blur_fusion.sample.digital import FILTERS, apply_filter, filter_kind
-from blur_fusion.sample.scenes import Scene, render_scene
+from blur_fusion.sample.scenes import render_scene
 from blur_fusion.sample.textures import Field, Size
 
 DARK = ("night", "moon")
@@ -38,11 +38,10 @@ class ScenePlan:
 
 @dataclass(frozen=True)
 class Written:
-    """One file that was written: its path in the tree, scene, label and kind of blur."""
+    """One file that was written: its path in the tree, scene and kind of blur."""
 
     path: str
     scene: str
-    label: int
     kind: str
 
 
@@ -65,11 +64,10 @@ def _frame(scene: Field, portrait: bool, shrink: float, rng: np.random.Generator
 
 
 def _shoot(
-    scene: Scene, family: str, blurred: bool, rng: np.random.Generator
+    views: list[Field], family: str, blurred: bool, rng: np.random.Generator
 ) -> tuple[Picture, str, int]:
     """One photo (BGR), its kind of blur and its JPEG quality."""
-    shallow = scene.shallow is not None and rng.random() < 0.75
-    light = scene.shallow if shallow and scene.shallow is not None else scene.focused
+    light = views[-1] if len(views) > 1 and rng.random() < 0.75 else views[0]
     view = _frame(light, rng.random() < 0.25, float(rng.choice(SHRINKS)), rng)
     scale = max(1.0, max(view.shape) / VIEWING_SIDE)
     dark = family in DARK
@@ -99,15 +97,15 @@ def take_shots(root: Path, plan: ScenePlan, size: Size, seed: int) -> list[Writt
         One entry a file, in the order written.
     """
     rng = np.random.default_rng([seed, plan.number])
-    family, scene = render_scene(size, rng, plan.photo)
+    family, views = render_scene(size, rng, plan.photo)
     written = []
 
     def write(path: str, picture: Picture, kind: str, quality: int) -> None:
         (root / path).write_bytes(_jpeg(picture, quality).tobytes())
-        written.append(Written(path, plan.scene, int(kind != "sharp"), kind))
+        written.append(Written(path, plan.scene, kind))
 
     for path, sort in plan.shots:
-        picture, kind, quality = _shoot(scene, family, sort == "natural", rng)
+        picture, kind, quality = _shoot(views, family, sort == "natural", rng)
         if sort in ("filters", "artificial"):
             # CERTH filtered finished JPEGs: decode what a camera would have stored.
             stored = cv2.imdecode(_jpeg(picture, quality), cv2.IMREAD_COLOR)

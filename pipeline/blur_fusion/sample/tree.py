@@ -13,8 +13,8 @@ import cv2
 from joblib import Parallel, delayed
 from openpyxl import Workbook
 
+from blur_fusion.parallel import shown
 from blur_fusion.params import SampleParams
-from blur_fusion.progress import progress_bar
 from blur_fusion.sample.photographs import EVALUATION_PHOTOGRAPHS, TRAINING_PHOTOGRAPHS
 from blur_fusion.sample.shots import ScenePlan, Written, take_shots
 
@@ -105,9 +105,10 @@ def _write_labels(root: Path, written: list[Written]) -> None:
     """Both sheets of the evaluation half, and `scenes.csv`, which CERTH itself lacks."""
     digital = [w for w in written if w.path.startswith(DIGITAL)]
     natural = [w for w in written if w.path.startswith(NATURAL)]
-    rows = [(Path(w.path).name, 2 * w.label - 1) for w in digital]
+    codes = {"sharp": -1, "defocus": 1, "motion": 1}
+    rows = [(Path(w.path).name, codes[w.kind]) for w in digital]
     write_sheet(root / f"{DIGITAL}.xlsx", ("MyDigital Blur", None), rows)
-    rows = [(Path(w.path).stem, 2 * w.label - 1) for w in natural]
+    rows = [(Path(w.path).stem, codes[w.kind]) for w in natural]
     write_sheet(root / f"{NATURAL}.xlsx", ("Image Name", "Blur Label"), rows)
     with (root / "scenes.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
@@ -128,10 +129,7 @@ def write_sample(root: Path, params: SampleParams, seed: int, workers: int) -> i
     plans = plan_scenes(params)
     run = Parallel(n_jobs=workers or os.cpu_count(), return_as="generator")
     results = run(delayed(_take)(root, plan, params, seed) for plan in plans)
-    written: list[Written] = []
-    with progress_bar(len(plans), "sample", "scene") as bar:
-        for result in results:
-            written.extend(result)
-            bar.update()
+    scenes = shown(results, len(plans), "sample", "scene")
+    written = [file for files in scenes for file in files]
     _write_labels(root, sorted(written, key=lambda w: w.path))
     return len(written)
