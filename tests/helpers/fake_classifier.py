@@ -15,7 +15,7 @@ from blur_fusion.errors import BlurError
 from blur_fusion.images.photo import InputSpec, Photo
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.scan.engine import scan
-from blur_fusion.scan.inputs import find, named
+from blur_fusion.scan.inputs import Search, named
 from blur_fusion.scan.pool import WorkerPool
 from blur_fusion.scan.tasks import Answer, JobSpec
 from trees import write_photo
@@ -63,5 +63,5 @@ def scan_here(
 ) -> list[Answer]:
     """Answers to a file or a folder, by threads of this process."""
     with WorkerPool(JobSpec(None, classifier.fingerprint, **job), classifier, workers) as pool:
-        answers = scan(list(find(named([str(given)]))), pool, cache)
+        answers = scan(list(Search().find(named([str(given)]))), pool, cache)
         return [answer for of_one in answers for answer in of_one]

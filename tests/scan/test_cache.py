@@ -12,7 +12,7 @@ import pytest
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.scan.cache import Cache
 from blur_fusion.scan.engine import scan
-from blur_fusion.scan.inputs import find, named
+from blur_fusion.scan.inputs import Search, named
 from blur_fusion.scan.pool import WorkerPool
 from blur_fusion.scan.tasks import JobSpec
 from fake_classifier import FakeClassifier, scan_here
@@ -85,7 +85,7 @@ def test_a_damaged_cache_is_said_and_left_alone(photos: Path, tmp_path: Path, co
     said: list[str] = []
     fake = FakeClassifier()
     with WorkerPool(JobSpec(None, fake.fingerprint), fake, 2) as pool:
-        answers = list(scan(find(named([str(photos)])), pool, path, said.append))
+        answers = list(scan(Search().find(named([str(photos)])), pool, path, said.append))
     assert len(answers) == len(fake.judged) == 6
     assert len(said) == 1 and "no cache of blur" in said[0] and "\n" not in said[0]
     assert said[0].startswith(str(path))
@@ -95,7 +95,7 @@ def test_a_damaged_cache_is_said_and_left_alone(photos: Path, tmp_path: Path, co
 def test_what_is_judged_is_kept_when_the_scan_stops(photos: Path, tmp_path: Path) -> None:
     first = FakeClassifier(0.02)
     with WorkerPool(JobSpec(None, first.fingerprint), first, 2) as pool:
-        answers = scan(find(named([str(photos)])), pool, tmp_path / "cache")
+        answers = scan(Search().find(named([str(photos)])), pool, tmp_path / "cache")
         next(answers)
         with pytest.raises(KeyboardInterrupt):
             answers.throw(KeyboardInterrupt)

@@ -25,7 +25,7 @@ from blur_fusion.model.classifier import Classifier, load
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.scan.dask import connected
 from blur_fusion.scan.engine import scan
-from blur_fusion.scan.inputs import Found, find, named
+from blur_fusion.scan.inputs import Found, Search, named
 from blur_fusion.scan.tasks import JobSpec, Task
 from dask_cluster import Processes, free_port, photos_in, processes
 
@@ -48,7 +48,7 @@ def cluster() -> Iterator[Processes]:
 
 
 def files_in(folder: Path) -> list[Found]:
-    return list(find(named([str(folder)])))
+    return list(Search().find(named([str(folder)])))
 
 
 def refused(address: str, job: JobSpec, match: str) -> None:

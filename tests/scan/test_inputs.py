@@ -8,16 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from blur_fusion.scan.inputs import Found, find, named
+from blur_fusion.errors import BlurError
+from blur_fusion.scan.inputs import Found, Search, Selection, named
 
 
-def paths(*inputs: object, stream: bytes = b"") -> list[str]:
-    found = find(named(map(str, inputs), io.BytesIO(stream)))
+def paths(*inputs: object, stream: bytes = b"", **selection: object) -> list[str]:
+    search = Search(Selection(**selection))
+    found = search.find(named(map(str, inputs), io.BytesIO(stream)))
     return [one.path for one in found if one.problem is None]
 
 
+def notes(*inputs: object, **selection: object) -> list[str]:
+    search = Search(Selection(**selection))
+    assert [one for one in search.find(named(map(str, inputs))) if one.problem] == []
+    return search.notes()
+
+
 def problems(*inputs: object) -> dict[str, str]:
-    found = find(named(map(str, inputs)))
+    found = Search().find(named(map(str, inputs)))
     return {one.path: one.problem for one in found if one.problem is not None}
 
 
@@ -93,3 +101,94 @@ def test_what_is_missing_is_said_and_the_rest_goes_on(tree: Path) -> None:
     assert said["bad\0name"] == "is no file name"
     assert len(paths(tree / "missing.jpg", tree / "a.png")) == 1
     assert Found("x/clip.MOV").video and not Found("x/clip.jpg").video
+
+
+@pytest.mark.parametrize("text", ["loop", "a.png/x", "loop/x.jpg"])
+def test_a_bad_link_is_one_line_and_its_folder_goes_on(tree: Path, text: str) -> None:
+    (tree / "loop").symlink_to(text if text == "loop" else tree / "loop")
+    (tree / "bad").symlink_to(tree / text)
+    assert set(problems(tree)) == {str(tree / "bad"), str(tree / "loop")}
+    assert len(paths(tree)) == 6
+
+
+def test_a_link_to_a_folder_that_is_scanned_too(tree: Path) -> None:
+    """Its photos come under the real path; in a list under the first name."""
+    (tree / "a link").symlink_to(tree / "sub")
+    assert str(tree / "sub/z.heic") in paths(tree) and len(paths(tree)) == 6
+    listed = "\n".join(str(tree / name) for name in ("a link/z.heic", "sub/z.heic", "sub"))
+    assert paths("-", stream=listed.encode()) == [str(tree / "a link/z.heic")]
+    assert paths(tree / "a link", tree / "sub") == [str(tree / "a link/z.heic")]
+
+
+JUNK = ["@eaDir/b.JPG", "#recycle", "@Recycle", "$RECYCLE.BIN/S-1-5", ".Trash-1000/files"]
+JUNK += ["Lightroom Catalog Previews.lrdata", "Old.photoslibrary/originals/1", "x/.thumbs"]
+
+
+@pytest.mark.parametrize("folder", JUNK)
+def test_folders_of_programs_are_passed_over(tree: Path, folder: str) -> None:
+    photo = tree / folder / "p.jpg"
+    photo.parent.mkdir(parents=True)
+    photo.write_bytes(b"x")
+    if folder.endswith(".thumbs"):
+        photo = photo.rename(tree / "x/p.jpg")
+        (tree / "x/.nomedia").touch()
+    assert len(paths(tree)) == 6
+    name = Path(folder).parts[0]
+    said = f"1 folder passed over ({name}); --all-folders looks into them"
+    assert notes(tree) == [said] and notes(tree, all_folders=True) == []
+    assert str(photo) in paths(tree, all_folders=True)
+    assert paths(photo.parent) == [str(photo)]
+    assert paths(tree / name, all_folders=True) == [str(photo)]
+    assert name == ".Trash-1000" or str(photo) in paths(tree, tree / name)
+
+
+def test_blurignore_in_a_named_folder_does_not_count(tree: Path) -> None:
+    (tree / ".blurignore").touch()
+    (tree / "sub/.blurignore").touch()
+    assert len(paths(tree)) == 5
+
+
+def test_patterns_leave_out_and_choose(tree: Path) -> None:
+    def named_so(**selection: object) -> list[str]:
+        return [Path(path).relative_to(tree).as_posix() for path in paths(tree, **selection)]
+
+    assert named_so(exclude=("*.JP*", "ANOTHER", "sub/z*")) == ["a.png", "c.CR2", "d.mp4"]
+    assert named_so(include=("*.jpg", "another/*")) == ["b.JPG", "another/deep/x.tiff"]
+    assert named_so(include=("*.jpg", "*.png"), exclude=("b*",)) == ["a.png"]
+    assert paths(tree / "a.png", exclude=("*",)) == [str(tree / "a.png")]
+
+
+def test_pipes_in_folders_are_never_opened(tree: Path) -> None:
+    os.mkfifo(tree / "pipe.jpg")
+    (tree / "zero.jpg").symlink_to("/dev/zero")
+    assert len(paths(tree)) == 6
+    assert notes(tree) == ["2 pipes, sockets or devices passed over"]
+
+
+def test_lists_with_a_mark_and_lists_in_utf16(tree: Path) -> None:
+    name = str(tree / "a.png")
+    assert paths("-", stream=name.encode("utf-8-sig")) == [name]
+    for coding in ("utf-16", "utf-16-le", "utf-16-be"):
+        with pytest.raises(BlurError, match="is UTF-16; hand it over as UTF-8"):
+            paths("-", stream=f"{name}\r\n".encode(coding))
+
+
+def test_a_thousand_folders_deep(tmp_path: Path) -> None:
+    folders = [f"{tmp_path}{'/a' * depth}" for depth in range(1, 1201)]
+    for folder in folders:
+        os.mkdir(folder)
+    photo = f"{folders[-1]}/x.jpg"
+    Path(photo).touch()
+    assert paths(tmp_path) == [photo]
+    os.unlink(photo)
+    for folder in reversed(folders):  # pytest's own cleaning is a recursion
+        os.rmdir(folder)
+
+
+def test_formats_that_are_not_read_are_said(tree: Path) -> None:
+    odd = tree / "odd"
+    odd.mkdir()
+    for name in ("a.gpr", "b.JXL", "c.docx", "d"):
+        (odd / name).touch()
+    assert notes(tree) == ["2 files of formats that blur does not read: .gpr, .jxl"]
+    assert notes(odd) == ["4 files of formats that blur does not read: .docx, .gpr, .jxl, none"]

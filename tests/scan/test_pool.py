@@ -16,7 +16,7 @@ from blur_fusion.model.classifier import Classifier, load
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.scan import pool as pool_module
 from blur_fusion.scan.engine import scan
-from blur_fusion.scan.inputs import find, named
+from blur_fusion.scan.inputs import Search, named
 from blur_fusion.scan.pool import MANY, Pool, WorkerPool
 from blur_fusion.scan.tasks import JobSpec
 from fake_classifier import album
@@ -43,7 +43,7 @@ def children() -> Iterator[Callable[[], int]]:
 
 
 def predictions(folder: Path, pool: Pool) -> list[Prediction]:
-    files = list(find(named([str(folder)])))
+    files = list(Search().find(named([str(folder)])))
     return [answer.prediction for (answer,) in scan(files, pool)]
 
 
@@ -117,7 +117,7 @@ def test_whoever_stops_listening_leaves_no_process(
 ) -> None:
     album(tmp_path, MANY + 2)
     with WorkerPool(JobSpec(str(model), classifier.fingerprint), classifier, 3, 2) as pool:
-        answers = scan(list(find(named([str(tmp_path)]))), pool)
+        answers = scan(list(Search().find(named([str(tmp_path)]))), pool)
         for _ in range(MANY):
             next(answers)
         answers.close()
@@ -129,7 +129,7 @@ from blur_fusion.startup import prepare
 prepare()
 from blur_fusion.model.classifier import load
 from blur_fusion.scan.engine import scan
-from blur_fusion.scan.inputs import find, named
+from blur_fusion.scan.inputs import Search, named
 from blur_fusion.scan.pool import WorkerPool, can_fork
 from blur_fusion.scan.tasks import JobSpec
 folder, model = sys.argv[1:]
@@ -139,7 +139,7 @@ def run(workers):
     job = JobSpec(model, classifier.fingerprint)
     with WorkerPool(job, classifier, workers, workers - 1, 48) as pool:
         kinds = [type(child).__name__ for child in multiprocessing.active_children()]
-        answers = scan(list(find(named([folder]))), pool)
+        answers = scan(list(Search().find(named([folder]))), pool)
         return kinds, [answer.prediction.probability for (answer,) in answers]
 (kinds, seen), (none, same) = run(3), run(1)
 event = threading.Event()

@@ -100,7 +100,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
     from blur_fusion.actions.plan import ActionOptions, Places
     from blur_fusion.model.classifier import load
     from blur_fusion.scan.engine import scan
-    from blur_fusion.scan.inputs import find, named
+    from blur_fusion.scan.inputs import Search, Selection, named
     from blur_fusion.scan.run import run
     from blur_fusion.scan.tasks import JobSpec
 
@@ -118,7 +118,10 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
     roots = [Path(name.path) for name in names if not name.problem]
     if transfer:
         Places(transfer[1], roots)  # a wrong target ends here
-    files = list(find(names))
+    search = Search(Selection(asked["exclude"], asked["include"], asked["all_folders"]))
+    files = list(search.find(names))
+    for line in search.notes():
+        click.echo(f"note: {line}", err=True)
     job = JobSpec(
         model=os.path.abspath(asked["model"]) if asked["model"] else None,
         fingerprint=classifier.fingerprint,
@@ -201,6 +204,23 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
 @click.option("--link", type=PATH, metavar="DIR", help="Link to blurred photos below DIR.")
 @click.option("--tag", is_flag=True, help="Tag blurred photos in XMP sidecars.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be moved, copied or tagged.")
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="Leave out files and folders of this name, or path below a folder. Repeatable.",
+)
+@click.option(
+    "--include",
+    multiple=True,
+    metavar="GLOB",
+    help="Of folders, take only files of this name, or path below the folder. Repeatable.",
+)
+@click.option(
+    "--all-folders",
+    is_flag=True,
+    help="Look into previews, recycle bins, photo libraries and folders with .nomedia too.",
+)
 @click.option("--report", type=PATH, help="Write a page of thumbnails for review, .html.")
 @click.option(
     "--every",
@@ -212,9 +232,9 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
 def scan(context: click.Context, /, inputs: tuple[str, ...], **asked: Any) -> None:
     """Say which photos are blurred, how surely and of what kind.
 
-    INPUTS are files, folders with all below them, patterns in quotes, or - for a list of files on
-    standard input, one a line or ended by NUL. Photos are only read unless --move, --copy, --link
-    or --tag says otherwise; 'blur undo' puts those back.
+    INPUTS are files, folders with all below them, patterns in quotes, or - for a list on standard
+    input, one a line or ended by NUL; a folder in it stands for all below it. Photos are
+    only read unless --move, --copy, --link or --tag says otherwise; 'blur undo' puts those back.
 
     Exit codes: 0 all were read; 1 some could not be read or acted on, the rest is done; 2 wrong
     usage, nothing was judged; 3 blurred ones were found, with --fail-on-blurred, also where others

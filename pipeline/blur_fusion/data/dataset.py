@@ -104,6 +104,11 @@ def is_picture(name: str) -> bool:
     return Path(name).suffix.lower() in PICTURES
 
 
+def _is_special(path: str) -> bool:
+    """Whether it is a pipe, a socket or a device, which may never end."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
 @dataclass
 class Contents:
     """What a reader found below a folder.
@@ -143,10 +148,18 @@ class Contents:
             The folder is missing.
         """
         require(folder.is_dir(), f"{folder}: no such folder")
-        found = []
+        found: list[Path] = []
+        known: set[tuple[int, int]] = set()
         for place, folders, names in os.walk(folder, followlinks=True):
+            about = os.stat(place)
+            if (about.st_dev, about.st_ino) in known:  # a link in a circle, or a second way here
+                folders.clear()
+                continue
+            known.add((about.st_dev, about.st_ino))
             folders[:] = [name for name in folders if deep and not name.startswith(".")]
+            folders.sort(key=lambda name: os.path.islink(os.path.join(place, name)))
             seen = [name for name in names if not name.startswith(".") and name != table]
+            seen = [name for name in seen if not _is_special(os.path.join(place, name))]
             found += [Path(place, name) for name in seen if is_picture(name)]
             others = (name for name in seen if not is_picture(name))
             self.passed_over.update(Path(name).suffix.lower() or "none" for name in others)

@@ -7,10 +7,15 @@ def _named(endings: str) -> frozenset[str]:
     return frozenset(f".{ending}" for ending in endings.split())
 
 
-PLAIN = _named("jpg jpeg jpe jfif png webp tif tiff bmp dib gif avif jp2 pgm ppm pnm")
+PLAIN = _named("jpg jpeg jpe jfif mpo png webp tif tiff bmp dib gif avif jp2 pgm ppm pnm")
 HEIC = _named("heic heif hif")
 RAW = _named(
     "3fr arw cr2 cr3 crw dcr dng erf iiq kdc mef mos mrw nef nrw orf pef raf rw2 rwl sr2 srf srw "
     "x3f"
 )
 PICTURES = PLAIN | HEIC | RAW
+# Pictures that nothing here reads, and that whoever scans a folder would like to know of.
+OTHER_PICTURES = _named(
+    "afphoto ai bpg cdr cin dcm djvu dpx eps exr fit fits gpr hdr icns ico jxl jxr kra ora pcx psb "
+    "psd qoi svg tga wdp xcf"
+)

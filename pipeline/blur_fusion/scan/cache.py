@@ -104,7 +104,8 @@ class Cache:
                 about = os.stat(path)
             except OSError:  # whoever judges it says what is wrong
                 return None, None
-            file = Identity(os.fsencode(os.path.realpath(path)), about.st_size, about.st_mtime_ns)
+            time = (about.st_mtime_ns + 2**63) % 2**64 - 2**63  # SQLite's whole numbers end in 2262
+            file = Identity(os.fsencode(os.path.realpath(path)), about.st_size, time)
             row = self._base.execute(_QUERY, (*file, self._model)).fetchone()
             known = json.loads(row[0]) if row else {}
             # An earlier version knew fewer fields: such a photo is judged again.

@@ -5,14 +5,28 @@ from __future__ import annotations
 import glob
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import IO
 
-from blur_fusion.images.formats import PICTURES
+from blur_fusion.errors import require
+from blur_fusion.images.formats import OTHER_PICTURES, PICTURES
 
 VIDEOS = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"))
 _WILD = frozenset("*?[")
+_BOM = b"\xef\xbb\xbf"
+
+# Folders of previews, of what was deleted, and of programs' own libraries, in lower case.
+PASSED_OVER = (
+    *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot"),  # Synology, QNAP
+    *("$recycle.bin", "system volume information", "lost+found", ".trash*"),
+    *("*.lrdata", "*.cocatalog", "*.photoslibrary", "*.photolibrary", "*.aplibrary"),
+    *("*.migratedphotolibrary", "*.imovielibrary", "*.fcpbundle"),
+)
+MARKS = frozenset((".nomedia", ".blurignore"))  # in folders that are passed over
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,41 @@ class Found:
         return _suffix(self.path) in VIDEOS
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Which files and folders below a folder are looked at; what is named always is.
+
+    Attributes
+    ----------
+    exclude : tuple of str
+        Patterns such as `*_edited.jpg` or `raw/old`; with a slash they are held against the path
+        below the named folder, else against each name, and capitals do not count.
+    include : tuple of str
+        Patterns of files, of which one must match where there are any.
+    all_folders : bool
+        Look into `PASSED_OVER` and marked folders too.
+    """
+
+    exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    all_folders: bool = False
+
+    def takes(self, below: str, folder: bool) -> bool:
+        """Whether patterns let a file or a folder pass, by its path below the named folder."""
+        wanted = folder or not self.include or _matches(below, self.include)
+        return wanted and not _matches(below, self.exclude)
+
+
+def _matches(below: str, patterns: tuple[str, ...]) -> bool:
+    below = below.lower()
+    name = below.rpartition("/")[2]
+    for pattern in patterns:
+        pattern = pattern.lower().strip("/")
+        if fnmatchcase(below if "/" in pattern else name, pattern):
+            return True
+    return False
+
+
 def _suffix(path: str) -> str:
     return os.path.splitext(path)[1].lower()
 
@@ -44,52 +93,152 @@ def _why(error: OSError) -> str:
     return f"cannot be read ({error.strerror or error})"
 
 
-def _inside(folder: str, seen: set[tuple[int, int]]) -> Iterator[Found]:
-    """Pictures and videos below `folder`: files by name, then folders by name."""
-    try:
-        about = os.stat(folder)
-        if (about.st_dev, about.st_ino) in seen:  # a link in a circle, or a second way here
+class Search:
+    """Looks for files, each once; afterwards `notes` tells what it passed over.
+
+    A photo that two ways lead to comes under the name that was given, or the way without links.
+    """
+
+    def __init__(self, selection: Selection | None = None) -> None:
+        self._selection = selection or Selection()
+        self._folders: set[tuple[int, int]] = set()
+        self._files: set[str] = set()
+        self._links: list[tuple[str, str]] = []  # to folders; they wait for a real way there
+        self._passed: Counter[str] = Counter()
+        self._suffixes: Counter[str] = Counter()  # of files that are no pictures
+        self._special = 0
+        self._real = lru_cache(maxsize=1024)(os.path.realpath)
+
+    def find(self, names: Iterable[Found]) -> Iterator[Found]:
+        """Files to judge.
+
+        Parameters
+        ----------
+        names : iterable of Found
+            From :func:`named`. Files are taken whatever their names; of folders, pictures and
+            videos at any depth, hidden ones left out.
+        """
+        for name in names:
+            yield from self._once([name] if name.problem else self._one(name.path))
+        while self._links:
+            yield from self._once(self._walk(*self._links.pop(0)))
+
+    def _once(self, found: Iterable[Found]) -> Iterator[Found]:
+        for one in found:
+            folder, name = os.path.split(os.path.abspath(one.path))
+            place = os.path.join(self._real(folder), name)
+            if place not in self._files:
+                self._files.add(place)
+                yield one
+
+    def _one(self, path: str) -> Iterator[Found]:
+        try:
+            mode = os.stat(path).st_mode
+        except (OSError, ValueError) as error:  # ValueError: a NUL inside
+            yield Found(path, _why(error) if isinstance(error, OSError) else "is no file name")
             return
-        seen.add((about.st_dev, about.st_ino))
-        with os.scandir(folder) as listed:
-            entries = sorted(
-                (entry for entry in listed if not entry.name.startswith(".")),
-                key=lambda entry: os.fsencode(entry.name),
-            )
-        folders = [entry.path for entry in entries if entry.is_dir()]
-    except OSError as error:
-        yield Found(folder, _why(error))
-        return
-    known = PICTURES | VIDEOS
-    for entry in entries:
-        if entry.path not in folders and _suffix(entry.name) in known:
+        if stat.S_ISDIR(mode):
+            yield from self._walk(path)
+        elif stat.S_ISREG(mode):
+            yield Found(path)
+        else:
+            yield Found(path, "is neither a file nor a folder")
+
+    def _walk(self, top: str, below: str = "") -> Iterator[Found]:
+        """Pictures and videos below `top`: files by name, then folders by name.
+
+        `below` is its path below the folder that was named, empty for that one.
+        """
+        waiting = [(top, below)]
+        while waiting:
+            folder, below = waiting.pop()
+            try:
+                about = os.stat(folder)
+                if (about.st_dev, about.st_ino) in self._folders:
+                    continue
+                with os.scandir(folder) as listed:
+                    entries = sorted(listed, key=lambda entry: os.fsencode(entry.name))
+            except OSError as error:
+                yield Found(folder, _why(error))
+                continue
+            marked = any(entry.name.lower() in MARKS for entry in entries)
+            if marked and below and not self._selection.all_folders:
+                self._passed[os.path.basename(folder)] += 1
+                continue
+            self._folders.add((about.st_dev, about.st_ino))
+            folders: list[tuple[str, str]] = []
+            for entry in entries:
+                yield from self._entry(entry, f"{below}/{entry.name}".lstrip("/"), folders)
+            waiting += reversed(folders)
+
+    def _entry(
+        self, entry: os.DirEntry[str], below: str, folders: list[tuple[str, str]]
+    ) -> Iterator[Found]:
+        """A file that is taken; a folder is added to `folders`, or waits if it is a link."""
+        hidden = entry.name.startswith(".")
+        if hidden and not _matches(entry.name, (".trash*",)):
+            return
+        try:
+            is_folder, is_file = entry.is_dir(), entry.is_file()
+        except OSError as error:  # a link in a circle, through a file, to where we may not go
+            yield Found(entry.path, _why(error))
+            return
+        if is_folder:
+            if not self._selection.takes(below, folder=True):
+                return
+            if not self._selection.all_folders and _matches(entry.name, PASSED_OVER):
+                self._passed[entry.name] += 1
+            elif entry.is_symlink():
+                self._links.append((entry.path, below))
+            else:
+                folders.append((entry.path, below))
+        elif hidden or not self._selection.takes(below, folder=False):
+            return
+        elif _suffix(entry.name) not in PICTURES | VIDEOS:
+            self._suffixes[_suffix(entry.name)] += 1
+        elif is_file or not os.path.exists(entry.path):  # a link to nothing is said when it is read
             yield Found(entry.path)
-    for path in folders:
-        yield from _inside(path, seen)
+        else:
+            self._special += 1
+
+    def notes(self) -> list[str]:
+        """What was passed over, a line for each reason."""
+        lines = []
+        if self._passed:
+            number, names = self._passed.total(), sorted(self._passed)
+            shown = ", ".join(names[:5]) + (" and others" if len(names) > 5 else "")
+            noun = "folder" if number == 1 else "folders"
+            lines.append(f"{number} {noun} passed over ({shown}); --all-folders looks into them")
+        unread = {s: n for s, n in self._suffixes.items() if not self._files or s in OTHER_PICTURES}
+        if unread:
+            number, shown = sum(unread.values()), ", ".join(sorted(s or "none" for s in unread))
+            noun = "file of a format" if number == 1 else "files of formats"
+            lines.append(f"{number} {noun} that blur does not read: {shown}")
+        if self._special:
+            noun = "pipe, socket or device" if self._special == 1 else "pipes, sockets or devices"
+            lines.append(f"{self._special} {noun} passed over")
+        return lines
 
 
 def listed(stream: IO[bytes]) -> Iterator[str]:
-    """Paths on a stream, one a line, or ended by NUL as `find -print0` writes them."""
+    """Paths on a stream, one a line, or ended by NUL as `find -print0` writes them.
+
+    Raises
+    ------
+    BlurError
+        It is UTF-16, as PowerShell's `>` writes it: its NULs would part it into other names.
+    """
     content = stream.read()
+    half = content[: 1 << 16]
+    nuls = max(half[::2].count(0), half[1::2].count(0))
+    wide = content.startswith((b"\xff\xfe", b"\xfe\xff")) or 8 * nuls > 3 * len(half) > 3
+    require(not wide, "the list on standard input is UTF-16; hand it over as UTF-8")
+    content = content.removeprefix(_BOM)
     ending = b"\0" if b"\0" in content else b"\n"
     for line in content.split(ending):
         name = line if ending == b"\0" else line.removesuffix(b"\r")
         if name:
             yield os.fsdecode(name)
-
-
-def _one(path: str, seen: set[tuple[int, int]]) -> Iterator[Found]:
-    try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError) as error:  # ValueError: a NUL inside
-        yield Found(path, _why(error) if isinstance(error, OSError) else "is no file name")
-        return
-    if stat.S_ISDIR(mode):
-        yield from _inside(path, seen)
-    elif stat.S_ISREG(mode):
-        yield Found(path)
-    else:
-        yield Found(path, "is neither a file nor a folder")
 
 
 def named(inputs: Iterable[str], stream: IO[bytes] | None = None) -> Iterator[Found]:
@@ -110,22 +259,3 @@ def named(inputs: Iterable[str], stream: IO[bytes] | None = None) -> Iterator[Fo
             yield from map(Found, names) if names else [Found(given, "no file matches")]
         else:
             yield Found(given)
-
-
-def find(names: Iterable[Found]) -> Iterator[Found]:
-    """Files to judge, each once.
-
-    Parameters
-    ----------
-    names : iterable of Found
-        From :func:`named`. Files are taken whatever their names; of folders, pictures and videos
-        at any depth, hidden ones left out.
-    """
-    seen: set[tuple[int, int]] = set()
-    known: set[str] = set()
-    for name in names:
-        for found in [name] if name.problem else _one(name.path, seen):
-            place = os.path.abspath(found.path)
-            if place not in known:
-                known.add(place)
-                yield found
