@@ -39,7 +39,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def test_fields_are_in_the_agreed_order() -> None:
     assert (
         *("path", "blurred", "probability", "kind", "logit"),
-        *("laplacian_variance", "width", "height", "error"),
+        *("laplacian_variance", "width", "height", "error", "note", "frame_s"),
     ) == FIELDS
     failed = Verdict.failed("a/b.jpg", "a/b.jpg: is an\nempty file")
     assert (failed.path, failed.error) == ("a/b.jpg", "is an empty file")

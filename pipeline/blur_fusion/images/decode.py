@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import stat
 from pathlib import Path
 from struct import unpack_from
 from typing import Any, NamedTuple
@@ -32,11 +33,14 @@ class Decoded(NamedTuple):
         1 at full size; 2, 4 or 8 at reduced scale.
     photo : tuple of int, optional
         Width and height of the photo where something smaller was decoded: a RAW file's preview.
+    note : str, optional
+        One line, where the file holds less than the whole picture.
     """
 
     pixels: Pixels
     cell: int = 1
     photo: tuple[int, int] | None = None
+    note: str | None = None
 
 
 def stretched(pixels: npt.NDArray[np.generic]) -> Pixels:
@@ -163,6 +167,9 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 def read_bytes(path: Path) -> Pixels:
     """Content of a file; cv2.imread fails silently, and on odd names."""
     try:
+        mode = path.stat().st_mode
+        ordinary = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+        require(ordinary, f"{path}: is neither a file nor a folder")  # a pipe may never end
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise BlurError(f"{path}: cannot be read ({error.strerror or error})") from None

@@ -107,6 +107,8 @@ class Photo:
     path : str
     size : tuple of int
         Width and height at full size, oriented by EXIF; (0, 0) until an image was asked for.
+    note : str, optional
+        One line, where the file holds less than the whole picture.
 
     Raises
     ------
@@ -130,6 +132,7 @@ class Photo:
             )
         self.path = path or (os.fspath(source) if sort == "path" else sort)
         self.size = (0, 0)
+        self.note: str | None = None
         self._source = source
         self._kept: dict[Hashable, Any] = {}
 
@@ -159,7 +162,7 @@ class Photo:
         reach = _WHOLE if spec.square else spec.side
         seen = decode(self._source, self.path, reach, spec.colour or pillow, stored=pillow)
         height, width = (extent * seen.cell for extent in seen.pixels.shape[:2])
-        self.size = seen.photo or (width, height)
+        self.size, self.note = seen.photo or (width, height), seen.note
         if pillow:
             small = pillow_nearest(seen.pixels, spec.side)
             return small if spec.colour else from_array(small, colour=False)

@@ -190,10 +190,8 @@ class Classifier:
         probability = float(sigmoid(np.array(logit)))
         blurred = probability >= self.threshold
         kind = kind if blurred else "sharp"
-        width, height = photo.size
-        return Prediction(
-            photo.path, blurred, probability, kind, logit, width=width, height=height, **seen
-        )
+        seen |= {"width": photo.size[0], "height": photo.size[1], "note": photo.note}
+        return Prediction(photo.path, blurred, probability, kind, logit, **seen)
 
 
 def _log_odds(probability: float) -> float:

@@ -27,6 +27,10 @@ class Prediction:
         Of the photo as decoded and oriented, in pixels.
     error : str
         One line.
+    note : str
+        One line on what was judged, where that is not the whole photo.
+    frame_s : float
+        Of a video, the time of the frame that was judged, in seconds; None of a photo.
     exposure : str
         One of `blur_fusion.model.classifier.EXPOSURES`; written where it is asked for, not in
         `FIELDS`.
@@ -46,6 +50,8 @@ class Prediction:
     width: int | None = None
     height: int | None = None
     error: str | None = None
+    note: str | None = None
+    frame_s: float | None = None
     exposure: str | None = None
 
     @classmethod

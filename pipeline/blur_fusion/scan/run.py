@@ -23,7 +23,7 @@ class Result:
 
     def add(self, prediction: Prediction, thumbnail: bytes | None = None) -> None:
         """Keep a photo, which may be acted on."""
-        if "#t=" not in prediction.path:
+        if prediction.frame_s is None:
             self.photos.append(prediction)
 
 

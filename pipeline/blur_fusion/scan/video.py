@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from itertools import groupby
@@ -31,6 +32,7 @@ class _Frame(NamedTuple):
 
 def _frames(path: str, every: int) -> Iterator[_Frame]:
     """Every `every`-th frame, the first included."""
+    require(os.path.isfile(path), f"{path}: is no file")  # a pipe may never end
     video = cv2.VideoCapture(path)
     try:
         require(video.isOpened(), f"{path}: is no video that OpenCV can read, or is damaged")
@@ -96,6 +98,7 @@ def judge_video(
         rgb = np.ascontiguousarray(frame.pixels[:, :, ::-1])
         photo = Photo(rgb, f"{path}#t={frame.time:.3f}")
         (prediction,) = classifier.predict([photo])
+        prediction = dataclasses.replace(prediction, frame_s=frame.time)
         return frame, answer_of(photo, prediction, classifier.spec if thumbnails else None)
 
     def blur(pair: tuple[_Frame, Answer]) -> float:
