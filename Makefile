@@ -1,5 +1,5 @@
 # Every target creates .venv if it is missing; PYTHON=/path/to/python chooses the interpreter.
-.PHONY: repro mine compare release verify-release relock test lint clean lock venv
+.PHONY: repro mine compare release verify-release relock test hostile lint clean lock venv
 .DELETE_ON_ERROR:
 
 CANDIDATES = python3 python3.11 python3.12 python3.13 python
@@ -58,6 +58,10 @@ relock: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0
+
+# The whole of tests/hostile: 20,000 mutated files, 40 kills and more; a table at the end.
+hostile: $(STAMP)
+	BLUR_HOSTILE=all $(BIN)/python -m pytest tests/hostile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +32,22 @@ def keep_heap() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         for pair in _MALLOC.values():
             mallopt(*pair)
+
+
+def own_stderr() -> None:
+    """Keep standard error to `sys.stderr`: decoders written in C print to descriptor 2.
+
+    Streams that the caller has closed lead nowhere, so that no file takes their number.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    sys.stderr = os.fdopen(kept, "w", 1, encoding="utf-8", errors="backslashreplace")
 
 
 def prepare() -> None:

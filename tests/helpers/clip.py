@@ -18,9 +18,7 @@ def frame(number: int, size: tuple[int, int] = (120, 160)) -> np.ndarray:
     return cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)
 
 
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "clip.avi"
+def write_clip(path: Path) -> Path:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), RATE, (160, 120))
     if not writer.isOpened():
         pytest.skip("this OpenCV writes no MJPG")
@@ -28,3 +26,8 @@ def clip(tmp_path: Path) -> Path:
         writer.write(frame(number))
     writer.release()
     return path
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write_clip(tmp_path / "clip.avi")

@@ -14,6 +14,7 @@ from blur_fusion.cli.options import PATH
 from blur_fusion.cli.preset import make, preset
 from blur_fusion.cli.scan import scan
 from blur_fusion.data.sources import CERTH_TARGET, CERTH_URL, KWENTAR_LINE
+from blur_fusion.startup import own_stderr
 
 
 @click.command()
@@ -173,6 +174,7 @@ for command in (export, undo, scan, preset, explain, app):
 
 def main() -> None:
     """Entry point of the console script `blur`."""
+    own_stderr()
     blur()
 
 

@@ -1,0 +1,25 @@
+"""`make hostile` runs all of it and prints what came of it; `make test` a short form."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+WHOLE = os.environ.get("BLUR_HOSTILE") == "all"
+RESULTS: list[tuple[str, int, int, float]] = []  # what, number, failures, peak MB
+
+
+@pytest.fixture(scope="session")
+def results() -> list[tuple[str, int, int, float]]:
+    """Takes a line of the table that is printed at the end."""
+    return RESULTS
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if RESULTS:
+        terminalreporter.write_sep("=", "hostile input")
+        terminalreporter.write_line(f"{'what':44}{'number':>8}{'failures':>10}{'peak MB':>9}")
+        for what, number, failures, peak in RESULTS:
+            terminalreporter.write_line(f"{what:44}{number:8}{failures:10}{peak:9.0f}")

@@ -1,0 +1,93 @@
+"""Every command that reads images, given every hostile file: one line or a verdict."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from forked import Forks, Outcome
+from hostile_files import JPEG, write_hostile_files
+
+WHOLE = os.environ.get("BLUR_HOSTILE") == "all"
+MEMORY = 1500  # MB beyond what a process begins with: a photo that needs more is refused
+PEAK = 1200  # MB of a process, at most
+SECONDS = 30
+SHORT = 9  # in the short form each ninth file; all of them together in one scan
+CALM = re.compile(r"(warning|error): .|(\d+|no) (photo|file)s?\b|interrupted")
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
+
+Command = Callable[[Path, Path], list[object]]  # a file and an empty folder to arguments
+
+
+def _class_folder(file: Path, out: Path) -> Path:
+    """A data set of the file, a good one beside it."""
+    (out / "set/sharp").mkdir(parents=True)
+    (out / "set/blurred").mkdir()
+    (out / "set/blurred/good.jpg").write_bytes(JPEG)
+    shutil.move(file, out / "set/sharp" / file.name)
+    file.symlink_to(out / "set/sharp" / file.name)
+    return out / "set"
+
+
+COMMANDS: dict[str, Command] = {
+    "scan": lambda file, out: ["scan", file.parent, "--format", "jsonl"],
+    "scan FILE": lambda file, out: ["scan", "--exposure", "--", file],
+    "scan --cache --report --move": lambda file, out: (
+        ["scan", file.parent, "--cache", out / "cache", "--report", out / "page.html"]
+        + ["--move", out / "moved", "--threshold", "0", "--output", out / "table"]
+    ),
+    "scan --copy --tag": lambda file, out: (
+        ["scan", file.parent, "--copy", out / "copied", "--tag", "--threshold", "0"]
+    ),
+    "explain": lambda file, out: ["explain", "--no-grad-cam", "--output", out, "--", file],
+    "data check": lambda file, out: ["data", "check", _class_folder(file, out)],
+    "test": lambda file, out: ["test", _class_folder(file, out)],
+}
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with Forks() as server:
+        yield server
+
+
+def problem(ran: Outcome) -> str | None:
+    """What is wrong with how a command ended; None where nothing is."""
+    if ran.hung:
+        return f"hung for {SECONDS} s"
+    if ran.code not in (0, 1, 2, 3) or "Traceback" in ran.err + ran.out:
+        return f"exit code {ran.code}: {ran.err[-400:]}"
+    if ran.peak > PEAK:
+        return f"took {ran.peak:.0f} MB"
+    chatter = [line for line in ran.err.splitlines() if not CALM.match(line)]
+    if chatter:
+        return f"chatter: {chatter[0][:200]}"
+    if CONTROL.search(ran.err):
+        return f"control characters: {ran.err[:200]!r}"
+    return None
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_file_is_a_line_or_a_verdict(
+    name: str, forks: Forks, tmp_path: Path, results: list[tuple[str, int, int, float]]
+) -> None:
+    files = list(write_hostile_files(tmp_path).values())
+    if not WHOLE:
+        files = files[::SHORT]
+    failures, peak = [], 0.0
+    for number, file in enumerate(files):
+        out = tmp_path / f"out{number}"
+        out.mkdir()
+        shown = ascii(file.name)
+        words = COMMANDS[name](file, out)
+        ran = forks.blur(*words, folder=out, limit=SECONDS, memory=MEMORY)
+        peak = max(peak, ran.peak)
+        if (wrong := problem(ran)) is not None:
+            failures.append(f"{shown}: {wrong}")
+    results.append((f"blur {name}", len(files), len(failures), peak))
+    assert not failures, "\n".join(failures)

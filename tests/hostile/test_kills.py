@@ -1,0 +1,124 @@
+"""SIGKILL at seeded moments: nothing is lost, and what runs afterwards says what it would have."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from action_trees import look
+from scan_command import ENVIRONMENT, blur, command, rows
+from trees import write_photo
+
+WHOLE = os.environ.get("BLUR_HOSTILE") == "all"
+KILLS = 10 if WHOLE else 2  # of each kind of run
+
+SIDECAR = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+ xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description/></rdf:RDF></x:xmpmeta>"""
+Results = list[tuple[str, int, int, float]]
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 photos, every second one with a sidecar."""
+    folder = tmp_path_factory.mktemp("album") / "photos"
+    for k in range(120):
+        photo = write_photo(folder / f"{k % 5}" / f"{k:03d}.jpg", k, blurred=k % 3 == 0)
+        if k % 2:
+            photo.with_suffix(".xmp").write_text(SIDECAR)
+    return folder
+
+
+def killed(words: list[str], seconds: float, ready: Callable[[], object], cwd: Path) -> bool:
+    """Start a command and kill it, and all that it started, so long after it is `ready`."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(words, env=ENVIRONMENT, cwd=cwd, start_new_session=True, **quiet)
+    while not ready() and process.poll() is None:
+        time.sleep(0.001)
+    time.sleep(seconds)
+    alive = process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL) if alive else None
+    process.wait()
+    return alive
+
+
+def copied(album: Path, place: Path) -> Path:
+    return Path(shutil.copytree(album, place / "photos"))
+
+
+def journals(place: Path) -> list[Path]:
+    return [path for path in place.rglob("blur-journal-*.jsonl") if path.stat().st_size]
+
+
+def larger(path: Path, size: int) -> bool:
+    return path.stat().st_size > size
+
+
+def undone(place: Path) -> None:
+    """Everything is put back by each journal."""
+    for journal in journals(place):
+        words = command("undo", journal)
+        done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_scan(album: Path, tmp_path: Path, results: Results) -> None:
+    """With a cache: the scan after it says what one without a kill says."""
+    expected = rows(blur(album, "--format", "jsonl"))
+    for number in range(KILLS):
+        seconds = random.Random(number).uniform(0, 0.5)
+        cache, table = tmp_path / f"cache{number}", tmp_path / f"table{number}"
+        words = ["scan", album, "--cache", cache, "--output", table, "--format", "jsonl"]
+        killed(command(*words), seconds, cache.exists, tmp_path)
+        assert not table.exists() or len(table.read_bytes().splitlines()) == len(expected)
+        table.unlink(missing_ok=True)
+        assert blur(*words[1:]).returncode == 0
+        assert rows(blur(album, "--format", "jsonl", "--cache", cache)) == expected
+    results.append(("killed: scan --cache --output", KILLS, 0, 0))
+
+
+@pytest.mark.parametrize("action", ["--move", "--tag"])
+def test_actions(album: Path, tmp_path: Path, action: str, results: Results) -> None:
+    """Undo brings every byte back."""
+    for number in range(KILLS):
+        place = tmp_path / str(number)
+        root = copied(album, place)
+        before = look(root)
+        words: list[object] = ["scan", root, "--threshold", "0", action]
+        if action == "--move":
+            words.append(place / "out")
+        seconds = random.Random(number).uniform(0, 0.4)
+        killed(command(*words), seconds, partial(journals, place), place)
+        found = look(place)
+        contents = {content for content, _ in found.values()}
+        assert action == "--tag" or {content for content, _ in before.values()} <= contents
+        undone(place)
+        assert look(place) == before
+        shutil.rmtree(place)
+    results.append((f"killed: scan {action}", KILLS, 0, 0))
+
+
+def test_undo(album: Path, tmp_path: Path, results: Results) -> None:
+    """Undone again, every byte is back."""
+    for number in range(KILLS):
+        place = tmp_path / str(number)
+        root = copied(album, place)
+        before = look(root)
+        moved = blur(root, "--threshold", "0", "--tag", "--move", place / "out")
+        assert moved.returncode == 0 and look(root) != before
+        seconds = random.Random(number).uniform(0, 0.4)
+        [journal] = journals(place)
+        begun = partial(larger, journal, journal.stat().st_size)
+        killed(command("undo", journal), seconds, begun, place)
+        undone(place)
+        assert look(place) == before
+        shutil.rmtree(place)
+    results.append(("killed: undo", KILLS, 0, 0))
