@@ -66,6 +66,14 @@ def _link_or_rename(part: Path, target: Path) -> None:
         os.replace(part, target)
 
 
+def require_free(path: Path, force: bool) -> None:
+    """Refuse a file that exists, unless by `force`, and one whose folder does not."""
+    require(not path.is_dir(), f"{path}: is a folder; name a file")
+    free = force or not os.path.lexists(path)
+    require(free, f"{path}: exists; name another file, or say --force to replace it")
+    require(path.parent.is_dir(), f"{path.parent}: no such folder; make it first")
+
+
 @contextmanager
 def write_whole(path: str | os.PathLike[str], *, force: bool = False) -> Iterator[IO[bytes]]:
     """A binary file to write, which gets the name `path` when the body ends without an error.
@@ -86,10 +94,7 @@ def write_whole(path: str | os.PathLike[str], *, force: bool = False) -> Iterato
         else has written it meanwhile: the new file is kept under the name that the error gives.
     """
     path = Path(path)
-    require(not path.is_dir(), f"{path}: is a folder; name a file")
-    free = force or not os.path.lexists(path)
-    require(free, f"{path}: exists; name another file, or say --force to replace it")
-    require(path.parent.is_dir(), f"{path.parent}: no such folder; make it first")
+    require_free(path, force)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with os_errors(path):
         file = io.BufferedWriter(_Part(part, path))

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
 from blur_fusion.presets.examples import (
-    examples,
     make_three_class,
+    of_rows,
     open_source,
     read_any,
     read_layout,
@@ -137,13 +137,13 @@ def test_other_layouts_are_for_testing_only(tmp_path: Path, folder_tree: Tree) -
 def test_examples_of_pairs_and_classes(tmp_path: Path) -> None:
     rows = open_source(write_photos(tmp_path / "own", 12), TWO.layout, tiny_params()).rows
     lenet = load_preset("lenet", PRESETS)
-    pairs = examples(rows, lenet, False, seed=1)
+    pairs = of_rows(rows, lenet, False, seed=1)
     assert len(pairs) == 24 and all("sharp" in str(pair.path) for pair in pairs)
     assert {pair.sigma > 0 for pair in pairs if pair.target == 1} == {True}
     assert {pair.sigma for pair in pairs if pair.target == 0} == {0.0}
-    three = examples(rows, THREE, False, seed=1)
+    three = of_rows(rows, THREE, False, seed=1)
     assert [sum(one.target == k for one in three) for k in range(3)] == [12, 12, 12]
-    plain = examples(rows, LABEL, False, seed=1)
+    plain = of_rows(rows, LABEL, False, seed=1)
     assert [("blurred" in str(one.path)) == (one.target == 0) for one in plain] == [True] * 24
 
 

@@ -19,6 +19,7 @@ from blur_fusion.errors import BlurError
 from blur_fusion.presets.examples import (
     Example,
     Source,
+    blurred_background,
     make_three_class,
     open_source,
     read_example,
@@ -26,7 +27,6 @@ from blur_fusion.presets.examples import (
 from blur_fusion.presets.networks import build, build_fused
 from blur_fusion.presets.params import load_preset
 from blur_fusion.presets.run import (
-    blurred_background,
     judged_lines,
     read_run,
     report_lines,

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from blur_fusion.errors import BlurError, require
 from blur_fusion.explain.explainer import Explainer, Explanation, View
+from blur_fusion.files import os_errors
 from blur_fusion.images.photo import Photo
 from blur_fusion.images.thumbnails import encoded
 from blur_fusion.model.prediction import Prediction
@@ -44,17 +45,14 @@ class Limits:
         """
         from PIL import Image, UnidentifiedImageError
 
-        try:
+        with os_errors(path.name, "cannot be read"):
             size = path.stat().st_size
-        except OSError as error:
-            raise BlurError(f"cannot be read ({error.strerror or error})") from None
         require(size <= self.upload, f"has more than {self.upload // MEGA} MB")
         line = f"has more than {self.pixels // MEGA} million pixels"
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow's own limit is not ours
-                with Image.open(path) as picture:
-                    width, height = picture.size
+            # Pillow warns of its own limit, which is not ours.
+            with warnings.catch_warnings(action="ignore"), Image.open(path) as picture:
+                width, height = picture.size
         except Image.DecompressionBombError:
             raise BlurError(line) from None
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
@@ -94,12 +92,8 @@ def judge_upload(explainer: Explainer, path: Path, limits: Limits) -> Upload:
         limits.check(path)
         view = explainer.view(photo)
         return Upload(view.prediction, encoded(view.working, ".png"), encoded(view.photo))
-    except BlurError as error:
-        return Upload(Prediction.failed(path.name, str(error).removeprefix(f"{path}: ")))
-    except MemoryError:
-        return Upload(Prediction.failed(path.name, "is too large for the memory of this machine"))
-    except Exception as error:  # damage that no decoder foresaw must not end the batch
-        return Upload(Prediction.failed(path.name, f"cannot be judged ({type(error).__name__})"))
+    except Exception as error:
+        return Upload(Prediction.caught(path.name, error))
 
 
 def _decoded(data: bytes, flag: int) -> Pixels:

@@ -134,9 +134,8 @@ def build(app: App) -> gr.Blocks:
         words = [headline, table]
         page = [album, seen, *words]
         for source, happened in ((files, files.upload), (camera, camera.input)):
-            happened(
-                app.judge, [source, album, threshold], [source, *page], api_visibility="private"
-            )
+            given = [source, album, threshold]
+            happened(app.judge, given, [source, *page], api_visibility="private")
         threshold.input(
             *(app.words, [album, threshold], words),
             show_progress="hidden",

@@ -27,16 +27,16 @@ _QUIET = {
 }
 # Whatever a page or a new release of Gradio asks for, the browser fetches from here alone.
 _POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
-    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
-    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+    b"default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    b"style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; "
+    b"font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
+    b"object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+_HEADERS = (
+    (b"content-security-policy", _POLICY),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 
 @dataclass(frozen=True)
@@ -69,33 +69,18 @@ class Settings:
     limits: Limits = Limits()
 
 
-def check_extra() -> None:
-    """Refuse in one line where Gradio is missing."""
-    line = "'blur app' needs the extra 'app': pip install 'blur-fusion[app]'"
-    require(find_spec("gradio") is not None, line)
-
-
-def set_environment(limits: Limits) -> None:
-    """Keep libraries silent and pictures bounded; before they are imported."""
-    for name, value in _QUIET.items():
-        os.environ[name] = value
-    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(limits.pixels)
-
-
-class _Headers:
+def _with_headers(app: Any) -> Any:
     """ASGI middleware that adds `_HEADERS`."""
 
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
         async def sent(message: Any) -> None:
             if message["type"] == "http.response.start":
-                added = [(k.lower().encode(), v.encode()) for k, v in _HEADERS.items()]
-                message = {**message, "headers": [*message["headers"], *added]}
+                message = {**message, "headers": [*message["headers"], *_HEADERS]}
             await send(message)
 
-        await self.app(scope, receive, sent if scope["type"] == "http" else send)
+        await app(scope, receive, sent if scope["type"] == "http" else send)
+
+    return wrapped
 
 
 def _warm(explainer: Any) -> None:
@@ -121,8 +106,10 @@ def serve(settings: Settings, said: Callable[[str], object]) -> None:
     BlurError
         Gradio or TensorFlow is missing, the model is no model, or the port is taken.
     """
-    check_extra()
-    set_environment(settings.limits)
+    line = "'blur app' needs the extra 'app': pip install 'blur-fusion[app]'"
+    require(find_spec("gradio") is not None, line)
+    # Before the libraries are imported: they are silent, and pictures bounded.
+    os.environ.update(_QUIET, OPENCV_IO_MAX_IMAGE_PIXELS=str(settings.limits.pixels))
     from blur_fusion.explain.explainer import Explainer, grad_cam_missing
     from blur_fusion.model.classifier import load
 
@@ -169,7 +156,7 @@ def _launch(blocks: Any, settings: Settings, said: Callable[[str], object]) -> N
             ssr_mode=False,
             mcp_server=False,
             enable_monitoring=False,
-            app_kwargs={"middleware": [Middleware(_Headers)]},
+            app_kwargs={"middleware": [Middleware(_with_headers)]},
             theme=theme,
             css_paths=FOLDER / STYLE,
             head=HEAD,
@@ -177,11 +164,9 @@ def _launch(blocks: Any, settings: Settings, said: Callable[[str], object]) -> N
         )
     except OSError as error:
         reason = str(error).splitlines()[0]
-        raise BlurError(
-            f"port {settings.port}: cannot be served ({reason}); try --port 0"
-        ) from None
-    said(local)
-    if public:
-        said(public)
+        line = f"port {settings.port}: cannot be served ({reason}); try --port 0"
+        raise BlurError(line) from None
+    for address in filter(None, (local, public)):
+        said(address)
     with suppress(KeyboardInterrupt):
         threading.Event().wait()

@@ -436,7 +436,7 @@ def interval(found: Mapping[str, Any], form: str = ".3f", to: str = "-") -> str:
     return f"{low.removesuffix('%')}{to}{high.replace('%', ' %')}"
 
 
-def with_interval(found: Mapping[str, Any], form: str = ".3f") -> str:
+def with_interval(found: Mapping[str, Any], form: str = ".3f", to: str = " to ") -> str:
     """Both, such as "0.912 (0.890 to 0.931)"."""
-    spread = interval(found, form, " to ")
+    spread = interval(found, form, to)
     return f"{figure(found, form)} ({spread})" if spread else figure(found, form)

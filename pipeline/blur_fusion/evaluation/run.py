@@ -16,7 +16,7 @@ from blur_fusion.evaluation import robustness as flips
 from blur_fusion.evaluation.baselines import fit_constant, fit_laplacian, laplacian_variances
 from blur_fusion.evaluation.metrics import METRICS, Answers, Ints
 from blur_fusion.images.photo import Photo
-from blur_fusion.model.classifier import Classifier
+from blur_fusion.model.classifier import Classifier, ConstantClassifier, LaplacianClassifier
 from blur_fusion.params import Params
 
 
@@ -26,16 +26,20 @@ def _indices(store: Store, split: str) -> Ints:
     return indices
 
 
-def _baselines(store: Store, params: Params) -> dict[str, Classifier]:
-    """Fitted to training and validation images."""
+def fit_baselines(store: Store, params: Params) -> tuple[ConstantClassifier, LaplacianClassifier]:
+    """Fitted to training and validation images.
+
+    Raises
+    ------
+    BlurError
+        A split is empty, the validation images are of one class, or a file is unreadable.
+    """
     train, validation = _indices(store, "train"), _indices(store, "validation")
     paths = [store.rows[i].path for i in validation]
     variances = laplacian_variances(paths, params.compute.workers)
     rate = params.threshold.max_false_alarm_rate
-    return {
-        "constant": fit_constant(store.labels[train]),
-        "laplacian": fit_laplacian(store.labels[validation], variances, rate),
-    }
+    laplacian = fit_laplacian(store.labels[validation], variances, rate)
+    return fit_constant(store.labels[train]), laplacian
 
 
 def evaluate(
@@ -70,7 +74,7 @@ def evaluate(
         A split is empty, the validation images are of one class, or a file is unreadable.
     """
     test, workers = _indices(store, "test"), params.compute.workers
-    baselines = _baselines(store, params)
+    baselines = {one.name: one for one in fit_baselines(store, params)}
     rows = [store.rows[i] for i in test]
     stored = (Photo(store.image(i), str(store.rows[i].path)) for i in test)
     began = time.perf_counter()

@@ -161,14 +161,8 @@ class Classifier:
                 if not isinstance(answers[place], Prediction):
                     try:
                         answers[place] = stage(photo)
-                    except BlurError as error:
-                        answers[place] = Prediction.failed(photo.path, str(error))
-                    except MemoryError:
-                        line = "is too large for the memory of this machine"
-                        answers[place] = Prediction.failed(photo.path, line)
-                    except Exception as error:  # damage that no decoder foresaw ends no scan
-                        line = f"cannot be judged ({type(error).__name__}: {error})"
-                        answers[place] = Prediction.failed(photo.path, line)
+                    except Exception as error:  # also damage that no decoder foresaw
+                        answers[place] = Prediction.caught(photo.path, error)
         return answers
 
     def at(self, threshold: float) -> Self:

@@ -93,11 +93,11 @@ def _convolution(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
     held = f"{_name(layer)}_kernel", f"{_name(layer)}_bias"
     names = [graph.constant(held[0], kernel), graph.constant(held[1], bias)]
     graph.kernels[_name(layer)] = held
-    graph.node("Conv", [inputs[0].name, *names], _name(layer), **_window(layer, layer.kernel_size))
+    graph.node("Conv", [inputs[0].name, *names], _name(layer), **window(layer, layer.kernel_size))
     return Tensor(_name(layer))
 
 
-def _window(layer: Any, size: tuple[int, ...]) -> dict[str, Any]:
+def window(layer: Any, size: tuple[int, ...]) -> dict[str, Any]:
     """Kernel, stride and padding; 'same' puts the odd pixel at the end, as TensorFlow does."""
     padding = {"same": "SAME_UPPER", "valid": "VALID"}[layer.padding]
     return {"kernel_shape": list(size), "strides": list(layer.strides), "auto_pad": padding}
@@ -117,8 +117,8 @@ def _normalisation(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
 
 
 def _average(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
-    window = _window(layer, layer.pool_size)
-    graph.node("AveragePool", [inputs[0].name], _name(layer), count_include_pad=0, **window)
+    place = window(layer, layer.pool_size)
+    graph.node("AveragePool", [inputs[0].name], _name(layer), count_include_pad=0, **place)
     return Tensor(_name(layer), inputs[0].scale)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from blur_fusion.errors import BlurError
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -59,6 +61,15 @@ class Prediction:
         """Nothing on `path`; `error` in one line, without repeating the path."""
         line = " ".join(error.split())
         return cls(path, error=line.removeprefix(f"{path}: ") or "cannot be judged")
+
+    @classmethod
+    def caught(cls, path: str, error: Exception, what: str = "judged") -> Prediction:
+        """Nothing on `path`, as `error` was raised: no odd file ends a run."""
+        if isinstance(error, BlurError):
+            return cls.failed(path, str(error))
+        if isinstance(error, MemoryError):
+            return cls.failed(path, "is too large for the memory of this machine")
+        return cls.failed(path, f"cannot be {what} ({type(error).__name__}: {error})")
 
 
 EXPOSURE = "exposure"

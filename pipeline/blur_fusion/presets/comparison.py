@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,18 +25,12 @@ from blur_fusion.data.dataset import LabelledImage
 from blur_fusion.data.layouts import open_dataset
 from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError, require, run
-from blur_fusion.evaluation.baselines import fit_constant, fit_laplacian, laplacian_variances
 from blur_fusion.evaluation.curves import write_csv
 from blur_fusion.evaluation.heldout import held_out
-from blur_fusion.evaluation.metrics import Answers, Draws, difference, figure, interval, measured
-from blur_fusion.evaluation.report import OURS, as_json
-from blur_fusion.model.classifier import (
-    PUBLISHED_THRESHOLD,
-    BlurDetector,
-    Classifier,
-    LaplacianClassifier,
-    PresetClassifier,
-)
+from blur_fusion.evaluation.metrics import Draws, difference, measured, with_interval
+from blur_fusion.evaluation.report import as_json
+from blur_fusion.evaluation.run import fit_baselines
+from blur_fusion.model.classifier import PUBLISHED_THRESHOLD, Classifier, LaplacianClassifier, load
 from blur_fusion.model.folder import NETWORK, STACK
 from blur_fusion.params import Params, load_params
 from blur_fusion.presets.drawings import save
@@ -50,114 +44,114 @@ OUR_NAME = "ours: fused"
 STAGES = ("cnn", "features", "fuse")  # those that train
 TRAINING = Path("ours/training.json")
 ROOT = Path(__file__).resolve().parents[3]
-_KNOWN = ("trained", "parameters", "megabytes", "ms_per_image", "training_seconds")
 _METRICS = {**SHOWN, "balanced_accuracy": "balanced accuracy"}
 _COLOURS = {"ours": "#c00000", "preset": "#0060c0", "baseline": "#808080"}
+_KNOWN = {  # of a system: heading and format in the table of sizes
+    "trained": ("trained", ""),
+    "parameters": ("parameters", ","),
+    "megabytes": ("MB", ".2f"),
+    "ms_per_image": ("ms a photo", ".1f"),
+    "training_seconds": ("training, s", ".0f"),
+}
 
 
-@dataclass(frozen=True)
+@dataclass
 class System:
-    """One row of the table.
+    """One row of the tables.
 
     Attributes
     ----------
     family : str
         "baseline", "preset" or "ours".
     classifier : Classifier
-    rules : tuple of str
-        Those by which it can judge.
+    rules : dict of str
+        Those of `RULES` by which it judges, see :func:`by_rule`.
     trained : str
         How often, and on what.
     parameters : int
-    threshold : float, optional
-        A preset's, from our validation images.
-    megabytes, seconds : float, optional
-        Size of the weights, and time of training.
+    megabytes, training_seconds, ms_per_image : float, optional
+        Size of the weights, time of training, time from a file to its verdict.
     """
 
     family: str
     classifier: Classifier
-    rules: tuple[str, ...]
+    rules: Mapping[str, float | None]
     trained: str
     parameters: int
-    threshold: float | None = None
     megabytes: float | None = None
-    seconds: float | None = None
+    training_seconds: float | None = None
+    ms_per_image: float | None = None
 
-    def by_rule(self, answers: Answers) -> dict[str, Answers]:
-        """The classifier's answers by each of its rules."""
-        if self.threshold is not None:
-            return by_rule(answers, self.threshold)
-        return dict.fromkeys(self.rules, answers)
+    def known(self) -> list[Any]:
+        """What `_KNOWN` names."""
+        return [getattr(self, name) for name in _KNOWN]
 
 
 def _baselines(store: Store, params: Params) -> dict[str, System]:
     """Always "blurred", and the Laplacian variance at its published threshold and at ours."""
-    train, held = (np.flatnonzero(store.splits == name) for name in ("train", "validation"))
-    variances = laplacian_variances([store.rows[i].path for i in held], params.compute.workers)
-    rate = params.threshold.max_false_alarm_rate
-    ours = fit_laplacian(store.labels[held], variances, rate)
+    constant, ours = fit_baselines(store, params)
     published = LaplacianClassifier(PUBLISHED_THRESHOLD, ours.slope, ours.intercept)
-    constant = fit_constant(store.labels[train])
-    one = "one threshold"
+    own, one = {OWN: None}, "one threshold"
     return {
-        "constant": System("baseline", constant, (OWN,), "not at all", 0),
-        f"laplacian < {published.limit:.0f}": System("baseline", published, (OWN,), one, 1),
-        f"laplacian < {ours.limit:.0f}": System("baseline", ours, (VALIDATION,), one, 1),
+        "constant": System("baseline", constant, own, "not at all", 0),
+        f"laplacian < {published.limit:.0f}": System("baseline", published, own, one, 1),
+        f"laplacian < {ours.limit:.0f}": System("baseline", ours, {VALIDATION: None}, one, 1),
     }
 
 
 def _ours(artifacts: Path) -> dict[str, System]:
-    """Fused, CNN alone and focus measures alone; the stack serves both that have it."""
+    """Fused, focus measures alone and CNN alone; the stack serves both that have it."""
     import onnx
 
-    folder, systems = artifacts / "fuse", {}
+    folder = artifacts / "fuse"
     try:
         seconds = float(json.loads((artifacts / TRAINING).read_text(encoding="utf-8"))["seconds"])
     except (OSError, ValueError, KeyError, TypeError):
         seconds = None  # not measured
-    for name in OURS[::-1]:
-        classifier = BlurDetector(folder, judge=name)
-        parameters, size = 0, 0
-        if name != "features":
-            held = onnx.load(folder / NETWORK).graph.initializer
-            parameters += sum(int(np.prod(weights.dims)) for weights in held)
-            size += (folder / NETWORK).stat().st_size
-        if name != "cnn":
-            parameters += sum(part.size for part in classifier.model.stack.arrays().values())
-            size += (folder / STACK).stat().st_size
-        systems[f"ours: {name}"] = System(
+    kernels, stack = onnx.load(folder / NETWORK).graph.initializer, np.load(folder / STACK)
+    weights = {
+        NETWORK: sum(int(np.prod(kernel.dims)) for kernel in kernels),
+        STACK: sum(part.size for part in stack.values()),
+    }
+    files = {"fused": (NETWORK, STACK), "features": (STACK,), "cnn": (NETWORK,)}
+    return {
+        f"ours: {name}": System(
             family="ours",
-            classifier=classifier,
-            rules=(OWN, VALIDATION),
+            classifier=load(folder, judge=name),
+            rules=dict.fromkeys(RULES),
             trained="stacked out of fold",
-            parameters=parameters,
-            megabytes=size / 1e6,
-            seconds=seconds if name == "fused" else None,
+            parameters=sum(weights[file] for file in held),
+            megabytes=sum((folder / file).stat().st_size for file in held) / 1e6,
+            training_seconds=seconds if name == "fused" else None,
         )
-    return systems
+        for name, held in files.items()
+    }
 
 
-def _preset(folder: Path, digest: str) -> System:
+def _preset(name: str, folder: Path, digest: str) -> System:
     """A trained preset as a row of the table.
 
     Raises
     ------
     BlurError
-        It is damaged, or its training photos may be among those that are compared here.
+        It is damaged, not trained or cannot be, or its training photos may be among those that are
+        compared here.
     """
+    preset = load_preset(name)
+    if not folder.is_dir() and preset.network.backbone:
+        build(preset)  # its weights may be what is missing
+    require(folder.is_dir(), f"not trained; run 'blur preset {name}'")
     report = read_run(folder)
     line = f"{folder}: trained on other photos than artifacts/load holds; train the preset again"
     require(report["dataset"]["digest"] == digest, line)
     return System(
         family="preset",
-        classifier=PresetClassifier(folder),
-        rules=(OWN, VALIDATION),
+        classifier=load(folder),
+        rules={OWN: None, VALIDATION: float(report["threshold"])},
         trained=f"once, on {report['trained_on']['train']} pictures",
         parameters=int(report["parameters"]),
-        threshold=float(report["threshold"]),
         megabytes=float(report["megabytes"]),
-        seconds=float(report["training_seconds"]),
+        training_seconds=float(report["training_seconds"]),
     )
 
 
@@ -166,26 +160,16 @@ def preset_systems(folder: Path, digest: str) -> tuple[dict[str, System], list[s
     found, missing = {}, []
     for name in known_presets():
         try:
-            require((folder / name).is_dir(), _why_not(name))
-            found[name] = _preset(folder / name, digest)
+            found[name] = _preset(name, folder / name, digest)
         except BlurError as error:
             missing.append(f"{name}: not compared: {error}")
     return found, missing
 
 
-def _why_not(name: str) -> str:
-    """Why a preset is not trained: its weights may be what is missing."""
-    preset = load_preset(name)
-    if preset.network.backbone:
-        build(preset)
-    return f"not trained; run 'blur preset {name}'"
-
-
 def milliseconds(classifier: Classifier, paths: Sequence[Path]) -> float:
     """Of a photo, from file to verdict; the first ones only warm up."""
-    some = list(paths[:TIMED])
-    for path in some[:4]:
-        classifier.predict(path)
+    some = paths[:TIMED]
+    classifier.predict(some[:4])
     began = time.perf_counter()
     for path in some:
         classifier.predict(path)
@@ -215,10 +199,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All parts, what is known of each system (`_KNOWN`), and lines on what is missing."""
+    """All systems and parts, and lines on what is missing."""
 
     dataset: str
-    systems: dict[str, dict[str, Any]]
+    systems: dict[str, System]
     parts: list[Part]
     notes: list[str]
 
@@ -248,7 +232,7 @@ def _parts(
     """Figures on `images`, which every system judges once, under each rule."""
     classifiers = {name: system.classifier for name, system in systems.items()}
     answered = judge(classifiers, images, data, params.compute.workers)
-    rules = {name: system.by_rule(answered[name]) for name, system in systems.items()}
+    rules = {name: by_rule(answered[name], system.rules) for name, system in systems.items()}
     blurred = sum(image.label for image in images)
     for rule in RULES:
         answers = {name: found[rule] for name, found in rules.items() if rule in found}
@@ -283,59 +267,45 @@ def compare(artifacts: Path, tested: Sequence[Path], params: Params) -> Comparis
     for folder in tested:
         images, _ = held_out(open_dataset(folder, "auto", params.dataset))
         parts += _parts(folder.resolve().name, images, systems, params)
-    paths, known = [row.path for row in rows], {}
-    for name, system in systems.items():
-        speed = milliseconds(system.classifier, paths) if system.parameters else None
-        values = system.trained, system.parameters, system.megabytes, speed, system.seconds
-        known[name] = {"family": system.family, **dict(zip(_KNOWN, values, strict=True))}
+    for system in systems.values():
+        if system.parameters:  # the constant needs no time
+            system.ms_per_image = milliseconds(system.classifier, [row.path for row in rows])
     dataset = f"{store.dataset['name']} {store.dataset['digest'][:12]}"
-    return Comparison(dataset, known, parts, notes)
+    return Comparison(dataset, systems, parts, notes)
 
 
 def csv_rows(found: Comparison) -> tuple[list[str], list[list[object]]]:
     """Header and rows: one for each system, set of photos and rule."""
-    spreads = [f"{metric}_{end}" for metric in SHOWN for end in ("low", "high")]
-    header = ["data", "rule", "system", "photos", "blurred", *SHOWN, *spreads, *_KNOWN]
+    columns = {metric: (metric, "value") for metric in SHOWN}
+    columns |= {f"{metric}_{end}": (metric, end) for metric in SHOWN for end in ("low", "high")}
+    header = ["data", "rule", "system", "photos", "blurred", *columns, *_KNOWN]
     rows: list[list[object]] = []
     for part in found.parts:
-        for name, values in part.figures.items():
-            cells = [values[metric] for metric in SHOWN]
-            bounds = [cell[end] for cell in cells for end in ("low", "high")]
-            known = [found.systems[name][key] for key in _KNOWN]
-            line = [part.data, part.rule, name, part.photos, part.blurred]
-            line += [cell["value"] for cell in cells] + bounds + known
-            rows.append(["" if value is None else value for value in line])
+        for name, cells in part.figures.items():
+            first = part.data, part.rule, name, part.photos, part.blurred
+            values = (cells[metric][which] for metric, which in columns.values())
+            rows.append([*first, *values, *found.systems[name].known()])
     return header, rows
 
 
-def _figure(found: dict[str, Any]) -> str:
-    spread = interval(found)
-    return f"{figure(found)} ({spread})" if spread else figure(found)
-
-
-def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield "| " + " | ".join(header) + " |"
-    yield "|---" * len(header) + "|"
-    for row in rows:
-        yield "| " + " | ".join(row) + " |"
+def _table(header: list[str], rows: Iterable[list[str]]) -> list[str]:
+    head, *lines = (f"| {' | '.join(cells)} |" for cells in (header, *rows))
+    return [head, "|---" * len(header) + "|", *lines]
 
 
 def _part_lines(part: Part) -> Iterator[str]:
     yield f"### {part.data}: {part.photos} photos, {part.blurred} blurred; rule: {part.rule}"
     yield ""
-    rows = [
-        [name, *(_figure(values[metric]) for metric in SHOWN)]
+    rows = (
+        [name, *(with_interval(values[metric], to="-") for metric in SHOWN)]
         for name, values in part.figures.items()
-    ]
-    yield from _markdown_table(["system", *SHOWN.values()], rows)
+    )
+    yield from _table(["system", *SHOWN.values()], rows)
     yield ""
     for one in part.differences:
         says = "excludes zero" if one["excludes_zero"] else "does not exclude zero"
-        spread = interval(one, "+.3f", " to ") or "n/a"
-        yield (
-            f"ours: fused minus {one['preset']}, the best preset by {_METRICS[one['metric']]}: "
-            f"{one['value']:+.3f} ({spread}), {says}  "
-        )
+        against = f"{one['preset']}, the best preset by {_METRICS[one['metric']]}"
+        yield f"ours: fused minus {against}: {with_interval(one, '+.3f')}, {says}  "
     yield ""
 
 
@@ -351,12 +321,12 @@ def markdown(found: Comparison) -> str:
     for part in found.parts:
         lines += _part_lines(part)
     lines += ["### Size and speed, from file to verdict, one photo after the other", ""]
-    header = ("system", "trained", "parameters", "MB", "ms a photo", "training, s")
+    headings, forms = zip(*_KNOWN.values(), strict=True)
     rows = []
-    for name, known in found.systems.items():
-        values = zip((known[key] for key in _KNOWN), ("", ",", ".2f", ".1f", ".0f"), strict=True)
+    for name, system in found.systems.items():
+        values = zip(system.known(), forms, strict=True)
         rows.append([name, *("" if value is None else f"{value:{form}}" for value, form in values)])
-    lines += [*_markdown_table(header, rows), "", *(f"{note}  " for note in found.notes)]
+    lines += [*_table(["system", *headings], rows), "", *(f"{note}  " for note in found.notes)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -364,22 +334,21 @@ def plot(found: Comparison, path: Path) -> None:
     """Balanced accuracy and AUC of each system with intervals, a row of axes for each part."""
     count = len(found.parts)
     figure = Figure(figsize=(10, 0.6 + 3.2 * count), layout="constrained")
-    for line, part in enumerate(found.parts):
+    every = figure.subplots(count, 2, squeeze=False)
+    for part, line in zip(found.parts, every, strict=True):
         names = list(part.figures)[::-1]
-        for column, metric in enumerate(("balanced_accuracy", "auc")):
-            axes = figure.add_subplot(count, 2, 2 * line + column + 1)
+        for axes, metric in zip(line, ("balanced_accuracy", "auc"), strict=True):
             for place, name in enumerate(names):
-                cell = part.figures[name][metric]
-                colour = _COLOURS[found.systems[name]["family"]]
-                if cell["low"] is not None:
-                    axes.plot([cell["low"], cell["high"]], [place, place], color=colour, lw=2)
-                if cell["value"] is not None:
-                    axes.plot(cell["value"], place, "o", color=colour)
-            axes.set_yticks(range(len(names)), names if column == 0 else [""] * len(names))
+                colour, cell = _COLOURS[found.systems[name].family], part.figures[name][metric]
+                value, low, high = np.array([*cell.values()], np.float64)  # None is NaN: not drawn
+                axes.plot([low, high], [place, place], color=colour, lw=2)
+                axes.plot(value, place, "o", color=colour)
+            axes.set_yticks(range(len(names)), [""] * len(names))
             axes.set_xlim(0, 1.02)  # a dot at 1 stays whole
             axes.grid(axis="x", color="#dddddd")
             axes.spines[["top", "right", "left"]].set_visible(False)
             axes.set_title(f"{part.data}, {part.rule} rule: {_METRICS[metric]}", fontsize=10)
+        line[0].set_yticklabels(names)
     save(figure, path)
 
 
@@ -399,35 +368,22 @@ def training_seconds(project: Path) -> dict[str, float]:
     BlurError
         There are no stored images, or a stage fails.
     """
-    load = (project / "artifacts" / "load").resolve()
+    load = project / "artifacts" / "load"
     require(load.is_dir(), f"{load}: no such folder; run 'make repro' first")
     paths = os.pathsep.join([f"{ROOT}/pipeline", str(ROOT), os.environ.get("PYTHONPATH", "")])
-    seconds = {}
+    environment, seconds = {**os.environ, "PYTHONPATH": paths}, {}
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        (folder / "artifacts").mkdir()
-        (folder / "artifacts" / "load").symlink_to(load)
-        (folder / "params.yaml").write_bytes((project / "params.yaml").read_bytes())
-        if (project / "data").is_dir():
-            (folder / "data").symlink_to((project / "data").resolve())
+        (Path(scratch) / "artifacts").mkdir()
+        for name in ("artifacts/load", "params.yaml", "data"):
+            (Path(scratch) / name).symlink_to((project / name).resolve())
         for name in STAGES:
             began = time.perf_counter()
             command = [sys.executable, "-m", f"stages.{name}"]
-            done = subprocess.run(
-                command, cwd=folder, env={**os.environ, "PYTHONPATH": paths}, check=False
-            )
+            done = subprocess.run(command, cwd=scratch, env=environment, check=False)
             line = f"stage {name}: ended with status {done.returncode}; see above"
             require(not done.returncode, line)
             seconds[name] = time.perf_counter() - began
     return seconds
-
-
-def _time_training(path: Path) -> None:
-    stages = training_seconds(Path("."))
-    found = {"stages": stages, "seconds": sum(stages.values())}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(as_json(found), encoding="utf-8")
-    click.echo(f"our training: {found['seconds']:.0f} s")
 
 
 _PATH = click.Path(path_type=Path)
@@ -448,7 +404,11 @@ def comparison_command(
     comparison.csv, .md and .png.
     """
     if time_training:
-        _time_training(model_dir / TRAINING)
+        stages = training_seconds(Path("."))
+        seconds, path = sum(stages.values()), model_dir / TRAINING
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(as_json({"stages": stages, "seconds": seconds}), encoding="utf-8")
+        click.echo(f"our training: {seconds:.0f} s")
         return
     found = compare(model_dir, folders, load_params(params_file))
     write(found, out)

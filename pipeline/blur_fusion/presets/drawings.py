@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from blur_fusion.data.split import LABEL_NAMES, Row
-from blur_fusion.evaluation.metrics import Answers
+from blur_fusion.evaluation.metrics import Answers, Flags, Ints, labels_of
 from blur_fusion.images.photo import working_image
 from blur_fusion.presets.examples import Example, Pixels, read_example
 from blur_fusion.presets.networks import Epoch
@@ -33,7 +33,7 @@ def grid(
     titles: Sequence[str],
     path: Path,
     heading: str,
-    wrong: Sequence[bool] = (),
+    wrong: Flags | Sequence[bool] = (),
 ) -> None:
     """Pictures (h, w), (h, w, 1) or (h, w, 3) in rows of six, each under its title.
 
@@ -42,10 +42,10 @@ def grid(
     rows = max(1, -(-len(pictures) // COLUMNS))
     figure = Figure(figsize=(2 * COLUMNS, 2.3 * rows + 0.6), layout="constrained")
     figure.suptitle(heading if pictures else f"{heading}: none", fontsize=12)
-    for place, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
-        axes = figure.add_subplot(rows, COLUMNS, place + 1)
+    shown = zip_longest(pictures, titles, wrong)
+    for place, (picture, title, mistake) in enumerate(shown, start=1):
+        axes = figure.add_subplot(rows, COLUMNS, place)
         axes.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        mistake = place < len(wrong) and wrong[place]
         axes.set_title(title, fontsize=8, color=_WRONG if mistake else _RIGHT)
         axes.axis("off")
     save(figure, path)
@@ -56,12 +56,11 @@ def curves(history: Sequence[Epoch], path: Path, heading: str) -> None:
     phases = list(dict.fromkeys(epoch.phase for epoch in history))
     figure = Figure(figsize=(4.5 * len(phases), 5.5), layout="constrained")
     figure.suptitle(heading, fontsize=12)
-    for column, phase in enumerate(phases):
+    every = figure.subplots(2, len(phases), squeeze=False)
+    for phase, column in zip(phases, every.T, strict=True):
         rows = [epoch for epoch in history if epoch.phase == phase]
-        numbers = [epoch.epoch for epoch in rows]
-        for line, what in enumerate(("loss", "accuracy")):
-            axes = figure.add_subplot(2, len(phases), line * len(phases) + column + 1)
-            mark = "o" if len(rows) == 1 else ""
+        numbers, mark = [epoch.epoch for epoch in rows], "o" if len(rows) == 1 else ""
+        for axes, what in zip(column, ("loss", "accuracy"), strict=True):
             train = [getattr(epoch, what) for epoch in rows]
             held = [getattr(epoch, f"validation_{what}") for epoch in rows]
             axes.plot(numbers, train, color="#000000", marker=mark, label="training")
@@ -69,11 +68,9 @@ def curves(history: Sequence[Epoch], path: Path, heading: str) -> None:
             axes.set_ylabel(what)
             axes.spines[["top", "right"]].set_visible(False)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            if line == 0:
-                axes.set_title(phase, fontsize=10)
-                axes.legend(frameon=False, fontsize=8)
-            else:
-                axes.set_xlabel("epoch")
+        column[0].set_title(phase, fontsize=10)
+        column[0].legend(frameon=False, fontsize=8)
+        column[1].set_xlabel("epoch")
     save(figure, path)
 
 
@@ -94,26 +91,19 @@ def predictions(rows: Sequence[Row], answers: Answers, path: Path, name: str) ->
 
 def mistakes(rows: Sequence[Row], answers: Answers, path: Path, name: str) -> None:
     """Test photos that are judged wrongly, the surest mistakes first."""
-    labels = np.array([row.label for row in rows])
-    wrong = np.flatnonzero(answers.verdicts != (labels == 1))
+    labels = labels_of(rows)
+    wrong = np.flatnonzero(answers.verdicts != labels)
     surest = np.argsort(-np.abs(answers.probabilities - labels)[wrong], kind="stable")
     heading = f"{name}: {len(wrong)} of {len(rows)} test photos judged wrongly"
     _photos(rows, answers, wrong[surest[:DRAWN]], path, heading)
 
 
-def _photos(
-    rows: Sequence[Row],
-    answers: Answers,
-    places: npt.NDArray[np.integer],
-    path: Path,
-    heading: str,
-) -> None:
+def _photos(rows: Sequence[Row], answers: Answers, places: Ints, path: Path, heading: str) -> None:
     chosen = [rows[place] for place in places]
     pictures = [working_image(row.path, THUMBNAIL, colour=True) for row in chosen]
     values = zip(chosen, answers.probabilities[places], strict=True)
     titles = [f"{LABEL_NAMES[row.label]}, P(blurred) {value:.2f}" for row, value in values]
-    truth = np.array([row.label == 1 for row in chosen], dtype=np.bool_)
-    grid(pictures, titles, path, heading, answers.verdicts[places] != truth)
+    grid(pictures, titles, path, heading, answers.verdicts[places] != labels_of(chosen))
 
 
 def sweep(table: Sequence[tuple[float, ...]], path: Path) -> None:

@@ -17,8 +17,10 @@ from blur_fusion.data.split import Row, assign_splits
 from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError, require
 from blur_fusion.evaluation.curves import write_csv
+from blur_fusion.evaluation.metrics import Ints
 from blur_fusion.files import write_whole_folder
 from blur_fusion.images.photo import Photo, working_image
+from blur_fusion.images.thumbnails import encoded
 from blur_fusion.parallel import ordered_map, shown
 from blur_fusion.params import Params
 from blur_fusion.presets.params import LayoutParams, Preset
@@ -27,6 +29,7 @@ WHOLE = 1_000_000  # a long side that no photo reaches: nothing is shrunk
 SIDE, QUALITY = 32, 95  # pixels and JPEG quality of the three-class pictures
 SIGMA = (1.0, 2.0)  # pixels of the small picture
 CIFAR = "cifar10"
+SUBJECT, BACKGROUND = 0.3, 0.02  # of the short side: radius of what stays sharp, blur of the rest
 _PHOTO_SIDE, _PHOTO_SIGMA = 1024, (2.0, 8.0)  # of the pictures beside a metadata.csv
 
 Pixels = npt.NDArray[np.uint8]
@@ -40,7 +43,7 @@ class Source:
     ----------
     rows : tuple of Row
     about : dict
-        `name` and `digest` of the data set, and its `notes`.
+        `name` and `digest` of the data set.
     three : bool
         Whether the first folder of a row's name is one of the three classes.
     """
@@ -49,17 +52,9 @@ class Source:
     about: dict[str, Any]
     three: bool = False
 
-
-def check_classes_apart(dataset: DataSet) -> None:
-    """Refuse an image, told by its bytes, that is blurred here and sharp there."""
-    first: dict[str, LabelledImage] = {}
-    for image, sha in zip(dataset.images, dataset.content, strict=True):
-        other = first.setdefault(sha, image)
-        require(
-            other.label == image.label,
-            f"{dataset.root}: '{other.name}' and '{image.name}' are the same image in two classes; "
-            "delete one",
-        )
+    def part(self, split: str) -> list[Row]:
+        """The rows of a split."""
+        return [row for row in self.rows if row.split == split]
 
 
 def read_layout(root: Path, layout: LayoutParams, params: Params) -> DataSet:
@@ -68,13 +63,17 @@ def read_layout(root: Path, layout: LayoutParams, params: Params) -> DataSet:
     Raises
     ------
     BlurError
-        The folder is missing or laid out otherwise; an image is in two classes.
+        The folder is missing or laid out otherwise; an image, told by its bytes, is in two classes.
     """
     require(root.is_dir(), f"{root}: no such folder")
     # Which of the numbers in a metadata.csv is blurred, the preset says.
     number = min(1, layout.classes.index(layout.blurred))
     dataset = open_dataset(root, layout.reader, replace(params.dataset, blurred_label=number))
-    check_classes_apart(dataset)
+    first: dict[str, LabelledImage] = {}
+    for image, sha in zip(dataset.images, dataset.content, strict=True):
+        other = first.setdefault(sha, image)
+        line = f"'{other.name}' and '{image.name}' are the same image in two classes; delete one"
+        require(other.label == image.label, f"{root}: {line}")
     return dataset
 
 
@@ -98,12 +97,8 @@ def open_source(data: Path | None, layout: LayoutParams, params: Params) -> Sour
         store = Store.open()
         return Source(tuple(store.rows), store.dataset)
     dataset = read_layout(data, layout, params)
-    try:
-        rows = assign_splits(dataset, params.split, params.seed)
-    except BlurError as error:
-        line = str(error)
-        raise BlurError(line if str(data) in line else f"{data}: {line}") from None
-    about = {"name": dataset.name, "digest": dataset.digest, "notes": list(dataset.notes)}
+    rows = assign_splits(dataset, params.split, params.seed)
+    about = {"name": dataset.name, "digest": dataset.digest}
     return Source(tuple(rows), about, layout.reader == "three-class")
 
 
@@ -128,6 +123,27 @@ def whole(path: Path, colour: bool) -> Pixels:
     return working_image(path, WHOLE, colour)
 
 
+def blurred_background(picture: Pixels) -> Pixels:
+    """`picture` with all but its most detailed part out of focus, as a fast lens would.
+
+    A disk around the place of most detail stays as it is; the rest is blurred by a Gaussian of 2 %
+    of the short side, the edge between them soft. A photographer calls the result sharp.
+    """
+    height, width = picture.shape[:2]
+    short = min(height, width)
+    grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    energy = np.abs(cv2.Laplacian(grey, cv2.CV_32F))
+    reach = max(3, int(SUBJECT * short))
+    where = cv2.boxFilter(energy, -1, (reach, reach), borderType=cv2.BORDER_CONSTANT)
+    row, column = np.unravel_index(int(where.argmax()), where.shape)
+    rows, columns = np.ogrid[:height, :width]
+    distance = np.hypot(rows - row, columns - column)
+    mask = np.clip((1.15 * reach - distance) / (0.3 * reach), 0, 1).astype(np.float32)
+    mask = mask if picture.ndim == 2 else mask[..., None]
+    far = blurred(picture, BACKGROUND * short).astype(np.float32)
+    return np.rint(mask * picture + (1 - mask) * far).astype(np.uint8)
+
+
 def read_example(example: Example, preset: Preset) -> Pixels:
     """Pixels of one example, uint8, shape (side, side) or (side, side, 3)."""
     photo, at_source = Photo(example.path), preset.layout.pairs == "source"
@@ -137,30 +153,16 @@ def read_example(example: Example, preset: Preset) -> Pixels:
     return pixels if at_source else blurred(pixels, example.sigma)
 
 
-def read_examples(examples: Sequence[Example], preset: Preset, workers: int, what: str) -> Pixels:
-    """Pixels of all examples, uint8, shape (n, side, side, 1 or 3), over threads."""
+def read(
+    examples: Sequence[Example], preset: Preset, workers: int, what: str
+) -> tuple[Pixels, Ints]:
+    """Pixels (n, side, side, 1 or 3) and class numbers (n,) of examples, over threads."""
     side, channels = preset.input.side, 3 if preset.input.colour else 1
     pixels = np.empty((len(examples), side, side, channels), np.uint8)
-    answers = ordered_map(lambda example: read_example(example, preset), examples, workers)
-    for place, picture in enumerate(shown(answers, len(examples), what)):
+    pictures = ordered_map(lambda example: read_example(example, preset), examples, workers)
+    for place, picture in enumerate(shown(pictures, len(examples), f"read {what}")):
         pixels[place] = picture.reshape(side, side, channels)
-    return pixels
-
-
-def _pairs(row: Row, layout: LayoutParams, rng: np.random.Generator) -> list[Example]:
-    """A sharp picture in every class: blurred in the one, as it is in the others."""
-    sigma = float(rng.uniform(layout.sigma[0], layout.sigma[1]))
-    return [
-        Example(row.path, target, sigma if name == layout.blurred else 0.0)
-        for target, name in enumerate(layout.classes)
-    ]
-
-
-def _labelled(row: Row, layout: LayoutParams, three: bool) -> Example:
-    if three:
-        return Example(row.path, layout.classes.index(row.name.split("/")[0]))
-    place = layout.classes.index(layout.blurred)
-    return Example(row.path, place if row.label else 1 - place)
+    return pixels, np.array([example.target for example in examples])
 
 
 def _drawn(labels: Sequence[int], count: int, rng: np.random.Generator) -> list[int]:
@@ -172,7 +174,7 @@ def _drawn(labels: Sequence[int], count: int, rng: np.random.Generator) -> list[
     return [int(index) for index in np.sort(np.argsort(place, kind="stable")[:count])]
 
 
-def examples(rows: Sequence[Row], preset: Preset, three: bool, seed: int) -> list[Example]:
+def of_rows(rows: Sequence[Row], preset: Preset, three: bool, seed: int) -> list[Example]:
     """What `preset` learns from `rows`.
 
     Parameters
@@ -198,24 +200,30 @@ def examples(rows: Sequence[Row], preset: Preset, three: bool, seed: int) -> lis
         usable = [usable[place] for place in _drawn([row.label for row in usable], limit, rng)]
     found: list[Example] = []
     for row in usable:
-        found += _pairs(row, layout, rng) if made else [_labelled(row, layout, three)]
+        if made:  # of a sharp picture one in each class: blurred in the one, as it is in the others
+            sigma = float(rng.uniform(layout.sigma[0], layout.sigma[1]))
+            found += [
+                Example(row.path, target, sigma if name == layout.blurred else 0.0)
+                for target, name in enumerate(layout.classes)
+            ]
+        elif three:
+            found.append(Example(row.path, layout.classes.index(row.name.split("/")[0])))
+        else:
+            which = layout.classes.index(layout.blurred)
+            found.append(Example(row.path, which if row.label else 1 - which))
     there = {example.target for example in found}
     lacking = [name for place, name in enumerate(layout.classes) if place not in there]
     require(not lacking, f"preset {preset.name}: no picture of class {', '.join(lacking)} to learn")
     return found
 
 
+def is_free(target: Path) -> bool:
+    """Whether a folder can be made there: nothing is, or an empty folder."""
+    return not target.exists() or (target.is_dir() and not any(target.iterdir()))
+
+
 def _check_new(target: Path) -> None:
-    empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
-    require(empty, f"{target}: exists and is not empty; name a new folder")
-
-
-def _write(path: Path, picture: Pixels) -> None:
-    """Write an RGB picture as JPEG."""
-    bgr = np.ascontiguousarray(picture[:, :, ::-1])
-    data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(data.tobytes())
+    require(is_free(target), f"{target}: exists and is not empty; name a new folder")
 
 
 def _sharpened(picture: Pixels) -> Pixels:
@@ -235,13 +243,6 @@ def _cifar() -> Sequence[Pixels]:
         line = f"cifar10: Keras cannot download it ({reason}); name a folder of photos instead"
         raise BlurError(line) from None
     return list(pictures)
-
-
-def _small(picture: Path | Pixels) -> Pixels:
-    if isinstance(picture, Path):
-        picture = working_image(picture, 8 * SIDE, colour=True)
-    small = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, dtype=np.uint8)
 
 
 def make_three_class(
@@ -278,12 +279,16 @@ def make_three_class(
     drawn = np.sort(np.random.default_rng(seed).permutation(len(every))[:images])
     rng = np.random.default_rng([seed, 1])
     with write_whole_folder(target) as folder:
+        for where in THREE:
+            (folder / where).mkdir()
         for number, place in enumerate(shown(drawn, len(drawn), "three-class")):
-            picture = _small(every[place])
-            third = _sharpened(picture) if sharpen else picture
-            versions = (blurred(picture, float(rng.uniform(*SIGMA))), picture, third)
+            picture = working_image(every[place], 8 * SIDE, colour=True)
+            small = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.uint8)
+            third = _sharpened(small) if sharpen else small
+            versions = (blurred(small, float(rng.uniform(*SIGMA))), small, third)
             for where, version in zip(THREE, versions, strict=True):
-                _write(folder / where / f"{number:05d}.jpg", version)
+                path = folder / where / f"{number:05d}.jpg"
+                path.write_bytes(encoded(version, quality=QUALITY))
     return len(drawn)
 
 
@@ -312,12 +317,12 @@ def make_label_csv(source: Path, target: Path, params: Params) -> tuple[int, int
     with write_whole_folder(target) as folder:
         for number, image in enumerate(shown(dataset, len(dataset), "label-csv")):
             photo = working_image(image.path, _PHOTO_SIDE, colour=True)
-            versions = [(f"{number:05d}.jpg", photo, 1 - image.label)]
+            versions = {f"{number:05d}.jpg": (photo, 1 - image.label)}
             if not image.label:
                 copy = blurred(photo, float(rng.uniform(*_PHOTO_SIGMA)))
-                versions.append((f"{number:05d}_blur.jpg", copy, 0))
-            for name, picture, label in versions:
-                _write(folder / name, picture)
+                versions[f"{number:05d}_blur.jpg"] = copy, 0
+            for name, (picture, label) in versions.items():
+                (folder / name).write_bytes(encoded(picture, quality=QUALITY))
                 rows.append((name, label, f"{image.subset} {image.scene}"))
         write_csv(folder / METADATA, ("filename", "label", "scene"), rows)
     focus = sum(label for _, label, _ in rows)

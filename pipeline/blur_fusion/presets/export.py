@@ -18,30 +18,26 @@ from blur_fusion.errors import BlurError, require
 from blur_fusion.evaluation.report import as_json
 from blur_fusion.model.classifier import PRESET_WEIGHTS
 from blur_fusion.model.folder import MODEL
-from blur_fusion.model.onnx import Graph, check_onnx
+from blur_fusion.model.onnx import Graph, check_onnx, window
 from blur_fusion.presets.params import Preset
 
-NETWORK, FORMAT, SYSTEM = "model.onnx", 1, "preset"
-EVEN = 0.5  # presets call a photo what is most probable
+NETWORK = "model.onnx"
 PICTURE, LAPLACIAN, CLASSES = "image", "laplacian_512", "classes"
 _WITHOUT_EFFECT = ("Dropout", "RandomFlip", "RandomRotation", "RandomZoom")  # in judging
+_ACTIVATIONS = {"relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax"}
 
 
-class _Writer:
+class _Writer(Graph):
     """Writes Keras layers as ONNX nodes; pictures are (n, channels, height, width) in between."""
 
-    def __init__(self) -> None:
-        self.graph = Graph()
-
-    def node(self, kind: str, *inputs: Any, **attributes: Any) -> str:
+    def add(self, kind: str, *inputs: Any, **attributes: Any) -> str:
         """Add a node over names and constants; the name of its output."""
-        name = f"{kind}_{len(self.graph.nodes)}"
-        names = []
+        name, names = f"{kind}_{len(self.nodes)}", []
         for place, given in enumerate(inputs):
             if not isinstance(given, str):
-                given = self.graph.constant(f"{name}_{place}", given, np.asarray(given).dtype)
+                given = self.constant(f"{name}_{place}", given, np.asarray(given).dtype)
             names.append(given)
-        return self.graph.node(kind, names, name, **attributes)
+        return self.node(kind, names, name, **attributes)
 
     def network(self, model: Any, names: list[str]) -> str:
         """Write all of a functional model over the inputs `names`."""
@@ -50,54 +46,55 @@ class _Writer:
             used = operation._inbound_nodes[-1]  # none is used twice
             output = id(used.output_tensors[0])
             if output not in found:
-                given = [found[id(tensor)] for tensor in used.input_tensors]
-                network = isinstance(operation, keras.Model)
-                write = self.network(operation, given) if network else self.layer(operation, *given)
-                found[output] = write
+                write = self.network if isinstance(operation, keras.Model) else self.layer
+                found[output] = write(
+                    operation, [found[id(tensor)] for tensor in used.input_tensors]
+                )
         return found[id(model.outputs[0])]
 
-    def layer(self, layer: Any, name: str, *more: str) -> str:
-        """Write one layer over `name`, and `more` where it takes several tensors."""
+    def layer(self, layer: Any, names: list[str]) -> str:
+        """Write one layer over what `names` names."""
+        name = names[0]
         match type(layer).__name__:
             case kind if kind in _WITHOUT_EFFECT:
                 return name
             case "Activation":
                 return self.activation(layer, name)
             case "Add":
-                return self.node("Add", name, *more)
+                return self.add("Add", *names)
             case "BatchNormalization":
                 weights = layer.get_weights()  # gain, offset, mean, variance, as in ONNX
-                return self.node("BatchNormalization", name, *weights, epsilon=layer.epsilon)
+                return self.add("BatchNormalization", name, *weights, epsilon=layer.epsilon)
             case "Concatenate":
-                return self.node("Concat", name, *more, axis=1)
+                return self.add("Concat", *names, axis=1)
             case "Conv2D" | "DepthwiseConv2D":
                 return self.convolution(layer, name)
             case "Dense":
-                return self.activation(layer, self.node("Gemm", name, *layer.get_weights()))
+                return self.activation(layer, self.add("Gemm", name, *layer.get_weights()))
             case "Flatten":
-                return self.node("Flatten", self.node("Transpose", name, perm=[0, 2, 3, 1]))
+                return self.add("Flatten", self.add("Transpose", name, perm=[0, 2, 3, 1]))
             case "GlobalAveragePooling2D":
-                return self.node("Flatten", self.node("GlobalAveragePool", name))
+                return self.add("Flatten", self.add("GlobalAveragePool", name))
             case "Log1p":
-                return self.node("Log", self.node("Add", name, np.float32(1)))
+                return self.add("Log", self.add("Add", name, np.float32(1)))
             case "MaxPooling2D":
-                return self.node("MaxPool", name, **_window(layer, layer.pool_size))
+                return self.add("MaxPool", name, **window(layer, layer.pool_size))
             case "Multiply":
-                return self.node("Mul", name, *more)
+                return self.add("Mul", *names)
             case "Normalization":
-                centred = self.node("Sub", name, _channels(layer.mean))
-                return self.node("Div", centred, np.sqrt(_channels(layer.variance)))
+                centred = self.add("Sub", name, _channels(layer.mean))
+                return self.add("Div", centred, np.sqrt(_channels(layer.variance)))
             case "ReLU" if not layer.negative_slope and not layer.threshold:
                 most = np.inf if layer.max_value is None else layer.max_value
-                return self.node("Clip", name, np.float32(0), np.float32(most))
+                return self.add("Clip", name, np.float32(0), np.float32(most))
             case "Rescaling":
-                scaled = self.node("Mul", name, _channels(layer.scale))
-                return self.node("Add", scaled, _channels(layer.offset))
+                scaled = self.add("Mul", name, _channels(layer.scale))
+                return self.add("Add", scaled, _channels(layer.offset))
             case "Reshape" if layer.target_shape[:2] == (1, 1):
-                return self.node("Reshape", name, np.array([0, -1, 1, 1]))
+                return self.add("Reshape", name, np.array([0, -1, 1, 1]))
             case "ZeroPadding2D":
                 (top, bottom), (left, right) = layer.padding
-                return self.node("Pad", name, np.array([0, 0, top, left, 0, 0, bottom, right]))
+                return self.add("Pad", name, np.array([0, 0, top, left, 0, 0, bottom, right]))
             case kind:
                 raise BlurError(f"layer {layer.name}: this {kind} cannot be written as ONNX")
 
@@ -109,23 +106,16 @@ class _Writer:
             require(layer.depth_multiplier == 1, f"layer {layer.name}: depth_multiplier is above 1")
             kernel, groups = kernel.transpose(0, 1, 3, 2), kernel.shape[2]
         kernel = kernel.transpose(3, 2, 0, 1)
-        window = {"group": groups, **_window(layer, kernel.shape[2:])}
-        return self.activation(layer, self.node("Conv", name, kernel, *bias, **window))
+        place = window(layer, kernel.shape[2:])
+        return self.activation(layer, self.add("Conv", name, kernel, *bias, group=groups, **place))
 
     def activation(self, layer: Any, name: str) -> str:
         """Write the activation function of a layer."""
         kind = layer.activation.__name__
         if kind == "silu":
-            return self.node("Mul", name, self.node("Sigmoid", name))
-        known = {"relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax"}
-        require(kind in known or kind == "linear", f"layer {layer.name}: {kind} has no ONNX here")
-        return self.node(known[kind], name) if kind in known else name
-
-
-def _window(layer: Any, size: tuple[int, ...]) -> dict[str, Any]:
-    """Kernel, stride and padding; 'same' puts the odd pixel at the end, as TensorFlow does."""
-    padding = {"same": "SAME_UPPER", "valid": "VALID"}[layer.padding]
-    return {"kernel_shape": list(size), "strides": list(layer.strides), "auto_pad": padding}
+            return self.add("Mul", name, self.add("Sigmoid", name))
+        require(kind in (*_ACTIVATIONS, "linear"), f"layer {layer.name}: {kind} has no ONNX here")
+        return name if kind == "linear" else self.add(_ACTIVATIONS[kind], name)
 
 
 def _channels(values: Any) -> Any:
@@ -160,18 +150,14 @@ def preset_onnx(model: keras.Model) -> bytes:
     writer = _Writer()
     shape = ["n", *model.inputs[0].shape[1:]]
     inputs = [helper.make_tensor_value_info(PICTURE, TensorProto.UINT8, shape)]
-    names = [
-        writer.node(
-            "Transpose", writer.node("Cast", PICTURE, to=TensorProto.FLOAT), perm=[0, 3, 1, 2]
-        )
-    ]
+    cast = writer.add("Cast", PICTURE, to=TensorProto.FLOAT)
+    names = [writer.add("Transpose", cast, perm=[0, 3, 1, 2])]
     if len(model.inputs) > 1:
         inputs.append(helper.make_tensor_value_info(LAPLACIAN, TensorProto.FLOAT, ["n", 1]))
         names.append(LAPLACIAN)
-    writer.graph.node("Identity", [writer.network(model, names)], CLASSES)
-    count = int(model.outputs[0].shape[-1])
-    output = helper.make_tensor_value_info(CLASSES, TensorProto.FLOAT, ["n", count])
-    return writer.graph.bytes(inputs, [output])
+    writer.node("Identity", [writer.network(model, names)], CLASSES)
+    shape = ["n", int(model.outputs[0].shape[-1])]
+    return writer.bytes(inputs, [helper.make_tensor_value_info(CLASSES, TensorProto.FLOAT, shape)])
 
 
 def write_model(model: keras.Model, preset: Preset, folder: Path) -> None:
@@ -181,13 +167,13 @@ def write_model(model: keras.Model, preset: Preset, folder: Path) -> None:
     seeing = keras.Model(model.inputs[0], model.get_layer("answer").output)
     np.savez(folder / PRESET_WEIGHTS, *seeing.get_weights(), description=np.array(seeing.to_json()))
     about = {
-        "format": FORMAT,
-        "system": SYSTEM,
+        "format": 1,
+        "system": "preset",
         "name": preset.name,
         "network": {"file": NETWORK, "sha256": hashlib.sha256(content).hexdigest()},
         "input": asdict(preset.input.spec),
         "classes": list(preset.layout.classes),
         "blurred": preset.layout.classes.index(preset.layout.blurred),
-        "threshold": EVEN,
+        "threshold": 0.5,  # of two classes the more probable one decides
     }
     (folder / MODEL).write_text(as_json(about), encoding="utf-8")

@@ -15,7 +15,6 @@ from blur_fusion.errors import BlurError, require
 from blur_fusion.presets.params import NetworkParams, Preset, RecipeParams
 from blur_fusion.progress import progress_bar
 
-CHECKPOINTS = "checkpoints"
 Examples = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
 
 
@@ -36,21 +35,19 @@ def _backbone(x: Any, network: NetworkParams, weights: str) -> tuple[Any, keras.
     BlurError
         The weights cannot be downloaded, or the file holds none that fit.
     """
+    known = weights in ("random", "imagenet") or Path(weights).is_file()
+    require(known, f"{weights}: no such file of weights (network.weights, --weights)")
     given = None if weights == "random" else weights
-    if given not in (None, "imagenet") and not Path(weights).is_file():
-        raise BlurError(f"{weights}: no such file of weights (network.weights, --weights)")
-    shape = tuple(x.shape[1:])
     build = getattr(keras.applications, network.backbone)
     try:
-        backbone = build(input_shape=shape, include_top=False, weights=given)
+        backbone = build(input_shape=x.shape[1:], include_top=False, weights=given)
     except Exception as error:  # urllib, h5py and Keras each have their own
         reason = " ".join(str(error).split())[:160]
         if given != "imagenet":
             raise BlurError(f"{weights}: no weights of {network.backbone} ({reason})") from None
-        raise BlurError(
-            f"{network.backbone}: its ImageNet weights cannot be downloaded ({reason}); give a "
-            "file of weights without top by --weights FILE, or --weights random"
-        ) from None
+        line = f"{network.backbone}: its ImageNet weights cannot be downloaded ({reason})"
+        way = "give a file of weights without top by --weights FILE, or --weights random"
+        raise BlurError(f"{line}; {way}") from None
     backbone.trainable = False
     if network.backbone.startswith("MobileNet"):  # EfficientNet scales by itself
         x = layers.Rescaling(1 / 127.5, offset=-1)(x)
@@ -157,7 +154,7 @@ def fit(
     watched: Examples,
     phase: tuple[str, int, float],
     batch: int,
-    folder: Path | None = None,
+    checkpoints: Path | None = None,
 ) -> list[Epoch]:
     """Fit `model` by Adam.
 
@@ -170,7 +167,7 @@ def fit(
     phase : tuple
         Name, epochs and learning rate.
     batch : int
-    folder : Path, optional
+    checkpoints : Path, optional
         Where weights of each epoch are written; those of least validation loss are restored.
 
     Raises
@@ -185,31 +182,24 @@ def fit(
     history: list[Epoch] = []
     ends = [time.perf_counter()]
 
-    def checkpoint(epoch: int) -> str:
-        return f"{folder}/{name}_{epoch:02d}.weights.h5"
-
     def note(epoch: int, logs: dict[str, float]) -> None:
         ends.append(time.perf_counter())
-        watched = float(logs["val_loss"]), float(logs["val_accuracy"])
-        loss, accuracy, seconds = float(logs["loss"]), float(logs["accuracy"]), ends[-1] - ends[-2]
-        history.append(Epoch(name, epoch + 1, loss, accuracy, *watched, seconds))
-        if folder is not None:
-            model.save_weights(checkpoint(epoch + 1))
+        found = [float(logs[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")]
+        history.append(Epoch._make([name, epoch + 1, *found, ends[-1] - ends[-2]]))
         bar.update()
 
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=note)]
+    if checkpoints is not None:
+        files = f"{checkpoints}/{name}_{{epoch:02d}}.weights.h5"
+        callbacks += [
+            keras.callbacks.ModelCheckpoint(files, save_weights_only=True),
+            keras.callbacks.EarlyStopping(patience=epochs, restore_best_weights=True),  # no stop
+        ]
+    settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch, "callbacks": callbacks}
     with progress_bar(epochs, f"{model.name} {name}", "epoch") as bar:
-        model.fit(
-            *train,
-            validation_data=watched,
-            epochs=epochs,
-            batch_size=batch,
-            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=note)],
-            verbose=0,
-        )
-    sound = all(np.isfinite([one.loss, one.validation_loss]).all() for one in history)
-    require(sound, f"{model.name}: the loss is not finite; lower recipe.learning_rate")
-    if folder is not None:
-        model.load_weights(checkpoint(min(history, key=lambda one: one.validation_loss).epoch))
+        model.fit(*train, validation_data=watched, verbose=0, **settings)
+    sound = np.isfinite([(one.loss, one.validation_loss) for one in history]).all()
+    require(bool(sound), f"{model.name}: the loss is not finite; lower recipe.learning_rate")
     return history
 
 
@@ -225,10 +215,7 @@ def fit_network(
 
     See :func:`fit`; `folder` gets checkpoints where the recipe asks for them.
     """
-    kept = None
-    if recipe.checkpoints:
-        kept = folder / CHECKPOINTS
-        kept.mkdir()
+    kept = folder / "checkpoints" if recipe.checkpoints else None
     first = ("fit", recipe.epochs, recipe.learning_rate)
     history = fit(model, train, watched, first, recipe.batch, kept)
     if backbone is not None and recipe.fine_tune_epochs:

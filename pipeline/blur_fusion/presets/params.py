@@ -35,12 +35,10 @@ class NetworkParams(Section, section="network"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        both = bool(self.backbone) == bool(self.filters)
-        require(not both, "params: network needs either a backbone or filters, not both")
-        require(
-            bool(self.weights) == bool(self.backbone),
-            "params: network.weights goes with a backbone: 'imagenet', 'random' or a file",
-        )
+        one = bool(self.backbone) != bool(self.filters)
+        require(one, "params: network needs either a backbone or filters, not both")
+        line = "params: network.weights goes with a backbone: 'imagenet', 'random' or a file"
+        require(bool(self.weights) == bool(self.backbone), line)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +90,11 @@ class LayoutParams:
         for name, known in (("reader", layout_names()), ("blurred", self.classes)):
             value, words = getattr(self, name), ", ".join(repr(word) for word in known)
             require(value in known, f"params: layout.{name} is '{value}', must be one of {words}")
-        two = len(self.classes) == len(set(self.classes)) == 2
-        three = sorted(self.classes) == sorted(THREE)
         if self.reader == "three-class":
-            require(three, f"params: layout.classes must be {', '.join(THREE)}, in any order")
+            good, line = sorted(self.classes) == sorted(THREE), f"{', '.join(THREE)}, in any order"
         else:
-            require(two, "params: layout.classes must be two different names")
+            good, line = len(self.classes) == len(set(self.classes)) == 2, "two different names"
+        require(good, f"params: layout.classes must be {line}")
         ranged = len(self.sigma) == 2 and 0 < self.sigma[0] <= self.sigma[1] < float("inf")
         line = f"params: layout.sigma is {list(self.sigma)}, must be [least, most] above 0"
         require(ranged if self.pairs != "none" else not self.sigma, line)
@@ -115,19 +112,13 @@ class Preset:
     layout: LayoutParams
 
     def __post_init__(self) -> None:
-        three = len(self.layout.classes) > 2
-        require(
-            not three or self.network.output == "softmax",
-            "params: network.output must be 'softmax' for three classes",
-        )
-        require(
-            not self.network.fused_dense or (self.layout.pairs == "none" and not three),
-            "params: network.fused_dense goes with two classes and layout.pairs 'none'",
-        )
-        require(
-            bool(self.network.fused_dense) == bool(self.recipe.fused_epochs),
-            "params: network.fused_dense and recipe.fused_epochs go together",
-        )
+        three, fused = len(self.layout.classes) > 2, bool(self.network.fused_dense)
+        line = "params: network.output must be 'softmax' for three classes"
+        require(not three or self.network.output == "softmax", line)
+        line = "params: network.fused_dense goes with two classes and layout.pairs 'none'"
+        require(not fused or (self.layout.pairs == "none" and not three), line)
+        line = "params: network.fused_dense and recipe.fused_epochs go together"
+        require(fused == bool(self.recipe.fused_epochs), line)
 
 
 def known_presets(folder: Path = FOLDER) -> list[str]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blur_fusion.errors import BlurError, require
+from blur_fusion.errors import require
 from blur_fusion.explain import captions, drawing
 from blur_fusion.explain.explainer import Explainer, Explanation
-from blur_fusion.files import os_errors, write_whole
+from blur_fusion.files import os_errors, require_free, write_whole
 from blur_fusion.images.photo import Photo
 from blur_fusion.images.thumbnails import data_uri, encoded
 from blur_fusion.model.prediction import Prediction
@@ -69,8 +68,7 @@ class Target:
             return cls(path, style or "png", False, force)
         require(style in (None, ending), f"{path}: is no name for {style}")
         require(ending == "html" or photos == 1, f"{path}: holds one photo; name a folder or .html")
-        _require_free(path, force)
-        require(path.parent.is_dir(), f"{path.parent}: no such folder; make it first")
+        require_free(path, force)
         return cls(path, ending, True, force)
 
     def names(self, photos: Iterable[str]) -> Iterator[Path]:
@@ -86,22 +84,12 @@ class Target:
             yield self.path / name
 
 
-def _require_free(path: Path, force: bool) -> None:
-    free = force or not os.path.lexists(path)
-    require(free, f"{path}: exists; name another, or say --force to replace it")
-
-
 def _explained(explainer: Explainer, photo: str, grad_cam: bool) -> Explained:
     """Explain a photo; an odd file must not end the run."""
     try:
         found = explainer.explain(Photo(photo), grad_cam=grad_cam)
-    except BlurError as error:
-        return Prediction.failed(photo, str(error)), None
-    except MemoryError:
-        return Prediction.failed(photo, "is too large for the memory of this machine"), None
-    except Exception as error:  # damage that no decoder foresaw
-        line = f"cannot be explained ({type(error).__name__}: {error})"
-        return Prediction.failed(photo, line), None
+    except Exception as error:
+        return Prediction.caught(photo, error, "explained"), None
     return found.prediction, found
 
 
@@ -140,7 +128,7 @@ def write_explanations(
             target.path.mkdir(parents=True, exist_ok=True)
     paths = iter([target.path]) if target.single else target.names(photos)
     for photo, path in zip(photos, paths, strict=True):
-        _require_free(path, target.force)
+        require_free(path, target.force)
         prediction, found = _explained(explainer, photo, grad_cam)
         if found is not None:
             png = target.style == "png"

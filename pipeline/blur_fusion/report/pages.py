@@ -45,8 +45,3 @@ def fragment(template: str, macro: str, *arguments: Any, **values: Any) -> str:
     module = _environment().get_template(template).make_module(values)
     text: str = getattr(module, macro)(*arguments)
     return text.encode("ascii", "xmlcharrefreplace").decode()
-
-
-def render(template: str, **values: Any) -> str:
-    """HTML of a template; see :func:`pieces`."""
-    return b"".join(pieces(template, **values)).decode()

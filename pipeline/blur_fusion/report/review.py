@@ -15,12 +15,12 @@ from urllib.parse import quote
 
 from blur_fusion.files import write_whole
 from blur_fusion.model.prediction import Verdict
-from blur_fusion.report.pages import FOLDER, render
+from blur_fusion.report.pages import FOLDER, pieces
 
 TITLE = "Blurred photos"
 BLOCK = 256  # rows in one script element; V8 holds no string above 512 MB
 SCRIPTS = ("rows.js", "review.js", "grid.js", "page.js", "controls.js")  # in order, as one
-_ROWS, _SCRIPT = "<!--rows-->", "<!--script-->"  # nothing that is put in holds a "<"
+_ROWS, _SCRIPT = b"<!--rows-->", b"<!--script-->"  # nothing that is put in holds a "<"
 
 Add = Callable[[Verdict, bytes | None], None]
 
@@ -70,15 +70,10 @@ def _around_rows(title: str) -> tuple[bytes, bytes]:
     parts = [(FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS]
     script = '"use strict";\n(() => {\n' + "".join(parts) + "})();\n"
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = render(
-        "review.html",
-        title=title,
-        layout="review",
-        script_source=f"'sha256-{digest}'",
-        picture_sources="data: file:",
-    )
+    sources = {"script_source": f"'sha256-{digest}'", "picture_sources": "data: file:"}
+    page = b"".join(pieces("review.html", title=title, layout="review", **sources))
     before, _, after = page.partition(_ROWS)
-    return before.encode(), after.replace(_SCRIPT, script).encode()
+    return before, after.replace(_SCRIPT, script.encode())
 
 
 @contextmanager
@@ -109,9 +104,7 @@ def review_page(
         `path` exists, or its folder does not: before the body runs. It cannot be written.
     """
     path = Path(path)
-    folder = path.absolute().parent
-    photos = hashlib.sha256()
-    rows = 0
+    folder, photos, rows = path.absolute().parent, hashlib.sha256(), 0
     with write_whole(path, force=force) as file:
         before, after = _around_rows(title)
         file.write(before)
@@ -128,11 +121,8 @@ def review_page(
             rows += 1
 
         yield add
-        about = {
-            "report": photos.hexdigest()[:32],  # of photos, not time: decisions find it again
-            "name": path.stem,
-            "threshold": threshold,
-        }
+        number = photos.hexdigest()[:32]  # of photos, not time: decisions find it again
+        about = {"report": number, "name": path.stem, "threshold": threshold}
         end = "]</script>\n" if rows else ""
         block = f'{end}<script type="application/json" class="about">{_as_script(about)}</script>'
         file.write(block.encode())

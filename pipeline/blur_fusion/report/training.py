@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,7 @@ CALIBRATED = ("fused", "cnn", "features")
 _SIDE = 320  # pixels of a mistake's pictures
 
 # Okabe and Ito's colours, told apart by colour-blind people too, and by dashes.
-LOOKS = {
-    "fused": ("#000000", "-"),
-    "cnn": ("#0072b2", "--"),
-    "features": ("#d55e00", "-."),
-    "laplacian": ("#777777", ":"),
-}
-_OTHERS = (("#000000", "-"), ("#0072b2", "--"), ("#d55e00", "-."), ("#009e73", ":"))
+_LOOKS = (("#000000", "-"), ("#0072b2", "--"), ("#d55e00", "-."), ("#009e73", ":"))
 _SETTINGS: Any = {  # Matplotlib types its names one by one
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "blur",  # the same curves give the same bytes
@@ -69,12 +64,7 @@ class Cell:
     right: bool = False
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table with a heading for each column."""
-
-    head: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+Table = tuple[Sequence[str], Sequence[Sequence[Cell]]]  # a heading for each column, and rows
 
 
 @dataclass(frozen=True)
@@ -96,12 +86,11 @@ def read_rows(path: Path, needed: Iterable[str]) -> Rows:
     BlurError
         It is missing, damaged or lacks a column that is needed.
     """
+    require(path.is_file(), f"{path}: no such file; {REPRO} first")
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
-            rows, names = list(reader), list(reader.fieldnames or [])
-    except FileNotFoundError:
-        raise BlurError(f"{path}: no such file; {REPRO} first") from None
+            rows, names = list(reader), reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BlurError(f"{path}: cannot be read ({error}); {REPRO} again") from None
     absent = [name for name in needed if name not in names]
@@ -116,27 +105,21 @@ def _columns(rows: Rows, *names: str) -> list[list[float]]:
 
 
 def chart(
-    curves: Curves,
-    across: str,
-    up: str,
-    *,
-    unit: str = "xy",
-    diagonal: bool = False,
-    marks: bool = False,
+    curves: Curves, labels: Iterable[str], rates: bool = True, chance: bool = False, mark: str = ""
 ) -> str:
     """Curves in one pair of axes, SVG.
 
     Parameters
     ----------
     curves : mapping
-    across, up : str
-        Labels of the axes.
-    unit : str
-        The axes that reach from 0 to 1; others as far as the values do.
-    diagonal : bool
+    labels : iterable of str
+        Of the axis across and the one up.
+    rates : bool
+        Both axes reach from 0 to 1; else as far as the values do.
+    chance : bool
         Draw where chance, or perfect calibration, lies.
-    marks : bool
-        Mark each point.
+    mark : str
+        Matplotlib's marker of each point.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -144,14 +127,14 @@ def chart(
     with matplotlib.rc_context(_SETTINGS):
         drawn = Figure(figsize=(4.6, 3.4), layout="constrained")
         axes = drawn.subplots()
-        if diagonal:
+        if chance:
             axes.plot(_UNIT, _UNIT, color="#bbbbbb", linewidth=0.8)
-        for number, (name, (x, y)) in enumerate(curves.items()):
-            colour, line = LOOKS.get(name, _OTHERS[number % len(_OTHERS)])
-            marker = "o" if marks else ""
-            axes.plot(x, y, line, color=colour, label=name, marker=marker, markersize=3, lw=1.4)
+        for (name, (x, y)), (colour, line) in zip(curves.items(), cycle(_LOOKS), strict=False):
+            axes.plot(x, y, line, color=colour, label=name, marker=mark, markersize=3, lw=1.4)
+        across, up = labels
         axes.set(xlabel=across, ylabel=up)
-        axes.set(**{f"{axis}lim": _UNIT for axis in unit})
+        if rates:
+            axes.set(xlim=_UNIT, ylim=_UNIT)
         if len(curves) > 1:
             axes.legend()
         buffer = io.StringIO()
@@ -174,7 +157,7 @@ def _results(report: Report) -> Part:
         "Results",
         "Each figure stands above its 95 % interval, resampled by scene. Log-loss, calibration "
         "error and false alarms are better when small, the others when large.",
-        [Table(["", *HEADINGS.values()], rows)],
+        [(["", *HEADINGS.values()], rows)],
         [f"{model}: {counted(found['counts'])}" for model, found in overall.items()],
     )
 
@@ -191,7 +174,7 @@ def _training(artifacts: Path) -> Part:
     charts = []
     for name, label in columns.items():
         curves = {fit: _columns(rows, "epoch", name) for fit, rows in fits.items()}
-        charts.append(chart(curves, "epoch", label, unit="", marks=True))
+        charts.append(chart(curves, ("epoch", label), rates=False, mark="o"))
     return Part(
         "Training of the network",
         "Each line is one fit: one for each fold, judged on images it did not see, and 'final' on "
@@ -201,33 +184,37 @@ def _training(artifacts: Path) -> Part:
     )
 
 
-def _curves(plots: Path, kind: str, models: Sequence[str], across: str, up: str) -> Curves:
-    tables = {model: read_rows(plots / f"{kind}_{model}.csv", (across, up)) for model in models}
-    return {model: _columns(rows, across, up) for model, rows in tables.items()}
+def _curves(
+    plots: Path, kind: str, models: Sequence[str], axes: Mapping[str, str], **look: Any
+) -> str:
+    """Chart of a curve of each model; `axes` gives the columns across and up their labels."""
+    tables = {name: read_rows(plots / f"{kind}_{name}.csv", axes) for name in models}
+    curves = {name: _columns(rows, *axes) for name, rows in tables.items()}
+    return chart(curves, axes.values(), **look)
 
 
 def _ranking(plots: Path) -> Part:
-    roc = _curves(plots, "roc", RANKED, "false_alarm_rate", "recall")
-    precision = _curves(plots, "precision_recall", RANKED, "recall", "precision")
+    roc = {"false_alarm_rate": "false-alarm rate", "recall": "recall"}
+    precision = {"recall": "recall", "precision": "precision"}
     return Part(
         "ROC, precision and recall",
         "Every point is a threshold: how many of the blurred photos are found (recall) "
         "against how many of the sharp ones are flagged (left; the upper left corner is best, "
         "the grey line is chance) and against how many of those flagged are blurred (right).",
         charts=[
-            chart(roc, "false-alarm rate", "recall", diagonal=True),
-            chart(precision, "recall", "precision"),
+            _curves(plots, "roc", RANKED, roc, chance=True),
+            _curves(plots, "precision_recall", RANKED, precision),
         ],
     )
 
 
 def _calibration(plots: Path) -> Part:
-    bins = _curves(plots, "calibration", CALIBRATED, "probability", "share_blurred")
+    axes = {"probability": "stated probability", "share_blurred": "share blurred"}
     return Part(
         "Calibration",
         "Of photos that are given a probability, that share should be blurred: on the grey "
         "line a probability can be taken at its word, below it too much blur is claimed.",
-        charts=[chart(bins, "stated probability", "share blurred", diagonal=True, marks=True)],
+        charts=[_curves(plots, "calibration", CALIBRATED, axes, chance=True, mark="o")],
     )
 
 
@@ -250,7 +237,7 @@ def _matrix(said: str, counts: Mapping[str, Mapping[str, int]]) -> Table:
         [Cell(true), *(Cell(str(row[name]), right=name == true) for name in counts)]
         for true, row in counts.items()
     ]
-    return Table(["is", *(f"{said} {name}" for name in counts)], rows)
+    return ["is", *(f"{said} {name}" for name in counts)], rows
 
 
 def _robustness(found: Mapping[str, Any]) -> Part:
@@ -265,17 +252,15 @@ def _robustness(found: Mapping[str, Any]) -> Part:
         "Robustness",
         "The same pictures changed in ways that leave their focus alone: how often the verdict "
         "flips, with 95 % intervals. Small is good; 'laplacian' is the usual recipe.",
-        [Table(["", "images", *mean], [*rows, last])],
+        [(["", "images", *mean], [*rows, last])],
     )
 
 
 def _mistake(row: dict[str, str], working: Pixels, found: BlurMap) -> dict[str, str]:
-    truth = "sharp"
-    if row["label"] == "1":
-        truth = f"blurred ({row['kind']})" if row["kind"] else "blurred"
+    blurred = f"blurred ({row['kind']})" if row["kind"] else "blurred"
     return {
         "name": row["name"],
-        "truth": truth,
+        "truth": blurred if row["label"] == "1" else "sharp",
         "judged": ", ".join(f"{model} {float(row[model]):.2f}" for model in CALIBRATED),
         "photo": data_uri(fitted(working, _SIDE)),
         "map": data_uri(fitted(map_picture(found), _SIDE)),
@@ -300,13 +285,11 @@ def mistakes(
     labels = np.array([int(row["label"]) for row in rows], dtype=np.int64)
     verdicts = np.array([row["verdict"] == "1" for row in rows])
     (fused,) = _columns(rows, "fused")
-    misses: list[dict[str, str]] = []
-    alarms: list[dict[str, str]] = []
+    groups: tuple[list[dict[str, str]], ...] = ([], [])
     for place in worst_rows(labels, np.array(fused), verdicts, count):
         working = np.ascontiguousarray(image(int(rows[place]["index"])))
-        group = misses if labels[place] else alarms
-        group.append(_mistake(rows[place], working, look(working)))
-    return {"Missed: blurred, called sharp": misses, "False alarms": alarms}
+        groups[labels[place]].append(_mistake(rows[place], working, look(working)))
+    return {"Missed: blurred, called sharp": groups[1], "False alarms": groups[0]}
 
 
 def write_report(artifacts: Path, params: Params, look: Callable[[Pixels], BlurMap]) -> Path:
@@ -327,9 +310,9 @@ def write_report(artifacts: Path, params: Params, look: Callable[[Pixels], BlurM
     """
     folder = artifacts / "evaluate"
     report = read_report(folder / "metrics.json")
-    dataset, threshold = report["dataset"], report["fused"]["threshold"]
-    parts = [_results(report), _training(artifacts)]
-    parts += [_ranking(folder / "plots"), _calibration(folder / "plots"), _confusion(report)]
+    dataset, plots = report["dataset"], folder / "plots"
+    parts = [_results(report), _training(artifacts), _ranking(plots), _calibration(plots)]
+    parts.append(_confusion(report))
     if "robustness" in report:
         parts.append(_robustness(report["robustness"]))
     rows = read_rows(folder / "predictions.csv", PREDICTIONS)
@@ -339,7 +322,7 @@ def write_report(artifacts: Path, params: Params, look: Callable[[Pixels], BlurM
         "layout": "page",
         "about": f"Data set {dataset['name']} {dataset['digest'][:12]}: {dataset['images']} test "
         f"images of {dataset['scenes']} scenes, {dataset['blurred']} blurred. Blurred from a fused "
-        f"probability of {threshold:.3f} on. The test images were judged once.",
+        f"probability of {report['fused']['threshold']:.3f} on. The test images were judged once.",
         "parts_of_report": parts,
         "worst": mistakes(rows, params.evaluate.worst_images, store.image, look),
     }
@@ -349,22 +332,12 @@ def write_report(artifacts: Path, params: Params, look: Callable[[Pixels], BlurM
     return path
 
 
-@click.command()
-@click.option(
-    "--model-dir",
-    type=click.Path(path_type=Path),
-    default=Path("artifacts"),
-    show_default=True,
-    help="Folder written by 'make repro': holds load, cnn, fuse and evaluate.",
-)
-@click.option(
-    "--params",
-    "params_file",
-    type=click.Path(path_type=Path),
-    default=Path("params.yaml"),
-    show_default=True,
-    help="Parameters that the models were trained with.",
-)
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--model-dir", type=_PATH, default="artifacts", help="What 'make repro' wrote.")
+@click.option("--params", "params_file", type=_PATH, default="params.yaml", help="Of that run.")
 def report_command(model_dir: Path, params_file: Path) -> None:
     """Gather curves, tables and the worst errors of the last run in one page."""
     params = load_params(params_file)

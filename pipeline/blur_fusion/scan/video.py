@@ -112,9 +112,6 @@ def judge_video(
             kept.append(answer)
             if folder is not None:
                 _write(frame, path, folder)
-    except BlurError as error:
-        kept.append(Answer(Prediction.failed(path, str(error))))
-    except Exception as error:  # damage that no decoder foresaw must not end a scan
-        line = f"cannot be judged ({type(error).__name__}: {error})"
-        kept.append(Answer(Prediction.failed(path, line)))
+    except Exception as error:  # also damage that no decoder foresaw
+        kept.append(Answer(Prediction.caught(path, error)))
     return kept
