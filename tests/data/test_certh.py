@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from blur_fusion.data.certh import filter_kind
 from blur_fusion.data.dataset import DataSet, LabelledImage
 from blur_fusion.data.layouts import open_dataset
 from blur_fusion.errors import BlurError
@@ -31,8 +30,7 @@ def test_labels_kinds_and_scenes(certh_tree: Tree) -> None:
         ("natural", "test", 0): 3,
         ("natural", "test", 1): 3,
     }
-    assert dataset.notes == ()
-    assert dataset.name == "certh"
+    assert (dataset.notes, dataset.name) == ((), "certh")
     # Filter images share the scene of the original, in string order.
     scenes: dict[str, set[str]] = {}
     for image in dataset:
@@ -58,22 +56,19 @@ def test_labels_kinds_and_scenes(certh_tree: Tree) -> None:
 @pytest.mark.parametrize(
     ("stem", "kind"),
     [
-        ("GaussianH1x50S250_3", "motion"),
-        ("GaussianH2x80S300_12", "motion"),
-        ("GaussianH15x15S200_3", "defocus"),
-        ("DiskR50_1", "defocus"),
+        *((f"GaussianH{size}_3", "motion") for size in ("1x50S250", "2x80S300")),
+        *((f"{name}_12", "defocus") for name in ("GaussianH15x15S200", "DiskR50")),
         ("Original_1", ""),
     ],
 )
-def test_a_gaussian_along_one_direction_is_a_motion(stem: str, kind: str) -> None:
-    assert filter_kind(stem) == kind
-
-
-def test_new_digital_blur_is_read_where_it_exists(certh_tree: Tree) -> None:
-    root = certh_tree()
-    write_photo(root / "TrainingSet/NewDigitalBlur/GaussianH15x15S200_4.JPEG", 900, blurred=True)
-    image = by_name(open_dataset(root))["TrainingSet/NewDigitalBlur/GaussianH15x15S200_4.JPEG"]
-    assert (image.label, image.kind, image.half) == (1, "defocus", "train")
+def test_new_digital_blur_and_its_kind_by_the_filter(
+    certh_tree: Tree, stem: str, kind: str
+) -> None:
+    root = certh_tree(scenes=1)
+    name = f"TrainingSet/NewDigitalBlur/{stem}.JPEG"
+    write_photo(root / name, 900, blurred=True)
+    image = by_name(open_dataset(root))[name]
+    assert (image.label, image.kind, image.half) == (1, kind, "train")
 
 
 def test_rows_without_image_and_images_without_row_get_one_line_each(certh_tree: Tree) -> None:
@@ -118,23 +113,24 @@ def test_equal_bytes_share_a_scene_and_never_lie_in_both_halves(certh_tree: Tree
     assert dataset.notes == ("1 training images are in the test half too: left out",)
 
 
-@pytest.mark.parametrize("label", [0, 2, "yes", None])
-def test_other_label_names_sheet_and_row(certh_tree: Tree, label: object) -> None:
-    root = certh_tree()
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        *((("Original_2", label), "row 3 .*must be 1 or -1") for label in (0, 2, "yes", None)),
+        (("Original_1.JPG ", 1), "row 3: 'Original_1.JPG' has another label"),
+        (None, "is no readable xlsx"),
+    ],
+)
+def test_faulty_sheets_are_named(
+    certh_tree: Tree, row: tuple[str, object] | None, message: str
+) -> None:
+    root = certh_tree(scenes=1)
     sheet = root / "EvaluationSet/NaturalBlurSet.xlsx"
-    write_sheet(sheet, [("Image Name", "Blur Label"), ("Original_1", -1), ("Original_2", label)])
-    with pytest.raises(BlurError, match=r"NaturalBlurSet\.xlsx: row 3 .*must be 1 or -1"):
-        open_dataset(root)
-
-
-def test_sheets_that_say_two_things_or_none_are_refused(certh_tree: Tree) -> None:
-    root = certh_tree()
-    sheet = root / "EvaluationSet/NaturalBlurSet.xlsx"
-    write_sheet(sheet, [("Image Name", None), ("Original_1", -1), ("Original_1.JPG ", 1)])
-    with pytest.raises(BlurError, match="row 3: 'Original_1.JPG' has another label"):
-        open_dataset(root)
-    sheet.write_text("<html>not found</html>")
-    with pytest.raises(BlurError, match=r"NaturalBlurSet\.xlsx: is no readable xlsx"):
+    if row is None:
+        sheet.write_text("<html>not found</html>")
+    else:
+        write_sheet(sheet, [("Image Name", "Blur Label"), ("Original_1", -1), row])
+    with pytest.raises(BlurError, match=rf"NaturalBlurSet\.xlsx: {message}"):
         open_dataset(root)
 
 
@@ -142,9 +138,10 @@ def test_without_the_extra_one_line_names_it(
     certh_tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "openpyxl", None)
-    line = r"needs the extra 'train': pip install 'blur-fusion\[train"
-    with pytest.raises(BlurError, match=line):
-        open_dataset(certh_tree())
+    with pytest.raises(
+        BlurError, match=r"needs the extra 'train': pip install 'blur-fusion\[train"
+    ):
+        open_dataset(certh_tree(scenes=1))
 
 
 @pytest.mark.parametrize(
@@ -153,6 +150,7 @@ def test_without_the_extra_one_line_names_it(
         ("EvaluationSet/DigitalBlurSet.xlsx", "DigitalBlurSet.xlsx: label sheet is missing"),
         ("EvaluationSet/NaturalBlurSet", "lacks the folder EvaluationSet/NaturalBlurSet"),
         ("TrainingSet", "lacks the folder TrainingSet/Undistorted, TrainingSet/Artif"),
+        ("", "certh: no such folder"),
     ],
 )
 def test_missing_parts_are_named(certh_tree: Tree, gone: str, message: str) -> None:
@@ -160,12 +158,7 @@ def test_missing_parts_are_named(certh_tree: Tree, gone: str, message: str) -> N
     path = root / gone
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(BlurError, match=message):
-        open_dataset(root)
-
-
-def test_missing_tree_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BlurError, match="nowhere: no such folder"):
-        open_dataset(tmp_path / "nowhere", layout="certh")
+        open_dataset(root, layout="certh")
 
 
 def test_small_real_tree(shared_data: Path) -> None:

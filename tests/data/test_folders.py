@@ -18,25 +18,17 @@ from blur_fusion.params import DatasetParams
 from trees import Tree, write_photo
 
 
-def test_class_folders(folder_tree: Tree) -> None:
-    root = folder_tree()
-    dataset = open_dataset(root)
-    assert Counter((image.label, image.kind) for image in dataset) == {
-        (0, "sharp"): 10,
-        (1, ""): 10,
-    }
-    assert {image.half for image in dataset} == {""}
-    assert {image.subset for image in dataset} == {"own"}
+@pytest.mark.parametrize(("sharp", "blurred"), [("sharp", "blurred"), ("good", "bad")])
+def test_class_folders(folder_tree: Tree, sharp: str, blurred: str) -> None:
+    root = folder_tree(sharp, blurred, scenes=3)
+    params = DatasetParams(sharp_folder=sharp, blurred_folder=blurred)
+    dataset = open_dataset(root, params=params)
     assert dataset.name == "own"
-    shutil.rmtree(root / "blurred")
-    assert [image.label for image in open_dataset(root)] == [0] * 10  # one class will do
-
-
-def test_class_folders_of_other_names(folder_tree: Tree) -> None:
-    root = folder_tree(sharp="good", blurred="bad", scenes=3)
-    dataset = open_dataset(root, params=DatasetParams(sharp_folder="good", blurred_folder="bad"))
-    labels = {image.name: image.label for image in dataset}
-    assert labels["good/a1.jpg"] == 0 and labels["bad/b1.jpg"] == 1
+    found = Counter((image.name[0], image.label, image.kind) for image in dataset)
+    assert found == {(sharp[0], 0, "sharp"): 3, (blurred[0], 1, ""): 3}
+    assert {(image.half, image.subset) for image in dataset} == {("", "own")}
+    shutil.rmtree(root / blurred)
+    assert [image.label for image in open_dataset(root, params=params)] == [0] * 3  # will do
 
 
 def test_subfolders_are_read_and_hidden_files_are_not(folder_tree: Tree) -> None:
@@ -61,13 +53,9 @@ def test_triplets_give_scene_and_kind(tmp_path: Path) -> None:
         write_photo(tmp_path / f"defocused_blurred/{number}_PHONE_F.jpg", 10 + number, True)
         write_photo(tmp_path / f"motion_blurred/{number}_PHONE_M.jpeg", 20 + number, True)
     dataset = open_dataset(tmp_path)
-    assert Counter((image.kind, image.label) for image in dataset) == {
-        ("sharp", 0): 3,
-        ("defocus", 1): 3,
-        ("motion", 1): 3,
-    }
-    scenes = Counter(image.scene for image in dataset)
-    assert scenes == {"0_PHONE": 3, "1_PHONE": 3, "2_PHONE": 3}
+    found = {(image.scene, image.kind, image.label) for image in dataset}
+    kinds = (("sharp", 0), ("defocus", 1), ("motion", 1))
+    assert found == {(f"{number}_PHONE", *kind) for number in range(3) for kind in kinds}
 
 
 def test_labels_beside_images(tmp_path: Path) -> None:

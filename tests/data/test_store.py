@@ -1,8 +1,7 @@
-"""The stored working images: shards, table, summary, and the stage that writes them."""
+"""The stored working images: shards, table, summary."""
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-import yaml
 
 from blur_fusion.data.layouts import open_dataset
 from blur_fusion.data.split import assign_splits
@@ -18,8 +16,7 @@ from blur_fusion.data.store import Store, write_store
 from blur_fusion.errors import BlurError
 from blur_fusion.images.photo import working_image
 from blur_fusion.params import ImageParams, LoadParams, SplitParams
-from stages import load
-from trees import REPOSITORY, Tree, write_photo
+from trees import Tree, contents
 
 SPLIT = SplitParams(validation_fraction=0.2, test_fraction=0.2, folds=3)
 
@@ -31,14 +28,6 @@ def write(root: Path, folder: Path, shard_images: int = 4, workers: int = 2) -> 
     store = Store.open(folder)
     assert store.rows == rows
     return store
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def test_images_are_the_working_images(certh_tree: Tree, tmp_path: Path) -> None:
@@ -116,30 +105,3 @@ def test_what_is_missing_or_damaged_is_one_line(folder_tree: Tree, tmp_path: Pat
     (root / "sharp/a3.jpg").write_bytes(b"no image at all")
     with pytest.raises(BlurError, match=r"a3\.jpg: is no image"):
         write(root, tmp_path / "load")
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder_tree: Tree) -> Path:
-    """A folder with `params.yaml` that names `data/own`."""
-    params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
-    params["dataset"]["name"] = "own"
-    params["image"]["long_side"] = 64
-    folder = tmp_path / "project"
-    (folder / "data").mkdir(parents=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    folder_tree().rename(folder / "data/own")
-    monkeypatch.chdir(folder)
-    return folder
-
-
-def test_stage_load(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_photo(project / "data/own/sharp/a1.jpg", seed=0)  # the bytes of a0
-    load.main()
-    store = Store.open()
-    digest = store.dataset["digest"][:12]
-    line = capsys.readouterr().out.splitlines()[-1]
-    assert line.startswith(f"own {digest}: 20 images of 19 scenes: ")
-    assert json.loads((project / "artifacts/load/dataset.json").read_text())["root"] == "data/own"
-    (project / "data/own").rename(project / "data/other")
-    with pytest.raises(BlurError, match="data/own: no such folder"):
-        load.main()

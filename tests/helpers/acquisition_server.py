@@ -38,26 +38,27 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         site: Site = self.server.site  # type: ignore[attr-defined]
         site.asked.append({name.lower(): value for name, value in self.headers.items()})
-        if site.statuses:
-            self.send_response(site.statuses.pop(0))
-            self.end_headers()
-            return
         start, size = self._start(site), len(site.content)
-        if start >= size:
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{size}")
-            self.end_headers()
-            return
-        self.send_response(206 if start else 200)
-        if start:
-            first = start + 1 if site.wrong_start else start
-            self.send_header("Content-Range", f"bytes {first}-{size - 1}/{size}")
-        if site.sized:
-            self.send_header("Content-Length", str(size - start))
-        self.send_header("ETag", site.tag)
+        if site.statuses:
+            self._head(site.statuses.pop(0))
+        elif start >= size:
+            self._head(416, {"Content-Range": f"bytes */{size}"})
+        else:
+            headers = {"ETag": site.tag}
+            if start:
+                first = start + 1 if site.wrong_start else start
+                headers["Content-Range"] = f"bytes {first}-{size - 1}/{size}"
+            if site.sized:
+                headers["Content-Length"] = str(size - start)
+            self._head(206 if start else 200, headers)
+            end = start + site.breaks.pop(0) if site.breaks else size
+            self.wfile.write(site.content[start:end])
+
+    def _head(self, status: int, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.end_headers()
-        end = start + site.breaks.pop(0) if site.breaks else size
-        self.wfile.write(site.content[start:end])
 
     def _start(self, site: Site) -> int:
         wanted = self.headers.get("Range")
@@ -72,8 +73,8 @@ Serve = Callable[[Site], Site]
 @contextmanager
 def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Start a server for each :class:`Site` that is handed over, and fill in its address."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
     monkeypatch.setattr(download, "PAUSE", 0.0)
     servers = []
 

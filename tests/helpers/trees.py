@@ -16,6 +16,12 @@ SOURCES = os.pathsep.join(map(str, (REPOSITORY / "pipeline", REPOSITORY)))  # fo
 Tree = Callable[..., Path]
 
 
+def contents(root: Path) -> dict[str, bytes]:
+    """Bytes of each file below `root`, by its path there."""
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
 def write_photo(
     path: Path, seed: int, blurred: bool = False, size: tuple[int, int] = (64, 96)
 ) -> Path:

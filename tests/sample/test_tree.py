@@ -17,16 +17,11 @@ from blur_fusion.sample.digital import FILTERS
 from blur_fusion.sample.photographs import EVALUATION_PHOTOGRAPHS, TRAINING_PHOTOGRAPHS
 from blur_fusion.sample.shots import ScenePlan, take_shots
 from blur_fusion.sample.tree import plan_scenes, write_sample, write_sheet
-from trees import REPOSITORY
+from trees import REPOSITORY, contents
 
 TINY = SampleParams(
     training_scenes=10, natural_scenes=7, digital_scenes=2, long_side=160, supersampled=0.4
 )
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="module")
