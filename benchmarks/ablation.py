@@ -18,7 +18,7 @@ from blur_fusion.errors import run
 from blur_fusion.evaluation import metrics
 from blur_fusion.evaluation.metrics import Floats, Ints, estimate, figure, interval, weighted_auc
 from blur_fusion.fusion.calibration import fit_calibration
-from blur_fusion.fusion.stack import JUDGES
+from blur_fusion.fusion.stack import JUDGES, LOGIT_NAMES
 from blur_fusion.fusion.train import Table, fit_stack, read_table
 from blur_fusion.params import Params, load_params
 
@@ -86,20 +86,16 @@ def measure_of(name: str) -> str:
 
 def with_measures(table: Table, measures: list[str]) -> Table:
     """`table` with the columns of those measures alone."""
-    chosen = np.flatnonzero([measure_of(name) in measures for name in table.names])
-    return dataclasses.replace(
-        table,
-        measures=table.measures[:, chosen],
-        names=tuple(table.names[column] for column in chosen),
-        ranked_measures=table.ranked_measures[:, :, chosen],
-        copied_measures=table.copied_measures[:, chosen],
-    )
+    heard = [True] * len(LOGIT_NAMES) + [measure_of(name) in measures for name in table.names]
+    names = tuple(name for name in table.names if measure_of(name) in measures)
+    parts = {part: getattr(table, part)[..., heard] for part in ("own", "ranked", "copied")}
+    return dataclasses.replace(table, names=names, **parts)
 
 
 def trained_logits(table: Table, params: Params) -> dict[str, npt.NDArray[np.float64]]:
     """Train a stack; raw logits (n,) of the validation rows by judge."""
     stack, _ = fit_stack(table, params)
-    return stack.logits(table.logits[~table.train], table.measures[~table.train])
+    return table.held_logits(stack)
 
 
 def trainings(table: Table, params: Params) -> Iterator[tuple[str, Table, Params]]:

@@ -76,8 +76,8 @@ def table(project: Path) -> Table:
 def fake_logits(table: Table, params: Params) -> dict[str, np.ndarray]:
     """Every column counts; without the ranked pairs all is turned round."""
     held = ~table.train
-    alone = (1 if params.fuse.rank_weight else -1) * table.measures[held].sum(axis=1)
-    cnn = np.asarray(table.logits[held, 0])
+    alone = (1 if params.fuse.rank_weight else -1) * table.own[held, 4:].sum(axis=1)
+    cnn = np.asarray(table.own[held, 0])
     return {"cnn": cnn, "features": alone, "fused": alone + cnn}
 
 
@@ -103,9 +103,9 @@ def test_the_command_compares_every_stack(
 
 def test_measures_go_together(table: Table) -> None:
     fewer = with_measures(table, ["reblur"])
-    assert fewer.names == NAMES[1:] and fewer.ranked_measures.shape[2] == 2
-    assert fewer.copied_measures.shape[1] == 2
-    assert np.array_equal(fewer.measures, table.measures[:, 1:])
+    assert fewer.names == NAMES[1:] and fewer.ranked.shape[2] == 4 + 2
+    assert fewer.copied.shape[1] == 4 + 2
+    assert np.array_equal(fewer.own, np.delete(table.own, 4, axis=1))
 
 
 def test_stacks_are_trained_on_training_rows_and_judge_validation_rows(
@@ -115,6 +115,6 @@ def test_stacks_are_trained_on_training_rows_and_judge_validation_rows(
     fuse = dataclasses.replace(params.fuse, members=1, epochs=40, learning_rate=0.02)
     found = trained_logits(table, dataclasses.replace(params, fuse=fuse))
     labels = table.labels[~table.train]
-    assert np.array_equal(found["cnn"], table.logits[~table.train, 0])
+    assert np.array_equal(found["cnn"], table.own[~table.train, 0])
     for judge in ("features", "fused"):
         assert found[judge][labels == 1].mean() > found[judge][labels == 0].mean() + 1

@@ -178,9 +178,9 @@ def test_training_learns_what_is_easy(store: Store, params: Params) -> None:
     kinds = tuple("sharp" if label == 0 else "defocus" for label in labels)
     material = Material(lambda row: images[row], labels, kinds, rows, rows)
     _, history = fit_network("final", material, cnn, seed=1)
-    assert history[-1].validation_auc == 1.0
-    assert history[-1].loss < history[0].loss
-    assert history[-1].validation_loss < history[0].validation_loss
+    assert history[-1]["validation_auc"] == 1.0
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert history[-1]["validation_loss"] < history[0]["validation_loss"]
 
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")

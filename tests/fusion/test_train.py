@@ -21,7 +21,6 @@ from blur_fusion.fusion.train import (
     kind_inputs,
     read_table,
     side_by_side,
-    weights_of,
 )
 from blur_fusion.model.classifier import load
 from blur_fusion.model.folder import FILES, MODEL, read_folder
@@ -74,12 +73,12 @@ def test_keras_and_numpy_agree() -> None:
     values = rng.standard_normal((50, 9)).astype(np.float32)
     base = (3 * rng.standard_normal((50, 1))).astype(np.float32)
     model = build_dense(9, params)
-    (fresh,) = side_by_side([weights_of(model)]).logits(values, base)
+    (fresh,) = side_by_side([model.get_weights()]).logits(values, base)
     assert fresh == pytest.approx(base[:, 0], abs=1e-6)
     members, expected = [], []
     for _ in range(3):
         model.set_weights([rng.standard_normal(w.shape) for w in model.get_weights()])
-        members.append(weights_of(model))
+        members.append(model.get_weights())
         expected.append(np.asarray(model([values, base], training=False))[:, 0])
     networks = side_by_side(members)
     assert len(networks.kernels) == len(params.hidden) + 1
@@ -149,7 +148,7 @@ def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
     table = read_table(
         tmp_path / "cnn", tmp_path / "features", rows["labels"], splits, rows["kinds"]
     )
-    assert (table.measures == rows["measures"][table.index]).all()
+    assert (table.own[:, 4:] == rows["measures"][table.index]).all()
     build_network(params.cnn).save_weights(tmp_path / "cnn" / "final.weights.h5")
     line = write_fused(table, tmp_path / "cnn", tmp_path / "first", params)
     assert "validation AUC: cnn 0." in line
@@ -227,15 +226,12 @@ def kinds_table() -> tuple[Inputs, Table]:
         index=np.arange(6),
         labels=labels,
         train=train,
-        logits=block(6, 4),
-        measures=block(6, 1),
-        names=("a",),
         kinds=KINDS,
-        ranked_logits=block(4, STEPS, 4),
-        ranked_measures=block(4, STEPS, 1),
+        names=("a",),
+        own=block(6, 5),
+        ranked=block(4, STEPS, 5),
         ranked_kinds=SERIES_OF,
-        copied_logits=block(4, 4),
-        copied_measures=block(4, 1),
+        copied=block(4, 5),
     )
     rows = Inputs(
         block(4, WIDTH + 1), labels[train], block(4, STEPS, WIDTH + 1), block(4, WIDTH + 1)
@@ -247,11 +243,11 @@ def test_kinds_are_learnt_from_blurred_rows_their_copies_and_series_that_did_not
     rows, table = kinds_table()
     told = kind_inputs(rows, table)
     further = rows.ranked[[0, 2], 1:, :-1].reshape(-1, WIDTH)
-    still = motion_logit(table.ranked_logits[[0, 2], 1:]).ravel()
+    still = motion_logit(table.ranked[[0, 2], 1:]).ravel()
     assert told.labels.tolist() == [0, 1, 1] + [0] * len(further)  # defocus, motion, motion
     for found, given, logits in (
-        (told.values, rows.values, table.logits),
-        (told.copies, rows.copies, table.copied_logits),
+        (told.values, rows.values, table.own),
+        (told.copies, rows.copies, table.copied),
     ):
         assert (found[:, :-1] == np.concatenate([given[1:4, :-1], further])).all()
         assert np.allclose(found[:, -1], np.concatenate([motion_logit(logits[1:4]), still]))

@@ -284,8 +284,8 @@ def cnn() -> Values:
     seen = [image for name, image in _working().items() if name in ("small", "moved")]
     return {
         "logits": Network(model).logits(seen).ravel().tolist(),
-        "loss": [line.loss for line in history],
-        "validation loss": [line.validation_loss for line in history],
+        "loss": [line["loss"] for line in history],
+        "validation loss": [line["validation_loss"] for line in history],
     }
 
 
@@ -307,15 +307,14 @@ def stack() -> Values:
         index=np.arange(count),
         labels=labels,
         train=train,
-        logits=logits,
-        measures=measures,
-        names=tuple(f"m{k}" for k in range(width)),
         kinds=np.array([""] * count),
-        ranked_logits=noise(20, 3, 4) + growth,
-        ranked_measures=noise(20, 3, width) + growth,
+        names=tuple(f"m{k}" for k in range(width)),
+        own=np.concatenate([logits, measures], axis=1),
+        ranked=np.concatenate([noise(20, 3, 4), noise(20, 3, width)], axis=2) + growth,
         ranked_kinds=np.array([""] * 20),
-        copied_logits=logits[train] + noise(160, 4) / 2,
-        copied_measures=measures[train] + noise(160, width) / 2,
+        copied=np.concatenate(
+            [logits[train] + noise(160, 4) / 2, measures[train] + noise(160, width) / 2], axis=1
+        ),
     )
     params = _params()
     trained, history = fit_stack(table, params)

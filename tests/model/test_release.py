@@ -30,15 +30,7 @@ from blur_fusion.model.folder import (
     unpacked,
     write_folder,
 )
-from blur_fusion.model.provenance import (
-    STAGES,
-    code_digests,
-    file_digest,
-    flat_params,
-    output_digests,
-    read_lock,
-    stage_params,
-)
+from blur_fusion.model.provenance import STAGES, file_digest, flat_params, read_lock, recorded
 from blur_fusion.model.verify import compare, largest_difference, numbers
 from tiny_model import tiny_contents, write_tiny_model
 from trees import REPOSITORY
@@ -75,7 +67,7 @@ def test_packaged_model_is_small_and_whole(packaged: dict[str, Any]) -> None:
 def test_packaged_model_is_of_these_params(packaged: dict[str, Any], lock: dict[str, Any]) -> None:
     given = flat_params(REPOSITORY / "params.yaml")
     assert packaged["params"] == {name: given[name] for name in packaged["params"]}
-    assert packaged["params"] == stage_params(lock, list(STAGES))
+    assert packaged["params"] == recorded(lock)["params"]
     written = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text("utf-8"))["stages"]
     assert set(packaged["params"]) == {name for stage in STAGES for name in _params(written[stage])}
 
@@ -89,14 +81,14 @@ def test_packaged_model_is_of_the_locked_run(
     packaged: dict[str, Any], lock: dict[str, Any], tmp_path: Path
 ) -> None:
     assert set(packaged["code"]) == set(STAGES)
-    assert packaged["code"] == code_digests(lock, list(STAGES))
+    assert packaged["code"] == recorded(lock)["code"]
     locks = [lock]
     # Who ran `make repro` on another processor, or another Python, has other bytes.
     show = ["git", "show", "HEAD:dvc.lock"]
     if (committed := subprocess.run(show, cwd=REPOSITORY, capture_output=True)).returncode == 0:
         (tmp_path / "dvc.lock").write_bytes(committed.stdout)
         locks.append(read_lock(tmp_path / "dvc.lock"))
-    assert packaged["outputs"] in [output_digests(one, list(STAGES)) for one in locks]
+    assert packaged["outputs"] in [recorded(one)["outputs"] for one in locks]
 
 
 def pictures(count: int = 8) -> Iterator[np.ndarray]:

@@ -199,7 +199,7 @@ def test_local_spectra_by_definition(
     image = pixels(size).astype(np.float32)
     even = np.pad(image, [(0, extent % 2) for extent in size], "edge")
     half = even.reshape(even.shape[0] // 2, 2, -1, 2).mean(axis=(1, 3))
-    kernels = cosine_basis(8, 32)[:, :, 0].transpose(2, 0, 1).astype(np.float64)
+    kernels = cosine_basis(32)[:, :, 0].transpose(2, 0, 1).astype(np.float64)
     found = spectra.local_spectra(image, 32)
     monkeypatch.setattr(spectra, "library", lambda: None)
     for ours, theirs in zip(found, spectra.local_spectra(image, 32), strict=True):

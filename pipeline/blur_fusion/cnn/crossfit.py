@@ -22,6 +22,15 @@ Logits = npt.NDArray[np.float32]
 History = list[dict[str, object]]
 
 
+def write_history(folder: Path, history: History) -> None:
+    """Write history.csv: a line for each epoch of each fit."""
+    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(history[0]), lineterminator="\n")
+        table.writeheader()
+        for line in history:
+            table.writerow({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in line.items()})
+
+
 def parallel_fits(params: ComputeParams) -> int:
     """As many fits at once as cores; a GPU serves one at a time."""
     cores = params.workers or os.cpu_count() or 1
@@ -82,7 +91,7 @@ def fit_one(folder: Path, target: Path, fit: Fit, params: Params) -> History:
     cnn = dataclasses.replace(params.cnn, steps_per_epoch=fit.steps)
     model, history = fit_network(fit.name, material, cnn, fit.seed)
     model.save_weights(target / f"{fit.name}.weights.h5")
-    return [dataclasses.asdict(line) for line in history]
+    return history
 
 
 def judge(folder: Path, target: Path, fit: Fit, part: str, params: Params) -> Logits:
@@ -142,11 +151,6 @@ def cross_fit(folder: Path, target: Path, params: Params) -> str:
     for part, prefix in (("own", ""), ("ranked", "ranked_"), ("copied", "copied_")):
         arrays[f"{prefix}index"], arrays[f"{prefix}logits"] = _by_row(plan, part, logits[part])
     np.savez(target / "logits.npz", **arrays)
-    lines = [line for fit in plan for line in histories[fit.name]]
-    with (target / "history.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
-        table.writeheader()
-        for line in lines:
-            table.writerow({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in line.items()})
+    write_history(target, [line for fit in plan for line in histories[fit.name]])
     last = histories["final"][-1]
     return f"{len(plan)} fits; final validation AUC {last['validation_auc']:.4f}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,9 @@ def make_deterministic(seed: int, threads: int) -> None:
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     cv2.setNumThreads(1)
-    try:
+    with suppress(RuntimeError):  # TensorFlow has run already in this process: the count stands
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-    except RuntimeError:  # TensorFlow has run already in this process: the count stands
-        pass
 
 
 class Network:
@@ -78,6 +77,7 @@ class Network:
 
 
 Floats = npt.NDArray[np.float32]
+History = list[dict[str, Any]]  # a line for each epoch
 RANK_MARGIN = 1.0  # by so much the logit of the more blurred of a pair should be the larger one
 
 
@@ -90,17 +90,6 @@ class Material:
     kinds: tuple[str, ...]
     train: npt.NDArray[np.int64]
     validation: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of the history."""
-
-    fit: str
-    epoch: int
-    loss: float
-    validation_loss: float
-    validation_auc: float
 
 
 def _targets(material: Material, rows: npt.NDArray[np.int64]) -> Floats:
@@ -174,7 +163,7 @@ def _train_step(model: keras.Model, optimizer: Any, params: CnnParams) -> Callab
 
 def fit_network(
     name: str, material: Material, params: CnnParams, seed: int
-) -> tuple[keras.Model, list[Epoch]]:
+) -> tuple[keras.Model, History]:
     """Train one network from random weights.
 
     Returns
@@ -182,38 +171,36 @@ def fit_network(
     model : keras.Model
         With the weights of the last epoch: the learning rate falls to nearly nothing, and the
         choice of an epoch by some validation images was a matter of luck.
-    history : list of Epoch
+    history : list of dict
+        Of each epoch: fit, epoch, loss, validation_loss, validation_auc.
     """
     rng = np.random.default_rng(seed)
     keras.utils.set_random_seed(seed)
     model = build_network(params)
     total = params.epochs * params.steps_per_epoch
-    warmup = max(1, total // 20)
+    peak, warmup = params.learning_rate, max(1, total // 20)
     rate = keras.optimizers.schedules.CosineDecay(
-        params.learning_rate / 20,
-        total - warmup,
-        0.01,
-        warmup_target=params.learning_rate,
-        warmup_steps=warmup,
+        peak / 20, total - warmup, 0.01, warmup_target=peak, warmup_steps=warmup
     )
     optimizer = keras.optimizers.AdamW(rate, weight_decay=params.weight_decay, clipnorm=1.0)
     step = _train_step(model, optimizer, params)
     network = Network(model)  # traced once for all checks
-    history: list[Epoch] = []
+    history: History = []
     with progress_bar(total, f"cnn {name}", "step") as bar:
         for epoch in range(params.epochs):
             losses = []
             for index in range(params.steps_per_epoch):
                 losses.append(float(step(*_batch(material, params, index, rng))))
                 bar.update()
-            history.append(_check(name, epoch, float(np.mean(losses)), network, material))
+            line = {"fit": name, "epoch": epoch, "loss": float(np.mean(losses))}
+            history.append(line | _check(network, material))
     return model, history
 
 
-def _check(name: str, epoch: int, loss: float, network: Network, material: Material) -> Epoch:
+def _check(network: Network, material: Material) -> dict[str, float]:
     """Judge whole validation images."""
     logits = network.logits(map(material.image, material.validation.tolist()))[:, 0].astype(float)
     labels = material.labels[material.validation]
     cross_entropy = np.logaddexp(0, logits) - labels * logits
     auc = float(roc_auc_score(labels, logits)) if len(set(labels.tolist())) > 1 else float("nan")
-    return Epoch(name, epoch, loss, float(cross_entropy.mean()), auc)
+    return {"validation_loss": float(cross_entropy.mean()), "validation_auc": auc}

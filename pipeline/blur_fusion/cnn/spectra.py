@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import product
 
 import cv2
 import numpy as np
@@ -14,48 +15,45 @@ SIDE, STRIDE = 8, 4  # pixels of a block, and from one to the next
 FLOOR = 0.125  # grey levels
 GAIN, OFFSET = 0.6, -0.3  # of the logarithm, to about -1..3
 
+Floats = npt.NDArray[np.float32]
 
-def waves(side: int) -> npt.NDArray[np.float64]:
-    """Cosines of a DCT of `side` places, each of length one, shape (side, side)."""
-    place = np.arange(side) + 0.5
-    found = np.stack([np.cos(np.pi * f * place / side) for f in range(side)])
+
+def waves() -> npt.NDArray[np.float64]:
+    """Cosines of a DCT of `SIDE` places, each of length one, shape (SIDE, SIDE)."""
+    place = np.arange(SIDE) + 0.5
+    found = np.stack([np.cos(np.pi * f * place / SIDE) for f in range(SIDE)])
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
 
 
-def lowest_patterns(side: int, count: int) -> list[tuple[int, int]]:
+def lowest_patterns(count: int) -> list[tuple[int, int]]:
     """Vertical and horizontal frequency of the `count` lowest patterns but the constant one."""
-    pairs = [(row, column) for row in range(side) for column in range(side)]
+    pairs = product(range(SIDE), range(SIDE))
     return sorted(pairs, key=lambda p: (p[0] ** 2 + p[1] ** 2, p))[1 : count + 1]
 
 
-def cosine_basis(side: int, count: int) -> npt.NDArray[np.float32]:
+def cosine_basis(count: int) -> Floats:
     """The `count` lowest patterns of a two-dimensional DCT but the constant one.
 
     Returns
     -------
-    ndarray of float32, shape (side, side, 1, count)
+    ndarray of float32, shape (SIDE, SIDE, 1, count)
         Orthonormal convolution kernels.
     """
-    wave, pairs = waves(side), lowest_patterns(side, count)
+    wave, pairs = waves(), lowest_patterns(count)
     kernels = np.stack([np.outer(wave[row], wave[column]) for row, column in pairs], axis=-1)
     return kernels[:, :, None, :].astype(np.float32)
 
 
-Floats = npt.NDArray[np.float32]
-
-
 @lru_cache(maxsize=4)
 def _basis(count: int) -> tuple[Floats, npt.NDArray[np.int32]]:
-    return waves(SIDE).astype(np.float32), np.array(lowest_patterns(SIDE, count), np.int32)
+    return waves().astype(np.float32), np.array(lowest_patterns(count), np.int32)
 
 
 def _half_size(image: Floats) -> Floats:
     """Means of 2 x 2 pixels; an odd edge has means of two."""
     height, width = image.shape
     if height % 2 or width % 2:
-        image = np.asarray(
-            cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        )
+        image = np.pad(image, [(0, height % 2), (0, width % 2)], "edge")
     size = image.shape[1] // 2, image.shape[0] // 2
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
 
@@ -92,12 +90,8 @@ def _spectrum(image: Floats, count: int) -> Floats:
     basis, patterns = _basis(count)
     height, width = image.shape
     found = np.empty((1, count, -(-height // STRIDE), -(-width // STRIDE)), np.float32)
-    failed = compiled.blur_local_spectrum(
-        *(address(image), height, width),
-        *(address(basis), address(patterns), count),
-        *(FLOOR, OFFSET / GAIN, address(found)),
-    )
-    if failed:
+    given = address(image), height, width, address(basis), address(patterns), count
+    if compiled.blur_local_spectrum(*given, FLOOR, OFFSET / GAIN, address(found)):
         raise MemoryError
     return found
 

@@ -20,7 +20,6 @@ from blur_fusion.fusion.stack import LOGIT_NAMES
 from blur_fusion.images.photo import InputSpec, Photo, center_crop
 from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
 from blur_fusion.model.classifier import PRESET_WEIGHTS, BlurDetector, Classifier, PresetClassifier
-from blur_fusion.model.folder import SHIPPED
 from blur_fusion.model.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -202,7 +201,8 @@ class Explainer:
         from blur_fusion.cnn.network import network_from
 
         assert isinstance(self.classifier, BlurDetector)
-        return network_from(Path(self.classifier.folder or SHIPPED))
+        contents = self.classifier.contents
+        return network_from(contents.cnn, contents.weights)
 
     def grad_cam(self, working: Pixels, photo: Pixels) -> Floats:
         """Grad-CAM of blurred, (h, w) as the working image, 0..1.

@@ -81,8 +81,7 @@ def fit_calibration(
     BlurError
         One class only, or a logit that is not finite.
     """
-    truth = np.asarray(labels) == 1
-    values = np.asarray(logits, dtype=np.float64)
+    truth, values = np.asarray(labels) == 1, np.asarray(logits, dtype=np.float64)
     blurred, sharp = int(truth.sum()), int((~truth).sum())
     require(blurred > 0 and sharp > 0, "calibration: the validation images hold one class only")
     require(bool(np.isfinite(values).all()), "calibration: a logit is not finite; train again")
@@ -133,15 +132,11 @@ def choose_threshold(
     require(bool(np.isfinite(scores).all()), "threshold: a validation probability is not finite")
     distinct = np.unique(scores)
     # Cut i flags the scores from distinct[i + 1] on; the last one flags none.
-    sharp = np.sort(scores[~truth])
-    blurred = np.sort(scores[truth])
+    sharp, blurred = np.sort(scores[~truth]), np.sort(scores[truth])
     alarms = len(sharp) - np.searchsorted(sharp, distinct, side="right")
     found = len(blurred) - np.searchsorted(blurred, distinct, side="right")
     allowed = alarms <= max_false_alarm_rate * len(sharp)
-    most = found[allowed].max()
-    best = np.flatnonzero(allowed & (found == most))
-    fewest = alarms[best].min()
-    cut = int(best[alarms[best] == fewest][0])
+    cut = min(np.flatnonzero(allowed).tolist(), key=lambda place: (-found[place], alarms[place]))
     below = float(distinct[cut])
     if cut + 1 == len(distinct):
         return (below + 1) / 2 if below < 1 else float(np.nextafter(below, np.inf))

@@ -16,7 +16,7 @@ from joblib import Parallel, delayed
 from keras import layers
 
 from blur_fusion.cnn.crossfit import parallel_fits
-from blur_fusion.cnn.fit import make_deterministic
+from blur_fusion.cnn.fit import History, make_deterministic
 from blur_fusion.errors import BlurError, require
 from blur_fusion.fusion.calibration import RateTable, choose_threshold, fit_calibration
 from blur_fusion.fusion.stack import (
@@ -33,7 +33,6 @@ from blur_fusion.params import FuseParams, Params
 from blur_fusion.progress import progress_bar
 
 Floats = npt.NDArray[np.float32]
-History = list[dict[str, object]]
 
 FEWEST_KINDS = 20  # training images of each kind: with fewer the model tells no kinds
 RANK_MARGIN = 1.0
@@ -51,40 +50,40 @@ class Table:
     labels : ndarray of int, shape (n,)
     train : ndarray of bool, shape (n,)
         Training rows; the others are validation.
-    logits : ndarray of float32, shape (n, 4)
-        Out of fold for training rows, of the final network for validation rows.
-    measures : ndarray of float32, shape (n, F)
-    names : tuple of str
-        Of the measures.
     kinds : ndarray of str, shape (n,)
         sharp, defocus, motion, or empty where unknown.
-    ranked_logits : ndarray of float32, shape (r, steps, 4)
+    names : tuple of str
+        Of the focus measures.
+    own : ndarray of float32, shape (n, 4 + F)
+        The CNN's logits, out of fold for training rows, of the final network for validation rows;
+        and the focus measures.
+    ranked : ndarray of float32, shape (r, steps, 4 + F)
         Of training images blurred further and further: see `blur_fusion.data.augment`.
-    ranked_measures : ndarray of float32, shape (r, steps, F)
     ranked_kinds : ndarray of str, shape (r,)
         Of the images before they were blurred further.
-    copied_logits : ndarray of float32, shape (t, 4)
+    copied : ndarray of float32, shape (t, 4 + F)
         Of the t training images, perturbed: see `blur_fusion.data.augment`.
-    copied_measures : ndarray of float32, shape (t, F)
     """
 
     index: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     train: npt.NDArray[np.bool_]
-    logits: npt.NDArray[np.float32]
-    measures: npt.NDArray[np.float32]
-    names: tuple[str, ...]
     kinds: npt.NDArray[np.str_]
-    ranked_logits: npt.NDArray[np.float32]
-    ranked_measures: npt.NDArray[np.float32]
+    names: tuple[str, ...]
+    own: Floats
+    ranked: Floats
     ranked_kinds: npt.NDArray[np.str_]
-    copied_logits: npt.NDArray[np.float32]
-    copied_measures: npt.NDArray[np.float32]
+    copied: Floats
 
     def __post_init__(self) -> None:
         for name, part in (("train", self.train), ("validation", ~self.train)):
             both = set(self.labels[part].tolist()) == {0, 1}
             require(both, f"fuse: the {name} rows hold one class only; needs sharp and blurred")
+
+    def held_logits(self, stack: Stack) -> dict[str, npt.NDArray[np.float64]]:
+        """What `stack` answers to the validation rows: see `Stack.logits`."""
+        held, wide = self.own[~self.train], len(LOGIT_NAMES)
+        return stack.logits(held[:, :wide], held[:, wide:])
 
 
 def _arrays(path: Path, stage: str) -> dict[str, npt.NDArray[Any]]:
@@ -117,19 +116,18 @@ def read_table(
         require(same, f"{path}: other rows than train and validation; run 'dvc repro'")
     same = np.array_equal(network["ranked_index"], measured["ranked_index"])
     require(same, f"{features}: ranks other images than {cnn}; run 'dvc repro'")
+    logits = network["logits"][np.argsort(network["index"])]
+    values = measured["values"][np.argsort(measured["index"])]
     return Table(
         index=index,
         labels=labels[index],
         train=splits[index] == "train",
-        logits=network["logits"][np.argsort(network["index"])],
-        measures=measured["values"][np.argsort(measured["index"])],
-        names=tuple(str(name) for name in measured["names"]),
         kinds=kinds[index],
-        ranked_logits=network["ranked_logits"],
-        ranked_measures=measured["ranked_values"],
+        names=tuple(str(name) for name in measured["names"]),
+        own=np.concatenate([logits, values], axis=-1),
+        ranked=np.concatenate([network["ranked_logits"], measured["ranked_values"]], axis=-1),
         ranked_kinds=kinds[network["ranked_index"]],
-        copied_logits=network["copied_logits"],
-        copied_measures=measured["copied_values"],
+        copied=np.concatenate([network["copied_logits"], measured["copied_values"]], axis=-1),
     )
 
 
@@ -157,17 +155,15 @@ class Inputs:
         """The same rows without the CNN's columns, and without a base."""
 
         def part(rows: Floats) -> Floats:
-            return np.concatenate(
-                [rows[..., len(LOGIT_NAMES) : -1], np.zeros_like(rows[..., -1:])], axis=-1
-            )
+            measures, base = rows[..., len(LOGIT_NAMES) : -1], np.zeros_like(rows[..., -1:])
+            return np.concatenate([measures, base], axis=-1)
 
         return Inputs(part(self.values), self.labels, part(self.ranked), part(self.copies))
 
     def pairs(self) -> Floats:
         """Neighbours (p, 2, d + 1) in the series, less blurred first."""
-        count, steps, width = self.ranked.shape
-        found = [self.ranked[:, step : step + 2] for step in range(steps - 1)]
-        return np.concatenate([np.zeros((0, 2, width), np.float32), *found])
+        both = np.stack([self.ranked[:, :-1], self.ranked[:, 1:]], axis=2)
+        return both.swapaxes(0, 1).reshape(-1, *both.shape[2:])
 
 
 def kind_inputs(rows: Inputs, table: Table) -> Inputs:
@@ -186,20 +182,17 @@ def kind_inputs(rows: Inputs, table: Table) -> Inputs:
     named = np.flatnonzero((kinds == "motion") | (kinds == "defocus"))
     series = (table.ranked_kinds == "sharp") | (table.ranked_kinds == "defocus")
 
-    def guessed(part: Floats, logits: Floats) -> Floats:
-        guess = motion_logit(logits).astype(np.float32)
+    def guessed(part: Floats, raw: Floats) -> Floats:
+        guess = motion_logit(raw).astype(np.float32)
         return np.concatenate([part[..., :-1], guess[..., None]], axis=-1)
 
-    further = guessed(rows.ranked[series][:, 1:], table.ranked_logits[series][:, 1:])
+    further = guessed(rows.ranked[series][:, 1:], table.ranked[series][:, 1:])
     further = further.reshape(-1, further.shape[-1])
-    values = guessed(rows.values[named], table.logits[table.train][named])
-    copies = guessed(rows.copies[named], table.copied_logits[named])
-    return Inputs(
-        np.concatenate([values, further]),
-        np.concatenate([(kinds[named] == "motion").astype(np.int64), np.zeros(len(further), int)]),
-        rows.ranked[:0],
-        np.concatenate([copies, further]),
-    )
+    values = guessed(rows.values[named], table.own[table.train][named])
+    copies = guessed(rows.copies[named], table.copied[named])
+    labels = np.append(kinds[named] == "motion", np.zeros(len(further))).astype(np.int64)
+    own, copied = (np.concatenate([part, further]) for part in (values, copies))
+    return Inputs(own, labels, rows.ranked[:0], copied)
 
 
 class _Sum(layers.Layer):  # type: ignore[misc, unused-ignore]
@@ -223,25 +216,16 @@ def build_dense(width: int, params: FuseParams) -> keras.Model:
     base = layers.Input((1,), name="base")
     decay = keras.regularizers.L2(params.weight_decay)
     x = layers.Dropout(params.dropout)(values)
-    for depth, units in enumerate(params.hidden):
-        x = layers.Dense(units, "relu", kernel_regularizer=decay, name=f"dense{depth}")(x)
+    for units in params.hidden:
+        x = layers.Dense(units, "relu", kernel_regularizer=decay)(x)
         x = layers.Dropout(params.dropout)(x)
-    tower = layers.Dense(
-        1, kernel_regularizer=decay, kernel_initializer="zeros", name=f"dense{len(params.hidden)}"
-    )(x)
+    tower = layers.Dense(1, kernel_regularizer=decay, kernel_initializer="zeros")(x)
     heard = layers.Dropout(params.base_dropout)(base)
     return keras.Model([values, base], _Sum(name="sum")([tower, heard]))
 
 
-def weights_of(model: keras.Model) -> list[Floats]:
-    """Kernel and bias of each layer in turn, at last the gain."""
-    depth = sum(isinstance(layer, layers.Dense) for layer in model.layers)
-    names = [*(f"dense{number}" for number in range(depth)), "sum"]
-    return [weight for name in names for weight in model.get_layer(name).get_weights()]
-
-
 def side_by_side(members: Sequence[list[Floats]]) -> Networks:
-    """Networks of the weights of several Keras models, from :func:`weights_of`."""
+    """Networks of the weights of several models of :func:`build_dense`, its gain the last."""
     *stacked, gains = (np.stack(part).astype(np.float64) for part in zip(*members, strict=True))
     return Networks(tuple(stacked[::2]), tuple(b[:, None] for b in stacked[1::2]), gains)
 
@@ -271,7 +255,7 @@ def fit_dense(name: str, inputs: Inputs, params: FuseParams, seed: int) -> tuple
             keras.utils.set_random_seed(seed + number)
             model = build_dense(inputs.values.shape[1] - 1, params)
             losses = _fit_one(model, inputs, params, seed + number, bar)
-            members.append(weights_of(model))
+            members.append(model.get_weights())
             history += [
                 {"model": name, "member": number, "epoch": epoch, "loss": loss}
                 for epoch, loss in enumerate(losses)
@@ -357,22 +341,16 @@ def _fit(name: str, inputs: Inputs, params: Params) -> tuple[Networks, History]:
 
 def fit_stack(table: Table, params: Params) -> tuple[Stack, History]:
     """Train on the training rows alone: on measures, on all columns, and for the kind."""
-    logits, measures = table.logits[table.train], table.measures[table.train]
-    kinds = table.kinds[table.train]
-    standardiser = Standardiser.fit(np.concatenate([logits, measures], axis=1), params.fuse.clip)
+    own, kinds = table.own[table.train], table.kinds[table.train]
+    standardiser = Standardiser.fit(own, params.fuse.clip)
 
-    def rows(logits: Floats, measures: Floats) -> Floats:
-        both = np.concatenate([logits, measures], axis=-1)
-        standard = standardiser.apply(both.reshape(-1, both.shape[-1])).reshape(both.shape)
-        base = logits[..., BLURRED : BLURRED + 1].astype(np.float32)
+    def rows(raw: Floats) -> Floats:
+        standard = standardiser.apply(raw.reshape(-1, raw.shape[-1])).reshape(raw.shape)
+        base = raw[..., BLURRED : BLURRED + 1].astype(np.float32)
         return np.concatenate([standard, base], axis=-1)
 
-    everything = Inputs(
-        rows(logits, measures),
-        table.labels[table.train],
-        rows(table.ranked_logits, table.ranked_measures),
-        rows(table.copied_logits, table.copied_measures),
-    )
+    labels = table.labels[table.train]
+    everything = Inputs(rows(own), labels, rows(table.ranked), rows(table.copied))
     wanted = {"features": everything.without_logits(), "both": everything}
     if min(int((kinds == kind).sum()) for kind in ("motion", "defocus")) >= FEWEST_KINDS:
         wanted["kind"] = kind_inputs(everything, table)
@@ -393,9 +371,7 @@ def calibrate(stack: Stack, table: Table, params: Params) -> tuple[Model, dict[s
     validation : dict
         Calibrated probabilities of the validation rows for each judge.
     """
-    held = ~table.train
-    labels = table.labels[held]
-    raw = stack.logits(table.logits[held], table.measures[held])
+    labels, raw = table.labels[~table.train], table.held_logits(stack)
     calibrations = {judge: fit_calibration(labels, raw[judge]) for judge in JUDGES}
     validation = {judge: calibrations[judge].probability(raw[judge]) for judge in JUDGES}
     rate = params.threshold.max_false_alarm_rate

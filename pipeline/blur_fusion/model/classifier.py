@@ -35,8 +35,6 @@ SMALLEST_VARIANCE = 1e-3  # a flat picture has 0, whose logarithm would not be f
 PRESET_WEIGHTS = "network.npz"  # beside a trained preset's ONNX, for Grad-CAM
 EXPOSURES = ("normal", "dark", "overexposed", "low-contrast")
 
-_ROWS = 4  # every fourth row will do
-
 # Grey levels. Of 81 real photos, many at night or in snow, they call 2 dark (one of the moon), 3
 # low in contrast and none overexposed.
 _DARK = 64  # 95 % of a dark photo's pixels are below
@@ -54,7 +52,7 @@ def exposure(working: Pixels) -> str:
     working : ndarray of uint8, shape (h, w)
         Grey.
     """
-    seen = np.ascontiguousarray(working[::_ROWS])
+    seen = np.ascontiguousarray(working[::4])  # every fourth row will do
     histogram = cv2.calcHist([seen], [0], None, [256], [0, 256])
     below = np.cumsum(histogram.ravel()) / seen.size
     low, middle, high = (int(np.searchsorted(below, share)) for share in (0.05, 0.5, 0.95))
@@ -99,7 +97,7 @@ def recipe_variance(photo: Photo) -> float:
 
 
 class Classifier:
-    """Tells blurred photos from sharp ones; a kind of its own has `stages`.
+    """Tells blurred photos from sharp ones; each kind has its own `_said`.
 
     Attributes
     ----------
@@ -125,7 +123,11 @@ class Classifier:
     threads = 1
 
     def stages(self) -> tuple[Callable[[Photo], Any], ...]:
-        """What is done with a photo; the last one gives its prediction."""
+        """What is done with a photo in turn; the last one gives its prediction."""
+        return (lambda photo: photo.image(self.spec), self._said)
+
+    def _said(self, photo: Photo) -> Prediction:
+        """The prediction of a photo that could be decoded."""
         raise NotImplementedError
 
     def predict(self, photos: Any) -> list[Prediction]:
@@ -211,10 +213,8 @@ class ConstantClassifier(Classifier):
         self.digest = f"constant {probability!r}"
         self._use(0.0)
 
-    def stages(self) -> tuple[Callable[[Photo], Any], ...]:
-        """Read, as what cannot be read gets no answer; then answer."""
-        odds = _log_odds(self.probability)
-        return (lambda photo: photo.image(self.spec), lambda photo: self._answer(photo, odds))
+    def _said(self, photo: Photo) -> Prediction:
+        return self._answer(photo, _log_odds(self.probability))
 
 
 class LaplacianClassifier(Classifier):
@@ -245,10 +245,6 @@ class LaplacianClassifier(Classifier):
 
     def _logit(self, variance: float) -> float:
         return float(self.slope * np.log(max(variance, SMALLEST_VARIANCE)) + self.intercept)
-
-    def stages(self) -> tuple[Callable[[Photo], Any], ...]:
-        """Measure and answer."""
-        return (self._said,)
 
     def _said(self, photo: Photo) -> Prediction:
         variance = recipe_variance(photo)
@@ -307,12 +303,12 @@ class BlurDetector(Classifier):
     ) -> None:
         require(threads >= 1, f"threads: {threads} is below 1")
         require(judge in JUDGES, f"judge: '{judge}' is none of {', '.join(JUDGES)}")
-        both = threshold is not None and max_false_alarms is not None
-        require(not both, "threshold and max_false_alarms exclude each other; give one of them")
+        one = threshold is None or max_false_alarms is None
+        require(one, "threshold and max_false_alarms exclude each other; give one of them")
         self.folder = None if model is None else str(Path(model).absolute())
         folder = SHIPPED if model is None else Path(model)
-        if model is None and not (folder / MODEL).is_file():
-            raise BlurError("this installation of blur holds no model; name one's folder (--model)")
+        there = model is not None or (folder / MODEL).is_file()
+        require(there, "this installation of blur holds no model; name one's folder (--model)")
         contents, self.digest = read_folder(folder)
         self.network = OnnxNetwork(contents.network, str(folder / NETWORK))
         self.contents, self.model = contents, contents.model
@@ -401,10 +397,6 @@ class PresetClassifier(Classifier):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (self.folder, self.digest, JUDGES[-1], self.threshold, self.threads)
-
-    def stages(self) -> tuple[Callable[[Photo], Any], ...]:
-        """Decode, answer."""
-        return (lambda photo: photo.image(self.spec), self._said)
 
     def classes(self, photo: Photo) -> npt.NDArray[np.float32]:
         """Probability of each class, shape (classes,).

@@ -5,7 +5,6 @@ What `blur scan` reads is therefore what `evaluate` judged with.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +54,7 @@ def write_fused(table: Table, cnn: Path, target: Path, params: Params) -> str:
     """
     from sklearn.metrics import roc_auc_score
 
+    from blur_fusion.cnn.crossfit import write_history
     from blur_fusion.cnn.fit import Network
     from blur_fusion.cnn.network import layer_weights
     from blur_fusion.fusion.train import calibrate, fit_stack
@@ -69,10 +69,7 @@ def write_fused(table: Table, cnn: Path, target: Path, params: Params) -> str:
     weights = packed(layer_weights(network))
     side = params.image.long_side
     write_folder(target, ModelFolder(onnx, weights, build, model, params.features, side))
-    with (target / "history.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["model", "member", "epoch", "loss"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**line, "loss": f"{line['loss']:.6f}"} for line in history)
+    write_history(target, history)
     labels = table.labels[~table.train]
     np.savez(target / "validation.npz", index=table.index[~table.train], label=labels, **validation)
     areas = [f"{judge} {roc_auc_score(labels, validation[judge]):.4f}" for judge in JUDGES]

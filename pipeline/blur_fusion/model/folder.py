@@ -92,27 +92,18 @@ def as_json(content: Any) -> bytes:
 def write_folder(folder: Path, contents: ModelFolder) -> None:
     """Write `contents` into `folder`; the same contents give the same bytes."""
     model = contents.model
-    files = {
-        NETWORK: contents.network,
-        WEIGHTS: contents.weights,
-        STACK: packed(model.stack.arrays()),
-    }
+    files = {NETWORK: contents.network, WEIGHTS: contents.weights}
+    files[STACK] = packed(model.stack.arrays())
+    params, names = dataclasses.asdict(contents.features), list(model.stack.names)
     lines = {
         "format": FORMAT,
         "system": SYSTEM,
         "long_side": contents.long_side,
         "cnn": contents.cnn,
-        "features": {
-            "params": dataclasses.asdict(contents.features),
-            "names": list(model.stack.names),
-        },
+        "features": {"params": params, "names": names},
         "judges": {
-            judge: {
-                "temperature": model.calibrations[judge].temperature,
-                "bias": model.calibrations[judge].bias,
-                "threshold": model.thresholds[judge],
-            }
-            for judge in JUDGES
+            judge: {**dataclasses.asdict(calibration), "threshold": model.thresholds[judge]}
+            for judge, calibration in model.calibrations.items()
         },
         "validation": model.rates.as_json(),
         "files": {name: _sha256(content) for name, content in files.items()},
@@ -125,8 +116,7 @@ def write_folder(folder: Path, contents: ModelFolder) -> None:
 
 
 def _file(path: Path) -> bytes:
-    if not path.is_file():
-        raise BlurError(f"{path}: no such file; {path.parent} is no model folder")
+    require(path.is_file(), f"{path}: no such file; {path.parent} is no model folder")
     with os_errors(path, "cannot be read"):
         return path.read_bytes()
 
@@ -157,11 +147,9 @@ def read_json(folder: Path) -> tuple[dict[str, Any], str]:
     with _parsing(path):
         lines = json.loads(content)
     kind = (lines.get("format"), lines.get("system")) if isinstance(lines, dict) else None
-    require(
-        kind == (FORMAT, SYSTEM),
-        f"{path}: format and system are {kind}, this version of blur reads {(FORMAT, SYSTEM)}; "
-        f"{ANEW}",
-    )
+    known = FORMAT, SYSTEM
+    line = f"{path}: format and system are {kind}, this version of blur reads {known}; {ANEW}"
+    require(kind == known, line)
     return lines, _sha256(content)
 
 
@@ -182,17 +170,15 @@ def read_folder(folder: Path) -> tuple[ModelFolder, str]:
     """
     lines, digest = read_json(folder)
     files = {name: _file(folder / name) for name in FILES}
-    with _parsing(folder / MODEL):
-        expected = {name: lines["files"][name] for name in FILES}
     for name, content in files.items():
-        same = expected[name] == _sha256(content)
+        with _parsing(folder / MODEL):
+            same = lines["files"][name] == _sha256(content)
         require(same, f"{folder / name}: is damaged or not this model's; {ANEW}")
     with _parsing(folder / MODEL):
         params, names = _features(lines["features"])
-        judges, side = lines["judges"], int(lines["long_side"])
-        pairs = {j: (float(judges[j]["temperature"]), float(judges[j]["bias"])) for j in JUDGES}
-        calibrations = {judge: Calibration(*pair) for judge, pair in pairs.items()}
-        thresholds = {judge: float(judges[judge]["threshold"]) for judge in JUDGES}
+        judges, side = {judge: lines["judges"][judge] for judge in JUDGES}, int(lines["long_side"])
+        thresholds = {judge: float(given.pop("threshold")) for judge, given in judges.items()}
+        calibrations = {judge: Calibration(**given) for judge, given in judges.items()}
         if side < 1 or not isinstance(lines["cnn"], dict):
             raise ValueError("long_side or cnn")
         rates = RateTable.from_json(lines["validation"])

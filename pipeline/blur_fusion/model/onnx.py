@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,17 +83,15 @@ def _name(layer: Any) -> str:
     return f"layer/{layer.name}"
 
 
-def _convolution(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+def _convolution(graph: Graph, layer: Any, image: Tensor) -> Tensor:
     linear = layer.activation.__name__ == "linear" and layer.groups == 1
     require(linear, f"export: convolution {layer.name} has groups or an activation of its own")
-    weights = layer.get_weights()
-    kernel = weights[0].transpose(3, 2, 0, 1) * inputs[0].scale
-    bias = weights[1] if layer.use_bias else np.zeros(kernel.shape[0], np.float32)
-    held = f"{_name(layer)}_kernel", f"{_name(layer)}_bias"
-    names = [graph.constant(held[0], kernel), graph.constant(held[1], bias)]
-    graph.kernels[_name(layer)] = held
-    graph.node("Conv", [inputs[0].name, *names], _name(layer), **window(layer, layer.kernel_size))
-    return Tensor(_name(layer))
+    kernel, *bias = layer.get_weights()
+    name, bias = _name(layer), bias or [np.zeros(kernel.shape[-1], np.float32)]
+    scaled = graph.constant(f"{name}_kernel", kernel.transpose(3, 2, 0, 1) * image.scale)
+    graph.kernels[name] = scaled, graph.constant(f"{name}_bias", *bias)
+    place = window(layer, layer.kernel_size)
+    return Tensor(graph.node("Conv", [image.name, *graph.kernels[name]], name, **place))
 
 
 def window(layer: Any, size: tuple[int, ...]) -> dict[str, Any]:
@@ -103,36 +100,17 @@ def window(layer: Any, size: tuple[int, ...]) -> dict[str, Any]:
     return {"kernel_shape": list(size), "strides": list(layer.strides), "auto_pad": padding}
 
 
-def _normalisation(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+def _normalisation(graph: Graph, layer: Any, image: Tensor) -> Tensor:
     """Fold into the convolution before it, which must serve nothing else."""
-    before = inputs[0].name
-    require(before in graph.kernels, f"export: {layer.name} does not follow a convolution")
-    kernel, bias = graph.kernels.pop(before)
+    known = image.name in graph.kernels
+    require(known, f"export: {layer.name} does not follow a convolution")
+    kernel, bias = graph.kernels.pop(image.name)
     gain, offset, mean, variance = (np.asarray(w, np.float64) for w in layer.get_weights())
     factor = gain / np.sqrt(variance + layer.epsilon)
     folded = graph.constants[kernel] * factor[:, None, None, None]
     graph.constant(kernel, folded)
     graph.constant(bias, (graph.constants[bias] - mean) * factor + offset)
-    return inputs[0]
-
-
-def _average(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
-    place = window(layer, layer.pool_size)
-    graph.node("AveragePool", [inputs[0].name], _name(layer), count_include_pad=0, **place)
-    return Tensor(_name(layer), inputs[0].scale)
-
-
-def _same(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
-    return inputs[0]
-
-
-def _node(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
-    """One of `NODES`, on its inputs multiplied out."""
-    kind, needed, attributes = NODES[type(layer).__name__]
-    plain = all(getattr(layer, name) == value for name, value in needed.items())
-    require(plain, f"export: {layer.name} is set otherwise than {needed}")
-    names = [graph.plain(tensor) for tensor in inputs]
-    return Tensor(graph.node(kind, names, _name(layer), **attributes))
+    return image
 
 
 # What ONNX calls a layer, how the layer must be set, and how the node is.
@@ -143,23 +121,29 @@ NODES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "Add": ("Add", {}, {}),
     "Concatenate": ("Concat", {}, {"axis": 1}),
 }
-LAYERS = {
-    "Conv2D": _convolution,
-    "BatchNormalization": _normalisation,
-    "AveragePooling2D": _average,
-    "SpatialDropout2D": _same,
-    "Dropout": _same,
-    **dict.fromkeys(NODES, _node),
-}
 
 
-def _inputs(layer: Any) -> list[Any]:
-    return layer.input if isinstance(layer.input, list) else [layer.input]
+def _layer(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    kind, name, image = type(layer).__name__, _name(layer), inputs[0]
+    if kind == "Conv2D":
+        return _convolution(graph, layer, image)
+    if kind == "BatchNormalization":
+        return _normalisation(graph, layer, image)
+    if kind == "SpatialDropout2D":
+        return image
+    if kind == "AveragePooling2D":
+        place = window(layer, layer.pool_size)
+        graph.node("AveragePool", [image.name], name, count_include_pad=0, **place)
+        return Tensor(name, image.scale)
+    require(kind in NODES, f"export: layer {layer.name} is a {kind}, which has no ONNX")
+    node, needed, attributes = NODES[kind]
+    plain = all(getattr(layer, name) == value for name, value in needed.items())
+    require(plain, f"export: {layer.name} is set otherwise than {needed}")
+    return Tensor(graph.node(node, [graph.plain(given) for given in inputs], name, **attributes))
 
 
-def _attention(graph: Graph, inputs: list[Tensor], columns: int) -> None:
+def _attention(graph: Graph, source: str, columns: int) -> None:
     """Average local logits by a softmax over all places; keep both maps as outputs."""
-    source = graph.plain(inputs[0])
 
     def whole(name: str, values: list[int]) -> str:
         return graph.constant(name, values, np.int64)
@@ -207,9 +191,8 @@ def network_onnx(model: Any) -> bytes:
     from onnx import TensorProto, helper
 
     graph, found, given = Graph(), {}, []
-    uses = Counter(id(tensor) for layer in model.layers[1:] for tensor in _inputs(layer))
     for layer in model.layers[1:]:
-        kind, inputs = type(layer).__name__, _inputs(layer)
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
         if layer.name in STARTS:
             name, stride = STARTS[layer.name]
             count = int(layer.output.shape[-1])
@@ -218,15 +201,12 @@ def network_onnx(model: Any) -> bytes:
             found[id(layer.output)] = Tensor(name, np.float32(layer.scale))
         elif all(id(tensor) in found for tensor in inputs):
             tensors = [found[id(tensor)] for tensor in inputs]
-            if kind == "AttentionPooling":
+            if type(layer).__name__ == "AttentionPooling":
                 last = layer.output is model.outputs[0]
                 require(last, f"export: {layer.name} is not the last layer")
-                _attention(graph, tensors, int(layer.output.shape[-1]))
+                _attention(graph, graph.plain(tensors[0]), int(layer.output.shape[-1]))
                 break
-            require(kind in LAYERS, f"export: layer {layer.name} is a {kind}, which has no ONNX")
-            found[id(layer.output)] = LAYERS[kind](graph, layer, tensors)
-            if uses[id(layer.output)] > 1:
-                graph.kernels.pop(_name(layer), None)  # its bare answer is needed too
+            found[id(layer.output)] = _layer(graph, layer, tensors)
     else:
         require(False, "export: no network from local spectra to attention pooling")
     columns = int(model.outputs[0].shape[-1])

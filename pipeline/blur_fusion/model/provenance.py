@@ -10,7 +10,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -72,7 +73,6 @@ def dvc_entry(path: Path) -> dict[str, str | int]:
 STAGES = ("sample", "load", "cnn", "features", "fuse")  # from nothing to a model, in order
 CHECKED = ("cnn", "fuse")  # outputs that a model is made of; they are small
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
-_CODE = ("pipeline", "stages")
 
 
 def _read(path: Path) -> Lines:
@@ -104,39 +104,33 @@ def flat_params(path: Path) -> Lines:
     return flat
 
 
-def stage_params(lock: Lines, stages: list[str]) -> Lines:
-    """Values that `stages` were run with, by dotted name."""
-    found: Lines = {}
-    for name in stages:
-        found |= lock[name].get("params", {}).get("params.yaml", {})
-    return found
-
-
-def is_code(path: str) -> bool:
+def _is_code(path: str) -> bool:
     """Whether a dependency is code rather than data."""
-    return path.split("/")[0] in _CODE
+    return path.split("/")[0] in ("pipeline", "stages")
 
 
-def code_digests(lock: Lines, stages: list[str]) -> dict[str, dict[str, str]]:
-    """MD5 of the code that each of `stages` was run with, by stage and path."""
-    return {
-        name: {dep["path"]: dep["md5"] for dep in lock[name]["deps"] if is_code(dep["path"])}
-        for name in stages
-    }
+def recorded(run: Lines) -> Lines:
+    """What dvc.lock says of the stages of `run`, each of `read_lock`.
 
-
-def output_digests(lock: Lines, stages: list[str]) -> dict[str, str]:
-    """MD5 of what each of `stages` wrote, by path."""
-    return {out["path"]: out["md5"] for name in stages for out in lock[name]["outs"]}
+    Returns
+    -------
+    dict
+        params: values by dotted name; code: MD5s by stage and path; outputs: MD5s by path.
+    """
+    params, code, outputs = Lines(), Lines(), Lines()
+    for name, stage in run.items():
+        params |= stage.get("params", {}).get("params.yaml", {})
+        code[name] = {dep["path"]: dep["md5"] for dep in stage["deps"] if _is_code(dep["path"])}
+        outputs |= {out["path"]: out["md5"] for out in stage["outs"]}
+    return {"params": params, "code": code, "outputs": outputs}
 
 
 def _versions() -> dict[str, str]:
-    versions = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    versions = {"python": python, **dict.fromkeys(_PACKAGES, "unknown")}
     for package in _PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):  # another build of OpenCV
             versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:  # another build of OpenCV
-            versions[package] = "unknown"
     return versions
 
 
@@ -174,51 +168,29 @@ def provenance(artifacts: Path, params_file: Path) -> tuple[Lines, list[str]]:
     dataset = _dataset(artifacts)
     files = {name: artifacts / "fuse" / name for name in (*FILES, MODEL)}
     given, lock_file = flat_params(params_file), params_file.parent / "dvc.lock"
-    lock = read_lock(lock_file)
-    stages = [name for name in STAGES if name != "sample" or _rendered(given)]
-    warnings = []
-    reason = _mismatch(lock, stages, artifacts)
+    run, warnings = read_lock(lock_file), []
+    embedded = (given.get("dataset.name"), given.get("dataset.root")) == ("sample", "data")
+    stages = STAGES if embedded else STAGES[1:]
+    reason = _mismatch(run, stages, artifacts)
+    origin = recorded({} if reason else {name: run[name] for name in stages})
     if reason:
         warnings.append(f"{lock_file}: {reason}; the model will not name the code it is from")
-        stages = []
-    trained = stage_params(lock, stages) if stages else _trainable(given)
-    other = [name for name, value in trained.items() if given.get(name) != value]
-    require(
-        not other,
-        f"{params_file}: {', '.join(sorted(other))}: the models were trained with other "
-        "values; run 'make repro' first",
-    )
-    return {
-        "dataset": dataset,
-        "params": trained,
-        "code": code_digests(lock, stages),
-        "outputs": output_digests(lock, stages),
-        "files": {name: file_digest(path, "sha256") for name, path in files.items()},
-        "versions": _versions(),
-    }, warnings
+        others = ("evaluate.", "compute.workers")  # which change no model
+        origin["params"] = {n: value for n, value in given.items() if not n.startswith(others)}
+    changed = sorted(n for n, value in origin["params"].items() if given.get(n) != value)
+    line = f"{params_file}: {', '.join(changed)}: the models were trained with other values"
+    require(not changed, f"{line}; run 'make repro' first")
+    digests = {name: file_digest(path, "sha256") for name, path in files.items()}
+    return {**origin, "dataset": dataset, "files": digests, "versions": _versions()}, warnings
 
 
-def _rendered(given: Lines) -> bool:
-    """Whether the data set is the embedded one, which the stage `sample` renders."""
-    return bool(given.get("dataset.name") == "sample" and given.get("dataset.root") == "data")
-
-
-def _trainable(given: Lines) -> Lines:
-    """All params but those that change no model."""
-    return {
-        name: value
-        for name, value in given.items()
-        if not name.startswith("evaluate.") and name != "compute.workers"
-    }
-
-
-def _mismatch(lock: Lines, stages: list[str], artifacts: Path) -> str:
-    """Why `lock` does not record `artifacts`; empty if it does."""
-    absent = [name for name in stages if name not in lock]
-    if absent:
-        return f"knows no stage {absent[0]}"
+def _mismatch(run: Lines, stages: Sequence[str], artifacts: Path) -> str:
+    """Why `run` does not record `artifacts`; empty if it does."""
+    for name in stages:
+        if name not in run:
+            return f"knows no stage {name}"
     for name in CHECKED:
-        written = {out["md5"] for out in lock[name]["outs"]}
+        written = {out["md5"] for out in run[name]["outs"]}
         if dvc_digest(artifacts / name) not in written:
             return f"records another {artifacts / name}"
     return ""
@@ -237,35 +209,33 @@ def _stages(root: Path, folder: str) -> Lines:
 
 
 def _params(root: Path, spec: Lines) -> Lines:
-    """Values that a stage depends on, by file and name, as in dvc.lock."""
+    """Values that a stage depends on, by file and name."""
     found = Lines()
     for entry in spec.get("params", []):
         for file, names in ({"params.yaml": [entry]} if isinstance(entry, str) else entry).items():
             values = _read(root / file) | flat_params(root / file)
-            found.setdefault(file, {}).update({name: values.get(name) for name in names})
+            found |= {f"{file}: {name}": values.get(name) for name in names}
     return found
 
 
 def _change(root: Path, spec: Lines, lock: Lines, digest: Callable[[str], str], all_: bool) -> str:
     """What else than code differs from `lock`; unless `all_` is asked, outputs may be absent."""
-    given, known = (
-        {f"{file}: {name}": value for file, part in files.items() for name, value in part.items()}
-        for files in (_params(root, spec), lock.get("params", {}))
-    )
+    given, locked = _params(root, spec), lock.get("params", {}).items()
+    known = {f"{file}: {name}": value for file, part in locked for name, value in part.items()}
     changed = {name for name in given.keys() | known if given.get(name) != known.get(name)}
     written = [*spec.get("outs", []), *spec.get("metrics", [])]
     outs = [entry if isinstance(entry, str) else next(iter(entry)) for entry in written]
     for part, needed, paths in (("deps", True, spec["deps"]), ("outs", all_, outs)):
-        old = {one["path"]: one["md5"] for one in lock[part] if not is_code(one["path"])}
-        changed |= {path for path in paths if not is_code(path)} ^ set(old)
+        old = {one["path"]: one["md5"] for one in lock[part] if not _is_code(one["path"])}
+        changed |= {path for path in paths if not _is_code(path)} ^ set(old)
         changed |= {p for p in old if digest(p) != old[p] and (needed or digest(p))}
     return ", ".join(sorted(changed))
 
 
 def _relocked(root: Path, spec: Lines, lock: Lines) -> Lines:
     """`lock` with today's command and code, in DVC's order."""
-    deps = [dep for dep in lock["deps"] if not is_code(dep["path"])]
-    for path in filter(is_code, spec["deps"]):
+    deps = [dep for dep in lock["deps"] if not _is_code(dep["path"])]
+    for path in filter(_is_code, spec["deps"]):
         require((root / path).exists(), f"{path}: dvc.yaml names it, but it is absent")
         deps.append({"path": path, **dvc_entry(root / path)})
     return {**lock, "cmd": spec["cmd"], "deps": sorted(deps, key=lambda dep: str(dep["path"]))}
@@ -289,11 +259,12 @@ def relock(root: Path) -> list[str]:
             require(not change or folder == PRESETS, f"{name}: other {change}; run 'make repro'")
             stale += [f"{name}: other {change}; left out of date"] if change else []
             lock["stages"] |= {} if change else {name: _relocked(root, spec, old)}
-    origin, stages = root / SHIPPED.relative_to(ROOT) / PROVENANCE, locks[OURS]["stages"]
+    origin = root / SHIPPED.relative_to(ROOT) / PROVENANCE
     lines = json.loads(origin.read_text(encoding="utf-8"))
-    same = lines["outputs"] == output_digests(stages, list(STAGES))
+    run = recorded({name: locks[OURS]["stages"][name] for name in STAGES})
+    same = lines["outputs"] == run["outputs"]
     require(same, f"{origin}: is of another run than dvc.lock; run 'make release'")
-    lines["code"] = code_digests(stages, list(STAGES))
+    lines["code"] = run["code"]
     passed = subprocess.run([sys.executable, *GOLDEN], cwd=root, check=False).returncode == 0
     require(passed, f"{GOLDEN[-1]}: fails, so results changed; run 'make repro'")
     for folder, lock in locks.items():

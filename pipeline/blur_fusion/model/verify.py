@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.data.store import Store
-from blur_fusion.errors import BlurError, require, run
+from blur_fusion.errors import require, run
 from blur_fusion.files import os_errors
 from blur_fusion.model.classifier import load
 from blur_fusion.model.folder import (
@@ -25,13 +25,12 @@ from blur_fusion.model.folder import (
     NETWORK,
     PROVENANCE,
     SHIPPED,
-    read_folder,
     read_json,
     read_provenance,
     unpacked,
 )
 from blur_fusion.model.provenance import ROOT, STAGES
-from blur_fusion.progress import progress_bar
+from blur_fusion.parallel import shown
 
 CLOSE = 1e-3  # a probability may differ by so much and still be the same answer
 
@@ -137,21 +136,19 @@ def compare(ours: Path, theirs: Path, images: Iterable[Pixels]) -> Comparison:
         A folder is missing or damaged.
     """
     classifiers = load(ours), load(theirs)
-    apart, other, count = 0.0, [], 0
-    for image in images:
-        first, second = (classifier.predict(image)[0] for classifier in classifiers)
-        assert first.probability is not None and second.probability is not None
-        apart = max(apart, abs(first.probability - second.probability))
-        if (first.blurred, first.kind) != (second.blurred, second.kind):
-            other.append(count)
-        count += 1
+    pairs = [[one.predict(image)[0] for one in classifiers] for image in images]
+    said = np.array([[one.probability for one in pair] for pair in pairs], np.float64)
     return Comparison(
-        _unlike(_contents(ours), _contents(theirs)),
-        _unlike(read_provenance(ours), read_provenance(theirs)),
-        largest_difference(ours, theirs),
-        count,
-        apart,
-        tuple(other),
+        other_bytes=_unlike(_contents(ours), _contents(theirs)),
+        origin=_unlike(read_provenance(ours), read_provenance(theirs)),
+        weights=largest_difference(ours, theirs),
+        images=len(pairs),
+        probability=float(np.abs(np.diff(said)).max(initial=0)),
+        verdicts=tuple(
+            place
+            for place, (a, b) in enumerate(pairs)
+            if (a.blurred, a.kind) != (b.blurred, b.kind)
+        ),
     )
 
 
@@ -182,11 +179,8 @@ def _run(copy: Path, *words: str) -> None:
 
 
 def _validation(store: Store) -> Iterator[Pixels]:
-    rows = np.flatnonzero(np.asarray(store.splits) == "validation")
-    with progress_bar(len(rows), "compare") as bar:
-        for row in rows:
-            yield np.asarray(store.image(int(row)))
-            bar.update()
+    rows = np.flatnonzero(store.splits == "validation").tolist()
+    return shown(map(store.image, rows), len(rows), "compare")
 
 
 def verify_release(root: Path, shipped: Path, folder: Path) -> Comparison:
@@ -197,7 +191,7 @@ def verify_release(root: Path, shipped: Path, folder: Path) -> Comparison:
     BlurError
         `shipped` is no model folder, or a stage fails.
     """
-    read_folder(shipped)  # what is not there need not be trained for an hour
+    load(shipped)  # what is not there need not be trained for an hour
     copy = folder / "tree"
     count = copy_tracked(root, copy)
     print(f"{count} tracked files copied; training anew")
@@ -211,10 +205,8 @@ def main() -> None:
     """Verify the packaged model; exit 1 where the one trained anew answers otherwise."""
     with tempfile.TemporaryDirectory(prefix="blur-verify-") as folder:
         result = verify_release(ROOT, SHIPPED, Path(folder))
-    for line in result.lines():
-        print(line)
-    if not result.same:
-        raise BlurError("the model trained anew answers otherwise than the packaged one")
+    print(*result.lines(), sep="\n")
+    require(result.same, "the model trained anew answers otherwise than the packaged one")
     print("verified: the packaged model is what this checkout trains")
 
 
