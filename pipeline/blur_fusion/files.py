@@ -15,6 +15,7 @@ from typing import IO, Any
 from blur_fusion.errors import BlurError, require
 
 CHUNK = 1 << 20
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet's formulas begin with
 
 
 def sync_folder(folder: str) -> None:
@@ -78,7 +79,8 @@ def require_free(path: Path, force: bool) -> None:
 def write_whole(path: str | os.PathLike[str], *, force: bool = False) -> Iterator[IO[bytes]]:
     """A binary file to write, which gets the name `path` when the body ends without an error.
 
-    Until then, and after an error, `path` is as it was and nothing is left beside it.
+    Until then, and after an error, `path` is as it was and nothing is left beside it. Where `path`
+    is a link, what it leads to is replaced; a device or a pipe is written to as it is.
 
     Parameters
     ----------
@@ -94,8 +96,13 @@ def write_whole(path: str | os.PathLike[str], *, force: bool = False) -> Iterato
         else has written it meanwhile: the new file is kept under the name that the error gives.
     """
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with os_errors(path), io.BufferedWriter(_Part(path, path)) as file:
+            yield file
+        return
     require_free(path, force)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path = Path(os.path.realpath(path)) if force else path
+    part = path.with_name(f".{path.name[:50]}.{os.getpid()}.part")
     with os_errors(path):
         file = io.BufferedWriter(_Part(part, path))
     try:
@@ -140,6 +147,17 @@ def write_whole_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
             os.replace(part, target)  # an empty folder may be there
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def for_excel(text: str) -> str:
+    """`text` so that a spreadsheet takes it for text: what begins like a formula is quoted."""
+    return f"'{text}" if text.lstrip("'").startswith(FORMULA) else text
+
+
+def from_excel(text: str) -> str:
+    """What :func:`for_excel` was given."""
+    quoted = text.startswith("'") and text.lstrip("'").startswith(FORMULA)
+    return text[1:] if quoted else text
 
 
 def digest(path: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import io
 import os
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 # glibc's names of what mallopt sets, their codes in malloc.h, and how many octets are wanted: the
 # largest threshold that it takes on 64 bits; given back above; taken at once.
@@ -34,6 +36,15 @@ def keep_heap() -> None:
             mallopt(*pair)
 
 
+class _Stderr(io.FileIO):
+    """What cannot be said, as on a full disk, is no reason to stop."""
+
+    def write(self, data: Any, /) -> int:
+        with suppress(OSError):
+            return super().write(data)
+        return len(data)
+
+
 def own_stderr() -> None:
     """Keep standard error to `sys.stderr`: decoders written in C print to descriptor 2.
 
@@ -44,10 +55,13 @@ def own_stderr() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    sys.stdin = sys.stdin or os.fdopen(0)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
-    sys.stderr = os.fdopen(kept, "w", 1, encoding="utf-8", errors="backslashreplace")
+    raw = io.BufferedWriter(_Stderr(kept, "w"))
+    sys.stderr = io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)
 
 
 def prepare() -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from blur_fusion.errors import BlurError
+from blur_fusion.files import from_excel
 from blur_fusion.images.thumbnails import thumbnail
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.report.review import BLOCK, link_to, review_page
@@ -392,7 +393,7 @@ def test_decisions_survive_a_reload_and_stay_with_their_report(
 
 
 def test_exported_files(page: Page, tmp_path: Path) -> None:
-    odd = ['a "b", c\nd.jpg', os.fsdecode(b"caf\xe9.jpg"), "日本.jpg"]
+    odd = ['a "b", c\nd.jpg', os.fsdecode(b"caf\xe9.jpg"), "日本.jpg", "=1+1.jpg", "'@x.jpg"]
     photos = [*PHOTOS, *((path, 0.2, "sharp") for path in odd)]
     page.goto(report(tmp_path, verdicts(photos)))
     press(page, "r", "ArrowRight", "k")
@@ -400,8 +401,11 @@ def test_exported_files(page: Page, tmp_path: Path) -> None:
     set_slider(page, 0.3)
     name, data = exported(page, "Export CSV")
     assert name == "out-decisions.csv"
-    text = data.decode("utf-8", "surrogateescape")
+    text = data.decode("utf-8-sig", "surrogateescape")
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    for row in rows:  # a spreadsheet takes none for a formula
+        assert row["path"][0] not in "=+-@\t"
+        row["path"] = from_excel(row["path"])
     ordered = sorted(photos, key=lambda photo: -1 if photo[1] is None else photo[1], reverse=True)
     assert [row["path"] for row in rows] == [path for path, _, _ in ordered]
     by_path = {row.pop("path"): row for row in rows}
@@ -428,5 +432,7 @@ def test_a_report_of_no_photos(page: Page, tmp_path: Path) -> None:
     assert status(page) == "0 of 0 flagged as blurred"
     press(page, "k", "r", "u", "Enter", "ArrowDown", "End")
     assert not page.get_by_role("dialog").is_visible()
-    assert exported(page, "Export CSV")[1] == b"path,probability,kind,verdict,decision\n"
+    assert (
+        exported(page, "Export CSV")[1] == b"\xef\xbb\xbfpath,probability,kind,verdict,decision\n"
+    )
     assert json.loads(exported(page, "Export JSON")[1])["photos"] == []

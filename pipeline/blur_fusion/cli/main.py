@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,7 @@ for command in (export, undo, scan, preset, explain, app):
 def main() -> None:
     """Entry point of the console script `blur`."""
     own_stderr()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing half done, as after Ctrl-C
     blur()
 
 

@@ -76,7 +76,9 @@ def _consumers(
 
         page = review_page(asked["report"], threshold, force=asked["force"])
         consumers.append(stack.enter_context(page))
-    output = open_output(asked["style"], asked["output"], asked["force"], fields, asked["sort"])
+    style = "excel" if asked["csv_excel"] else asked["style"]
+    alone = not any(asked[name] for name in ("report", "cache", "move", "copy", "link", "tag"))
+    output = open_output(style, asked["output"], asked["force"], fields, asked["sort"], alone)
     return [*consumers, stack.enter_context(output)]
 
 
@@ -141,7 +143,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
         interrupted = run(answers, len(files), threshold, consumers)
         if interrupted and (asked["output"] or asked["report"]):
             raise KeyboardInterrupt  # neither a file nor a page is left half done
-    table = asked["style"] == "table" and asked["output"] is None
+    table = asked["style"] == "table" and not asked["csv_excel"] and asked["output"] is None
     click.echo(result.tally.line(), err=not table)
     if interrupted:
         raise KeyboardInterrupt
@@ -160,6 +162,11 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
     type=click.Choice(("table", "csv", "json", "jsonl")),
     default="table",
     help="How verdicts are written.",
+)
+@click.option(
+    "--csv-excel",
+    is_flag=True,
+    help="CSV that a spreadsheet opens: marked as UTF-8, no name taken for a formula.",
 )
 @click.option("--output", type=PATH, help="Write verdicts to this new file.")
 @click.option("--force", is_flag=True, help="Replace the files of --output and --report.")

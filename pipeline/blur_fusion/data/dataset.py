@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from blur_fusion.errors import BlurError, require
-from blur_fusion.files import digest, os_errors
+from blur_fusion.files import digest, from_excel, os_errors
 from blur_fusion.images.formats import PICTURES
 from blur_fusion.parallel import ordered_map, shown
 
@@ -199,7 +199,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
             header = [name.strip().lower() for name in next(reader, [])]
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+            rows = [(reader.line_num, [from_excel(cell.strip()) for cell in row]) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BlurError(f"{path}: cannot be read as UTF-8 CSV ({error})") from None
     missing = [name for name in columns if name not in header]

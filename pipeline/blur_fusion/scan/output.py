@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from blur_fusion.errors import BlurError
-from blur_fusion.files import printable, write_whole
+from blur_fusion.files import for_excel, printable, write_whole
 from blur_fusion.model.prediction import EXPOSURE, FIELDS, Prediction
 
 Consumer = Callable[[Prediction, bytes | None], None]  # of a photo and its small JPEG, if any
@@ -51,7 +51,7 @@ class Formatter:
     Attributes
     ----------
     name : str
-        "table", "csv", "json" or "jsonl".
+        "table", "csv", "json", "jsonl", or "excel": CSV that a spreadsheet opens as it is.
     fields : tuple of str
         Of a prediction, in order; the table holds a column of exposures if they do.
     """
@@ -66,6 +66,7 @@ class Formatter:
         return {
             "table": f"{'verdict':8} {'probability':>11}  {'kind':8} {exposure}path\n",
             "csv": _csv_line(list(self.fields)),
+            "excel": "\ufeff" + _csv_line(list(self.fields)),
             "json": "[",
         }.get(self.name, "")
 
@@ -74,9 +75,12 @@ class Formatter:
         self._count += 1
         if self.name == "table":
             return _table_line(prediction, EXPOSURE in self.fields)
-        if self.name == "csv":
-            return _csv_line([_cell(getattr(prediction, name)) for name in self.fields])
         values = {name: getattr(prediction, name) for name in self.fields}
+        if self.name == "excel":
+            texts = {name: for_excel(v) for name, v in values.items() if isinstance(v, str)}
+            return _csv_line([_cell(value) for value in (values | texts).values()])
+        if self.name == "csv":
+            return _csv_line([_cell(value) for value in values.values()])
         text = json.dumps(values, ensure_ascii=False)
         try:
             text.encode()
@@ -152,13 +156,14 @@ def open_output(
     force: bool = False,
     fields: tuple[str, ...] = FIELDS,
     sort: str = "given",
+    alone: bool = True,
 ) -> Iterator[Consumer]:
     """Write predictions to a file, which is whole or not there, or to standard output.
 
     Parameters
     ----------
     style : str
-        "table", "csv", "json" or "jsonl".
+        See :class:`Formatter`.
     path : Path, optional
         Instead of standard output.
     force : bool
@@ -167,6 +172,8 @@ def open_output(
         Of a prediction.
     sort : str
         A field, which holds the predictions back to the end, or "given".
+    alone : bool
+        Whether nothing else comes of the scan, which ends when nobody reads standard output.
 
     Yields
     ------
@@ -190,7 +197,11 @@ def open_output(
                 if path is None:
                     file.flush()  # whoever reads a pipe sees each answer when it is there
             except BrokenPipeError:
-                raise
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, sys.stdout.fileno())
+                os.close(nowhere)
+                if alone:
+                    raise
             except OSError as error:
                 raise BlurError(f"standard output: {error.strerror or error}") from None
 

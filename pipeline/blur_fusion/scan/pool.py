@@ -63,6 +63,7 @@ def _end_with_parent() -> None:
 def _initialize() -> None:
     """In a process that begins: it ends with its parent, and Ctrl-C is the parent's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     keep_heap()
 

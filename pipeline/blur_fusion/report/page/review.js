@@ -42,11 +42,12 @@ function records() {
 
 function asCsv() {
   const cell = (value) => {
-    const text = value === null ? "" : String(value);
+    const name = typeof value === "string" && /^'*[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+    const text = name === null ? "" : String(name);
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   const lines = records().map((record) => Object.values(record).map(cell).join(","));
-  return ["path,probability,kind,verdict,decision", ...lines, ""].join("\n");
+  return ["\ufeffpath,probability,kind,verdict,decision", ...lines, ""].join("\n");
 }
 
 function asJson() {
