@@ -6,6 +6,7 @@ The photo is one that scikit-image bundles, moved on purpose. Needs Chromium and
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import signal
@@ -16,11 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+import cv2
+import skimage.data
+from PIL import Image
 
 from blur_fusion.cli.options import PATH, model_option
 from blur_fusion.errors import BlurError, require, run
+from blur_fusion.sample.blur import straight_motion
 
-PHOTOGRAPH, LENGTH, ANGLE = "chelsea.png", 17.0, -0.5  # pixels, radians
+LENGTH, ANGLE = 17.0, -0.5  # pixels, radians
 LIMIT = 200_000  # bytes of a picture
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _COLOURS = (256, 128, 64, 32)
@@ -28,26 +33,15 @@ _WAIT = 120_000  # milliseconds; TensorFlow takes seconds to begin
 
 
 def _photo(folder: Path) -> Path:
-    """The photograph, moved in a straight line."""
-    import cv2
-    import skimage.data
-
-    from blur_fusion.sample.blur import straight_motion
-
-    picture = cv2.imread(str(Path(str(skimage.data.__file__)).parent / PHOTOGRAPH))
-    if picture is None:
-        raise BlurError(f"{PHOTOGRAPH}: not among the photographs of scikit-image")
+    """A photograph of scikit-image's, moved in a straight line."""
     path = folder / "cat.jpg"
+    picture = cv2.cvtColor(skimage.data.chelsea(), cv2.COLOR_RGB2BGR)
     cv2.imwrite(str(path), cv2.filter2D(picture, -1, straight_motion(LENGTH, ANGLE)))
     return path
 
 
 def _save(shot: bytes, path: Path) -> None:
     """As a PNG below `LIMIT`, with as many colours as fit."""
-    import io
-
-    from PIL import Image
-
     picture = Image.open(io.BytesIO(shot)).convert("RGB")
     for colours in _COLOURS:
         buffer = io.BytesIO()
@@ -65,26 +59,23 @@ def _app(page: Any, photo: Path, model: Path | None) -> bytes:
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            found = re.search(r"http\S+", process.stdout.readline())
-            if found is None:
-                raise BlurError("blur app did not start")
-            page.goto(found[0])
+            address = re.findall(r"http\S+", process.stdout.readline())
+            require(bool(address), "blur app did not start")
+            page.goto(address[0])
             page.set_input_files("#photos input[type=file]", str(photo), timeout=_WAIT)
             page.wait_for_selector("#seen figure", timeout=_WAIT)
             page.click("#seen summary")
             page.wait_for_timeout(1000)
-            shot: bytes = page.screenshot(full_page=True)
+            return bytes(page.screenshot(full_page=True))
         finally:
             process.send_signal(signal.SIGINT)
-    return shot
 
 
 def _report(page: Any, report: Path) -> bytes:
     page.goto(report.absolute().as_uri())
     height = page.evaluate("document.querySelectorAll('h2')[3].getBoundingClientRect().top")
     clip = {"x": 0, "y": 0, "width": page.viewport_size["width"], "height": height}
-    shot: bytes = page.screenshot(full_page=True, clip=clip)
-    return shot
+    return bytes(page.screenshot(full_page=True, clip=clip))
 
 
 @click.command(context_settings={"show_default": True})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -14,14 +13,16 @@ from typing import Any
 
 import click
 import numpy as np
+from sklearn.metrics import log_loss, roc_auc_score
 
 from benchmarks.real_photos import json_file_option, tell
+from benchmarks.speed import our_environment
 from blur_fusion.cli.options import PATH, params_option
 from blur_fusion.errors import require, run
+from blur_fusion.evaluation.metrics import figure
 from blur_fusion.fusion.stack import JUDGES
 from blur_fusion.params import load_params
 
-ROOT = Path(__file__).resolve().parents[1]  # where `stages` are imported from
 STAGES = ("sample", "load", "cnn", "features", "fuse")
 SEEDS = (11, 12, 13, 14, 15)
 SAMPLE = "data/sample"
@@ -48,7 +49,7 @@ def spreads(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | No
     for name in rows[0]:
         values = np.array([row.get(name) for row in rows], np.float64)  # NaN for None
         of = {"smallest": values.min(), "mean": values.mean(), "largest": values.max()}
-        of["spread"] = of["largest"] - of["smallest"]
+        of["spread"] = np.ptp(values)
         found[name] = {key: None if np.isnan(value) else float(value) for key, value in of.items()}
     return found
 
@@ -61,8 +62,7 @@ def as_text(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     def line(first: object, row: Mapping[str, float | None]) -> str:
         cells = f"{first:<10}"
         for name, width in widths.items():
-            value = row.get(name)
-            shown = "n/a" if value is None else f"{value:.4f}".removesuffix(".0000")
+            shown = figure({"value": row.get(name)}, ".4f").removesuffix(".0000")
             cells += f"{shown:>{width}}"
         return cells
 
@@ -86,26 +86,9 @@ def with_seed(text: str, seed: int) -> str:
 
 
 def _run(folder: Path, module: str, *words: str) -> None:
-    paths = [f"{ROOT}/pipeline", str(ROOT), os.environ.get("PYTHONPATH")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-m", module, *words]
-    status = subprocess.run(command, cwd=folder, env=environment, check=False).returncode
+    status = subprocess.run(command, cwd=folder, env=our_environment(), check=False).returncode
     require(status == 0, f"{folder}: {module} ended with status {status}")
-
-
-def _validation(path: Path) -> dict[str, Any]:
-    """AUC and log-loss of each judge on the embedded validation images."""
-    from sklearn.metrics import log_loss, roc_auc_score
-
-    with np.load(path) as rows:
-        labels = rows["label"]
-        return {
-            judge: {
-                "auc": float(roc_auc_score(labels, rows[judge])),
-                "log_loss": float(log_loss(labels, rows[judge], labels=[0, 1])),
-            }
-            for judge in JUDGES
-        }
 
 
 def run_seed(folder: Path, shared_data: Path, seed: int, params_text: str) -> dict[str, Any]:
@@ -114,7 +97,8 @@ def run_seed(folder: Path, shared_data: Path, seed: int, params_text: str) -> di
     Returns
     -------
     dict
-        `seed`, `photos` (as `judge_photos` gives it), `validation`.
+        `seed`, `photos` (as `judge_photos` gives it), `validation`: AUC and log-loss of each judge
+        on the embedded validation images.
 
     Raises
     ------
@@ -133,11 +117,17 @@ def run_seed(folder: Path, shared_data: Path, seed: int, params_text: str) -> di
         shutil.rmtree(folder / SAMPLE, ignore_errors=True)
         words = (str(shared_data.resolve()), "--model", "artifacts/fuse", "--json", photos.name)
         _run(folder, "benchmarks.real_photos", *words)
-    return {
-        "seed": seed,
-        "photos": json.loads(photos.read_text(encoding="utf-8")),
-        "validation": _validation(folder / "artifacts" / "fuse" / "validation.npz"),
-    }
+    with np.load(folder / "artifacts" / "fuse" / "validation.npz") as rows:
+        labels = rows["label"]
+        validation = {
+            judge: {
+                "auc": roc_auc_score(labels, rows[judge]),
+                "log_loss": log_loss(labels, rows[judge], labels=[0, 1]),
+            }
+            for judge in JUDGES
+        }
+    found = json.loads(photos.read_text(encoding="utf-8"))
+    return {"seed": seed, "photos": found, "validation": validation}
 
 
 @click.command(context_settings={"show_default": True})

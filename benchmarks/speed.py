@@ -20,9 +20,10 @@ import click
 from benchmarks.peers import PEERS
 from blur_fusion.cli.options import COUNT, PATH, model_option, one_line_errors
 from blur_fusion.data.dataset import LabelledImage
-from blur_fusion.errors import BlurError, require
+from blur_fusion.errors import require
+from blur_fusion.files import os_errors
 
-_HERE = Path(__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
 OURS = "blur scan"
 
 
@@ -121,29 +122,25 @@ def blur_scan(files: Files, workers: int, model: Path | None) -> Program:
     return Program(OURS, files, command, _from_lines)
 
 
-def installed(name: str, python: Path) -> str | None:
-    """Version of a package that `python` has; None where it has none.
+def versions(python: Path) -> dict[str, str]:
+    """Versions of all packages that `python` has.
 
     Raises
     ------
     BlurError
         `python` is no interpreter.
     """
-    code = f"import importlib.metadata as m; print(m.version({name!r}))"
-    try:
-        ran = subprocess.run(
-            [str(python), "-c", code], capture_output=True, text=True, check=False, timeout=60
-        )
-    except OSError as error:
-        line = f"{python}: is no Python that can be run ({error.strerror or error})"
-        raise BlurError(line) from None
-    return ran.stdout.strip() if ran.returncode == 0 else None
+    found = "{one.name: one.version for one in importlib.metadata.distributions()}"
+    command = [str(python), "-c", f"import json, importlib.metadata; print(json.dumps({found}))"]
+    with os_errors(python, "is no Python that can be run"):
+        ran = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    return dict(json.loads(ran.stdout or "{}"))
 
 
 def peer(name: str, version: str, python: Path, files: Files, workers: int) -> Program:
     """Another program, run by the interpreter that has it."""
     answers = files.folder.with_suffix(f".{name}.json")
-    words = (_HERE / "peers.py", name, files.folder, answers, workers)
+    words = (ROOT / "benchmarks" / "peers.py", name, files.folder, answers, workers)
     command = [os.path.abspath(python), *map(str, words)]
     return Program(f"{name} {version}", files, command, lambda _: json.loads(answers.read_bytes()))
 
@@ -156,17 +153,22 @@ def _pinned(workers: int) -> Callable[[], None] | None:
     return lambda: os.sched_setaffinity(0, cores)
 
 
+def our_environment() -> dict[str, str]:
+    """The environment of this process, in which its children find our packages from anywhere."""
+    paths = [f"{ROOT}/pipeline", str(ROOT), os.environ.get("PYTHONPATH")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
 def run_once(program: Program, workers: int) -> None:
     """Time a process from its start to its end, and read its answers."""
-    root = str(_HERE.parent)
-    path = os.pathsep.join(filter(None, [f"{root}/pipeline", root, os.environ.get("PYTHONPATH")]))
-    ours = program.name == OURS  # another interpreter shall not find our packages
-    extra = {"PYTHONPATH": path} if ours else {"SENTRY_OPT_OUT": "1"}  # fastdup's calls home
-    environment = {k: v for k, v in os.environ.items() if ours or k != "PYTHONPATH"}
+    environment = our_environment()
+    if program.name != OURS:
+        del environment["PYTHONPATH"]  # another interpreter shall not find our packages
+        environment["SENTRY_OPT_OUT"] = "1"  # fastdup's calls home
     start = time.perf_counter()
     ran = subprocess.run(
         program.command,
-        env={**environment, **extra},
+        env=environment,
         cwd=program.files.folder.parent,
         capture_output=True,
         check=False,
@@ -218,19 +220,6 @@ def as_text(programs: Sequence[Program], workers: int, rounds: int) -> Iterator[
         )
 
 
-def _versions(python: Path) -> dict[str, str]:
-    """Versions of the other programs; a line for each that is not there."""
-    versions = {}
-    for name in PEERS:
-        if version := installed(name, python):
-            versions[name] = version
-            continue
-        line = f"python -m venv peers && peers/bin/pip install {name}"
-        again = "then add --peers peers/bin/python"
-        click.echo(f"{name}: left out, it is not installed; {line}, {again}", err=True)
-    return versions
-
-
 @click.command(context_settings={"show_default": True})
 @click.argument("folders", nargs=-1, required=True, type=PATH, metavar="FOLDERS...")
 @click.option(
@@ -271,12 +260,18 @@ def speed_command(
     """
     from blur_fusion.data.layouts import open_dataset
 
-    versions = _versions(python)
+    known = versions(python)
+    for name in PEERS:
+        if name not in known:
+            line = f"python -m venv peers && peers/bin/pip install {name}"
+            again = "then add --peers peers/bin/python"
+            click.echo(f"{name}: left out, it is not installed; {line}, {again}", err=True)
+    rivals = [name for name in PEERS if name in known]
     for folder in folders:
         dataset = open_dataset(folder)
         with TemporaryDirectory(prefix="speed_", ignore_cleanup_errors=True) as place:
             files = repeat(dataset, count, dataset.name, Path(place) / "photos")
-            others = [peer(*of, python, files, workers) for of in versions.items()]
+            others = [peer(name, known[name], python, files, workers) for name in rivals]
             programs = [blur_scan(files, workers, model), *others]
             compete(programs, rounds, workers)
             click.echo("\n".join(as_text(programs, workers, rounds)))

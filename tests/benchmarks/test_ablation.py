@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from sklearn.metrics import roc_auc_score
 
 from benchmark_project import NAMES, write_project
 from benchmarks import ablation
@@ -25,8 +26,7 @@ def made_up(count: int = 300) -> Drawn:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, count)
     good = 3.0 * labels + rng.normal(0, 1.2, count)
-    codes = np.arange(count) // 3
-    return labels, codes, {"good": good, "worse": good + rng.normal(0, 2.5, count)}
+    return labels, np.arange(count) // 3, {"good": good, "worse": good + rng.normal(0, 2.5, count)}
 
 
 def test_halves_are_whole_scenes_and_calibrate_each_other() -> None:
@@ -43,8 +43,6 @@ def test_halves_are_whole_scenes_and_calibrate_each_other() -> None:
 
 
 def test_differences_of_variants_from_the_first() -> None:
-    from sklearn.metrics import roc_auc_score
-
     labels, codes, variants = made_up()
     good, worse = compare(labels, codes, variants, 300, 1)
     assert (good["name"], worse["name"]) == ("good", "worse")
@@ -96,16 +94,16 @@ def test_the_command_compares_every_stack(
         assert [row["name"] for row in found[judge]] == [f"{judge} without {it}" for it in left]
     whole, turned, simplest, without, _ = found["features"]
     assert turned["auc"] < 0.5 < whole["auc"] and simplest["auc"] != without["auc"]
-    validation = int((Store.open(project / "artifacts/load").splits == "validation").sum())
-    assert found["images"] == validation
-    assert done.output.splitlines()[0].startswith(f"{validation} validation images of ")
+    assert f"{found['images']} validation images of " in done.output
+    validation = Store.open(project / "artifacts/load").splits == "validation"
+    assert found["images"] == int(validation.sum())
 
 
 def test_measures_go_together(table: Table) -> None:
     fewer = with_measures(table, ["reblur"])
-    assert fewer.names == NAMES[1:] and fewer.ranked.shape[2] == 4 + 2
-    assert fewer.copied.shape[1] == 4 + 2
-    assert np.array_equal(fewer.own, np.delete(table.own, 4, axis=1))
+    assert fewer.names == NAMES[1:]
+    for part in ("own", "ranked", "copied"):
+        assert np.array_equal(getattr(fewer, part), np.delete(getattr(table, part), 4, axis=-1))
 
 
 def test_stacks_are_trained_on_training_rows_and_judge_validation_rows(

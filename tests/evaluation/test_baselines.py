@@ -11,7 +11,6 @@ import pytest
 
 from blur_fusion.errors import BlurError
 from blur_fusion.evaluation.baselines import (
-    fit_constant,
     fit_laplacian,
     known_baselines,
     laplacian_variances,
@@ -19,7 +18,12 @@ from blur_fusion.evaluation.baselines import (
 )
 from blur_fusion.images.photo import Photo
 from blur_fusion.images.resize import pillow_nearest
-from blur_fusion.model.classifier import PUBLISHED_THRESHOLD, LaplacianClassifier, recipe_variance
+from blur_fusion.model.classifier import (
+    PUBLISHED_THRESHOLD,
+    ConstantClassifier,
+    LaplacianClassifier,
+    recipe_variance,
+)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +102,7 @@ def test_flat_images_have_a_probability_and_one_class_is_refused() -> None:
 
 
 def test_settings_make_the_same_baselines_again() -> None:
-    constant, ours = fit_constant(np.array([0, 1, 0, 0])), LaplacianClassifier(300.0, -1.5, 8.0)
+    constant, ours = ConstantClassifier(0.25), LaplacianClassifier(300.0, -1.5, 8.0)
     assert settings(constant) == {"threshold": None, "share_blurred": 0.25}
     report = {"constant": settings(constant), "laplacian": settings(ours)}
     known = known_baselines(report)

@@ -46,13 +46,14 @@ def _write_stages(artifacts: Path, store: Store) -> None:
     series = np.arange(4)[None, :, None] + rng.normal(0, 0.3, (len(ranked), 4, 7))
     train = signal[store.splits[index] == "train"]
     copies = train + rng.normal(0, 0.2, train.shape)
-    for stage, columns, kind in (("cnn", slice(4), "logits"), ("features", slice(4, 7), "values")):
-        (artifacts / stage).mkdir()
-        arrays = {"index": index, kind: signal[:, columns].astype(np.float32)}
-        arrays |= {"ranked_index": ranked}
-        arrays |= {f"ranked_{kind}": series[:, :, columns].astype(np.float32)}
-        arrays |= {f"copied_{kind}": copies[:, columns].astype(np.float32)}
-        extra = {"names": np.array(NAMES)} if stage == "features" else {}
-        np.savez(
-            artifacts / stage / ("logits.npz" if extra == {} else "features.npz"), **arrays, **extra
-        )
+    for path, columns, kind in (
+        (artifacts / "cnn/logits.npz", slice(4), "logits"),
+        (artifacts / "features/features.npz", slice(4, 7), "values"),
+    ):
+        path.parent.mkdir()
+        arrays = {kind: signal[:, columns], f"ranked_{kind}": series[:, :, columns]}
+        arrays = {k: v.astype(np.float32) for k, v in arrays.items()}
+        arrays[f"copied_{kind}"] = copies[:, columns].astype(np.float32)
+        if kind == "values":
+            arrays["names"] = np.array(NAMES)
+        np.savez(path, index=index, ranked_index=ranked, **arrays)

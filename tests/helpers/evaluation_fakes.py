@@ -20,8 +20,6 @@ from blur_fusion.params import Params, load_params
 from trees import REPOSITORY
 
 ROOT = REPOSITORY
-
-
 Judge = Callable[[np.ndarray], float]
 
 
@@ -39,17 +37,11 @@ JUDGES: dict[str, Judge] = {
 class FakeClassifier(Classifier):
     """Judges working images by a function of grey levels; keeps what it saw."""
 
-    fingerprint = "fake"
-    threshold = 0.5
-    spec = InputSpec(768)
+    threshold, spec = 0.5, InputSpec(768)
 
     def __init__(self, name: str, judge: Judge | None = None) -> None:
-        self.name = name
-        self.judge = judge or JUDGES.get(name, _spread)
+        self.name, self.judge = name, judge or JUDGES.get(name, _spread)
         self.seen: list[np.ndarray] = []
-
-    def at(self, threshold: float) -> FakeClassifier:
-        raise NotImplementedError
 
     def stages(self) -> tuple[Callable[[Photo], Any], ...]:
         return (self._said,)
@@ -57,8 +49,8 @@ class FakeClassifier(Classifier):
     def _said(self, photo: Photo) -> Prediction:
         self.seen.append(photo.image(self.spec))
         value = self.judge(self.seen[-1])
-        blurred = value >= self.threshold
-        return Prediction(photo.path, blurred, value, "defocus" if blurred else "sharp")
+        blurred, logit = value >= self.threshold, float(np.log(max(value, 1e-9) / (1 - value)))
+        return Prediction(photo.path, blurred, value, "defocus" if blurred else "sharp", logit)
 
 
 def draw(label: int, number: int, side: int = 96) -> np.ndarray:
@@ -84,18 +76,11 @@ class FakeStore:
         splits = ("train", "validation", "test", "test")
         self.rows = [
             Row(
-                path=root / folder / f"{number}.png",
-                name=f"{folder}/{number}.png",
-                label=label,
-                kind="defocus" if label else "sharp",
-                subset="even" if number % 8 < 4 else "odd",
-                scene=str(number),
-                half="",
-                split=splits[number % 4],
-                fold=0 if number % 4 == 0 else -1,
+                *(root / folder / f"{n}.png", f"{folder}/{n}.png", label, kind),
+                *("even" if n % 8 < 4 else "odd", str(n), "", splits[n % 4], -(n % 4 > 0)),
             )
-            for label, folder in ((0, "sharp"), (1, "blurred"))
-            for number in range(count)
+            for label, folder, kind in ((0, "sharp", "sharp"), (1, "blurred", "defocus"))
+            for n in range(count)
         ]
         self.labels = np.array([row.label for row in self.rows])
         self.splits = np.array([row.split for row in self.rows])

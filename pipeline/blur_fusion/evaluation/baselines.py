@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from blur_fusion.data.store import Store
 from blur_fusion.errors import require
 from blur_fusion.evaluation.metrics import Floats, Ints
 from blur_fusion.fusion.calibration import choose_threshold
@@ -15,6 +16,7 @@ from blur_fusion.images.photo import Photo
 from blur_fusion.model import classifier
 from blur_fusion.model.classifier import Classifier, ConstantClassifier, LaplacianClassifier
 from blur_fusion.parallel import ordered_map, shown
+from blur_fusion.params import Params
 
 
 def laplacian_variances(paths: Iterable[Path], workers: int = 0) -> Floats:
@@ -66,20 +68,38 @@ def fit_laplacian(
 
 
 def _between(flagged: Floats, passed: Floats) -> float:
-    """The geometric middle between the two groups: no rounding moves an image across it."""
+    """The geometric middle between the two groups: no rounding moves an image across it.
+
+    Something always passes, for no threshold flags everything.
+    """
+    high = float(passed.min())
     if flagged.size == 0:
-        return float(passed.min())
-    if passed.size == 0:
-        return float(flagged.max()) + 1
-    low, high = float(flagged.max()), float(passed.min())
+        return high
+    low = float(flagged.max())
     middle = float(np.sqrt(max(low, classifier.SMALLEST_VARIANCE) * high))
     return middle if low < middle <= high else high
 
 
-def fit_constant(train_labels: Ints) -> ConstantClassifier:
-    """The constant answer; its probability is the proportion of blurred training images."""
-    require(len(train_labels) > 0, "the data set has no training rows; check its folders")
-    return ConstantClassifier(round(float(train_labels.mean()), 6))
+def indices(store: Store, split: str) -> Ints:
+    """Numbers of the images of a split, of which there is one at least."""
+    found = np.flatnonzero(store.splits == split)
+    require(len(found) > 0, f"the data set has no {split} images; give it more scenes")
+    return found
+
+
+def fit_baselines(store: Store, params: Params) -> tuple[ConstantClassifier, LaplacianClassifier]:
+    """The constant answer, with the proportion of blurred training images, and the Laplacian.
+
+    Raises
+    ------
+    BlurError
+        A split is empty, the validation images are of one class, or a file is unreadable.
+    """
+    constant = ConstantClassifier(round(float(store.labels[indices(store, "train")].mean()), 6))
+    held = indices(store, "validation")
+    variances = laplacian_variances([store.rows[i].path for i in held], params.compute.workers)
+    rate = params.threshold.max_false_alarm_rate
+    return constant, fit_laplacian(store.labels[held], variances, rate)
 
 
 def settings(judge: Classifier) -> dict[str, Any]:

@@ -188,7 +188,7 @@ _FULL_SIZE = 1 << 30  # no picture is longer, so that none is shrunk
 
 @dataclass(frozen=True)
 class Trials:
-    """n images, unperturbed and perturbed, and what each judge says of each.
+    """n images, unperturbed and perturbed, and what each of j judges says of each.
 
     Attributes
     ----------
@@ -199,10 +199,10 @@ class Trials:
         What was done to the pictures: first nothing, then each perturbation.
     made : ndarray of bool, shape (n, 1 + p)
         Where there is such a picture; a small one is not shrunk.
-    scores : dict of ndarray of float, shape (n, 1 + p)
-        P(blurred) by fused, cnn and features; the variance by laplacian.
-    verdicts : dict of ndarray of bool, shape (n, 1 + p)
-        True is "blurred"; judges as in `scores`.
+    scores : ndarray of float, shape (n, 1 + p, j)
+        In the order of `JUDGES`: P(blurred) by ours; the variance by laplacian.
+    verdicts : ndarray of bool, shape (n, 1 + p, j)
+        True is "blurred".
     """
 
     rows: list[Row]
@@ -210,13 +210,13 @@ class Trials:
     codes: Ints
     names: tuple[str, ...]
     made: Flags
-    scores: dict[str, Floats]
-    verdicts: dict[str, Flags]
+    scores: Floats
+    verdicts: Flags
 
-    def flips(self, judge: str) -> Flags:
+    @property
+    def flips(self) -> Flags:
         """Whether each verdict differs from the judge's own on the unperturbed picture."""
-        verdicts = self.verdicts[judge]
-        return np.asarray(self.made & (verdicts != verdicts[:, :1]))
+        return np.asarray(self.made[..., None] & (self.verdicts != self.verdicts[:, :1]))
 
 
 def choose_images(labels: Ints, codes: Ints, count: int, seed: int) -> Ints:
@@ -270,10 +270,9 @@ def run_trials(
     require(len(rows) > 0, "robustness: no test image to perturb; give the data set more scenes")
     labels, codes = metrics.labels_of(rows), metrics.scenes_of(rows)
     some = choose_images(labels, codes, params.evaluate.robustness_images, params.seed)
-    shape = len(some), 1 + len(perturbations)
-    made = np.zeros(shape, dtype=np.bool_)
-    scores = {judge: np.zeros(shape) for judge in JUDGES}
-    verdicts = {judge: np.zeros(shape, dtype=np.bool_) for judge in JUDGES}
+    scores = np.zeros((len(some), 1 + len(perturbations), len(JUDGES)))
+    verdicts = np.zeros(scores.shape, dtype=np.bool_)
+    made = np.zeros(scores.shape[:2], dtype=np.bool_)
 
     def tried(place: int) -> None:
         path, number = rows[some[place]].path, int(index[some[place]])
@@ -283,11 +282,10 @@ def run_trials(
                 continue
             photo = Photo(one.apply(picture, params.seed, number) if one else picture, str(path))
             made[place, column] = True
-            for judge in JUDGES:
-                (said,) = metrics.readable(judges[judge].predict(photo))
-                score = said.laplacian_variance if judge == "laplacian" else said.probability
-                scores[judge][place, column] = score
-                verdicts[judge][place, column] = said.blurred
+            said = metrics.readable(judges[judge].predict(photo)[0] for judge in JUDGES)
+            verdicts[place, column] = [one.blurred for one in said]
+            scores[place, column, :-1] = [one.probability for one in said[:-1]]
+            scores[place, column, -1] = said[-1].laplacian_variance
 
     done = ordered_map(tried, range(len(some)), params.compute.workers)
     list(shown(done, len(some), "robustness"))
@@ -313,32 +311,29 @@ def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
         rate over the perturbations that any image fits. `fused_to_laplacian`: the ratio of these
         means. Undefined figures are None.
     """
-    counted = trials.made[:, 1:]
+    labels, counted = metrics.labels_of(trials.rows), trials.made[:, 1:]
+    flips, said = trials.flips[:, 1:], trials.verdicts[:, 1:]
+    blurred = (labels == 1)[:, None, None]
+    causes = {
+        "flips": flips,
+        "sharp_flagged": flips & ~blurred & said,
+        "blurred_missed": flips & blurred & ~said,
+        "put_right": flips & (said == blurred),
+    }
     table: list[dict[str, Any]] = [
         {"name": name, "images": int(images)}
         for name, images in zip(trials.names[1:], counted.sum(axis=0), strict=True)
     ]
-    labels = metrics.labels_of(trials.rows)
-    blurred, means = labels[:, None] == 1, {}
-    for judge in JUDGES:
-        flips, said = trials.flips(judge)[:, 1:], trials.verdicts[judge][:, 1:]
-        causes = {
-            "flips": flips,
-            "sharp_flagged": flips & ~blurred & said,
-            "blurred_missed": flips & blurred & ~said,
-            "put_right": flips & (said == blurred),
-        }
-        rates = metrics.proportions(flips, counted, trials.codes, resamples, seed)
+    means = {}
+    for place, judge in enumerate(JUDGES):
+        rates = metrics.proportions(flips[..., place], counted, trials.codes, resamples, seed)
         for number, row in enumerate(table):
-            split = {name: int(found[:, number].sum()) for name, found in causes.items()}
+            split = {name: int(of[:, number, place].sum()) for name, of in causes.items()}
             row[judge] = {**metrics.estimate(rates[:, number]), **split}
         means[judge] = metrics.ratio(np.nansum(rates, axis=1), np.isfinite(rates).sum(axis=1))
+    sharp, soft = (int((labels == label).sum()) for label in (0, 1))
     return {
-        "images": {
-            "sharp": int((labels == 0).sum()),
-            "blurred": int((labels == 1).sum()),
-            "scenes": len(np.unique(trials.codes)),
-        },
+        "images": {"sharp": sharp, "blurred": soft, "scenes": len(np.unique(trials.codes))},
         "perturbations": table,
         "mean": {judge: metrics.estimate(means[judge]) for judge in JUDGES},
         "fused_to_laplacian": metrics.estimate(metrics.ratio(means["fused"], means["laplacian"])),
@@ -359,10 +354,9 @@ def known(row: Row) -> list[object]:
 
 def trial_rows(trials: Trials) -> Iterator[list[object]]:
     """Rows for robustness.csv under `HEADER`: each picture judged, unperturbed ones too."""
-    flips = {judge: trials.flips(judge) for judge in JUDGES}
     for place, column in np.argwhere(trials.made):
         line = [int(trials.index[place]), *known(trials.rows[place]), trials.names[column]]
-        for judge in JUDGES:
-            said = trials.verdicts[judge][place, column], flips[judge][place, column]
-            line += [float(trials.scores[judge][place, column]), *map(int, said)]
+        said = trials.scores, trials.verdicts.astype(int), trials.flips.astype(int)
+        for one in zip(*(values[place, column].tolist() for values in said), strict=True):
+            line += one
         yield line

@@ -6,40 +6,15 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from blur_fusion.data.split import Row
 from blur_fusion.data.store import Store
-from blur_fusion.errors import require
 from blur_fusion.evaluation import curves, report
 from blur_fusion.evaluation import robustness as flips
-from blur_fusion.evaluation.baselines import fit_constant, fit_laplacian, laplacian_variances
+from blur_fusion.evaluation.baselines import fit_baselines, indices
 from blur_fusion.evaluation.metrics import METRICS, Answers, Ints
 from blur_fusion.images.photo import Photo
-from blur_fusion.model.classifier import Classifier, ConstantClassifier, LaplacianClassifier
+from blur_fusion.model.classifier import Classifier
 from blur_fusion.params import Params
-
-
-def _indices(store: Store, split: str) -> Ints:
-    indices = np.flatnonzero(store.splits == split)
-    require(len(indices) > 0, f"the data set has no {split} images; give it more scenes")
-    return indices
-
-
-def fit_baselines(store: Store, params: Params) -> tuple[ConstantClassifier, LaplacianClassifier]:
-    """Fitted to training and validation images.
-
-    Raises
-    ------
-    BlurError
-        A split is empty, the validation images are of one class, or a file is unreadable.
-    """
-    train, validation = _indices(store, "train"), _indices(store, "validation")
-    paths = [store.rows[i].path for i in validation]
-    variances = laplacian_variances(paths, params.compute.workers)
-    rate = params.threshold.max_false_alarm_rate
-    laplacian = fit_laplacian(store.labels[validation], variances, rate)
-    return fit_constant(store.labels[train]), laplacian
 
 
 def evaluate(
@@ -73,7 +48,7 @@ def evaluate(
     BlurError
         A split is empty, the validation images are of one class, or a file is unreadable.
     """
-    test, workers = _indices(store, "test"), params.compute.workers
+    test, workers = indices(store, "test"), params.compute.workers
     baselines = {one.name: one for one in fit_baselines(store, params)}
     rows = [store.rows[i] for i in test]
     stored = (Photo(store.image(i), str(store.rows[i].path)) for i in test)
@@ -84,8 +59,7 @@ def evaluate(
     others = report.predict_each(baselines, files, len(test), "baselines", workers)
     said = [{**one, **other} for one, other in zip(by_ours, others, strict=True)]
     found = report.build(rows, {**baselines, **ours}, said, store.dataset, params)
-    judges = {**ours, "laplacian": baselines["laplacian"]}
-    trials = flips.run_trials(rows, test, judges, params)
+    trials = flips.run_trials(rows, test, {**ours, "laplacian": baselines["laplacian"]}, params)
     found["robustness"] = flips.measure_flips(trials, params.evaluate.resamples, params.seed)
     found = report.rounded(found)
     _write(found, rows, said, out, test)
