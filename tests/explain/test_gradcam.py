@@ -16,33 +16,29 @@ from blur_fusion.errors import BlurError
 from blur_fusion.explain.gradcam import grad_cam
 from tiny_model import PARAMS
 
+IMAGE = (64, 64, 3)
+
 
 def _sequential() -> keras.Model:
-    stack = [
-        layers.Input((64, 64, 3)),
-        layers.Conv2D(8, 3, activation="relu"),
-        layers.MaxPooling2D(),
-        layers.Conv2D(8, 3),
-        layers.BatchNormalization(),
-        layers.ReLU(),
-        layers.Flatten(),
-        layers.Dense(2, activation="softmax"),
-    ]
-    return keras.Sequential(stack)
+    stack = [layers.Conv2D(8, 3, activation="relu"), layers.MaxPooling2D(), layers.Conv2D(8, 3)]
+    stack += [layers.BatchNormalization(), layers.ReLU(), layers.Flatten()]
+    return keras.Sequential([layers.Input(IMAGE), *stack, layers.Dense(2, activation="softmax")])
 
 
 def _nested() -> keras.Model:
-    inner_image = layers.Input((64, 64, 3))
+    inner_image, image = layers.Input(IMAGE), layers.Input(IMAGE)
     inner = keras.Model(inner_image, layers.Conv2D(6, 3, 2, activation="relu")(inner_image))
-    image = layers.Input((64, 64, 3))
     pooled = layers.GlobalAveragePooling2D()(inner(layers.Rescaling(1 / 255)(image)))
     return keras.Model(image, layers.Dense(1, activation="sigmoid")(pooled))
 
 
+def _pooled(convolution: layers.Layer, dense: layers.Layer) -> keras.Model:
+    image = layers.Input(IMAGE)
+    return keras.Model(image, dense(layers.GlobalAveragePooling2D()(convolution(image))))
+
+
 def _pointwise() -> keras.Model:
-    image = layers.Input((64, 64, 3))
-    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 1)(image))
-    return keras.Model(image, layers.Dense(3)(pooled))
+    return _pooled(layers.Conv2D(4, 1), layers.Dense(3))
 
 
 def _ours() -> keras.Model:
@@ -51,7 +47,7 @@ def _ours() -> keras.Model:
 
 @pytest.fixture
 def picture() -> np.ndarray:
-    return np.random.default_rng(3).integers(0, 255, (64, 64, 3)).astype(np.float32)
+    return np.random.default_rng(3).integers(0, 255, IMAGE).astype(np.float32)
 
 
 @pytest.mark.parametrize("make", [_sequential, _nested, _pointwise, _ours])
@@ -68,26 +64,22 @@ def test_any_model_with_a_convolution(make: Callable[[], Any], picture: np.ndarr
 
 
 def test_heat_lies_where_the_answer_comes_from() -> None:
-    image = layers.Input((64, 64, 1))
-    kernel = keras.initializers.Constant(1 / 9)
-    bright = layers.Conv2D(1, 3, padding="same", kernel_initializer=kernel)(image)
-    pooled = layers.GlobalAveragePooling2D()(bright)
-    model = keras.Model(image, layers.Dense(1, kernel_initializer="ones")(pooled))
-    spot = np.zeros((64, 64, 1), np.float32)
+    mean = keras.initializers.Constant(1 / 27)
+    bright = layers.Conv2D(1, 3, padding="same", kernel_initializer=mean)
+    spot = np.zeros(IMAGE, np.float32)
     spot[8:16, 40:48] = 255
-    heat = grad_cam(model, spot)
+    heat = grad_cam(_pooled(bright, layers.Dense(1, kernel_initializer="ones")), spot)
     assert heat[12, 44] == 1 and heat[40:, :].max() == 0
 
 
 def test_a_saturated_answer_has_heat_and_one_without_convolution_an_error(
     picture: np.ndarray,
 ) -> None:
-    image = layers.Input((64, 64, 3))
-    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(image))
     gain = keras.initializers.Constant(50.0)
-    model = keras.Model(image, layers.Dense(1, "sigmoid", kernel_initializer=gain)(pooled))
+    steep = layers.Dense(1, "sigmoid", kernel_initializer=gain)
+    model = _pooled(layers.Conv2D(4, 3, activation="relu"), steep)
     assert float(model(picture[None])[0, 0]) == 1.0  # its own gradient is nothing
     assert grad_cam(model, picture).max() == 1
-    dense = keras.Sequential([layers.Input((64, 64, 3)), layers.Flatten(), layers.Dense(1)])
+    dense = keras.Sequential([layers.Input(IMAGE), layers.Flatten(), layers.Dense(1)])
     with pytest.raises(BlurError, match="no convolution"):
         grad_cam(dense, picture)
