@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from blur_fusion.app.album import Limits
 from blur_fusion.errors import BlurError, require
@@ -69,10 +70,35 @@ class Settings:
     limits: Limits = Limits()
 
 
-def _with_headers(app: Any) -> Any:
-    """ASGI middleware that adds `_HEADERS`."""
+def _refusal(headers: dict[bytes, str], hosts: tuple[str, ...]) -> str:
+    """Why a request is refused: another page leads or sends a browser here; empty if it is not."""
+    host, origin = headers.get(b"host", ""), headers.get(b"origin")
+    with suppress(ValueError):
+        if not hosts or urlsplit(f"//{host}").hostname in hosts:
+            foreign = origin is not None and urlsplit(origin).netloc != host
+            return "requests from other pages are refused" if foreign else ""
+    return f"this address is not served here; open {' or '.join(hosts)}"
+
+
+def _guarded(app: Any, hosts: tuple[str, ...] | None) -> Any:
+    """ASGI middleware that adds `_HEADERS`, and refuses what other pages have a browser ask for.
+
+    Parameters
+    ----------
+    hosts : tuple of str, optional
+        Names that a request may ask for; any if empty. None refuses nothing, as a tunnel may lead
+        here.
+    """
 
     async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        if hosts is not None and scope["type"] in ("http", "websocket"):
+            headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+            if line := _refusal(headers, hosts):
+                from starlette.responses import PlainTextResponse
+
+                await PlainTextResponse(line, 403)(scope, receive, send)
+                return
+
         async def sent(message: Any) -> None:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message["headers"], *_HEADERS]}
@@ -139,6 +165,8 @@ def _launch(blocks: Any, settings: Settings, said: Callable[[str], object]) -> N
     from blur_fusion.app.interface import FONT, HEAD, LIGHT, MONO
     from blur_fusion.report.pages import FOLDER, STYLE
 
+    own = (LOOPBACK, "localhost", "::1") if settings.host in (LOOPBACK, "localhost") else ()
+    hosts = None if settings.share else own
     theme = gr.themes.Base(primary_hue="neutral", font=FONT, font_mono=MONO)
     blocks.queue(default_concurrency_limit=2)
     try:
@@ -156,7 +184,7 @@ def _launch(blocks: Any, settings: Settings, said: Callable[[str], object]) -> N
             ssr_mode=False,
             mcp_server=False,
             enable_monitoring=False,
-            app_kwargs={"middleware": [Middleware(_with_headers)]},
+            app_kwargs={"middleware": [Middleware(_guarded, hosts=hosts)]},
             theme=theme,
             css_paths=FOLDER / STYLE,
             head=HEAD,
