@@ -1,0 +1,101 @@
+"""No command speaks to the network, and no pickle is read from a folder that a user names."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fake_classifier import album
+from scan_command import ENVIRONMENT
+from tiny_model import ALL_FILES
+from trees import Tree
+
+# Runs `blur` with an audit hook, also in the processes that it forks: the first foreign address
+# that is asked for, and the first class that a pickle names, end the process with 99.
+_WATCHED = """
+import os, sys
+LOCAL = ("127.0.0.1", "::1", "localhost", "0.0.0.0", "", None)
+def hook(event, arguments):
+    if event in ("socket.connect", "socket.sendto"):
+        address = arguments[1]
+        bad = not isinstance(address, (str, bytes)) and address[0] not in LOCAL
+    elif event == "socket.getaddrinfo":
+        bad = arguments[0] not in LOCAL
+    else:
+        bad = event == "pickle.find_class" and arguments[0] not in ALLOWED
+    if bad:
+        os.write(1, f"FORBIDDEN {event} {arguments}".encode())
+        os._exit(99)
+ALLOWED = set(sys.argv.pop(1).split())
+sys.addaudithook(hook)
+from blur_fusion.cli.main import main
+main()
+"""
+# What pools send between a process and those it forked.
+OURS = "blur_fusion.scan.tasks blur_fusion.model.prediction blur_fusion.model.classifier pathlib"
+OURS += " concurrent.futures.process builtins blur_fusion.images.photo"
+
+
+def watched(*words: object, allowed: str = OURS) -> subprocess.CompletedProcess[bytes]:
+    arguments = [sys.executable, "-c", _WATCHED, allowed, *map(str, words)]
+    return subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, check=False, timeout=300)
+
+
+def test_no_command_speaks_to_the_network(tmp_path: Path, model: Path, folder_tree: Tree) -> None:
+    photos, own = album(tmp_path / "photos", 60)[0].parent, folder_tree()
+    page, out = tmp_path / "page.html", tmp_path / "out"
+    commands = [
+        ["scan", photos, "--model", model, "--report", page, "--cache", tmp_path / "cache"],
+        ["scan", photos, "--copy", out, "--threshold", "0", "--tag"],
+        ["explain", photos / "00.jpg", "--no-grad-cam", "--output", tmp_path],
+        ["test", own],
+        ["data", "check", own],
+        ["data", "make", "three-class", own, tmp_path / "made"],
+        ["data", "fetch", "kwentar"],
+        ["--version"],
+        ["preset", "--help"],
+    ]
+    for words in commands:
+        ran = watched(*words)
+        assert ran.returncode == 0, (words, ran.stdout[-300:], ran.stderr[-300:])
+    fetch = ["data", "fetch", "certh", "--target", tmp_path / "certh"]
+    ran = watched(*fetch, "--url", "http://192.0.2.1/certh.zip")
+    assert ran.returncode == 99 and b"FORBIDDEN socket" in ran.stdout  # so the hook would see it
+    (journal,) = out.glob("blur-journal-*")
+    assert watched("undo", journal).returncode == 0
+
+
+class Payload:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = str(trace)
+
+    def __reduce__(self) -> tuple[object, tuple[str, int]]:
+        return os.mkdir, (self.trace, 0o700)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL_FILES if name != "provenance.json"])
+def test_no_pickle_is_read_from_a_model_folder(tmp_path: Path, model: Path, name: str) -> None:
+    folder, trace = Path(shutil.copytree(model, tmp_path / "model")), tmp_path / "trace"
+    (folder / name).write_bytes(pickle.dumps(Payload(trace)))
+    (photo,) = album(tmp_path / "photos", 1)
+    for words in (["scan", photo], ["explain", photo, "--no-grad-cam", "--output", tmp_path]):
+        ran = watched(*words, "--model", folder, allowed="")
+        assert ran.returncode in (1, 2) and ran.stderr.startswith(b"error: "), ran
+        assert len(ran.stderr.splitlines()) == 1 and not trace.exists()
+
+
+@pytest.mark.parametrize("command", ["scan", "data check", "test"])
+def test_no_pickle_is_read_from_a_data_set(tmp_path: Path, folder_tree: Tree, command: str) -> None:
+    own, trace = folder_tree(), tmp_path / "trace"
+    for name in ("sharp/x.jpg", "sharp/x.pkl", "x.npy", "labels.pickle", "sharp/y.npz"):
+        (own / name).write_bytes(pickle.dumps(Payload(trace)))
+    ran = watched(*command.split(), own)
+    assert ran.returncode in (0, 1) and not trace.exists()
