@@ -18,9 +18,9 @@ from tempfile import TemporaryDirectory
 import click
 
 from benchmarks.peers import PEERS
-from blur_fusion.cli.options import COUNT, PATH, model_option, one_line_errors
+from blur_fusion.cli.options import COUNT, PATH, model_option
 from blur_fusion.data.dataset import LabelledImage
-from blur_fusion.errors import require
+from blur_fusion.errors import one_line_errors, require
 from blur_fusion.files import os_errors
 
 ROOT = Path(__file__).resolve().parents[1]

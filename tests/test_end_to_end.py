@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from blur_fusion.evaluation.metrics import METRICS
-from trees import REPOSITORY, Tree
+from trees import REPOSITORY, Tree, checked_out
 
 STAGES = ("sample", "load", "cnn", "features", "fuse", "evaluate")
 MODELS = ("constant", "laplacian", "cnn", "features", "fused")
@@ -83,13 +83,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def clone(folder: Path) -> Path:
     """The working tree as it stands, as small as TINY, committed; nothing is run in it yet."""
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
-        **{"cwd": REPOSITORY, "capture_output": True, "text": True},
-    )
-    if listed.returncode:
-        pytest.skip("no Git checkout to clone")
-    for name in filter(None, listed.stdout.split("\0")):
+    for name in checked_out():
         source, target = REPOSITORY / name, folder / name
         if source.is_file() and name != "dvc.lock" and not name.startswith("artifacts/"):
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,35 +1,40 @@
-"""dvc.yaml says what the stages are, and what they really use."""
+"""What imports what: rooms only rooms before them; dvc.yaml says what stages really use."""
 
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from blur_fusion.errors import TRAIN_MODULES
 from blur_fusion.params import load_params
-from trees import REPOSITORY
+from trees import REPOSITORY, SOURCES, checked_out
 
 STAGES: dict[str, Any] = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text("utf-8"))["stages"]
 LIBRARY = REPOSITORY / "pipeline" / "blur_fusion"
 NATIVE = "pipeline/blur_fusion/native"
 # What says how a run looks and ends, and what DVC compares by value.
 EXEMPT = {LIBRARY / f"{name}.py" for name in ("errors", "progress", "startup", "params")}
-FIVE = ("load", "cnn", "features", "fuse", "evaluate")
-
-
-def _paths(entries: list[Any]) -> list[str]:
-    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+ROOMS = (
+    *("startup", "errors", "files", "params", "progress", "parallel", "native", "images", "data"),
+    *("sample", "features", "cnn", "fusion", "model", "evaluation", "actions", "scan", "explain"),
+    *("report", "app", "presets", "cli"),
+)
 
 
 def outputs(stage: str) -> list[str]:
-    spec = STAGES[stage]
-    return _paths([*spec.get("outs", []), *spec.get("metrics", []), *spec.get("plots", [])])
+    entries = [
+        entry for part in ("outs", "metrics", "plots") for entry in STAGES[stage].get(part, [])
+    ]
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
 
 
 def _executed(node: ast.AST) -> Iterator[ast.AST]:
@@ -51,16 +56,21 @@ def _file(module: str) -> Path | None:
     return path.with_suffix(".py") if path.with_suffix(".py").is_file() else None
 
 
-def _imports(path: Path) -> set[str]:
-    """Modules of the project that `path` imports, wherever in it, and their packages."""
+def _named(nodes: Iterable[ast.AST]) -> set[str]:
+    """Dotted names that are imported."""
     named: set[str] = set()
-    for node in _executed(ast.parse(path.read_text("utf-8"))):
+    for node in nodes:
         if isinstance(node, ast.Import):
             named |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative imports are not followed here"
-            base = node.module or ""
-            named |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+            assert node.module and node.level == 0, "relative imports are not followed here"
+            named |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return named
+
+
+def _imports(path: Path) -> set[str]:
+    """Modules of the project that `path` imports, wherever in it, and their packages."""
+    named = _named(_executed(ast.parse(path.read_text("utf-8"))))
     modules = {name for name in named if name.split(".")[0] in ("blur_fusion", "stages")}
     parents = {m.rsplit(".", depth)[0] for m in modules for depth in range(m.count(".") + 1)}
     return {module for module in modules | parents if _file(module)}
@@ -68,15 +78,38 @@ def _imports(path: Path) -> set[str]:
 
 def reached(start: Path) -> set[Path]:
     """Files of the project that running `start` may import."""
-    found: set[Path] = set()
-    waiting = [start]
+    found, waiting = {start}, [start]
     while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            files = [_file(module) for module in _imports(path)]
-            waiting += [file for file in files if file]
+        files = {_file(module) for module in _imports(waiting.pop())} - {None} - found
+        found |= files
+        waiting += files
     return found - {start}
+
+
+def test_every_room_has_its_place() -> None:
+    found = {path.stem for path in LIBRARY.iterdir() if path.suffix == ".py"}
+    found |= {path.parent.name for path in LIBRARY.glob("*/__init__.py")}
+    assert found - {"__init__"} == set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_look_to_rooms_before(room: str) -> None:
+    """In functions and for type checkers too."""
+    place = LIBRARY / room
+    files = place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]
+    named = {
+        name for file in files for name in _named(ast.walk(ast.parse(file.read_text("utf-8"))))
+    }
+    words = [name.split(".") for name in named if name.startswith("blur_fusion.")]
+    assert {parts[1] for parts in words} & set(ROOMS) <= {room, *ROOMS[: ROOMS.index(room)]}
+
+
+def test_a_room_opens_with_a_docstring_alone() -> None:
+    """So that no stage need depend on it."""
+    for path in LIBRARY.glob("*/__init__.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        assert ast.get_docstring(tree) and len(tree.body) == 1, path
+    assert all(path.is_file() for path in EXEMPT)
 
 
 def test_the_walk_sees_late_imports_and_packages(tmp_path: Path) -> None:
@@ -87,13 +120,12 @@ def test_the_walk_sees_late_imports_and_packages(tmp_path: Path) -> None:
         "def late():\n    from blur_fusion.data import layouts\n"
     )
     names = {path.relative_to(LIBRARY).as_posix() for path in reached(script)}
-    assert {"data/layouts.py", "data/__init__.py"} <= names
-    assert "data/certh.py" in names  # imported by what is imported
+    assert {"data/layouts.py", "data/__init__.py", "data/certh.py"} <= names
     assert not any(name.startswith("cli") for name in names)
 
 
 def test_five_stages_and_the_sample() -> None:
-    assert list(STAGES) == ["sample", *FIVE]
+    assert list(STAGES) == ["sample", "load", "cnn", "features", "fuse", "evaluate"]
     for stage, spec in STAGES.items():
         assert spec["cmd"] == f"python -m stages.{stage}"
         assert {f"stages/{stage}.py", "stages/__init__.py"} <= set(spec["deps"])  # AVX2 alone
@@ -110,12 +142,17 @@ def test_a_stage_depends_on_the_files_it_imports(stage: str) -> None:
     assert listed - used == set(), f"dvc.yaml: {stage} depends on these, but imports none of them"
 
 
-def test_what_no_stage_depends_on_decides_no_output() -> None:
-    """Rooms' __init__.py hold a docstring only, so that no stage need depend on them."""
-    for path in LIBRARY.glob("*/__init__.py"):
-        (only,) = ast.parse(path.read_text("utf-8")).body
-        assert isinstance(only, ast.Expr) and isinstance(only.value, ast.Constant), path
-    assert all(path.is_file() for path in EXEMPT)
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_names_the_missing_extra(stage: str, tmp_path: Path) -> None:
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({TRAIN_MODULES})); "
+        f"from blur_fusion.errors import run; from stages.{stage} import main; run(main)"
+    )
+    command, environment = [sys.executable, "-c", code], {**os.environ, "PYTHONPATH": SOURCES}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1 and not list(tmp_path.iterdir())
+    assert line.startswith("error: ") and "blur-fusion[train]" in line
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -159,31 +196,12 @@ def test_a_users_data_set_is_no_output() -> None:
 
 
 def test_metrics_lie_in_git() -> None:
-    spec = STAGES["evaluate"]
-    uncached = [
-        path
-        for entry in [*spec["outs"], *spec["metrics"]]
-        if isinstance(entry, dict)
-        for path, options in entry.items()
-        if options.get("cache") is False
-    ]
-    names = ["cnn.json", "fused.json", "metrics.json"]
-    assert sorted(Path(path).name for path in uncached) == names
-    for path in uncached:
-        ignored = subprocess.run(["git", "check-ignore", "-q", path], cwd=REPOSITORY)
-        assert ignored.returncode != 0, f"{path} is ignored by Git"
-
-
-def _tracked() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-    )
-    if listed.returncode:
-        pytest.skip("no Git checkout")
-    return [REPOSITORY / name for name in listed.stdout.split("\0") if name]
+    entries = [*STAGES["evaluate"]["outs"], *STAGES["evaluate"]["metrics"]]
+    options = dict(pair for entry in entries if isinstance(entry, dict) for pair in entry.items())
+    uncached = [path for path, option in options.items() if option.get("cache") is False]
+    assert {Path(path).name for path in uncached} == {"cnn.json", "fused.json", "metrics.json"}
+    ignored = subprocess.run(["git", "check-ignore", "-q", *uncached], cwd=REPOSITORY)
+    assert ignored.returncode != 0
 
 
 def test_no_file_names_a_registry_or_this_machine() -> None:
@@ -191,7 +209,7 @@ def test_no_file_names_a_registry_or_this_machine() -> None:
     folders = ["/wo" + "rk/", "/ro" + "ot/", "/home" + "/"]
     pattern = re.compile("|".join([*map(re.escape, hosts), *(rf"(?<!\w){f}" for f in folders)]))
     found = []
-    for path in _tracked():
+    for path in (REPOSITORY / name for name in checked_out()):
         try:
             lines = path.read_text("utf-8").splitlines()
         except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from blur_fusion.startup import keep_heap
 
@@ -17,6 +18,11 @@ def require(condition: bool, message: str) -> None:
     """Raise :class:`BlurError` with `message` unless `condition` holds."""
     if not condition:
         raise BlurError(message)
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, or its kind where it says nothing; at most 300 letters."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 # What only the extra `train` brings and the stages, `blur test` and `blur data` import.
@@ -36,17 +42,33 @@ def train_installed() -> bool:
         return False
 
 
-def run(main: Callable[[], None]) -> None:
-    """Call `main`; a :class:`BlurError` is printed as one line and ends with status 1.
+@contextmanager
+def one_line_errors(train: str = "", code: int = 1) -> Iterator[None]:
+    """Show a :class:`BlurError` of the body as `error: ...` on stderr, and end with `code`.
 
-    So does the lack of the extra `train`, which is found out before anything is written: stages
-    import what they need inside `main`.
+    It serves as a decorator too.
+
+    Parameters
+    ----------
+    train : str
+        What the body is, where it needs the extra `train`: without that it is not run.
+    code : int
+        The exit code.
     """
     try:
-        if not train_installed():
-            raise BlurError(needs_train_line("this stage"))
-        keep_heap()
-        main()
+        require(not train or train_installed(), needs_train_line(train))
+        yield
     except BlurError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(code)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call `main`, which needs the extra `train`; errors that a user can mend are one line.
+
+    The lack of the extra is found out before anything is written: stages import what they need
+    inside `main`.
+    """
+    with one_line_errors("this stage"):
+        keep_heap()
+        main()

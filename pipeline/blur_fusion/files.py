@@ -59,12 +59,10 @@ def _link_or_rename(part: Path, target: Path) -> None:
     """Give `part` the free name `target`; FileExistsError where it is taken."""
     try:
         os.link(part, target)  # unlike a rename, never replaces
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
+    except OSError:
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, "File exists") from None
-        os.replace(part, target)
+        os.replace(part, target)  # a file system without links
 
 
 def require_free(path: Path, force: bool) -> None:

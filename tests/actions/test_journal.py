@@ -70,7 +70,7 @@ def test_a_journal_of_the_first_release(tmp_path: Path) -> None:
     torn = '{"do": 7, "kind": "mo'  # a crash cut it off: it was never acted on
     journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines) + torn)
     report = undo(journal)
-    assert (report.restored, report.lines) == (4, ()) and not out.exists()
+    assert (report.done, report.lines) == (4, ()) and not out.exists()
     assert kept.items() <= look(root).items() and names(root) == {f"{x}.jpg" for x in "abcd"}
 
 

@@ -21,7 +21,7 @@ def test_moves_the_blurred_and_keeps_the_structure(root: Path, out: Path) -> Non
     assert names(root) == {"trip/c.jpg"} and names(out) == {"a.jpg", "trip/b.jpg"}
     assert report.journal.parent == out and str(report.journal) in report.summary
     back = undone(report)
-    assert (back.restored, back.lines) == (2, ())
+    assert (back.done, back.lines) == (2, ())
     assert look(root, out) == before
     assert [path.name for path in out.iterdir()] == [report.journal.name]
     assert undone(report).summary.endswith("undone already")
@@ -52,7 +52,7 @@ def test_companions_go_together(tmp_path: Path, out: Path) -> None:
     strangers = {"I.jpg.pp3", "I_2.JPG", "I_2.JPG.xmp", "II.xmp", "I_01.NEF"}
     report = acted(fill(tmp_path / "photos", *shot, *strangers), "I.JPG", move=out)
     assert names(out) == shot and report.done == 6
-    assert undone(report).restored == 6
+    assert undone(report).done == 6
 
 
 def test_equal_stems_without_raw_are_strangers(tmp_path: Path, out: Path) -> None:
@@ -100,7 +100,7 @@ def test_relative_paths_and_files_named_directly(
     report = act(blurred(*paths), paths, ActionOptions(move=Path("../out")))
     assert names(out) == {"a.jpg", "b.jpg"}
     monkeypatch.chdir(root.parent)
-    assert undone(report).restored == 2
+    assert undone(report).done == 2
 
 
 def test_target_inside_the_root_is_not_emptied(root: Path) -> None:

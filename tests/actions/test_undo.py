@@ -83,7 +83,7 @@ def test_a_shot_stays_together_when_a_part_cannot_go(
     expected = "could not be moved (Permission denied); its shot stays together"
     assert report.lines == (f"{root}/I.xmp: {expected}",)
     assert names(root) == {"I.CR2", "I.JPG", "I.xmp"} and names(out) == {"K.jpg"}
-    assert undone(report).restored == 1
+    assert undone(report).done == 1
     assert look(root, out) == before
 
 

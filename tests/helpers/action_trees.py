@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from blur_fusion.actions.act import act
-from blur_fusion.actions.plan import ActionOptions, ActionReport
-from blur_fusion.actions.undo import UndoReport, undo
+from blur_fusion.actions.journal import Report
+from blur_fusion.actions.plan import ActionOptions
+from blur_fusion.actions.undo import undo
 from blur_fusion.model.prediction import Prediction
 
 Tree = dict[str, tuple[bytes | str, int]]
@@ -56,12 +57,12 @@ def sharp(*paths: Path) -> list[Prediction]:
     return [Prediction(str(path), False, 0.1, "sharp") for path in paths]
 
 
-def acted(root: Path, *names: str, **options: Any) -> ActionReport:
+def acted(root: Path, *names: str, **options: Any) -> Report:
     """What came of acting on photos of `root`, all of them blurred."""
     return act(blurred(*(root / name for name in names)), [root], ActionOptions(**options))
 
 
-def undone(report: ActionReport) -> UndoReport:
+def undone(report: Report) -> Report:
     assert report.journal is not None
     return undo(report.journal)
 

@@ -15,7 +15,7 @@ from blur_fusion.errors import BlurError
 from blur_fusion.images.photo import InputSpec, Photo
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.scan.engine import scan
-from blur_fusion.scan.inputs import Search, named
+from blur_fusion.scan.inputs import Found, Search, named
 from blur_fusion.scan.pool import WorkerPool
 from blur_fusion.scan.tasks import Answer, JobSpec
 from trees import write_photo
@@ -58,10 +58,18 @@ def album(folder: Path, number: int = 6) -> list[Path]:
     return [write_photo(path, k, blurred=k % 3 == 0) for k, path in enumerate(names)]
 
 
+def files_in(place: Path) -> list[Found]:
+    """A file, or those of a folder, as a scan takes them."""
+    return list(Search().find(named([str(place)])))
+
+
+def threads(classifier: Any, workers: int = 2, **job: Any) -> WorkerPool:
+    return WorkerPool(JobSpec(None, classifier.fingerprint, **job), classifier, workers)
+
+
 def scan_here(
     given: Path, classifier: Any, workers: int = 2, cache: Path | None = None, **job: Any
 ) -> list[Answer]:
     """Answers to a file or a folder, by threads of this process."""
-    with WorkerPool(JobSpec(None, classifier.fingerprint, **job), classifier, workers) as pool:
-        answers = scan(list(Search().find(named([str(given)]))), pool, cache)
-        return [answer for of_one in answers for answer in of_one]
+    with threads(classifier, workers, **job) as pool:
+        return [answer for of_one in scan(files_in(given), pool, cache) for answer in of_one]

@@ -25,6 +25,20 @@ def blur(*arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[
     )
 
 
+def started(*arguments: object, **more: Any) -> subprocess.Popen[bytes]:
+    """A scan that writes JSON lines, under way."""
+    words = command("scan", *arguments, "--format", "jsonl")
+    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT, **more}
+    return subprocess.Popen(words, **given)
+
+
+def found(*arguments: object) -> list[dict[str, Any]]:
+    """The rows of a scan that could read all."""
+    ran = blur(*arguments, "--format", "jsonl")
+    assert ran.returncode == 0, ran.stderr
+    return rows(ran)
+
+
 def rows(ran: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ran.stdout.splitlines()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import openpyxl
+import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCES = os.pathsep.join(map(str, (REPOSITORY / "pipeline", REPOSITORY)))  # for PYTHONPATH
@@ -20,6 +22,15 @@ def contents(root: Path) -> dict[str, bytes]:
     """Bytes of each file below `root`, by its path there."""
     files = sorted(path for path in root.rglob("*") if path.is_file())
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+def checked_out() -> list[str]:
+    """Names of the files of the working tree, but those that Git ignores."""
+    words = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
+    listed = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("no Git checkout")
+    return [name for name in listed.stdout.split("\0") if name]
 
 
 def write_photo(

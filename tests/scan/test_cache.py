@@ -12,10 +12,7 @@ import pytest
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.scan.cache import Cache
 from blur_fusion.scan.engine import scan
-from blur_fusion.scan.inputs import Search, named
-from blur_fusion.scan.pool import WorkerPool
-from blur_fusion.scan.tasks import JobSpec
-from fake_classifier import FakeClassifier, scan_here
+from fake_classifier import FakeClassifier, files_in, scan_here, threads
 from trees import write_photo
 
 
@@ -73,29 +70,27 @@ def test_a_damaged_cache_is_said_and_left_alone(photos: Path, tmp_path: Path, co
     elif content == "other":  # a catalogue of another program
         with closing(sqlite3.connect(path)) as base:
             base.execute("CREATE TABLE pictures (name TEXT)")
-            base.commit()
     elif content == "torn":
         judged(photos, path)
-        data = bytearray(path.read_bytes())
-        data[100:3000] = b"\xaa" * 2900
-        path.write_bytes(bytes(data))
+        data = path.read_bytes()
+        path.write_bytes(data[:100] + b"\xaa" * 2900 + data[3000:])
     else:
         path.mkdir()
     before = path.read_bytes() if path.is_file() else b""
     said: list[str] = []
     fake = FakeClassifier()
-    with WorkerPool(JobSpec(None, fake.fingerprint), fake, 2) as pool:
-        answers = list(scan(Search().find(named([str(photos)])), pool, path, said.append))
-    assert len(answers) == len(fake.judged) == 6
-    assert len(said) == 1 and "no cache of blur" in said[0] and "\n" not in said[0]
-    assert said[0].startswith(str(path))
+    with threads(fake) as pool:
+        assert len(list(scan(files_in(photos), pool, path, said.append))) == 6
+    assert len(fake.judged) == 6
+    (line,) = said
+    assert line.startswith(f"{path}: no cache of blur") and "\n" not in line
     assert (path.read_bytes() if path.is_file() else b"") == before
 
 
 def test_what_is_judged_is_kept_when_the_scan_stops(photos: Path, tmp_path: Path) -> None:
     first = FakeClassifier(0.02)
-    with WorkerPool(JobSpec(None, first.fingerprint), first, 2) as pool:
-        answers = scan(Search().find(named([str(photos)])), pool, tmp_path / "cache")
+    with threads(first) as pool:
+        answers = scan(files_in(photos), pool, tmp_path / "cache")
         next(answers)
         with pytest.raises(KeyboardInterrupt):
             answers.throw(KeyboardInterrupt)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,9 +20,8 @@ from blur_fusion.model.prediction import Prediction
 from blur_fusion.scan.cache import Cache
 from blur_fusion.scan.engine import BATCH, BatchScheduler, scan
 from blur_fusion.scan.inputs import Found
-from blur_fusion.scan.pool import WorkerPool
 from blur_fusion.scan.tasks import JobSpec, settled
-from fake_classifier import FakeClassifier, album, scan_here
+from fake_classifier import FakeClassifier, album, files_in, scan_here, threads
 from scan_command import python
 from trees import write_photo
 
@@ -109,31 +109,22 @@ def test_an_answer_waits_for_no_later_one(photos: Path) -> None:
             assert photo.path.endswith("00.jpg") or heard.wait(60)
             return super().one(photo)
 
-    files = [Found(str(path)) for path in sorted(photos.iterdir())]
-    slow = Slow()
-    with WorkerPool(JobSpec(None, slow.fingerprint), slow, 2) as pool:
-        answers = scan(files, pool)
+    with threads(Slow()) as pool:
+        answers = scan(files_in(photos), pool)
         assert next(answers)[0].prediction.path.endswith("00.jpg")
         heard.set()
         assert len(list(answers)) == 5
 
 
 def test_files_are_taken_as_needed(photos: Path) -> None:
-    taken = 0
-
-    def endless() -> Iterator[Found]:
-        nonlocal taken
-        while True:
-            taken += 1
-            yield Found(str(photos / "01.jpg"))
-
-    fake = FakeClassifier()
-    with WorkerPool(JobSpec(None, fake.fingerprint), fake, 2) as pool:
-        answers = scan(endless(), pool)
+    taken = itertools.count()
+    endless = (Found(str(photos / "01.jpg")) for _ in taken)
+    with threads(FakeClassifier()) as pool:
+        answers = scan(endless, pool)
         for _ in range(5):
             next(answers)
         answers.close()
-    assert taken <= 5 + 4 * 2
+    assert next(taken) <= 5 + 4 * 2
 
 
 def test_another_threshold_needs_no_other_scan() -> None:
@@ -162,7 +153,7 @@ from fake_classifier import *
 from blur_fusion.scan.inputs import Found
 fake = FakeClassifier()
 def peak(number):
-    with WorkerPool(JobSpec(None, fake.fingerprint), fake, 2) as pool:
+    with threads(fake) as pool:
         for _ in scan((Found(sys.argv[1]) for _ in range(number)), pool):
             fake.judged.clear()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,12 +15,11 @@ from blur_fusion.model.classifier import Classifier, load
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.scan import pool as pool_module
 from blur_fusion.scan.engine import scan
-from blur_fusion.scan.inputs import Search, named
-from blur_fusion.scan.pool import MANY, Pool, WorkerPool
+from blur_fusion.scan.pool import MANY, WorkerPool
 from blur_fusion.scan.tasks import JobSpec
-from fake_classifier import album
+from fake_classifier import album, files_in
 from odd_tasks import run_and_tell
-from scan_command import ENVIRONMENT, command, linked, python
+from scan_command import linked, python, started
 
 on_linux = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux tells whether forking is safe"
@@ -42,18 +40,21 @@ def children() -> Iterator[Callable[[], int]]:
     assert ours() == 0
 
 
-def predictions(folder: Path, pool: Pool) -> list[Prediction]:
-    files = list(Search().find(named([str(folder)])))
-    return [answer.prediction for (answer,) in scan(files, pool)]
+@pytest.fixture
+def job(model: Path, classifier: Classifier) -> JobSpec:
+    return JobSpec(str(model), classifier.fingerprint)
+
+
+def predictions(folder: Path, pool: WorkerPool) -> list[Prediction]:
+    return [answer.prediction for (answer,) in scan(files_in(folder), pool)]
 
 
 @pytest.fixture
 def ready(
-    model: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+    job: JobSpec, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[WorkerPool]:
     """A pool whose two processes are there, and so do all the work."""
     monkeypatch.setattr(pool_module, "run_tasks", run_and_tell)
-    job = JobSpec(str(model), classifier.fingerprint)
     with WorkerPool(job, classifier, 2, 2) as pool:
         pool._start()
         free = pool._helpers[1] if pool._helpers else None
@@ -93,10 +94,10 @@ def test_only_what_dies_alone_is_blamed(
 
 
 def test_few_photos_start_no_process(
-    tmp_path: Path, model: Path, classifier: Classifier, children: Callable[[], int]
+    tmp_path: Path, job: JobSpec, classifier: Classifier, children: Callable[[], int]
 ) -> None:
     album(tmp_path, MANY - 1)
-    with WorkerPool(JobSpec(str(model), classifier.fingerprint), classifier, 2, 1) as pool:
+    with WorkerPool(job, classifier, 2, 1) as pool:
         assert len(predictions(tmp_path, pool)) == MANY - 1 and children() == 0
 
 
@@ -113,11 +114,11 @@ def test_a_process_with_another_model_is_not_used(
 
 @pytest.mark.usefixtures("children")
 def test_whoever_stops_listening_leaves_no_process(
-    tmp_path: Path, model: Path, classifier: Classifier
+    tmp_path: Path, job: JobSpec, classifier: Classifier
 ) -> None:
     album(tmp_path, MANY + 2)
-    with WorkerPool(JobSpec(str(model), classifier.fingerprint), classifier, 3, 2) as pool:
-        answers = scan(list(Search().find(named([str(tmp_path)]))), pool)
+    with WorkerPool(job, classifier, 3, 2) as pool:
+        answers = scan(files_in(tmp_path), pool)
         for _ in range(MANY):
             next(answers)
         answers.close()
@@ -127,11 +128,10 @@ FORKED = """
 import json, multiprocessing, sys, threading
 from blur_fusion.startup import prepare
 prepare()
+sys.path[:0] = ["tests/helpers"]
+from fake_classifier import *
 from blur_fusion.model.classifier import load
-from blur_fusion.scan.engine import scan
-from blur_fusion.scan.inputs import Search, named
-from blur_fusion.scan.pool import WorkerPool, can_fork
-from blur_fusion.scan.tasks import JobSpec
+from blur_fusion.scan.pool import can_fork
 folder, model = sys.argv[1:]
 classifier = load(model, threshold=0.0)
 alone = can_fork()
@@ -139,7 +139,7 @@ def run(workers):
     job = JobSpec(model, classifier.fingerprint)
     with WorkerPool(job, classifier, workers, workers - 1, 48) as pool:
         kinds = [type(child).__name__ for child in multiprocessing.active_children()]
-        answers = scan(list(Search().find(named([folder]))), pool)
+        answers = scan(files_in(folder), pool)
         return kinds, [answer.prediction.probability for (answer,) in answers]
 (kinds, seen), (none, same) = run(3), run(1)
 event = threading.Event()
@@ -158,10 +158,7 @@ def test_forks_where_no_other_thread_runs(tmp_path: Path, model: Path) -> None:
 @on_linux
 def test_a_killed_scan_leaves_no_process(tmp_path: Path, model: Path) -> None:
     (photo,) = album(tmp_path / "photos", 1)
-    given = (linked(photo, 3000), "--model", model, "--workers", 3, "--format", "jsonl")
-    with subprocess.Popen(
-        command("scan", *given), stdout=subprocess.PIPE, env=ENVIRONMENT
-    ) as running:
+    with started(linked(photo, 3000), "--model", model, "--workers", 3) as running:
         assert running.stdout is not None and running.stdout.readline()
         forked = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
         running.kill()

@@ -8,20 +8,19 @@ import cv2
 import numpy as np
 import pytest
 
-from blur_fusion.scan.video import judge_video
 from clip import RATE, SHARP, frame
 from fake_classifier import FakeClassifier, scan_here
 
 
 def test_the_sharpest_of_each_second_is_kept(clip: Path) -> None:
-    kept = [answer.prediction for answer in judge_video(FakeClassifier(), str(clip), 1)]
+    kept = [answer.prediction for answer in scan_here(clip, FakeClassifier(), every=1)]
     assert [one.path for one in kept] == [f"{clip}#t={number / RATE:.3f}" for number in SHARP]
     assert (kept[0].width, kept[0].height) == (160, 120)
 
 
 def test_every_few_frames(clip: Path) -> None:
     fake = FakeClassifier()
-    judge_video(fake, str(clip), 3)
+    scan_here(clip, fake, every=3)
     times = [float(path.rsplit("=", 1)[1]) for path in fake.judged]
     assert times == pytest.approx([number / RATE for number in range(0, 20, 3)], abs=1e-3)
 
@@ -33,11 +32,11 @@ def test_kept_frames_are_written_and_nothing_is_overwritten(clip: Path, tmp_path
     assert all(answer.thumbnail for answer in kept)
     written = sorted(out.rglob("*.jpg"))
     assert [path.name for path in written] == ["000000.300.jpg", "000001.800.jpg"]
-    image = cv2.imread(str(written[0]))
-    grey = [cv2.cvtColor(each, cv2.COLOR_BGR2GRAY).astype(int) for each in (image, frame(3))]
+    images = (cv2.imread(str(written[0])), frame(SHARP[0]))
+    grey = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(int) for image in images]
     assert np.abs(grey[0] - grey[1]).mean() < 6
     before = written[0].read_bytes()
-    again = judge_video(FakeClassifier(), str(clip), 1, folder=out)
+    again = scan_here(clip, FakeClassifier(), every=1, frames=out)
     assert "exists and stays as it is" in str(again[-1].prediction.error)
     assert written[0].read_bytes() == before
 

@@ -10,16 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from blur_fusion import files
-from blur_fusion.actions.journal import Journal, create
-from blur_fusion.actions.plan import (
-    ActionOptions,
-    ActionReport,
-    Notes,
-    Places,
-    Step,
-    find_shots,
-    plan_transfers,
-)
+from blur_fusion.actions.journal import Journal, Report, create
+from blur_fusion.actions.plan import ActionOptions, Notes, Places, Step, find_shots, plan_transfers
 from blur_fusion.actions.sidecars import sidecars, tag
 from blur_fusion.actions.undo import put_back
 from blur_fusion.actions.xmp import XmlError
@@ -69,9 +61,9 @@ def _perform(kind: str, steps: list[Step], journal: Journal) -> list[str]:
             _take(kind, source, target, journal)
     except OSError as error:
         _, lines = put_back(journal, first)
-        reason = error.strerror or error
         whole = "; its shot stays together" if len(steps) > 1 else ""
-        return [f"{source}: could not be {VERBS[kind]} ({reason}){whole}", *lines]
+        line = f"{source}: could not be {VERBS[kind]} ({error.strerror or error}){whole}"
+        return [line, *lines]
     except KeyboardInterrupt:
         put_back(journal, first)
         raise
@@ -136,7 +128,7 @@ class _Run:
             if not failures:
                 self.done += [f"{kind} {source} -> {target}" for source, target in steps]
 
-    def report(self, interrupted: bool) -> ActionReport:
+    def report(self, interrupted: bool) -> Report:
         """What came of it; a journal of nothing is removed."""
         dry, path = self.options.dry_run, None
         if self.journal and all(entry.over for entry in self.journal.entries):
@@ -153,7 +145,7 @@ class _Run:
         if path:
             summary += f"; to put everything back: blur undo {shlex.quote(str(path))}"
         lines = dict.fromkeys([*self.notes.left, *self.notes.failures])
-        return ActionReport(
+        return Report(
             journal=path,
             done=len(self.done),
             lines=tuple(map(files.printable, lines)),
@@ -164,9 +156,7 @@ class _Run:
         )
 
 
-def act(
-    verdicts: Iterable[Prediction], roots: Sequence[Path], options: ActionOptions
-) -> ActionReport:
+def act(verdicts: Iterable[Prediction], roots: Sequence[Path], options: ActionOptions) -> Report:
     """Do to the photos judged blurred what `options` ask for; sharp ones are not touched.
 
     Tags come first, so that new sidecars go with their photos. Sidecars and RAW+JPEG pairs go
@@ -185,7 +175,7 @@ def act(
 
     Returns
     -------
-    ActionReport
+    Report
         Print `plan` to stdout, `lines` and `summary` to stderr; exit code 1 if `failed`.
 
     Raises

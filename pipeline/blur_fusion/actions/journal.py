@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -25,6 +25,19 @@ VERSION = 1
 IDENTITY = re.compile(r"[0-9A-Z-]+")  # part of a file name
 KINDS = ("mkdir", "move", "copy", "link", "tag")
 MARKS = ("done", "failed", "undoing", "undone")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was done or undone; the library prints nothing."""
+
+    done: int  # files acted on, or put back; in a dry run those that would be acted on
+    lines: tuple[str, ...]  # one for each case that was left alone or failed, and why (stderr)
+    summary: str  # one line
+    journal: Path | None = None  # what `undo` takes; None where nothing was done
+    plan: tuple[str, ...] = ()  # dry run only: one line for each file (stdout)
+    failed: bool = False  # something asked for could not be done: exit code 1
+    interrupted: bool = False  # Ctrl-C; what was done is in the journal, no shot is half done
 
 
 @dataclass(slots=True)
@@ -107,12 +120,9 @@ def create(folder: Path) -> Journal:
     for number in count(1):
         identity = stamp if number == 1 else f"{stamp}-{number}"
         path = Path(os.path.abspath(folder), f"blur-journal-{identity}.jsonl")
-        with os_errors(path, "the journal cannot be written"):
-            try:
-                path.open("xb").close()
-                break
-            except FileExistsError:
-                continue
+        with os_errors(path, "the journal cannot be written"), suppress(FileExistsError):
+            path.open("xb").close()
+            break
     journal = Journal(path, identity, [], False)
     journal.append({"journal": "blur", "version": VERSION, "id": identity})
     sync_folder(str(path.parent))

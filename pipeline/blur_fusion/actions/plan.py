@@ -52,19 +52,6 @@ class ActionOptions:
         return given[0] if given else None
 
 
-@dataclass(frozen=True, slots=True)
-class ActionReport:
-    """What was done; the library prints nothing."""
-
-    journal: Path | None  # None where nothing was done
-    done: int  # files moved, copied, linked or tagged; in a dry run those that would be
-    lines: tuple[str, ...]  # one for each case that was left alone or failed, and why (stderr)
-    plan: tuple[str, ...]  # dry run only: one line for each file (stdout)
-    failed: bool  # something asked for could not be done: exit code 1
-    interrupted: bool  # Ctrl-C; what was done is in the journal, no shot is half done
-    summary: str  # one line
-
-
 @dataclass(slots=True)
 class Notes:
     """Lines for the user: what was left alone for a reason, and what went wrong."""
@@ -89,11 +76,6 @@ class Shot:
         return [os.path.join(self.folder, name) for name in (*self.photos, *self.sidecars)]
 
 
-def suffix(name: str) -> str:
-    """The suffix in lower case, with its dot."""
-    return os.path.splitext(name)[1].lower()
-
-
 def _dotted_prefixes(name: str) -> list[str]:
     """`a.b.c` begins with `a`, `a.b` and `a.b.c`."""
     return [*(name[:at] for at in range(1, len(name)) if name[at] == "."), name]
@@ -104,7 +86,7 @@ def _is_own_sidecar(name: str, photo: str) -> bool:
     duplicate = DARKTABLE_DUPLICATE.fullmatch(name)
     if duplicate and duplicate.group("stem", "suffix") == os.path.splitext(photo):
         return True
-    return os.path.splitext(name)[0] == photo and suffix(name) in SIDECARS
+    return os.path.splitext(name)[0] == photo and formats.suffix(name) in SIDECARS
 
 
 def _names_by_stem(folder: str, more: Iterable[str]) -> dict[str, list[str]]:
@@ -126,10 +108,10 @@ def _companions(photo: str, names: Sequence[str]) -> tuple[list[str], list[str]]
     """The photos of the shot of `photo`, and its sidecars; `names` begin with its stem."""
     stem = os.path.splitext(photo)[0]
     equal = [name for name in names if os.path.splitext(name)[0] == stem]
-    photos = [name for name in equal if suffix(name) in PHOTOS or name == photo]
-    shared = [name for name in equal if suffix(name) in SIDECARS]
+    photos = [name for name in equal if formats.suffix(name) in PHOTOS or name == photo]
+    shared = [name for name in equal if formats.suffix(name) in SIDECARS]
     # Equal names with different suffixes may be strangers; a RAW or a common sidecar ties them.
-    if not shared and not any(suffix(name) in RAW for name in photos):
+    if not shared and not any(formats.suffix(name) in RAW for name in photos):
         photos = [photo]
     own = [name for one in photos for name in names if _is_own_sidecar(name, one)]
     return photos, own + shared
@@ -176,9 +158,8 @@ def find_shots(
         known = [judged[member] for member in members if member in judged]
         sharp = [os.path.basename(one.path) for one in known if not one.blurred]
         if sharp:
-            notes.left.append(
-                f"{path}: judged blurred, but {sharp[0]} of the same shot sharp; left"
-            )
+            line = f"{path}: judged blurred, but {sharp[0]} of the same shot sharp; left"
+            notes.left.append(line)
             continue
         surest = max(known, key=lambda one: one.probability or 0.0)
         yield Shot(folder, stem, tuple(photos), tuple(sidecars), surest)
@@ -227,14 +208,10 @@ class Places:
         self._real = os.path.realpath(target)
         folders = list(dict.fromkeys(os.path.abspath(r) for r in roots if os.path.isdir(r)))
         for folder in folders:
-            require(
-                not Path(os.path.realpath(folder)).is_relative_to(self._real),
-                f"{self.target}: holds the scanned folder {folder}; choose another target",
-            )
-        require(
-            os.path.isdir(target) or not os.path.lexists(target),
-            f"{self.target}: is not a folder; choose another target",
-        )
+            line = f"{self.target}: holds the scanned folder {folder}; choose another target"
+            require(not self.holds(folder), line)
+        free = os.path.isdir(target) or not os.path.lexists(target)
+        require(free, f"{self.target}: is not a folder; choose another target")
         self._roots = _folder_names(folders)
         self._owners: dict[str, dict[str, Owner]] = {}
 

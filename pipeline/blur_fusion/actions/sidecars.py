@@ -24,8 +24,9 @@ from pathlib import Path
 
 from blur_fusion import files
 from blur_fusion.actions.journal import Journal
-from blur_fusion.actions.plan import RAW, Shot, suffix
+from blur_fusion.actions.plan import RAW, Shot
 from blur_fusion.actions.xmp import XmlError, fresh, mark
+from blur_fusion.images.formats import suffix
 
 LARGEST = 16 << 20  # bytes; darktable's masks make sidecars of some MB
 

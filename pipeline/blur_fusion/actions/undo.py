@@ -6,12 +6,11 @@ import base64
 import hashlib
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from blur_fusion import files
-from blur_fusion.actions.journal import Entry, Journal, read
+from blur_fusion.actions.journal import Entry, Journal, Report, read
 from blur_fusion.errors import require
 
 
@@ -117,15 +116,6 @@ REVERSE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class UndoReport:
-    """What was put back; the library prints nothing."""
-
-    restored: int  # files moved back, copies and links deleted, sidecars restored
-    lines: tuple[str, ...]  # one for each step that could not be undone, and why: exit code 1
-    summary: str
-
-
 def put_back(journal: Journal, first: int = 0) -> tuple[int, list[str]]:
     """Undo the entries of `journal` from index `first` on, last one first.
 
@@ -146,12 +136,11 @@ def put_back(journal: Journal, first: int = 0) -> tuple[int, list[str]]:
         except LeftError as error:
             lines.append(str(error))
         except OSError as error:
-            reason = error.strerror or error
-            lines.append(f"{entry.target}: could not be put back ({reason})")
+            lines.append(f"{entry.target}: could not be put back ({error.strerror or error})")
     return restored, lines
 
 
-def undo(path: Path | str) -> UndoReport:
+def undo(path: Path | str) -> Report:
     """Put back everything that the journal at `path` tells of, also after a crash.
 
     Photos return to where they were; copies and links are deleted, sidecars get their former bytes;
@@ -171,12 +160,12 @@ def undo(path: Path | str) -> UndoReport:
     """
     journal = read(Path(path))
     if journal.closed:
-        return UndoReport(0, (), f"{path}: everything is undone already")
+        return Report(0, (), f"{path}: everything is undone already")
     writable = os.access(journal.path, os.W_OK)
     require(writable, f"{path}: cannot be written; copy it to where it can, and undo the copy")
     restored, lines = put_back(journal)
     if not lines:
         journal.append({"closed": True})
     left = f", {len(lines)} could not be" if lines else ""
-    told = tuple(map(files.printable, lines))
-    return UndoReport(restored, told, f"{restored} files put back{left}")
+    summary = f"{restored} files put back{left}"
+    return Report(restored, tuple(map(files.printable, lines)), summary, failed=bool(lines))

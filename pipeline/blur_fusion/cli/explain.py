@@ -10,6 +10,7 @@ import click
 
 from blur_fusion.cli import options
 from blur_fusion.cli.options import COUNT, PATH
+from blur_fusion.errors import BlurError, one_line_errors
 
 if TYPE_CHECKING:
     from blur_fusion.model.prediction import Prediction
@@ -40,16 +41,8 @@ _grad_cam_option = click.option(
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @_grad_cam_option
 @options.threshold_option
-@options.one_line_errors()
-def explain(
-    photo: tuple[str, ...],
-    model: Path | None,
-    output: Path | None,
-    style: str | None,
-    force: bool,
-    grad_cam: bool | None,
-    threshold: float | None,
-) -> None:
+@one_line_errors()
+def explain(photo: tuple[str, ...], grad_cam: bool | None, **asked: Any) -> None:
     """Show why each PHOTO is called blurred or not.
 
     The photo stands beside its blur map and, with TensorFlow, Grad-CAM of the network; below them
@@ -60,25 +53,24 @@ def explain(
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    from blur_fusion.errors import BlurError
     from blur_fusion.explain.explainer import Explainer, grad_cam_missing
     from blur_fusion.files import printable
     from blur_fusion.model.classifier import load
     from blur_fusion.report.explained import Target, write_explanations
 
-    classifier = load(model, threshold=threshold)
+    classifier = load(asked["model"], threshold=asked["threshold"])
     missing = grad_cam_missing(classifier)
     if grad_cam and missing:
         raise BlurError(missing)
     heat = missing is None if grad_cam is None else grad_cam
-    target = Target.of(output, style, len(photo), force)
+    target = Target.of(asked["output"], asked["style"], len(photo), asked["force"])
     unread = []
 
     def said(found: Prediction, path: Path | None) -> None:
         name = printable(found.path)
         if found.error is not None:
             unread.append(name)
-            options.warn([f"{name}: {printable(found.error)}"])
+            options.warn(f"{name}: {printable(found.error)}")
             return
         word = f"blurred ({found.kind})" if found.blurred else "not blurred"
         click.echo(f"{name}: {word}, probability {found.probability:.3f}: {path}")
@@ -115,7 +107,7 @@ def explain(
     metavar="MILLIONS",
     help="Largest photo that is decoded.",
 )
-@options.one_line_errors()
+@one_line_errors()
 def app(max_upload: int, max_pixels: int, **asked: Any) -> None:
     """Judge photos in the browser, until Ctrl-C.
 

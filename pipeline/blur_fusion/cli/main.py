@@ -15,15 +15,27 @@ from blur_fusion.cli.options import PATH
 from blur_fusion.cli.preset import make, preset
 from blur_fusion.cli.scan import scan
 from blur_fusion.data.sources import CERTH_TARGET, CERTH_URL, KWENTAR_LINE
+from blur_fusion.errors import one_line_errors
 from blur_fusion.startup import own_stderr
 
 
-@click.command()
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(__version__, prog_name="blur")
+def blur() -> None:
+    """Tell blurred photos from sharp ones."""
+
+
+@blur.group()
+def data() -> None:
+    """Look into data sets, and fetch them."""
+
+
+@blur.command()
 @options.target_argument
 @options.model_dir_option
 @options.params_option
 @click.option("--force", is_flag=True, help="Replace the model that TARGET holds.")
-@options.one_line_errors("blur export")
+@one_line_errors("'blur export'")
 def export(target: Path, model_dir: Path, params_file: Path, force: bool) -> None:
     """Write the trained model to the folder TARGET.
 
@@ -33,12 +45,12 @@ def export(target: Path, model_dir: Path, params_file: Path, force: bool) -> Non
     """
     from blur_fusion.model.export import export_model
 
-    options.warn(export_model(target, model_dir, params_file, force))
+    options.warn(*export_model(target, model_dir, params_file, force))
     size = sum(path.stat().st_size for path in target.iterdir())
     click.echo(f"{target}: model written, {size / 1e6:.2f} MB")
 
 
-@click.group()
+@data.group()
 def fetch() -> None:
     """Bring a published data set to its folder under data."""
 
@@ -52,7 +64,7 @@ def fetch() -> None:
     help="Folder to make; the zip is kept beside it. It must not exist.",
 )
 @click.option("--zip", "archive", type=PATH, help="Unpack this zip, downloaded by hand, instead.")
-@options.one_line_errors("blur data fetch")
+@one_line_errors("'blur data fetch'")
 def certh(url: str, target: Path, archive: Path | None) -> None:
     """Download and unpack the CERTH Image Blur Dataset.
 
@@ -65,7 +77,7 @@ def certh(url: str, target: Path, archive: Path | None) -> None:
     archive, images, mismatches = fetch_certh(target, url, archive)
     verdict = "not the published numbers" if mismatches else "as published"
     click.echo(f"{target}: {images} images, {verdict}; {archive} may be deleted now")
-    options.warn(mismatches, fail=True)
+    options.warn(*mismatches, fail=True)
 
 
 @fetch.command()
@@ -77,9 +89,9 @@ def kwentar() -> None:
     click.echo(KWENTAR_LINE)
 
 
-@click.command()
+@blur.command()
 @click.argument("journal", type=PATH)
-@options.one_line_errors()
+@one_line_errors()
 def undo(journal: Path) -> None:
     """Put back everything that the JOURNAL of a run tells of.
 
@@ -92,13 +104,7 @@ def undo(journal: Path) -> None:
 
     report = put_back(journal)
     click.echo(report.summary)
-    options.warn(report.lines, fail=True)
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.version_option(__version__, prog_name="blur")
-def blur() -> None:
-    """Tell blurred photos from sharp ones."""
+    options.warn(*report.lines, fail=True)
 
 
 @blur.command("test")
@@ -120,7 +126,7 @@ def blur() -> None:
 @options.own_params_option
 @options.layout_option
 @options.workers_option
-@options.one_line_errors()
+@one_line_errors()
 def held_out_command(
     path: Path, as_json: bool, params_file: Path | None, layout: str, **asked: Any
 ) -> None:
@@ -138,12 +144,7 @@ def held_out_command(
     dataset = open_dataset(path, layout, params.dataset)
     result = heldout.judge_held_out(dataset, params, **asked)
     click.echo(report.as_json(result) if as_json else heldout.as_text(result), nl=not as_json)
-    options.warn(result["unreadable"], fail=True)
-
-
-@blur.group()
-def data() -> None:
-    """Look into data sets, and fetch them."""
+    options.warn(*result["unreadable"], fail=True)
 
 
 @data.command()
@@ -151,7 +152,7 @@ def data() -> None:
 @options.json_option
 @options.own_params_option
 @options.layout_option
-@options.one_line_errors("blur data")
+@one_line_errors("'blur data'")
 def check(path: Path, as_json: bool, params_file: Path | None, layout: str) -> None:
     """Say what the data set at PATH holds.
 
@@ -167,9 +168,8 @@ def check(path: Path, as_json: bool, params_file: Path | None, layout: str) -> N
     click.echo(json.dumps(found, indent=2, sort_keys=True) if as_json else as_text(found))
 
 
-data.add_command(fetch)
 data.add_command(make)
-for command in (export, undo, scan, preset, explain, app):
+for command in (scan, preset, explain, app):
     blur.add_command(command)
 
 

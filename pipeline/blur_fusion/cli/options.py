@@ -1,17 +1,11 @@
-"""What commands share: options and arguments, errors in one line, warnings."""
+"""What commands share: options and arguments, warnings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from functools import wraps
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
-
-from blur_fusion.errors import BlurError, needs_train_line, require, train_installed
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 PATH = click.Path(path_type=Path)
 COUNT = click.IntRange(min=1)
@@ -32,31 +26,7 @@ class LayoutName(click.Choice[str]):
         return layout_names()
 
 
-def one_line_errors(train: str = "") -> Callable[[Command], Command]:
-    """Show a :class:`BlurError` of a command as `error: ...` on stderr; the exit code is 1.
-
-    Parameters
-    ----------
-    train : str
-        The command's name, where it needs the extra `train`: without that it is not run.
-    """
-
-    def decorate(function: Command) -> Command:
-        @wraps(function)
-        def caught(*args: Any, **kwargs: Any) -> Any:
-            try:
-                require(not train or train_installed(), needs_train_line(f"'{train}'"))
-                return function(*args, **kwargs)
-            except BlurError as error:
-                click.echo(f"error: {error}", err=True)
-                raise click.exceptions.Exit(1) from None
-
-        return caught  # type: ignore[return-value]
-
-    return decorate
-
-
-def warn(lines: Collection[str], fail: bool = False) -> None:
+def warn(*lines: str, fail: bool = False) -> None:
     """Print `lines` as warnings to stderr; where there are any and `fail`, end with exit code 1."""
     for line in lines:
         click.echo(f"warning: {line}", err=True)
@@ -95,16 +65,10 @@ threshold_option = click.option(
     type=PROPORTION,
     help="Probability from which a photo is blurred, instead of the model's own.",
 )
-own_params_option = click.option(
-    "--params",
-    "params_file",
-    type=PATH,
-    help="Parameters.  [default: params.yaml, or the built-in ones where there is none]",
+_params_option = partial(click.option, "--params", "params_file", type=PATH)
+own_params_option = _params_option(
+    help="Parameters.  [default: params.yaml, or the built-in ones where there is none]"
 )
-params_option = click.option(
-    "--params",
-    "params_file",
-    type=PATH,
-    default=Path("params.yaml"),
-    help="Parameters that the models were trained with.",
+params_option = _params_option(
+    default=Path("params.yaml"), help="Parameters that the models were trained with."
 )

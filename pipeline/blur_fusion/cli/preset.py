@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from blur_fusion.cli import options
 from blur_fusion.cli.options import COUNT, PATH
+from blur_fusion.errors import one_line_errors
 
 
 class _Presets(click.Command):
@@ -30,16 +32,9 @@ class _Presets(click.Command):
 @click.option("--epochs", type=COUNT, help="Instead of the preset's.")
 @click.option("--images", type=COUNT, help="Most images to train on.")
 @options.params_option
-@options.one_line_errors("blur preset")
+@one_line_errors("'blur preset'")
 def preset(
-    name: str,
-    data: Path | None,
-    tested: Path | None,
-    out: Path | None,
-    weights: str | None,
-    epochs: int | None,
-    images: int | None,
-    params_file: Path,
+    name: str, tested: Path | None, out: Path | None, params_file: Path, **training: Any
 ) -> None:
     """Train the preset NAME, once, on our split, and evaluate it on the test photos.
 
@@ -54,7 +49,8 @@ def preset(
     if tested is not None:
         click.echo(judged_lines(name, tested, out, params))
         return
-    click.echo(train_preset(name, data, out, params, weights or "", epochs, images))
+    weights = training.pop("weights") or ""
+    click.echo(train_preset(name, out=out, params=params, weights=weights, **training))
 
 
 @click.group()
@@ -68,7 +64,7 @@ def make() -> None:
 @click.option("--images", type=COUNT, default=500, help="Of each class.")
 @click.option("--sharpen", is_flag=True, help="Sharpen the class 'sharp' instead of copying.")
 @options.own_params_option
-@options.one_line_errors("blur data make")
+@one_line_errors("'blur data make'")
 def three_class(
     source: str, target: Path, images: int, sharpen: bool, params_file: Path | None
 ) -> None:
@@ -90,7 +86,7 @@ def three_class(
 @click.argument("source", type=PATH)
 @options.target_argument
 @options.own_params_option
-@options.one_line_errors("blur data make")
+@one_line_errors("'blur data make'")
 def label_csv(source: Path, target: Path, params_file: Path | None) -> None:
     """Make images beside a metadata.csv (0 = blur, 1 = focus) in the new folder TARGET.
 

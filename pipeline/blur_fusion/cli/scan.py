@@ -6,14 +6,15 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from blur_fusion.cli import options
-from blur_fusion.cli.options import COUNT, PATH, PROPORTION
+from blur_fusion.cli.options import COUNT, PATH, PROPORTION, warn
+from blur_fusion.errors import one_line_errors
 from blur_fusion.startup import freeze, prepare
 
 if TYPE_CHECKING:
@@ -22,15 +23,9 @@ if TYPE_CHECKING:
     from blur_fusion.model.prediction import Prediction
     from blur_fusion.scan.output import Consumer, Tally
     from blur_fusion.scan.pool import Pool
-    from blur_fusion.scan.run import Result
     from blur_fusion.scan.tasks import JobSpec
 
-
 UNREAD, USAGE, BLURRED, INTERRUPTED = 1, 2, 3, 130
-
-
-def _say(line: str) -> None:
-    options.warn([line])
 
 
 def _act(photos: Sequence[Prediction], roots: Sequence[Path], action: ActionOptions) -> bool:
@@ -40,7 +35,7 @@ def _act(photos: Sequence[Prediction], roots: Sequence[Path], action: ActionOpti
     report = act(photos, roots, action)
     for line in report.plan:
         click.echo(line)
-    options.warn(report.lines)
+    warn(*report.lines)
     click.echo(report.summary, err=True)
     if report.interrupted:
         raise KeyboardInterrupt
@@ -49,15 +44,15 @@ def _act(photos: Sequence[Prediction], roots: Sequence[Path], action: ActionOpti
 
 def _check(asked: dict[str, Any], acts: bool) -> None:
     """Options that say nothing beside one another are a mistake."""
-    on_cluster = asked["backend"] == "dask"
-    if asked["dry_run"] and not acts:
-        raise click.UsageError("--dry-run goes with --move, --copy, --link or --tag")
-    if on_cluster and not asked["scheduler"]:
-        raise click.UsageError("--backend dask needs --scheduler ADDRESS")
-    if asked["scheduler"] and not on_cluster:
-        raise click.UsageError("--scheduler goes with --backend dask")
-    if asked["workers"] and on_cluster:
-        raise click.UsageError("--workers does not go with --backend dask, which has its own")
+    dask = asked["backend"] == "dask"
+    for wrong, line in (
+        (asked["dry_run"] and not acts, "--dry-run goes with --move, --copy, --link or --tag"),
+        (dask and not asked["scheduler"], "--backend dask needs --scheduler ADDRESS"),
+        (asked["scheduler"] and not dask, "--scheduler goes with --backend dask"),
+        (dask and asked["workers"], "--workers does not go with --backend dask, which has its own"),
+    ):
+        if wrong:
+            raise click.UsageError(line)
 
 
 def _consumers(
@@ -65,20 +60,18 @@ def _consumers(
 ) -> list[Consumer]:
     """What takes the predictions: counts, a page, a table; files are open as long as `stack`."""
     from blur_fusion.model.prediction import FIELDS, WITH_EXPOSURE
-    from blur_fusion.scan.output import open_output
+    from blur_fusion.scan.output import Formatter, open_output
 
-    fields = FIELDS
     consumers: list[Consumer] = [tally.add]
-    if asked["exposure"]:
-        fields, tally.exposed = WITH_EXPOSURE, Counter()
     if asked["report"]:
         from blur_fusion.report.review import review_page
 
         page = review_page(asked["report"], threshold, force=asked["force"])
         consumers.append(stack.enter_context(page))
     style = "excel" if asked["csv_excel"] else asked["style"]
+    formatter = Formatter(style, WITH_EXPOSURE if asked["exposure"] else FIELDS)
     alone = not any(asked[name] for name in ("report", "cache", "move", "copy", "link", "tag"))
-    output = open_output(style, asked["output"], asked["force"], fields, asked["sort"], alone)
+    output = open_output(formatter, asked["output"], asked["force"], asked["sort"], alone)
     return [*consumers, stack.enter_context(output)]
 
 
@@ -89,7 +82,7 @@ def _pool(
     if asked["scheduler"]:
         from blur_fusion.scan.dask import connected
 
-        return connected(asked["scheduler"], job, _say)
+        return connected(asked["scheduler"], job, warn)
     from blur_fusion.parallel import cores
     from blur_fusion.scan.pool import WorkerPool
 
@@ -97,13 +90,13 @@ def _pool(
     return WorkerPool(job, classifier, count, count - 1, total)
 
 
-def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int:
+def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     """Scan and act; the exit code."""
     from blur_fusion.actions.plan import ActionOptions, Places
     from blur_fusion.model.classifier import load
     from blur_fusion.scan.engine import scan
     from blur_fusion.scan.inputs import Search, Selection, named
-    from blur_fusion.scan.run import run
+    from blur_fusion.scan.output import Tally, hand_out
     from blur_fusion.scan.tasks import JobSpec
 
     action = ActionOptions(*(asked[name] for name in ("move", "copy", "link", "tag", "dry_run")))
@@ -133,24 +126,25 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any], result: Result) -> int
         frames=None if action.dry_run else action.copy,
     )
     freeze()
+    exposed = Counter[str]() if asked["exposure"] else None
+    tally = Tally(exposed=exposed, photos=[] if acts else None)
     with ExitStack() as stack:
         pool = stack.enter_context(_pool(asked, job, classifier, len(files)))
-        consumers = _consumers(asked, threshold, result.tally, stack)
-        if acts:
-            consumers.append(result.add)
-        result.begun = True
-        answers = scan(files, pool, asked["cache"], _say)
-        interrupted = run(answers, len(files), threshold, consumers)
-        if interrupted and (asked["output"] or asked["report"]):
-            raise KeyboardInterrupt  # neither a file nor a page is left half done
-    table = asked["style"] == "table" and not asked["csv_excel"] and asked["output"] is None
-    click.echo(result.tally.line(), err=not table)
-    if interrupted:
-        raise KeyboardInterrupt
-    failed = acts and _act(result.photos, roots, action)
-    if asked["fail_on_blurred"] and result.tally.kinds:
+        consumers = _consumers(asked, threshold, tally, stack)
+        opened = stack.pop_all()
+    with one_line_errors(code=UNREAD):
+        with opened, closing(scan(files, pool, asked["cache"], warn)) as answers:
+            interrupted = hand_out(answers, len(files), threshold, consumers)
+            if interrupted and (asked["output"] or asked["report"]):
+                raise KeyboardInterrupt  # neither a file nor a page is left half done
+        table = asked["style"] == "table" and not asked["csv_excel"] and asked["output"] is None
+        click.echo(tally.line(), err=not table)
+        if interrupted:
+            raise KeyboardInterrupt
+        failed = tally.photos is not None and _act(tally.photos, roots, action)
+    if asked["fail_on_blurred"] and tally.kinds:
         return BLURRED
-    return UNREAD if result.tally.unread or failed else 0
+    return UNREAD if tally.unread or failed else 0
 
 
 @click.command()
@@ -248,18 +242,13 @@ def scan(context: click.Context, /, inputs: tuple[str, ...], **asked: Any) -> No
     could not be read; 130 interrupted by Ctrl-C.
     """
     prepare()
-    from blur_fusion.errors import BlurError
-    from blur_fusion.scan.run import Result
-
-    result = Result()
     try:
-        code = _scan(inputs, asked, result)
-    except BlurError as error:
-        click.echo(f"error: {error}", err=True)
-        code = UNREAD if result.begun else USAGE
+        with one_line_errors(code=USAGE):
+            code = _scan(inputs, asked)
     except KeyboardInterrupt:
         kept = f"; what was judged is in {asked['cache']}" if asked["cache"] else ""
         click.echo(f"interrupted{kept}", err=True)
         code = INTERRUPTED
-    freeze()
+    finally:
+        freeze()
     context.exit(code)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 
 def _named(endings: str) -> frozenset[str]:
     return frozenset(f".{ending}" for ending in endings.split())
+
+
+def suffix(name: str) -> str:
+    """The suffix of a file's name in lower case, with its dot."""
+    return os.path.splitext(name)[1].lower()
 
 
 PLAIN = _named("jpg jpeg jpe jfif mpo png webp tif tiff bmp dib gif avif jp2 pgm ppm pnm")

@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS verdicts (
     verdict TEXT NOT NULL, PRIMARY KEY (path, model)
 ) WITHOUT ROWID
 """
+_STORE = "INSERT OR REPLACE INTO verdicts (path, size, mtime_ns, model, verdict) VALUES (?,?,?,?,?)"
 _QUERY = "SELECT verdict FROM verdicts WHERE path=? AND size=? AND mtime_ns=? AND model=?"
 
 
@@ -117,6 +118,5 @@ class Cache:
         if self._base is None or prediction.error is not None:
             return
         text = json.dumps({name: getattr(prediction, name) for name in _KEPT})
-        values = file.path, self._model, file.size, file.mtime_ns, text
         with self._guarded():
-            self._base.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?)", values)
+            self._base.execute(_STORE, (*file, self._model, text))

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from blur_fusion.errors import BlurError
+from blur_fusion.errors import BlurError, one_line
 from blur_fusion.scan.pool import Answers
 from blur_fusion.scan.tasks import JobSpec, Task, problem_of, run_tasks
 
 _CONNECT, _WORKER = 4, 20  # seconds: for a scheduler, for a worker
 _LOOK, _COUNT = 0.5, 10  # seconds between looks at the connection, at the number of workers
 
-_TALKERS = (  # each of its own level
-    *("distributed", "distributed.client", "tornado.application", "concurrent.futures"),
-)
-
-NEEDS_DASK = "'--backend dask' needs the extra 'dask': pip install 'blur-fusion[dask]'"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+# Loggers, each of its own level.
+_TALKERS = ("distributed", "distributed.client", "tornado.application", "concurrent.futures")
 
 
 class DaskPool:
@@ -48,22 +42,21 @@ class DaskPool:
         self.address, self.job = address, job
         self._client = client
         self._warn: Callable[[str], None] | None = warn
-        self._executor = client.get_executor(pure=False)
+        self._executor: Executor = client.get_executor(pure=False)
         self._here = ThreadPoolExecutor(1)
-        self._cores, self._counted = 1, 0.0
+        self._cores, self._counted = 1, -math.inf
 
     @property
     def workers(self) -> int:
-        """Threads of all workers, as lately known; at least 1."""
-        if time.monotonic() - self._counted > _COUNT:
-            self.cores()
-        return max(1, self._cores)
+        """Threads of all workers, at least 1."""
+        return max(1, self.cores())
 
     def cores(self) -> int:
-        """Threads of all workers; as last known where the scheduler does not answer."""
-        with suppress(OSError, RuntimeError, ValueError, AttributeError):  # the last: just closed
-            self._cores = sum(self._client.ncores().values())
-        self._counted = time.monotonic()
+        """Threads of all workers, as lately known."""
+        if time.monotonic() - self._counted > _COUNT:
+            with suppress(OSError, RuntimeError, ValueError, AttributeError):  # last: just closed
+                self._cores = sum(self._client.ncores().values())
+            self._counted = time.monotonic()
         return self._cores
 
     def _gone(self) -> BlurError:
@@ -72,10 +65,9 @@ class DaskPool:
     def submit(self, tasks: Sequence[Task]) -> Future[Answers]:
         """See :meth:`blur_fusion.scan.pool.Pool.submit`."""
         try:
-            future: Future[Answers] = self._executor.submit(run_tasks, self.job, tasks)
+            return self._executor.submit(run_tasks, self.job, tasks)
         except Exception:  # ClosedClientError, or what a client that closes just now stumbles over
             raise self._gone() from None
-        return future
 
     def submit_here(self, tasks: Sequence[Task]) -> Future[Answers]:
         """See :meth:`blur_fusion.scan.pool.Pool.submit_here`."""
@@ -90,7 +82,7 @@ class DaskPool:
         while not futures.wait([future], _LOOK).done:
             if self._client.status in ("closing", "closed"):
                 raise self._gone()
-            if self._warn and time.monotonic() - self._counted > _COUNT and not self.cores():
+            if self._warn and not self.cores():
                 self._warn(f"{self.address}: no worker is left; waiting for one")
                 self._warn = None
         if future.cancelled():  # a client that loses its scheduler cancels its tasks
@@ -112,10 +104,10 @@ class DaskPool:
             line = f"no worker took a task in {_WORKER} s; start some: 'dask worker {self.address}'"
             raise BlurError(f"{self.address}: {line}") from None
         except Exception as error:  # whatever a worker without blur, or with an old one, raises
-            raise BlurError(f"{self.address}: a worker cannot judge ({_one_line(error)})") from None
+            raise BlurError(f"{self.address}: a worker cannot judge ({one_line(error)})") from None
         for worker, problem in problems.items():
             if problem is not None:
-                line = _one_line(problem) if isinstance(problem, BaseException) else problem
+                line = one_line(problem) if isinstance(problem, BaseException) else problem
                 raise BlurError(f"worker {worker}: {line}")
 
 
@@ -144,7 +136,8 @@ def connected(
         from distributed import Client
         from distributed.comm.addressing import get_address_host_port
     except ImportError:
-        raise BlurError(NEEDS_DASK) from None
+        line = "'--backend dask' needs the extra 'dask': pip install 'blur-fusion[dask]'"
+        raise BlurError(line) from None
     for name in _TALKERS:  # what goes wrong is said in one line instead
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     with warnings.catch_warnings():
@@ -153,7 +146,7 @@ def connected(
             get_address_host_port(address)  # a client refuses one that is none only as it ends
             client = Client(address, timeout=_CONNECT, set_as_default=False, name="blur-scan")
         except Exception as error:  # OSError, ValueError, and what each protocol has of its own
-            line = f"no Dask scheduler answers there ({_one_line(error)}); see --scheduler"
+            line = f"no Dask scheduler answers there ({one_line(error)}); see --scheduler"
             raise BlurError(f"{address}: {line}") from None
         try:
             pool = DaskPool(client, address, job, warn)

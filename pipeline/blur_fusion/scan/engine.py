@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from operator import length_hint
 from pathlib import Path
 
+from blur_fusion.errors import one_line
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.parallel import ordered_futures
 from blur_fusion.scan.cache import Cache, Identity
@@ -42,8 +43,7 @@ def _reason(error: BaseException) -> str:
     """Why a task has no answer."""
     if type(error).__name__ in ("BrokenProcessPool", "KilledWorker"):
         return "every process that tried to judge it died; is it damaged, or memory short?"
-    line = " ".join(str(error).split())[:300] or type(error).__name__
-    return f"the worker cannot judge it ({line})"
+    return f"the worker cannot judge it ({one_line(error)})"
 
 
 class BatchScheduler:

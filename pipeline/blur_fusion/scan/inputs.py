@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import IO
 
 from blur_fusion.errors import require
-from blur_fusion.images.formats import OTHER_PICTURES, PICTURES
+from blur_fusion.images.formats import OTHER_PICTURES, PICTURES, suffix
 
 VIDEOS = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"))
 _WILD = frozenset("*?[")
@@ -47,7 +47,7 @@ class Found:
     @property
     def video(self) -> bool:
         """Whether its name is that of a video."""
-        return _suffix(self.path) in VIDEOS
+        return suffix(self.path) in VIDEOS
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,6 @@ def _matches(below: str, patterns: tuple[str, ...]) -> bool:
         if fnmatchcase(below if "/" in pattern else name, pattern):
             return True
     return False
-
-
-def _suffix(path: str) -> str:
-    return os.path.splitext(path)[1].lower()
 
 
 def _why(error: OSError) -> str:
@@ -194,8 +190,8 @@ class Search:
                 folders.append((entry.path, below))
         elif hidden or not self._selection.takes(below, folder=False):
             return
-        elif _suffix(entry.name) not in PICTURES | VIDEOS:
-            self._suffixes[_suffix(entry.name)] += 1
+        elif suffix(entry.name) not in PICTURES | VIDEOS:
+            self._suffixes[suffix(entry.name)] += 1
         elif is_file or not os.path.exists(entry.path):  # a link to nothing is said when it is read
             yield Found(entry.path)
         else:
@@ -234,11 +230,11 @@ def listed(stream: IO[bytes]) -> Iterator[str]:
     wide = content.startswith((b"\xff\xfe", b"\xfe\xff")) or 8 * nuls > 3 * len(half) > 3
     require(not wide, "the list on standard input is UTF-16; hand it over as UTF-8")
     content = content.removeprefix(_BOM)
-    ending = b"\0" if b"\0" in content else b"\n"
-    for line in content.split(ending):
-        name = line if ending == b"\0" else line.removesuffix(b"\r")
-        if name:
-            yield os.fsdecode(name)
+    if b"\0" in content:
+        names = content.split(b"\0")
+    else:
+        names = [line.removesuffix(b"\r") for line in content.split(b"\n")]
+    return map(os.fsdecode, filter(None, names))
 
 
 def named(inputs: Iterable[str], stream: IO[bytes] | None = None) -> Iterator[Found]:

@@ -8,27 +8,25 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 from blur_fusion.errors import BlurError
 from blur_fusion.files import for_excel, printable, write_whole
 from blur_fusion.model.prediction import EXPOSURE, FIELDS, Prediction
+from blur_fusion.progress import progress_bar
+from blur_fusion.scan.tasks import Answer, settled
 
 Consumer = Callable[[Prediction, bytes | None], None]  # of a photo and its small JPEG, if any
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _csv_line(cells: list[str]) -> str:
+def _csv_line(cells: Iterable[object]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    words = (str(cell).lower() if isinstance(cell, bool) else cell for cell in cells)
+    csv.writer(buffer, lineterminator="\n").writerow(words)
     return buffer.getvalue()
 
 
@@ -65,8 +63,8 @@ class Formatter:
         exposure = f"{EXPOSURE:12} " if EXPOSURE in self.fields else ""
         return {
             "table": f"{'verdict':8} {'probability':>11}  {'kind':8} {exposure}path\n",
-            "csv": _csv_line(list(self.fields)),
-            "excel": "\ufeff" + _csv_line(list(self.fields)),
+            "csv": _csv_line(self.fields),
+            "excel": "\ufeff" + _csv_line(self.fields),
             "json": "[",
         }.get(self.name, "")
 
@@ -76,11 +74,10 @@ class Formatter:
         if self.name == "table":
             return _table_line(prediction, EXPOSURE in self.fields)
         values = {name: getattr(prediction, name) for name in self.fields}
-        if self.name == "excel":
-            texts = {name: for_excel(v) for name, v in values.items() if isinstance(v, str)}
-            return _csv_line([_cell(value) for value in (values | texts).values()])
         if self.name == "csv":
-            return _csv_line([_cell(value) for value in values.values()])
+            return _csv_line(values.values())
+        if self.name == "excel":
+            return _csv_line(for_excel(v) if isinstance(v, str) else v for v in values.values())
         text = json.dumps(values, ensure_ascii=False)
         try:
             text.encode()
@@ -97,17 +94,20 @@ class Formatter:
 
 @dataclass
 class Tally:
-    """Counts of predictions; `exposed` counts exposures too, where it is set."""
+    """Counts of predictions; of exposures, and the photos themselves, only where these are set."""
 
     sharp: int = 0
     unread: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     exposed: Counter[str] | None = None
+    photos: list[Prediction] | None = None
 
     def add(self, prediction: Prediction, thumbnail: bytes | None = None) -> None:
         """Count one."""
         if self.exposed is not None and prediction.exposure not in (None, "normal"):
             self.exposed[prediction.exposure] += 1
+        if self.photos is not None and prediction.frame_s is None:
+            self.photos.append(prediction)
         if prediction.error is not None:
             self.unread += 1
         elif prediction.blurred:
@@ -138,23 +138,19 @@ def in_order(predictions: list[Prediction], key: str) -> list[Prediction]:
     So the most blurred come first by `probability`, `logit` or `blurred`; files that could not be
     read come last.
     """
-    if key == "given":
-        return predictions
+    value = attrgetter(key)
     if key == "path":
         return sorted(predictions, key=lambda prediction: os.fsencode(prediction.path))
-    known = [prediction for prediction in predictions if getattr(prediction, key) is not None]
-    unknown = [prediction for prediction in predictions if getattr(prediction, key) is None]
-    descending = key in ("probability", "logit", "blurred")
-    known.sort(key=lambda prediction: getattr(prediction, key), reverse=descending)
-    return known + unknown
+    known = [prediction for prediction in predictions if value(prediction) is not None]
+    unknown = [prediction for prediction in predictions if value(prediction) is None]
+    return sorted(known, key=value, reverse=key in ("probability", "logit", "blurred")) + unknown
 
 
 @contextmanager
 def open_output(
-    style: str,
+    formatter: Formatter,
     path: Path | None = None,
     force: bool = False,
-    fields: tuple[str, ...] = FIELDS,
     sort: str = "given",
     alone: bool = True,
 ) -> Iterator[Consumer]:
@@ -162,14 +158,11 @@ def open_output(
 
     Parameters
     ----------
-    style : str
-        See :class:`Formatter`.
+    formatter : Formatter
     path : Path, optional
         Instead of standard output.
     force : bool
         Replace a file that exists.
-    fields : tuple of str
-        Of a prediction.
     sort : str
         A field, which holds the predictions back to the end, or "given".
     alone : bool
@@ -185,7 +178,6 @@ def open_output(
     BlurError
         See `blur_fusion.files.write_whole`.
     """
-    formatter = Formatter(style, fields)
     held: list[Prediction] = []
     sys.stdout.flush()
     standard = nullcontext(sys.stdout.buffer)
@@ -224,3 +216,31 @@ def open_output(
                 finish()
             raise
         finish()
+
+
+def hand_out(
+    answers: Iterable[list[Answer]], total: int, threshold: float, consumers: Sequence[Consumer]
+) -> bool:
+    """Hand the answers of a scan of `total` files to all consumers, judged by `threshold`.
+
+    Returns
+    -------
+    bool
+        Whether Ctrl-C ended the scan, in good order: what was judged is in the cache.
+    """
+    bar = progress_bar(total, "scan", "photo") if sys.stderr.isatty() else None
+    try:
+        for found in answers:
+            with bar.external_write_mode(file=sys.stdout) if bar is not None else nullcontext():
+                for prediction, thumbnail in found:
+                    prediction = settled(prediction, threshold)
+                    for consume in consumers:
+                        consume(prediction, thumbnail)
+            if bar is not None:
+                bar.update()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        if bar is not None:  # a bar of no photos is false
+            bar.close()
+    return False

@@ -97,12 +97,7 @@ class WorkerPool:
     """
 
     def __init__(
-        self,
-        job: JobSpec,
-        classifier: Classifier,
-        workers: int,
-        processes: int = 0,
-        total: int = 0,
+        self, job: JobSpec, classifier: Classifier, workers: int, processes: int = 0, total: int = 0
     ) -> None:
         self.job, self.workers = job, workers
         self._count, self._asked, self._begun = processes, 0, False

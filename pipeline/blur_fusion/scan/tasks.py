@@ -1,21 +1,30 @@
-"""What workers do: load the classifier that a job names, once, and answer tasks."""
+"""What workers do: load the classifier that a job names, once, and judge photos and videos."""
 
 from __future__ import annotations
 
-import dataclasses
+import math
+import os
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 
 from blur_fusion.errors import BlurError, require
-from blur_fusion.images.photo import InputSpec, Photo
-from blur_fusion.images.thumbnails import file_thumbnail, thumbnail
+from blur_fusion.files import os_errors
+from blur_fusion.images.photo import Photo
+from blur_fusion.images.thumbnails import encoded, file_thumbnail, thumbnail
 from blur_fusion.model.classifier import Classifier, load
 from blur_fusion.model.prediction import Prediction
+
+Frame = tuple[float, npt.NDArray[np.uint8]]  # its time in seconds; RGB of full size
+
+_QUALITY = 95  # of frames that are written
 
 
 class Answer(NamedTuple):
@@ -112,11 +121,88 @@ def problem_of(job: JobSpec) -> str | None:
     return None
 
 
-def answer_of(photo: Photo, prediction: Prediction, small_of: InputSpec | None) -> Answer:
-    """The answer to a photo that was judged; where a spec is given, with that image, small."""
-    if small_of is None or prediction.error is not None:
+def _answer(job: JobSpec, classifier: Classifier, photo: Photo, prediction: Prediction) -> Answer:
+    """The answer to a photo that was judged, with what was judged as thumbnail if `job` asks so."""
+    if not job.thumbnails or prediction.error is not None:
         return Answer(prediction)
-    return Answer(prediction, thumbnail(photo.image(small_of)))
+    return Answer(prediction, thumbnail(photo.image(classifier.spec)))
+
+
+def _frames(path: str, every: int) -> Iterator[Frame]:
+    """Every `every`-th frame, the first included."""
+    require(os.path.isfile(path), f"{path}: is no file")  # a pipe may never end
+    video = cv2.VideoCapture(path)
+    try:
+        require(video.isOpened(), f"{path}: is no video that OpenCV can read, or is damaged")
+        rate = video.get(cv2.CAP_PROP_FPS)
+        number = 0
+        while video.grab():
+            if number % every == 0:
+                # Some containers tell no time; then the frame rate does.
+                time = max(video.get(cv2.CAP_PROP_POS_MSEC) / 1000, 0.0)
+                if time == 0 and number and rate > 0:
+                    time = number / rate
+                done, pixels = video.retrieve()
+                if done and pixels is not None:
+                    yield time, np.ascontiguousarray(pixels[:, :, ::-1], dtype=np.uint8)
+            number += 1
+        require(number > 0, f"{path}: holds no frame that OpenCV can read")
+    finally:
+        video.release()
+
+
+def _write(frame: Frame, path: str, folder: Path) -> None:
+    """Write a frame as JPEG below `folder`; nothing is overwritten."""
+    time, pixels = frame
+    target = folder / f"{os.path.basename(path)}.frames" / f"{time:010.3f}.jpg"
+    data = encoded(pixels, quality=_QUALITY)
+    with os_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with target.open("xb") as file:
+                file.write(data)
+        except FileExistsError:
+            raise BlurError(f"{target}: exists and stays as it is") from None
+
+
+def judge_video(classifier: Classifier, path: str, job: JobSpec) -> list[Answer]:
+    """Judge the sharpest frame of each second.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    path : str
+        A video that OpenCV reads.
+    job : JobSpec
+        Says which frames are looked at, and whether those that are kept are written, in a folder
+        named after the video.
+
+    Returns
+    -------
+    list of Answer
+        Paths end in "#t=" and the frame's time in seconds. What goes wrong is a failed prediction.
+    """
+
+    def look(frame: Frame) -> tuple[Frame, Answer]:
+        photo = Photo(frame[1], f"{path}#t={frame[0]:.3f}")
+        (prediction,) = classifier.predict([photo])
+        prediction = replace(prediction, frame_s=frame[0])
+        return frame, _answer(job, classifier, photo, prediction)
+
+    def blur(pair: tuple[Frame, Answer]) -> float:
+        logit = pair[1].prediction.logit
+        return math.inf if logit is None else logit
+
+    kept: list[Answer] = []
+    try:
+        for _, frames in groupby(_frames(path, job.every), lambda frame: int(frame[0])):
+            frame, answer = min(map(look, frames), key=blur)
+            kept.append(answer)
+            if job.frames is not None:
+                _write(frame, path, job.frames)
+    except Exception as error:  # also damage that no decoder foresaw
+        kept.append(Answer(Prediction.caught(path, error)))
+    return kept
 
 
 def run_tasks(job: JobSpec, tasks: Sequence[Task]) -> list[list[Answer]]:
@@ -130,19 +216,16 @@ def run_tasks(job: JobSpec, tasks: Sequence[Task]) -> list[list[Answer]]:
     classifier = classifier_for(job)
     photos = [Photo(task.place) for task in tasks if not task.video and task.known is None]
     judged = iter(zip(photos, classifier.predict(photos), strict=True))
-    small_of = classifier.spec if job.thumbnails else None
     found = []
     for task in tasks:
         if task.video:
-            from blur_fusion.scan.video import judge_video
-
-            answers = judge_video(classifier, task.place, job.every, job.thumbnails, job.frames)
+            answers = judge_video(classifier, task.place, job)
         elif task.known is not None:  # the cache holds no pictures
             width, height = task.known.width, task.known.height
             size = (width, height) if width and height else None
             answers = [Answer(task.known, file_thumbnail(task.place, size))]
         else:
-            answers = [answer_of(*next(judged), small_of)]
+            answers = [_answer(job, classifier, *next(judged))]
         found.append([_renamed(answer, task) for answer in answers])
     return found
 
@@ -153,7 +236,7 @@ def _renamed(answer: Answer, task: Task) -> Answer:
     path = task.path + prediction.path.removeprefix(task.place)
     if prediction.path in (path, task.path):
         return answer
-    return Answer(dataclasses.replace(prediction, path=path), small)
+    return Answer(replace(prediction, path=path), small)
 
 
 def settled(prediction: Prediction, threshold: float) -> Prediction:
@@ -166,10 +249,8 @@ def settled(prediction: Prediction, threshold: float) -> Prediction:
     threshold : float
         Blurred where the probability reaches it.
     """
-    if prediction.probability is None:
+    probability = prediction.probability
+    if probability is None or (probability >= threshold) == prediction.blurred:
         return prediction
-    blurred = prediction.probability >= threshold
-    if blurred == prediction.blurred:
-        return prediction
-    kind = prediction.kind if blurred else "sharp"
-    return dataclasses.replace(prediction, blurred=blurred, kind=kind)
+    kind = "sharp" if prediction.blurred else prediction.kind
+    return replace(prediction, blurred=not prediction.blurred, kind=kind)
