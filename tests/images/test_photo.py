@@ -22,11 +22,8 @@ def test_files_are_oriented_by_exif(tmp_path: Path, orientation: int, colour: bo
     path = save(tmp_path / "turned.jpg", quarters(), exif(orientation, order))
     expected = UPRIGHT[orientation](quarters())
     seen = working_image(path, 1000, colour)
-    if colour:
-        assert seen.shape == (*expected.shape, 3)
-        seen = seen[:, :, 1]
-    assert seen.shape == expected.shape
-    assert np.abs(seen.astype(int) - expected).max() <= 3
+    assert seen.shape == (*expected.shape, 3)[: 2 + colour]
+    assert np.abs(seen.astype(int).T - expected.T).max() <= 3
 
 
 @pytest.mark.parametrize(
@@ -60,7 +57,7 @@ def test_nothing_is_enlarged(tmp_path: Path, shape: tuple[int, int]) -> None:
 @pytest.mark.parametrize("ending", [".jpg", ".png"])
 def test_file_and_array_agree(tmp_path: Path, ending: str) -> None:
     smooth = cv2.GaussianBlur(noise(120, 160), (0, 0), 2)
-    path = save(tmp_path / f"photo{ending}", smooth)
+    path = save(tmp_path / f"снимок 写真 📷 Äöü{ending}", smooth)
     rgb = working_image(path, 10_000, colour=True)
     for long_side in (10_000, 64):
         from_file = working_image(path, long_side).astype(int)
@@ -84,54 +81,47 @@ def test_sixteen_bits(tmp_path: Path, channels: int) -> None:
     path = save(tmp_path / "deep.png", deep)
     seen = working_image(path, 64)
     assert seen.dtype == np.uint8
-    assert np.abs(seen.astype(int) - working_image(save(tmp_path / "8.png", eight), 64)).max() <= 2
     array = deep if channels == 1 else deep[:, :, ::-1]
-    assert np.abs(seen.astype(int) - working_image(array, 64)).max() <= 2
+    for same in (array, save(tmp_path / "8.png", eight)):
+        assert np.abs(seen.astype(int) - working_image(same, 64)).max() <= 2
 
 
 def test_alpha_lies_over_white(tmp_path: Path) -> None:
-    image = noise(30, 40)
-    opaque = np.concatenate([image, np.full((30, 40, 1), 255, np.uint8)], axis=2)
-    assert np.array_equal(working_image(opaque, 64), working_image(image, 64))
-    assert np.array_equal(working_image(opaque, 20, colour=True), working_image(image, 20, True))
-    alpha = noise(30, 40, seed=9)[:, :, :1]
-    rgba = np.concatenate([image, alpha], axis=2)
-    share = alpha / 255.0
-    expected = np.rint(image * share + 255 * (1 - share))
-    assert np.abs(working_image(rgba, 64, colour=True) - expected).max() <= 1
-    bgra = np.concatenate([image[:, :, ::-1], alpha], axis=2)
-    for ending in (".png", ".tiff"):
-        path = save(tmp_path / f"clear{ending}", bgra)
-        assert np.abs(working_image(path, 64, colour=True) - expected).max() <= 1
+    image, alpha = noise(30, 40), noise(30, 40, seed=9)[:, :, :1]
+    opaque = np.dstack([image, np.full((30, 40), 255, np.uint8)])
+    for side, colour in ((64, False), (20, True)):
+        seen = working_image(opaque, side, colour)
+        assert np.array_equal(seen, working_image(image, side, colour))
     path = save(tmp_path / "opaque.png", opaque[:, :, [2, 1, 0, 3]])
     assert np.array_equal(working_image(path, 64, colour=True), image)
+    expected = np.rint(image * (alpha / 255.0) + 255 - alpha)
+    bgra = np.dstack([image[:, :, ::-1], alpha])
+    files = [save(tmp_path / f"clear{ending}", bgra) for ending in (".png", ".tiff")]
+    for source in (np.dstack([image, alpha]), *files):
+        assert np.abs(working_image(source, 64, colour=True) - expected).max() <= 1
 
 
 def test_grey_arrays_and_files(tmp_path: Path) -> None:
     grey = noise(30, 40)[:, :, 0]
-    assert np.array_equal(working_image(grey, 64), grey)
-    assert np.array_equal(working_image(grey[:, :, None], 64), grey)
-    path = save(tmp_path / "grey.png", grey)
-    assert np.array_equal(working_image(path, 64), grey)
-    for source in (grey, path):
+    for source in (grey, grey[:, :, None], save(tmp_path / "grey.png", grey)):
+        assert np.array_equal(working_image(source, 64), grey)
         colour = working_image(source, 64, colour=True)
-        assert colour.shape == (30, 40, 3)
-        assert all(np.array_equal(colour[:, :, c], grey) for c in range(3))
+        assert np.array_equal(colour, np.dstack([grey] * 3))
 
 
+@pytest.mark.parametrize("name", ["Ferienfoto für Äöü.jpg", "写真 1.png", "снимок.jpg", "📷.png"])
 @pytest.mark.parametrize(
     ("content", "why"),
     [
         (b"", "empty file"),
-        (b"Dear diary, this is no picture.\n", "no image"),
-        (b"\xff\xd8\xff\xe0 cut off", "no image"),
-        (b"\0" * 4096, "no image"),
-        (None, "cannot be read"),
-        ("a folder", "cannot be read"),
+        *((odd, "no image") for odd in (b"a letter\n", b"\xff\xd8\xff\xe0 cut", b"\0" * 99)),
+        *((absent, "cannot be read") for absent in (None, "a folder")),
     ],
 )
-def test_unreadable_files_are_named(tmp_path: Path, content: bytes | str | None, why: str) -> None:
-    path = tmp_path / "diary.jpg"
+def test_unreadable_files_are_named(
+    tmp_path: Path, name: str, content: bytes | str | None, why: str
+) -> None:
+    path = tmp_path / name
     if isinstance(content, bytes):
         path.write_bytes(content)
     elif content:
@@ -141,18 +131,6 @@ def test_unreadable_files_are_named(tmp_path: Path, content: bytes | str | None,
             working_image(path, 64, colour)
         line = str(caught.value)
         assert str(path) in line and why in line and "\n" not in line
-
-
-@pytest.mark.parametrize("name", ["Ferienfoto für Äöü.jpg", "写真 1.png", "снимок.jpg", "📷.png"])
-def test_any_file_name(tmp_path: Path, name: str) -> None:
-    image = cv2.GaussianBlur(noise(30, 40), (0, 0), 2)
-    path = save(tmp_path / name, image)
-    expected = working_image(image[:, :, ::-1], 64)
-    assert np.abs(working_image(path, 64).astype(int) - expected).max() <= 4
-    path.write_bytes(b"")
-    with pytest.raises(BlurError, match="empty file") as caught:
-        working_image(path, 64)
-    assert name in str(caught.value)
 
 
 def test_other_arrays_are_refused() -> None:

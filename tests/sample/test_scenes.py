@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from blur_fusion.data.overlays import overlay
 from blur_fusion.errors import BlurError
 from blur_fusion.sample.blur import Blur, disk
-from blur_fusion.sample.camera import Camera, develop, draw_camera
+from blur_fusion.sample.camera import develop, draw_camera
 from blur_fusion.sample.photographs import EVALUATION_PHOTOGRAPHS, TRAINING_PHOTOGRAPHS, photograph
 from blur_fusion.sample.scenes import FAMILIES, render_scene
 from blur_fusion.sample.shots import _shoot
@@ -58,10 +60,12 @@ def test_photographs_are_never_in_both_halves() -> None:
         photograph("nobody.png", SIZE, np.random.default_rng(0))
 
 
-def plain_camera(seed: int = 0) -> Camera:
-    camera = draw_camera(False, 1.0, np.random.default_rng(seed))
-    settings = {"electrons": 1e6, "read_noise": 0.0, "grain": 0.0, "denoise": 0.0, "sharpen": 0.0}
-    return Camera(**{**camera.__dict__, **settings, "contrast": 0.0})
+def developed(light: np.ndarray, **settings: float) -> np.ndarray:
+    """What a camera without noise and processing, but for `settings`, makes of `light`."""
+    camera = draw_camera(False, 1.0, np.random.default_rng(0))
+    plain = {"electrons": 1e6, "read_noise": 0.0, "grain": 0.0, "denoise": 0.0, "sharpen": 0.0}
+    camera = replace(camera, **{**plain, "contrast": 0.0, **settings})
+    return develop(light, camera, np.random.default_rng(0))
 
 
 def test_light_is_clipped_after_the_blur() -> None:
@@ -79,17 +83,14 @@ def test_light_is_clipped_after_the_blur() -> None:
 
 def test_brighter_light_gives_no_darker_picture() -> None:
     ramp = np.tile(np.linspace(0, 1.5, 200, dtype=np.float32), (20, 1))
-    picture = develop(ramp, plain_camera(), np.random.default_rng(0))
+    picture = developed(ramp)
     assert (np.diff(picture.mean(axis=0)) >= 0).all()
     assert picture[0, 0] == 0 and picture[0, -1] == 255
 
 
 def test_noise_grows_as_electrons_get_few() -> None:
     flat = np.full((80, 80), 0.3, np.float32)
-    spreads = []
-    for electrons in (1e6, 3000, 150):
-        camera = Camera(**{**plain_camera().__dict__, "electrons": electrons})
-        spreads.append(develop(flat, camera, np.random.default_rng(0)).std())
+    spreads = [developed(flat, electrons=count).std() for count in (1e6, 3000, 150)]
     assert spreads[0] < spreads[1] < spreads[2]
 
 
