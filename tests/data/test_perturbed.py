@@ -1,29 +1,31 @@
-"""Perturbed copies of training images."""
+"""Perturbed copies of training images, and what is written over pictures."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from blur_fusion.data.augment import perturbed
+from blur_fusion.data.overlays import overlay
 
-
-def _picture() -> np.ndarray:
-    x, y = np.meshgrid(np.arange(300), np.arange(200))
-    return (128 + 80 * np.sin(x / 7) * np.cos(y / 11)).astype(np.uint8)
+X, Y = np.meshgrid(np.arange(300), np.arange(200))
+PICTURE = (128 + 80 * np.sin(X / 7) * np.cos(Y / 11)).astype(np.uint8)
 
 
 def test_copies_repeat_and_differ_by_seed() -> None:
-    image = _picture()
-    before = image.copy()
-    first, again = (perturbed(image, np.random.default_rng(4)) for _ in range(2))
-    assert (first == again).all() and (image == before).all()
-    others = [perturbed(image, np.random.default_rng(seed)) for seed in range(30)]
-    assert len({one.tobytes() for one in others[:12]}) > 8
-    assert all(one.dtype == np.uint8 and sorted(one.shape) == [200, 300] for one in others)
+    before = PICTURE.copy()
+    copies = [[perturbed(PICTURE, np.random.default_rng(k)) for k in range(200)] for _ in range(2)]
+    assert all(map(np.array_equal, *copies)) and (before == PICTURE).all()
+    assert len({one.tobytes() for one in copies[0][:12]}) > 8
+    assert all(one.dtype == np.uint8 and sorted(one.shape) == [200, 300] for one in copies[0])
+    # Each change is drawn by itself, so now and then none is made.
+    assert 0 < sum(np.array_equal(one, PICTURE) for one in copies[0]) < 100
 
 
-def test_some_copies_are_the_picture_itself() -> None:
-    """Each change is drawn by itself, so now and then none is made."""
-    image = _picture()
-    same = [np.array_equal(perturbed(image, np.random.default_rng(s)), image) for s in range(200)]
-    assert 0 < sum(same) < 100
+def test_overlays_touch_a_part_of_the_picture_only() -> None:
+    picture = np.random.default_rng(0).integers(90, 110, (300, 400, 3), dtype=np.uint8)
+    before = picture.copy()
+    for seed in range(30):
+        result = overlay(picture, np.random.default_rng(seed))
+        changed = (result != picture).any(axis=2).mean()
+        assert result.shape == picture.shape and 0 < changed < 0.5
+    assert (picture == before).all()

@@ -1,4 +1,4 @@
-"""Properties of the focus measures: what they answer to, and what they ignore."""
+"""What the focus measures answer to and ignore; the tiles, and percentiles over them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from blur_fusion.errors import BlurError
 from blur_fusion.features import measures
 from blur_fusion.features.measures import MEASURES
 from blur_fusion.features.pyramid import Pyramid
-from blur_fusion.features.summary import describe, feature_names
+from blur_fusion.features.summary import (
+    describe,
+    feature_names,
+    tile_weights,
+    weighted_percentiles,
+)
+from blur_fusion.features.tiles import Grid, layout
 from blur_fusion.params import FeatureParams, load_params
 from trees import REPOSITORY
 
@@ -31,9 +37,7 @@ def leaves(seed: int = 3, side: int = 384) -> np.ndarray:
 
 
 def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
-    if sigma == 0:
-        return image
-    soft = cv2.GaussianBlur(image.astype(np.float32), (0, 0), sigma)
+    soft = cv2.GaussianBlur(image.astype(np.float32), (0, 0), sigma) if sigma else image
     return np.round(soft).astype(np.uint8)
 
 
@@ -48,6 +52,10 @@ def test_names_table_and_vector_agree() -> None:
     assert {name.split(".")[0] for name in NAMES} == set(BY_NAME)
     for measure in MEASURES:
         assert measure.source and measure.function.__doc__ and measure.answer in (-1, 0, 1)
+    fewer = FeatureParams(levels=1, tiles=3, percentiles=(50.0,))
+    names = feature_names(fewer)
+    assert describe(leaves(), fewer).shape == (len(names),)
+    assert all(name.split(".")[1] == "0" for name in names)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -89,11 +97,11 @@ def test_ignores_contrast(sigma: float) -> None:
 
 def test_noise_is_not_detail() -> None:
     """Noise on a flat field has no more Laplacian than the field, and its level is reported."""
-    rng = np.random.default_rng(0)
-    flat = np.full((384, 480), 120.0)
-    noisy = np.round(flat + 3 * rng.standard_normal(flat.shape)).astype(np.uint8)
+    flat = np.full((384, 480), 120, np.uint8)
+    noise = 3 * np.random.default_rng(0).standard_normal(flat.shape)
+    noisy = np.round(flat + noise).astype(np.uint8)
     assert Pyramid(noisy, 2, 8).noise == pytest.approx(3.0, rel=0.05)
-    assert Pyramid(flat.astype(np.uint8), 2, 8).noise == 0
+    assert Pyramid(flat, 2, 8).noise == 0
     sharp = values(leaves())
     assert values(noisy)["laplacian_variance.0.p50"] < sharp["laplacian_variance.0.p50"] - 1.5
     assert values(noisy)["content_share.0"] == 0 and sharp["content_share.0"] > 0.9
@@ -112,12 +120,10 @@ def test_noise_does_not_hide_blur() -> None:
 
 def test_motion_shows_in_one_direction() -> None:
     image = cv2.GaussianBlur(leaves(), (0, 0), 0.5)
-    moved = cv2.blur(image, (15, 1))
-    unfocused = blurred(image, 3.0)
-    motion, focus = values(moved), values(unfocused)
+    moved, unfocused = cv2.blur(image, (15, 1)), blurred(image, 3.0)
+    sharp, motion, focus = (values(one) for one in (image, moved, unfocused))
     for name in ("direction_contrast.1.p50", "coherence.1.p50", "direction_range.1"):
         assert motion[name] > focus[name] + 0.1, name
-    sharp = values(image)
     assert motion["weakest_direction.1.p50"] < sharp["weakest_direction.1.p50"] - 0.5
 
 
@@ -136,17 +142,12 @@ def test_sharp_subject_outweighs_blurred_background() -> None:
     "shape",
     [(1, 1), (1, 300), (7, 5), (30, 40), (40, 30), (33, 47), (768, 20), (12, 768), (576, 767)],
 )
-@pytest.mark.parametrize("kind", ["black", "white", "random"])
-def test_any_size_and_content_gives_finite_values(shape: tuple[int, int], kind: str) -> None:
-    rng = np.random.default_rng(1)
-    image = {
-        "black": np.zeros(shape, np.uint8),
-        "white": np.full(shape, 255, np.uint8),
-        "random": rng.integers(0, 256, shape, dtype=np.uint8),
-    }[kind]
-    vector = describe(image, PARAMS)
-    assert vector.shape == (len(NAMES),) and np.isfinite(vector).all()
-    assert np.abs(vector).max() < 50
+def test_any_size_and_content_gives_finite_values(shape: tuple[int, int]) -> None:
+    random = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    for image in (np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8), random):
+        vector = describe(image, PARAMS)
+        assert vector.shape == (len(NAMES),) and np.isfinite(vector).all()
+        assert np.abs(vector).max() < 50
 
 
 def test_same_image_gives_same_bytes_whatever_came_before() -> None:
@@ -158,13 +159,6 @@ def test_same_image_gives_same_bytes_whatever_came_before() -> None:
     describe(np.zeros((30, 40), np.uint8), PARAMS)
     for same in (image, np.asfortranarray(image)):
         assert describe(same, PARAMS).tobytes() == first
-
-
-def test_other_params() -> None:
-    params = FeatureParams(levels=1, tiles=3, percentiles=(50.0,))
-    names = feature_names(params)
-    assert describe(leaves(), params).shape == (len(names),)
-    assert all(name.split(".")[1] == "0" for name in names)
 
 
 def test_another_measure_is_one_function() -> None:
@@ -195,3 +189,38 @@ def test_values_are_given_by_name() -> None:
         assert found.tolist() == [values[names.index(name)] for name in chosen]
     with pytest.raises(BlurError, match=r"unknown are sharpness\.0"):
         describe(image, PARAMS, ("sharpness.0",))
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.float32)])
+def test_wrong_array_is_refused(image: np.ndarray) -> None:
+    with pytest.raises(BlurError, match="give grey uint8"):
+        describe(image, PARAMS)
+
+
+def test_grid_covers_every_pixel_once() -> None:
+    for height, width in ((100, 333), (16, 16), (17, 768), (5, 9)):
+        grid = Grid.over(height, width, 8)
+        tiles = [np.zeros((height, width))[place] for place in layout(grid, height, width).places]
+        assert len(tiles) == grid.count and min(tile.size for tile in tiles) > 0
+        assert sum(tile.size for tile in tiles) == height * width
+
+
+def test_weighted_percentiles() -> None:
+    levels = np.array([0.0, 25.0, 50.0, 100.0])
+    found = weighted_percentiles(np.array([5.0, 1, 4, 2, 3]), np.ones(5), levels)
+    assert found[[0, 2, 3]].tolist() == [1, 3, 5]
+    heavy = weighted_percentiles(np.array([1.0, 9.0, 500.0]), np.array([1.0, 98.0, 0.0]), levels)
+    assert heavy[2] == pytest.approx(9.0, abs=0.1) and heavy[3] == 9.0
+    assert (tile_weights(np.zeros(4)) == 1).all()
+    assert (tile_weights(np.array([10.0, 1.0, 5.0])) == [10, 0, 5]).all()
+
+
+@pytest.mark.parametrize("tiles", [1, 2, 5, 48])
+def test_percentiles_of_all_rows_are_those_of_each(tiles: int) -> None:
+    rng = np.random.default_rng(tiles)
+    values, weights = rng.normal(size=(7, tiles)), rng.uniform(0.01, 1, tiles)
+    levels = np.array([0.0, 10.0, 50.0, 99.9, 100.0])
+    for row, found in zip(values, weighted_percentiles(values, weights, levels), strict=True):
+        order = np.argsort(row)
+        middles = (np.cumsum(weights[order]) - weights[order] / 2) * (100 / weights.sum())
+        assert (found == np.interp(levels, middles, row[order])).all()

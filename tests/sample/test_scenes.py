@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blur_fusion.data.overlays import overlay
 from blur_fusion.errors import BlurError
 from blur_fusion.sample.blur import Blur, disk
 from blur_fusion.sample.camera import develop, draw_camera
@@ -99,13 +98,3 @@ def test_two_kernels_fade_into_one_another() -> None:
     blurred = Blur("defocus", (disk(1), disk(6)), tilt=0.0).apply(scene)
     detail = np.abs(np.diff(blurred, axis=0)).mean(axis=0)
     assert detail[:20].mean() > 2 * detail[-20:].mean()
-
-
-def test_overlays_touch_a_part_of_the_picture_only() -> None:
-    picture = np.random.default_rng(0).integers(90, 110, (300, 400, 3), dtype=np.uint8)
-    before = picture.copy()
-    for seed in range(30):
-        result = overlay(picture, np.random.default_rng(seed))
-        changed = (result != picture).any(axis=2).mean()
-        assert result.shape == picture.shape and 0 < changed < 0.5
-    assert (picture == before).all()
