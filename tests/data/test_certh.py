@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from blur_fusion.data.dataset import DataSet, LabelledImage
+from blur_fusion.data.describe import describe
 from blur_fusion.data.layouts import open_dataset
 from blur_fusion.errors import BlurError
 from trees import Tree, write_photo, write_sheet
@@ -21,27 +22,18 @@ def by_name(dataset: DataSet) -> dict[str, LabelledImage]:
 
 def test_labels_kinds_and_scenes(certh_tree: Tree) -> None:
     dataset = open_dataset(certh_tree())
-    counts = Counter((image.subset, image.half, image.label) for image in dataset)
-    assert counts == {
-        ("training", "train", 0): 12,
-        ("training", "train", 1): 24,
-        ("digital", "test", 0): 3,
-        ("digital", "test", 1): 6,
-        ("natural", "test", 0): 3,
-        ("natural", "test", 1): 3,
+    found = describe(dataset)["subsets"]
+    assert {name: (one["sharp"], one["blurred"], one["halves"]) for name, one in found.items()} == {
+        "training": (12, 24, {"train": 36}),
+        "digital": (3, 6, {"test": 9}),
+        "natural": (3, 3, {"test": 6}),
     }
     assert (dataset.notes, dataset.name) == ((), "certh")
     # Filter images share the scene of the original, in string order.
-    scenes: dict[str, set[str]] = {}
-    for image in dataset:
-        if image.subset == "digital":
-            scenes.setdefault(image.scene, set()).add(image.path.stem)
-    assert scenes == {
-        "Original_1": {"Original_1", "DiskR10_1", "MotionL50Th90_1"},
-        "Original_10": {"Original_10", "DiskR10_2", "MotionL50Th90_2"},
-        "Original_11": {"Original_11", "DiskR10_3", "MotionL50Th90_3"},
-    }
-
+    digital = [image for image in dataset if image.subset == "digital"]
+    for number, scene in enumerate(("Original_1", "Original_10", "Original_11"), start=1):
+        stems = {image.path.stem for image in digital if image.scene == scene}
+        assert stems == {scene, f"DiskR10_{number}", f"MotionL50Th90_{number}"}
     # Kinds come from the names of filters; the same stem in two places is two photos.
     images = {name.split("/", 1)[1]: image for name, image in by_name(dataset).items()}
     assert images["Artificially-Blurred/DiskR10_3.jpg"].kind == "defocus"
@@ -74,8 +66,8 @@ def test_new_digital_blur_and_its_kind_by_the_filter(
 def test_rows_without_image_and_images_without_row_get_one_line_each(certh_tree: Tree) -> None:
     root = certh_tree()
     natural = root / "EvaluationSet/NaturalBlurSet"
-    (natural / "Original_2.jpg").unlink()
-    (natural / "Original_4.jpg").unlink()
+    for number in (2, 4):
+        (natural / f"Original_{number}.jpg").unlink()
     write_photo(natural / "Original_77.jpg", seed=901)
     dataset = open_dataset(root)
     assert dataset.notes == (
@@ -138,9 +130,7 @@ def test_without_the_extra_one_line_names_it(
     certh_tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "openpyxl", None)
-    with pytest.raises(
-        BlurError, match=r"needs the extra 'train': pip install 'blur-fusion\[train"
-    ):
+    with pytest.raises(BlurError, match=r"extra 'train': pip install 'blur-fusion\[train"):
         open_dataset(certh_tree(scenes=1))
 
 
@@ -163,14 +153,9 @@ def test_missing_parts_are_named(certh_tree: Tree, gone: str, message: str) -> N
 
 def test_small_real_tree(shared_data: Path) -> None:
     dataset = open_dataset(shared_data / "certh/CERTH_ImageBlurDataset")
-    counts = Counter((image.subset, image.label) for image in dataset)
-    assert counts == {
-        ("training", 0): 7,
-        ("training", 1): 13,
-        ("digital", 0): 3,
-        ("digital", 1): 45,
-        ("natural", 1): 1,
-    }
+    found = describe(dataset)["subsets"]
+    counts = {name: (one["sharp"], one["blurred"]) for name, one in found.items()}
+    assert counts == {"training": (7, 13), "digital": (3, 45), "natural": (0, 1)}
     assert dataset.notes == (
         "DigitalBlurSet.xlsx: 432 rows have no image: left out",
         "NaturalBlurSet.xlsx: 999 rows have no image: left out",

@@ -6,6 +6,7 @@ import stat
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
@@ -93,7 +94,7 @@ def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: Limits,
     with monkeypatch.context() as patch:
         patch.setattr(module, "Limits", lambda: limits)
         assert line in _refused(archive)
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 0}))
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Mock(free=0))
     assert "GB are free on the disk" in _refused(archive)
 
 

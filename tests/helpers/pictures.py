@@ -31,21 +31,17 @@ def exif(orientation: int, order: str) -> bytes:
 
 
 def save(path: Path, image: np.ndarray, segment: bytes = b"") -> Path:
+    """Write `image`, with `segment` behind a JPEG's first two bytes."""
     ok, data = cv2.imencode(path.suffix, image)
     assert ok
-    raw = data.tobytes()
-    path.write_bytes(raw[:2] + segment + raw[2:])
+    path.write_bytes(data[:2].tobytes() + segment + data[2:].tobytes())
     return path
 
 
 def quarters(height: int = 48, width: int = 80) -> np.ndarray:
     """Four grey levels in four quarters: no turn or flip leaves it as it was."""
-    image = np.zeros((height, width), np.uint8)
-    image[: height // 2, : width // 2] = 40
-    image[: height // 2, width // 2 :] = 100
-    image[height // 2 :, : width // 2] = 170
-    image[height // 2 :, width // 2 :] = 230
-    return image
+    levels = np.array([[40, 100], [170, 230]], np.uint8)
+    return levels.repeat(height // 2, axis=0).repeat(width // 2, axis=1)
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:

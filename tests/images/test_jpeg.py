@@ -25,12 +25,16 @@ def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.clip(128 + 45 * waves[:height, :width] / waves.std(), 0, 255).astype(np.uint8)
 
 
+def rms(first: np.ndarray, second: np.ndarray) -> float:
+    """Root mean square of the difference."""
+    return float(np.sqrt(np.mean((first.astype(float) - second) ** 2)))
+
+
 @pytest.mark.parametrize("size", [(601, 403), (1, 1), (16, 9000), (640, 480)])
 @pytest.mark.parametrize("progressive", [0, 1])
 def test_size_comes_from_the_header(size: tuple[int, int], progressive: int) -> None:
-    image = np.zeros(size[::-1], np.uint8)
     options = [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive]
-    data = cv2.imencode(".jpg", image, options)[1].tobytes()
+    data = cv2.imencode(".jpg", np.zeros(size[::-1], np.uint8), options)[1].tobytes()
     assert jpeg.jpeg_size(data) == size
     assert jpeg.jpeg_size(data[:2] + b"\xff\xff\xff" + exif(6, "<")[1:] + data[2:]) == size
 
@@ -59,14 +63,11 @@ def test_reduced_files_are_oriented(
 ) -> None:
     stored = scene(*size)
     path = save(tmp_path / "turned.jpg", stored, exif(orientation, "<"))
-    expected = UPRIGHT[orientation](stored)
-    photo = Photo(path)
+    expected, photo = UPRIGHT[orientation](stored), Photo(path)
     found = photo.image(InputSpec(100))
     assert photo.size == expected.shape[::-1]
     whole = working_image(np.ascontiguousarray(expected), 100)
-    assert found.shape == whole.shape
-    difference = found.astype(float) - whole
-    assert np.sqrt(np.mean(difference**2)) < 1.5  # turned wrongly: above 30
+    assert found.shape == whole.shape and rms(found, whole) < 1.5  # turned wrongly: above 30
 
 
 @pytest.mark.parametrize("cell", [2, 4, 8])
@@ -79,13 +80,8 @@ def test_cells_give_area_averages(cell: int, ratio: float) -> None:
     exact = area_average(image, size)
     near = average_cells(cells, cell, size)
     plain = cv2.resize(cells, size, interpolation=cv2.INTER_AREA)
-
-    def away(other: np.ndarray) -> float:
-        return float(np.sqrt(np.mean((other.astype(float) - exact) ** 2)))
-
-    assert near.shape == exact.shape
-    assert away(near) < 1.6
-    assert ratio == 1.0 or away(near) < 0.8 * away(plain)
+    assert near.shape == exact.shape and rms(near, exact) < 1.6
+    assert ratio == 1.0 or rms(near, exact) < 0.8 * rms(plain, exact)
     variance = cv2.Laplacian(near, cv2.CV_64F).var() / cv2.Laplacian(exact, cv2.CV_64F).var()
     assert 0.93 < variance < 1.07 or ratio == 1.0
 
