@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,6 @@ from evaluation_fakes import ROOT, FakeClassifier, write_images
 from scan_command import imported
 
 PARAMS = ["--params", f"{ROOT}/params.yaml"]
-
-
 KNOWN = {
     "constant": {"share_blurred": 0.5},
     "laplacian": {"threshold": 3000.0, "slope": -1.5, "intercept": 12.0},
@@ -30,9 +29,9 @@ KNOWN = {
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
     """A folder as `make repro` leaves it, as far as the tests need it."""
-    (tmp_path / "models" / "evaluate").mkdir(parents=True)
-    known = json.dumps({**KNOWN, "dataset": {}, "fused": {}})
-    (tmp_path / "models" / "evaluate" / "metrics.json").write_text(known)
+    metrics = tmp_path / "models" / "evaluate" / "metrics.json"
+    metrics.parent.mkdir(parents=True)
+    metrics.write_text(json.dumps({**KNOWN, "dataset": {}, "fused": {}}))
     return tmp_path / "models"
 
 
@@ -86,11 +85,10 @@ def test_report_is_that_of_the_images(
         assert (wrong[judge] >= 0.5) != bool(wrong["label"])
         assert (held_out / wrong["name"]).is_file() and {"cnn", "features", "fused"} < wrong.keys()
     text = _blur_test(held_out, "--model-dir", models, *options).stdout
-    assert text.startswith("data set photos ")
     starts = [line[:17].strip() for line in text.splitlines()]
     for row in ("constant", "laplacian (470)", "laplacian (ours)", "cnn", "features", "fused"):
         assert starts.count(row) == 2, row  # figures and counts
-    assert "of 6 blurred, flagged" in text and f"judged wrongly by {judge}:" in text
+    assert text.startswith("data set photos ") and f"judged wrongly by {judge}:" in text
 
 
 def test_any_model_is_tested_and_baselines_need_metrics(
@@ -105,8 +103,7 @@ def test_any_model_is_tested_and_baselines_need_metrics(
     assert "fused" not in report and "mcnemar" not in report
     assert report["lenet"]["overall"]["counts"]["blurred"] == 6
     text = _blur_test(held_out, "--model", "lenet").stdout
-    assert sum(line.startswith("lenet ") for line in text.splitlines()) == 2
-    assert "judged wrongly by lenet: " in text
+    assert text.count("\nlenet ") == 2 and "judged wrongly by lenet: " in text
 
 
 def test_kinds_are_measured_where_the_folders_know_them(held_out: Path, opened: list[Any]) -> None:
@@ -123,15 +120,13 @@ def test_unreadable_images_are_named_and_the_run_goes_on(held_out: Path, opened:
     (held_out / "sharp" / "0.png").write_bytes(b"no image")
     (held_out / "sharp" / "5.png").write_bytes(b"")
     result = _blur_test(held_out)
-    warnings = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
-    assert result.exit_code == 1 and len(warnings) == 2
-    assert "sharp/0.png: is no image" in warnings[0]
+    assert result.exit_code == 1 and result.stderr.count("warning: ") == 2
+    assert "sharp/0.png: is no image" in result.stderr
     assert "10 images of" in result.stdout and "unreadable: 2 images" in result.stdout
 
 
 def test_one_class_prints_na(held_out: Path, opened: list[Any]) -> None:
-    for path in (held_out / "blurred").iterdir():
-        path.unlink()
+    shutil.rmtree(held_out / "blurred")
     result = _blur_test(held_out)
     fused = next(line for line in result.stdout.splitlines() if line.startswith("fused"))
     assert fused.split()[2:5] == ["n/a", "n/a", "n/a"]
@@ -164,10 +159,8 @@ def test_what_cannot_be_tested_is_one_line(
 def test_the_shipped_model_says_what_it_says_of_each_photo(held_out: Path) -> None:
     report = _report(held_out, "--workers", 1)
     for judge in ("cnn", "features", "fused"):
-        sharp, blurred = (
-            load(judge=judge).predict(sorted((held_out / name).iterdir()))
-            for name in ("sharp", "blurred")
-        )
+        folders = (sorted((held_out / name).iterdir()) for name in ("sharp", "blurred"))
+        sharp, blurred = map(load(judge=judge).predict, folders)
         found = report[judge]["overall"]
         assert found["counts"]["found"] == sum(one.blurred is True for one in blurred)
         assert found["counts"]["flagged"] == sum(one.blurred is True for one in sharp)
@@ -182,10 +175,8 @@ def test_nothing_but_the_base_is_imported(held_out: Path) -> None:
 
 
 def test_a_training_half_is_left_out() -> None:
-    images = tuple(
-        LabelledImage(Path(name), name, 0, "sharp", "s", name, half)
-        for name, half in (("a", "train"), ("b", "test"), ("c", "test"))
-    )
+    halves = {"a": "train", "b": "test", "c": "test"}
+    images = tuple(LabelledImage(Path(n), n, 0, "sharp", "s", n, h) for n, h in halves.items())
     kept, notes = heldout.held_out(DataSet("d", Path("."), images, ("before",)))
     assert [image.name for image in kept] == ["b", "c"]
     assert notes == ["before", "1 images of the training half: left out"]

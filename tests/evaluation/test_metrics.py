@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -210,41 +211,38 @@ def test_a_proportion_is_resampled_by_scene_over_what_is_counted() -> None:
 
 
 def test_mcnemar_by_hand() -> None:
-    first = np.array([True] * 8 + [False] * 1 + [True] * 5)
-    second = np.array([False] * 8 + [True] * 1 + [True] * 5)
-    assert metrics.mcnemar(first, second) == {
-        **{"images": 14, "first_only_right": 8, "second_only_right": 1},
-        "p_value": 2 * (1 + 9) / 2**9,
-    }
+    first = np.repeat([True, False, True], [8, 1, 5])
+    second = np.repeat([False, True], [8, 6])
+    found = {"images": 14, "first_only_right": 8, "second_only_right": 1}
+    assert metrics.mcnemar(first, second) == {**found, "p_value": 2 * (1 + 9) / 2**9}
     for same in ((first, first), (first[7:9], second[7:9])):
         assert metrics.mcnemar(*same)["p_value"] == 1
 
 
 def test_one_image_of_each_scene() -> None:
     codes = np.array([0, 0, 1, 2, 2, 2])
-    draws = [one_per_scene(codes, seed) for seed in (*range(20), 0)]
+    draws = [one_per_scene(codes, seed).tolist() for seed in (*range(20), 0)]
     assert {tuple(codes[chosen]) for chosen in draws} == {(0, 1, 2)}
-    assert (draws[0] == draws[-1]).all() and len(set(map(tuple, draws))) > 2
+    assert draws[0] == draws[-1] and len(set(map(tuple, draws))) > 2
 
 
 def test_kinds_and_their_lines_by_hand() -> None:
     known = ["sharp", "sharp", *["defocus"] * 3, "motion", "motion", "", ""]
     named = ["sharp", "motion", "defocus", "motion", "sharp", "motion", "defocus", "sharp", ""]
     found = measure_kinds(known, named, np.arange(9), resamples=200, seed=1)
-    assert found["confusion"] == {
-        "sharp": {"sharp": 1, "defocus": 0, "motion": 1},
-        "defocus": {"sharp": 1, "defocus": 1, "motion": 1},
-        "motion": {"sharp": 0, "defocus": 1, "motion": 1},
-    }
+    counts = [[1, 0, 1], [1, 1, 1], [0, 1, 1]]
+    assert [list(row.values()) for row in found["confusion"].values()] == counts
     assert (found["images"], found["blur"]["images"]) == (7, 4)  # blurred, and called so
     assert found["accuracy"]["value"] == pytest.approx(3 / 7)
     assert found["accuracy"]["low"] < 3 / 7 < found["accuracy"]["high"]
     assert found["blur"]["accuracy"]["value"] == pytest.approx(2 / 4)
     lines = list(kind_lines(found))
-    assert lines[0].startswith("kind named rightly: 0.429 (")
-    assert "of 7 images; defocus or motion: 0.500 (" in lines[0]
-    assert lines[2].split() == ["named:", "sharp", "defocus", "motion"]
-    assert lines[4].split() == ["defocus", "1", "1", "1"]
+    first = r"kind named rightly: 0\.429 \(.* of 7 images; defocus or motion: 0\.500 \("
+    assert re.match(first, lines[0])
+    assert [line.split() for line in lines[2::2]] == [
+        ["named:", *metrics.KINDS],
+        ["defocus", "1", "1", "1"],
+    ]
 
 
 @pytest.mark.parametrize(
