@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,25 +33,6 @@ OF_KNOWN_KIND = ("kwentar", "certh_digital")
 FALSE_ALARMS = 0.01
 
 Stack = list[tuple[int, Path]]  # in order of the absolute step: 0 is in focus
-
-
-@dataclass(frozen=True)
-class SharedPhotos:
-    """What lies below one shared-data folder.
-
-    Attributes
-    ----------
-    photos : tuple of LabelledImage
-        `subset` is the set; a scene's key is (set, scene).
-    stacks : dict of list of (step, path)
-        By name.
-    missing : tuple of str
-        Sets and stacks that are not there.
-    """
-
-    photos: tuple[LabelledImage, ...]
-    stacks: dict[str, Stack]
-    missing: tuple[str, ...]
 
 
 def _of_layout(name: str, layout: str) -> Callable[[Contents], None]:
@@ -96,11 +76,20 @@ def _stack(folder: Path) -> Stack:
     return sorted(steps, key=lambda one: (abs(one[0]), one[0]))
 
 
-def find_photos(root: Path) -> SharedPhotos:
+def find_photos(root: Path) -> tuple[list[LabelledImage], dict[str, Stack], list[str]]:
     """List what lies below `root`, laid out as its README says; sets may be missing.
 
     Ambiguous photos are left out. Step 0 of a focus stack is sharp, but where blur begins is not
     labelled: stacks tell order, and count in no other figure.
+
+    Returns
+    -------
+    photos : list of LabelledImage
+        `subset` is the set; a scene's key is (set, scene).
+    stacks : dict of list of (step, path)
+        By name.
+    missing : list of str
+        Sets and stacks that are not there.
 
     Raises
     ------
@@ -115,7 +104,7 @@ def find_photos(root: Path) -> SharedPhotos:
     folders = {name: root / "focus_stacks" / name for name in STACKS}
     stacks = {name: _stack(folder) for name, folder in folders.items() if folder.is_dir()}
     missing = [name for name in (*_READERS, *STACKS) if name not in {*sets, *stacks}]
-    return SharedPhotos(tuple(found.images), stacks, tuple(missing))
+    return found.images, stacks, missing
 
 
 def weighted_recall(labels: Ints, scores: Floats, weights: Floats, rate: float) -> Floats:
@@ -297,20 +286,20 @@ def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -
         No set is there, one class is, or a photo cannot be read: a figure on fewer photos would
         pass for one on all.
     """
-    found = find_photos(root)
-    paths = [photo.path for photo in found.photos]
-    paths += [path for stack in found.stacks.values() for _, path in stack]
+    everything, focus_stacks, missing = find_photos(root)
+    paths = [photo.path for photo in everything]
+    paths += [path for stack in focus_stacks.values() for _, path in stack]
     every = predict_each(judges, map(Photo, paths), len(paths), "real photos")
     said = {
         path: dict(zip(one, readable(one.values()), strict=True))
         for path, one in zip(paths, every, strict=True)
     }
     again = params.evaluate.resamples, params.seed
-    sets: dict[str, Any] = dict.fromkeys(photo.subset for photo in found.photos)
+    sets: dict[str, Any] = dict.fromkeys(photo.subset for photo in everything)
     kinds = {}
 
     def of(names: Iterable[str]) -> tuple[list[LabelledImage], list[Said]]:
-        photos = [photo for photo in found.photos if photo.subset in names]
+        photos = [photo for photo in everything if photo.subset in names]
         return photos, [said[photo.path] for photo in photos]
 
     for name in sets:
@@ -323,12 +312,12 @@ def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -
             kinds[name] = metrics.measure_kinds(known, named, codes, *again)
     strangers = [name for name in sets if name.startswith(STRANGERS)]
     stacks = {}
-    for name, stack in found.stacks.items():
+    for name, stack in focus_stacks.items():
         logits = np.array([said[path]["fused"].logit for _, path in stack], np.float64)
         stacks[name] = along_stack([step for step, _ in stack], logits)
     return {
         "pooled": pooled(*of(POOLED), *again),
-        "strangers": pooled(*of(strangers), *again) if STRANGERS not in found.missing else None,
+        "strangers": pooled(*of(strangers), *again) if STRANGERS not in missing else None,
         "sets": sets,
         "kinds": kinds,
         "stacks": stacks,
@@ -337,10 +326,10 @@ def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -
                 **{"set": photo.subset, "name": photo.name, "label": photo.label},
                 **{judge: one.probability for judge, one in said[photo.path].items()},
             }
-            for photo in found.photos
+            for photo in everything
             if said[photo.path]["fused"].blurred != bool(photo.label)
         ],
-        "missing": list(found.missing),
+        "missing": missing,
         "thresholds": {judge: classifier.threshold for judge, classifier in judges.items()},
     }
 

@@ -67,7 +67,7 @@ def said(logits: np.ndarray) -> list[dict[str, Prediction]]:
 
 
 def test_pooled_figures_and_their_intervals(shared: Path) -> None:
-    photos = [photo for photo in find_photos(shared).photos if photo.subset in POOLED]
+    photos = [photo for photo in find_photos(shared)[0] if photo.subset in POOLED]
     labels = np.array([photo.label for photo in photos])
     perfect = labels + np.linspace(0, 0.1, len(labels))
     found = pooled(photos, said(perfect), 200, 1)
@@ -126,9 +126,9 @@ def test_the_command_writes_json_and_ends_in_one_line_on_a_broken_photo(
 
 
 def test_sets_labels_kinds_and_scenes(shared: Path) -> None:
-    found = find_photos(shared)
-    told = {(p.subset, p.path.name): (p.label, p.kind, p.scene) for p in found.photos}
-    assert len(told) == len(found.photos) == 3 + 1 + 3 + 5 + 2
+    photos, stacks, missing = find_photos(shared)
+    told = {(p.subset, p.path.name): (p.label, p.kind, p.scene) for p in photos}
+    assert len(told) == len(photos) == 3 + 1 + 3 + 5 + 2
     assert ("photos", "p3.jpg") not in told  # ambiguous
     assert (told["photos", "p2.jpg"][0], told["photos", "p0.jpg"][0]) == (1, 0)
     assert told["kodak", "01.png"][:2] == (0, "sharp")
@@ -142,13 +142,13 @@ def test_sets_labels_kinds_and_scenes(shared: Path) -> None:
         ("certh_digital", "DiskR8_1.jpg"): (1, "defocus", "Original_1"),
     }
     assert known.items() < told.items()
-    assert [step for step, _ in found.stacks["smear"]] == [0, -1, 1, -2, 2]
-    assert found.missing == ()
+    assert [step for step, _ in stacks["smear"]] == [0, -1, 1, -2, 2]
+    assert missing == []
 
 
 def test_missing_sets_are_named_and_none_is_an_error(shared: Path, tmp_path: Path) -> None:
     shutil.rmtree(shared / "kodak")
-    assert find_photos(shared).missing == ("kodak",)
+    assert find_photos(shared)[2] == ["kodak"]
     with pytest.raises(BlurError, match="holds none of the sets photos, kodak"):
         find_photos(tmp_path / "nothing")
     write_photo(shared / "focus_stacks/chart" / "near.png", 1)
@@ -157,11 +157,11 @@ def test_missing_sets_are_named_and_none_is_an_error(shared: Path, tmp_path: Pat
 
 
 def test_the_real_folder_holds_what_its_readme_says(shared_data: Path) -> None:
-    found = find_photos(shared_data)
-    sets = [photo.subset for photo in found.photos]
+    photos, stacks, _ = find_photos(shared_data)
+    sets = [photo.subset for photo in photos]
     assert sum(name.startswith("strangers/") for name in sets) == 227
     assert [sets.count(name) for name in POOLED] == [75, 24, 24, 48]
-    sharp = [photo.subset for photo in found.photos if not photo.label]
+    sharp = [photo.subset for photo in photos if not photo.label]
     assert [sharp.count(name) for name in POOLED] == [74, 24, 8, 3]
-    assert len({p.key for p in found.photos if p.subset in POOLED}) == 75 + 24 + 8 + 3
-    assert {name: len(stack) for name, stack in found.stacks.items()} == {"smear": 19, "chart": 6}
+    assert len({p.key for p in photos if p.subset in POOLED}) == 75 + 24 + 8 + 3
+    assert {name: len(stack) for name, stack in stacks.items()} == {"smear": 19, "chart": 6}

@@ -266,13 +266,13 @@ def measured(
     """
     labels, codes = labels_of(images), scenes_of(images)
     bins = params.evaluate.calibration_bins
-    parts: dict[str, list[dict[str, Floats]]] = {name: [] for name in answers}
-    for weights in scene_weights(codes, params.evaluate.resamples, params.seed):
-        for name, one in answers.items():
-            parts[name].append(weighted_metrics(labels, one, weights, bins))
+    blocks = [
+        {name: weighted_metrics(labels, one, weights, bins) for name, one in answers.items()}
+        for weights in scene_weights(codes, params.evaluate.resamples, params.seed)
+    ]
     draws = {
-        name: {metric: np.concatenate([block[metric] for block in blocks]) for metric in METRICS}
-        for name, blocks in parts.items()
+        name: {key: np.concatenate([block[name][key] for block in blocks]) for key in METRICS}
+        for name in answers
     }
     figures = {
         name: {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,14 +87,13 @@ def build(
         name: {**settings(one), "overall": overall[name], "subsets": {}}
         for name, one in classifiers.items()
     }
-    subsets: dict[str, int] = {}
-    for subset in sorted({image.subset for image in images}):
+    subsets = Counter(sorted(image.subset for image in images))
+    for subset in subsets:
         rows = [place for place, image in enumerate(images) if image.subset == subset]
         some = {name: one.at(rows) for name, one in answers.items()}
         figures, _ = metrics.measured([images[place] for place in rows], some, params)
         for name in classifiers:
             report[name]["subsets"][subset] = figures[name]
-        subsets[subset] = len(rows)
     labels, codes = metrics.labels_of(images), metrics.scenes_of(images)
     report["dataset"] = {
         "name": dataset["name"],
@@ -101,7 +101,7 @@ def build(
         "images": len(images),
         "blurred": int(labels.sum()),
         "scenes": len(np.unique(codes)),
-        "subsets": subsets,
+        "subsets": dict(subsets),
     }
     resamples, seed = params.evaluate.resamples, params.seed
     report["interval"] = {"level": 0.95, "resamples": resamples, "unit": "scene"}

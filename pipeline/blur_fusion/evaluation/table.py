@@ -55,7 +55,7 @@ def robustness_lines(robustness: Mapping[str, Any]) -> Iterator[str]:
     """The entry `robustness`: a line for each perturbation, their mean, and the ratio."""
     images, mean = robustness["images"], robustness["mean"]
 
-    def line(name: str, count: object, text: Callable[..., str], row: Any, causes: str) -> str:
+    def line(name: str, count: object, text: Callable[..., str], row: Any, causes: str = "") -> str:
         return _line(f"{name:<17}{count:>6}", (text(row[judge], ".1%") for judge in JUDGES), causes)
 
     yield (
@@ -69,8 +69,8 @@ def robustness_lines(robustness: Mapping[str, Any]) -> Iterator[str]:
         split = (str(row["fused"][key]) for key in ("sharp_flagged", "blurred_missed", "put_right"))
         causes = f"   {', '.join(split)}" if row["images"] else ""
         yield line(row["name"], row["images"], figure, row, causes)
-    yield line("mean", "", figure, mean, "")
-    yield line("", "", interval, mean, "")
+    yield line("mean", "", figure, mean)
+    yield line("", "", interval, mean)
     ratio = with_interval(robustness["fused_to_laplacian"], ".2f")
     yield f"flips of fused for each one of laplacian: {ratio}"
 
@@ -79,13 +79,6 @@ def models_of(report: Report) -> list[str]:
     """The models whose figures `report` holds: ours in order, then others."""
     held = [name for name, part in report.items() if isinstance(part, dict) and "overall" in part]
     return [name for name in MODELS if name in held] + [n for n in held if n not in MODELS]
-
-
-def _shown_name(model: str, report: Report) -> str:
-    """A model's name in the table; two Laplacian thresholds are told apart."""
-    if model == "laplacian" and "laplacian_470" in report:
-        return "laplacian (ours)"
-    return "laplacian (470)" if model == "laplacian_470" else model
 
 
 def counted(counts: Mapping[str, int]) -> str:
@@ -125,7 +118,9 @@ def render(report: Report) -> str:
     report : dict
         Contents of metrics.json, or what `blur_fusion.evaluation.heldout.judge_held_out` returns.
     """
-    dataset, names = report["dataset"], {m: _shown_name(m, report) for m in models_of(report)}
+    dataset, names = report["dataset"], {model: model for model in models_of(report)}
+    if "laplacian_470" in names:  # two thresholds are told apart
+        names |= {"laplacian": "laplacian (ours)", "laplacian_470": "laplacian (470)"}
     lines = [
         f"data set {dataset['name']} {dataset['digest'][:12]}: {dataset['images']} images of "
         f"{dataset['scenes']} scenes, {dataset['blurred']} blurred",

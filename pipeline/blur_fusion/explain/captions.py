@@ -70,12 +70,10 @@ def kind_line(explanation: Explanation) -> str:
         return f"Out of focus: points are disks of {_pixels(2 * spread.extent, prediction)} across."
     if spread.angle is None:
         return "Motion blur; no single direction stands out."
-    line = (
-        f"Motion blur along {spread.angle:.0f} degrees (0 is level, 90 upright, counterclockwise)"
-    )
+    way = f"{spread.angle:.0f} degrees (0 is level, 90 upright, counterclockwise)"
     if spread.extent is None:
-        return f"{line}; its length cannot be told from this photo."
-    return f"{line}, {_pixels(spread.extent, prediction)} long."
+        return f"Motion blur along {way}; its length cannot be told from this photo."
+    return f"Motion blur along {way}, {_pixels(spread.extent, prediction)} long."
 
 
 def strongest(found: list[Contribution]) -> list[Contribution]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,6 @@ from blur_fusion.model.prediction import Prediction
 if TYPE_CHECKING:
     import keras
 
-NETWORK = "network"
 LONG_SIDE = 768  # of the pictures shown where a classifier looks at squares
 
 Pixels = npt.NDArray[np.uint8]
@@ -39,7 +37,7 @@ class Contribution:
     Attributes
     ----------
     name : str
-        `NETWORK`, or a measure of `blur_fusion.features.measures`.
+        "network", or a measure of `blur_fusion.features.measures`.
     logit : float
         Calibrated.
     """
@@ -109,7 +107,7 @@ def contributions(classifier: BlurDetector, working: Pixels) -> list[Contributio
         Grey working image.
     """
     model, wide = classifier.model, len(LOGIT_NAMES)
-    families = [NETWORK] * wide + [name.partition(".")[0] for name in model.stack.names]
+    families = ["network"] * wide + [name.partition(".")[0] for name in model.stack.names]
     names = list(dict.fromkeys(families))
     logits = classifier.network.logits([working])[0]
     given = np.concatenate([logits, classifier.measures(Photo(working))[0]]).astype(np.float64)
@@ -158,8 +156,7 @@ class Explainer:
         (prediction,) = self.classifier.predict(photo)
         require(prediction.error is None, f"{photo.path}: {prediction.error}")
         spec = InputSpec(LONG_SIDE) if self.classifier.spec.square else self.classifier.spec
-        colour = dataclasses.replace(spec, colour=True)
-        return View(prediction, photo.image(spec), photo.image(colour))
+        return View(prediction, photo.image(spec), photo.image(replace(spec, colour=True)))
 
     def explain(self, photo: Photo | Any, grad_cam: bool = False) -> Explanation:
         """Judge a photo, or a source of one, and explain the prediction.
@@ -246,4 +243,4 @@ def _spread(view: View) -> PointSpread | None:
     found = measures[prediction.kind](view.working)
     long_side = max(prediction.width or 0, prediction.height or 0)
     scale = max(1.0, long_side / max(view.working.shape))
-    return PointSpread(None if found.extent is None else found.extent * scale, found.angle)
+    return replace(found, extent=found.extent and found.extent * scale)
