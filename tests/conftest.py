@@ -65,11 +65,10 @@ def _write_certh(root: Path, scenes: int = 12) -> Path:
     (training / "Undistorted" / ".DS_Store").write_bytes(b"\0Bud1")
     digital: list[tuple[Any, Any]] = [("MyDigital Blur", None)]
     for j, k in ((1, 1), (2, 10), (3, 11)):
-        write_photo(evaluation / "DigitalBlurSet" / f"Original_{k}.jpg", seed=300 + k)
-        digital.append((f"Original_{k}.jpg ", -1))
-        for name in (f"DiskR10_{j}", f"MotionL50Th90_{j}"):
-            write_photo(evaluation / "DigitalBlurSet" / f"{name}.jpg", 300 + k, blurred=True)
-            digital.append((f" {name}.jpg ", 1))
+        for name in (f"Original_{k}", f"DiskR10_{j}", f"MotionL50Th90_{j}"):
+            blurred = not name.startswith("Original")
+            write_photo(evaluation / "DigitalBlurSet" / f"{name}.jpg", 300 + k, blurred)
+            digital.append((f" {name}.jpg ", 1 if blurred else -1))
     digital.insert(5, (None, None))
     natural: list[tuple[Any, Any]] = [("Image Name", "Blur Label")]
     for k in range(1, 7):

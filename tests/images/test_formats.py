@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import struct
 import sys
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -78,17 +77,6 @@ def test_cmyk(tmp_path: Path) -> None:
         assert levels == pytest.approx([55, 55, 255, 255], abs=4)
 
 
-def test_bombs_are_one_line(tmp_path: Path) -> None:
-    """A header that promises 40,000 x 40,000 pixels."""
-    data = bytearray(cv2.imencode(".png", quarters())[1].tobytes())
-    data[16:24] = struct.pack(">II", 40_000, 40_000)
-    data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
-    (tmp_path / "bomb.png").write_bytes(bytes(data))
-    with pytest.raises(BlurError, match=r"bomb\.png: has more than 2\^30 pixels") as caught:
-        working_image(tmp_path / "bomb.png", 100)
-    assert "\n" not in str(caught.value)
-
-
 def test_heic(tmp_path: Path) -> None:
     heif = pytest.importorskip("pillow_heif", reason="the extra 'heic' is not installed")
     rgb = np.ascontiguousarray(np.repeat(quarters(240, 400)[:, :, None], 3, axis=2))
@@ -100,8 +88,7 @@ def test_heic(tmp_path: Path) -> None:
     assert levels == pytest.approx([40, 100, 170, 230], abs=4)
     misnamed = (tmp_path / "phone.heic").rename(tmp_path / "phone.jpg")
     assert working_image(misnamed, 100).shape == (60, 100)
-    data = misnamed.read_bytes()
-    misnamed.write_bytes(data[: len(data) // 2])
+    misnamed.write_bytes(misnamed.read_bytes()[:300])
     with pytest.raises(BlurError, match=r"phone\.jpg: is no HEIC picture, or is damaged"):
         working_image(misnamed, 100)
 
@@ -133,15 +120,6 @@ def test_raw_without_a_preview_is_developed(tmp_path: Path, orientation: int) ->
     assert np.abs(np.subtract(photo.size, long_first)).max() <= 8
     expected = [0, 1, 2, 3] if orientation == 1 else [2, 0, 3, 1]
     assert np.argsort(np.argsort(levels)).tolist() == np.argsort(np.argsort(expected)).tolist()
-
-
-def test_damaged_raw_is_one_line(tmp_path: Path) -> None:
-    pytest.importorskip("rawpy", reason="the extra 'raw' is not installed")
-    (tmp_path / "camera.nef").write_bytes(b"II*\0" + b"\0" * 400)
-    with pytest.raises(BlurError, match=r"camera\.nef: is no RAW file"):
-        working_image(tmp_path / "camera.nef", 100)
-    with pytest.raises(BlurError, match=r"missing\.cr2: cannot be read"):
-        working_image(tmp_path / "missing.cr2", 100)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from blur_fusion.errors import BlurError
 from blur_fusion.images import decode as jpeg
 from blur_fusion.images.photo import InputSpec, Photo, working_image
 from blur_fusion.images.resize import area_average, average_cells
@@ -91,16 +90,6 @@ def test_cells_keep_what_is_constant_and_colour() -> None:
     assert np.array_equal(average_cells(flat, 2, (51, 38)), flat[:38, :51])
     tiny = noise(1, 7)
     assert average_cells(tiny, 8, (7, 1)).shape == (1, 7, 3)
-
-
-def test_photos_cut_short_are_errors(tmp_path: Path) -> None:
-    data = cv2.imencode(".jpg", scene(480, 800))[1].tobytes()
-    path = tmp_path / "cut.jpg"
-    for side in (100, 1000):
-        for part in (0.2, 0.9):
-            path.write_bytes(data[: int(len(data) * part)])
-            with pytest.raises(BlurError, match=r"cut\.jpg: is no image .* or is damaged"):
-                working_image(path, side)
 
 
 def test_reduction_changes_no_verdict_on_real_photos(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -109,13 +112,34 @@ def test_grey_arrays_and_files(tmp_path: Path) -> None:
         assert np.array_equal(colour, np.dstack([grey] * 3))
 
 
-@pytest.mark.parametrize("name", ["Ferienfoto für Äöü.jpg", "写真 1.png", "снимок.jpg", "📷.png"])
+def bomb() -> bytes:
+    """A PNG whose header promises 40,000 x 40,000 pixels."""
+    data = bytearray(cv2.imencode(".png", quarters())[1].tobytes())
+    data[16:24] = struct.pack(">II", 40_000, 40_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
+PHOTO = cv2.imencode(".jpg", noise(480, 800))[1].tobytes()
+RAW = pytest.mark.skipif(find_spec("rawpy") is None, reason="the extra 'raw' is not installed")
+
+
 @pytest.mark.parametrize(
-    ("content", "why"),
+    ("name", "content", "why"),
     [
-        (b"", "empty file"),
-        *((odd, "no image") for odd in (b"a letter\n", b"\xff\xd8\xff\xe0 cut", b"\0" * 99)),
-        *((absent, "cannot be read") for absent in (None, "a folder")),
+        *(
+            (name, b"", "empty file")
+            for name in ("für Äöü.jpg", "写真 1.png", "снимок.jpg", "📷.png")
+        ),
+        *(
+            ("a.jpg", odd, "is no image")
+            for odd in (b"a letter\n", b"\xff\xd8\xff\xe0 cut", bytes(99))
+        ),
+        *(("cut.jpg", PHOTO[: len(PHOTO) * k // 10], "or is damaged") for k in (2, 9)),
+        ("bomb.png", bomb(), "has more than 2^30 pixels"),
+        *(("folder.jpg", absent, "cannot be read") for absent in (None, "a folder")),
+        pytest.param("a.nef", b"II*\0" + bytes(400), "is no RAW file", marks=RAW),
+        pytest.param("a.cr2", None, "cannot be read", marks=RAW),
     ],
 )
 def test_unreadable_files_are_named(
@@ -126,11 +150,11 @@ def test_unreadable_files_are_named(
         path.write_bytes(content)
     elif content:
         path.mkdir()
-    for colour in (False, True):
+    for side, colour in ((64, False), (1000, False), (64, True)):
         with pytest.raises(BlurError) as caught:
-            working_image(path, 64, colour)
+            working_image(path, side, colour)
         line = str(caught.value)
-        assert str(path) in line and why in line and "\n" not in line
+        assert line.startswith(f"{path}: ") and why in line and "\n" not in line
 
 
 def test_other_arrays_are_refused() -> None:

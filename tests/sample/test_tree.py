@@ -129,13 +129,9 @@ def test_the_default_plan_is_as_large_as_asked() -> None:
 
 @pytest.mark.parametrize("size", [(10, 7), (500, 280), (1, 1)])
 def test_a_photograph_is_one_scene_of_one_half(size: tuple[int, int]) -> None:
-    training, natural = size
-    params = SampleParams(training, natural, 1, 160, 0.0)
-    plans = [plan for plan in plan_scenes(params) if plan.photo]
-    photos = [plan.photo for plan in plans]
-    assert photos and len(set(photos)) == len(photos)
+    plans = [plan for plan in plan_scenes(SampleParams(*size, 1, 160, 0.0)) if plan.photo]
+    assert plans and len({plan.photo for plan in plans}) == len(plans)
     for plan in plans:
-        halves = {path.split("/")[0] for path, _ in plan.shots}
-        expected = "TrainingSet" if plan.photo in TRAINING_PHOTOGRAPHS else "EvaluationSet"
-        assert halves == {expected}
-        assert plan.photo in (*TRAINING_PHOTOGRAPHS, *EVALUATION_PHOTOGRAPHS)
+        (half,) = {path.split("/")[0] for path, _ in plan.shots}
+        known = TRAINING_PHOTOGRAPHS if half == "TrainingSet" else EVALUATION_PHOTOGRAPHS
+        assert plan.photo in known
