@@ -16,7 +16,7 @@ from blur_fusion.cli.options import PATH, params_option
 from blur_fusion.data.store import Store
 from blur_fusion.errors import run
 from blur_fusion.evaluation import metrics
-from blur_fusion.evaluation.metrics import Floats, Ints, estimate, figure, interval, weighted_auc
+from blur_fusion.evaluation.metrics import Floats, Ints, estimate, weighted_auc, with_interval
 from blur_fusion.fusion.calibration import fit_calibration
 from blur_fusion.fusion.stack import JUDGES, LOGIT_NAMES
 from blur_fusion.fusion.train import Table, fit_stack, read_table
@@ -157,9 +157,8 @@ def as_text(found: Mapping[str, Any]) -> Iterator[str]:
         for row in found[contest]:
             cells = f"{row['name']:<44}"
             for key in ("log_loss", "auc"):
-                apart = row[f"{key}_difference"]
-                shown = f"{figure(apart, '+.4f')} ({interval(apart, '+.4f', ' to ')})"
-                cells += f"{row[key]:>9.4f}{shown:>28}"
+                apart = with_interval(row[f"{key}_difference"], "+.4f")
+                cells += f"{row[key]:>9.4f}{apart:>28}"
             yield cells
 
 

@@ -304,12 +304,12 @@ def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -
 
     for name in sets:
         photos, answered = of([name])
-        labels, codes = metrics.labels_of(photos), metrics.scenes_of(photos)
+        labels = metrics.labels_of(photos)
         answers = {judge: Answers.of(one[judge] for one in answered) for judge in judges}
         sets[name] = {judge: counts(labels, one.verdicts) for judge, one in answers.items()}
         if name in OF_KNOWN_KIND:
-            known, named = [p.kind for p in photos], [one["fused"].kind for one in answered]
-            kinds[name] = metrics.measure_kinds(known, named, codes, *again)
+            named = [one["fused"].kind for one in answered]
+            kinds[name] = metrics.measure_kinds(photos, named, *again)
     strangers = [name for name in sets if name.startswith(STRANGERS)]
     stacks = {}
     for name, stack in focus_stacks.items():

@@ -175,12 +175,11 @@ def run_once(program: Program, workers: int) -> None:
         preexec_fn=_pinned(workers),
     )
     seconds = time.perf_counter() - start
-    answers: dict[str, bool] = {}
+    program.answers = {}
     with suppress(OSError, ValueError, KeyError):
-        answers = program.answers_of(ran.stdout)
-    if answers:
+        program.answers = program.answers_of(ran.stdout)
+    if program.answers:
         program.seconds.append(seconds)
-        program.answers = answers
         return
     lines = ran.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
     program.problem = f"failed with {ran.returncode} ({lines[-1]})"
@@ -263,9 +262,9 @@ def speed_command(
     known = versions(python)
     for name in PEERS:
         if name not in known:
-            line = f"python -m venv peers && peers/bin/pip install {name}"
-            again = "then add --peers peers/bin/python"
-            click.echo(f"{name}: left out, it is not installed; {line}, {again}", err=True)
+            mend = f"python -m venv peers && peers/bin/pip install {name}, then add --peers"
+            said = f"{name}: left out, it is not installed; {mend} peers/bin/python"
+            click.echo(said, err=True)
     rivals = [name for name in PEERS if name in known]
     for folder in folders:
         dataset = open_dataset(folder)

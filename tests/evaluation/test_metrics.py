@@ -65,20 +65,13 @@ def _width(found: Mapping[str, Any]) -> float:
     return float(found["high"] - found["low"])
 
 
-def test_metrics_by_hand() -> None:
+def test_what_scikit_learn_lacks_by_hand() -> None:
     labels, answers = np.array([1, 1, 1, 0]), _answers([0.9, 0.8, 0.2, 0.4], 0.4)
-    expected = {
-        "accuracy": 0.5,
-        "recall": 2 / 3,
-        "false_alarm_rate": 1,
-        "balanced_accuracy": 1 / 3,
-        "auc": 2 / 3,
-        "log_loss": -np.log([0.9, 0.8, 0.2, 0.6]).mean(),
-        "calibration_error": (0.1 + 0.2 + 0.8 + 0.4) / 4,
-    }
-    assert _measure(labels, answers, bins=10) == pytest.approx(expected)
-    found = {"blurred": 3, "found": 2, "sharp": 1, "flagged": 1}
-    assert metrics.counts(labels, answers.verdicts) == found
+    found = _measure(labels, answers, bins=10)
+    assert found["false_alarm_rate"] == 1
+    assert found["calibration_error"] == pytest.approx((0.1 + 0.2 + 0.8 + 0.4) / 4)
+    counted = {"blurred": 3, "found": 2, "sharp": 1, "flagged": 1}
+    assert metrics.counts(labels, answers.verdicts) == counted
 
 
 @pytest.mark.parametrize(
@@ -226,10 +219,15 @@ def test_one_image_of_each_scene() -> None:
     assert draws[0] == draws[-1] and len(set(map(tuple, draws))) > 2
 
 
+def _of_kinds(kinds: list[str]) -> list[LabelledImage]:
+    """An image of each kind, each a scene of its own."""
+    return [LabelledImage(Path(), "", 0, kind, "", str(n), "") for n, kind in enumerate(kinds)]
+
+
 def test_kinds_and_their_lines_by_hand() -> None:
     known = ["sharp", "sharp", *["defocus"] * 3, "motion", "motion", "", ""]
     named = ["sharp", "motion", "defocus", "motion", "sharp", "motion", "defocus", "sharp", ""]
-    found = measure_kinds(known, named, np.arange(9), resamples=200, seed=1)
+    found = measure_kinds(_of_kinds(known), named, resamples=200, seed=1)
     counts = [[1, 0, 1], [1, 1, 1], [0, 1, 1]]
     assert [list(row.values()) for row in found["confusion"].values()] == counts
     assert (found["images"], found["blur"]["images"]) == (7, 4)  # blurred, and called so
@@ -256,7 +254,7 @@ def test_kinds_and_their_lines_by_hand() -> None:
 def test_kinds_nobody_knows_have_no_line(
     known: list[str], named: list[str], accuracy: float | None, line: str
 ) -> None:
-    found = measure_kinds(known, named, np.arange(len(known)), resamples=10, seed=1)
+    found = measure_kinds(_of_kinds(known), named, resamples=10, seed=1)
     assert found["images"] == sum(kind != "" for kind in known)
     assert found["accuracy"]["value"] == accuracy
     assert found["blur"] == {"images": 0, "accuracy": NONE}

@@ -72,7 +72,7 @@ def test_metrics_hold_every_model_metric_and_interval(ran: Ran) -> None:
             for metric in METRICS:
                 assert part[metric]["low"] <= part[metric]["high"], (model, metric)
     assert written["laplacian"]["threshold"] > 0 > written["laplacian"]["slope"]
-    assert written["constant"] == {**written["constant"], "threshold": None, "share_blurred": 0.5}
+    assert {"threshold": None, "share_blurred": 0.5}.items() < written["constant"].items()
     assert written["fused"]["threshold"] == 0.5
     assert written["dataset"]["digest"] == "0123456789abcdef"
 

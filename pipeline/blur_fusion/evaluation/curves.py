@@ -66,11 +66,9 @@ def write_curves(folder: Path, labels: Ints, answers: Mapping[str, Answers], bin
         "give a data set with both",
     )
     for model in PLOTTED:
-        probabilities = answers[model].probabilities
-        false_alarms, recall, _ = sk.roc_curve(labels, probabilities)
-        rates = _thinned(false_alarms, recall)
+        rates = _thinned(*sk.roc_curve(labels, answers[model].probabilities)[:2])
         write_csv(folder / f"roc_{model}.csv", ("false_alarm_rate", "recall"), rates)
-        precision, recall, _ = sk.precision_recall_curve(labels, probabilities)
+        precision, recall, _ = sk.precision_recall_curve(labels, answers[model].probabilities)
         pairs = _thinned(recall, precision)
         write_csv(folder / f"precision_recall_{model}.csv", ("recall", "precision"), pairs)
     for model in PLOTTED[1:]:  # whose probabilities are calibrated

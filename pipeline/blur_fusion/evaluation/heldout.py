@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from blur_fusion.data.dataset import DataSet, LabelledImage
-from blur_fusion.errors import BlurError
+from blur_fusion.errors import require
 from blur_fusion.evaluation import report
 from blur_fusion.evaluation.baselines import known_baselines
 from blur_fusion.evaluation.report import OURS, Report, Said
@@ -19,8 +19,7 @@ def held_out(dataset: DataSet) -> tuple[list[LabelledImage], list[str]]:
     """The images to judge, and notes: a layout's own training half is left out."""
     images = [image for image in dataset if image.half != "train"]
     notes, left = list(dataset.notes), len(dataset) - len(images)
-    if not images:
-        raise BlurError(f"{dataset.root}: holds a training half only, nothing to test on")
+    require(bool(images), f"{dataset.root}: holds a training half only, nothing to test on")
     if left:
         notes.append(f"{left} images of the training half: left out")
     return images, notes
@@ -96,17 +95,15 @@ def judge_held_out(
     images, notes = held_out(dataset)
     photos = (Photo(image.path) for image in images)
     every = report.predict_each(classifiers, photos, len(images), "test", workers)
-    read: list[LabelledImage] = []
-    said: list[Said] = []
+    judged: list[tuple[LabelledImage, Said]] = []
     unreadable: list[str] = []
     for image, one in zip(images, every, strict=True):
         if errors := [found.error for found in one.values() if found.error is not None]:
             unreadable.append(f"{image.path}: {errors[0]}")
         else:
-            read.append(image)
-            said.append(one)
-    if not read:
-        raise BlurError(f"{dataset.root}: none of its {len(images)} images can be read")
+            judged.append((image, one))
+    require(bool(judged), f"{dataset.root}: none of its {len(images)} images can be read")
+    read, said = zip(*judged, strict=True)
     named = {"name": dataset.name, "digest": dataset.digest}
     built = report.build(read, classifiers, said, named, params, judge)
     models = [name for name in classifiers if name in (*OURS, judge)]
@@ -115,7 +112,7 @@ def judge_held_out(
             **{key: getattr(image, key) for key in ("name", "label", "subset", "kind")},
             **{model: one[model].probability for model in models},
         }
-        for image, one in zip(read, said, strict=True)
+        for image, one in judged
         if one[judge].blurred != bool(image.label)
     ]
     if "laplacian" not in classifiers:

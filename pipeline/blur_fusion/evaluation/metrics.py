@@ -363,18 +363,16 @@ def differences(draws: Draws) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def measure_kinds(
-    known: Sequence[str], named: Sequence[str | None], codes: Ints, resamples: int, seed: int
+    images: Sequence[LabelledImage], named: Sequence[str | None], resamples: int, seed: int
 ) -> dict[str, Any]:
     """Proportion of images whose kind is named rightly, with 95 % intervals by scene.
 
     Parameters
     ----------
-    known : sequence of str, length n
-        True kinds; images of unknown kind ("") count nowhere.
+    images : sequence of LabelledImage, length n
+        Those of unknown kind ("") count nowhere.
     named : sequence of str, length n
         Kinds in the predictions: "sharp" where the verdict is.
-    codes : ndarray of int, shape (n,)
-        Scene numbers.
     resamples, seed : int
 
     Returns
@@ -384,7 +382,8 @@ def measure_kinds(
         named kind -> images; and in `blur` the same two figures for images that are blurred and
         called so: defocus against motion.
     """
-    truth, answer = np.array(known, dtype=np.str_), np.array(named, dtype=np.str_)
+    truth, codes = np.array([image.kind for image in images], dtype=np.str_), scenes_of(images)
+    answer = np.array(named, dtype=np.str_)
 
     def accuracy(chosen: Flags) -> dict[str, Any]:
         right = (truth == answer)[chosen]

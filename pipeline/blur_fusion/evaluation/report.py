@@ -105,8 +105,8 @@ def build(
     }
     resamples, seed = params.evaluate.resamples, params.seed
     report["interval"] = {"level": 0.95, "resamples": resamples, "unit": "scene"}
-    known, named = [image.kind for image in images], [one[judge].kind for one in said]
-    report["kinds"] = metrics.measure_kinds(known, named, codes, resamples, seed)
+    named = [one[judge].kind for one in said]
+    report["kinds"] = metrics.measure_kinds(images, named, resamples, seed)
     if set(OURS) <= answers.keys():
         report["differences"] = metrics.differences(draws)
         cnn, fused = answers["cnn"].verdicts, answers["fused"].verdicts
@@ -142,7 +142,7 @@ def read_report(path: Path) -> Report:
         report = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BlurError(f"{path}: no such file; run `make repro` first") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of the encoding, or of JSON
         raise BlurError(f"{path}: is no JSON ({error}); run `make repro` again") from None
     if not isinstance(report, dict) or "dataset" not in report or "fused" not in report:
         raise BlurError(f"{path}: is no report of the evaluate stage; run `make repro` again")

@@ -289,9 +289,9 @@ def run_trials(
 
     done = ordered_map(tried, range(len(some)), params.compute.workers)
     list(shown(done, len(some), "robustness"))
-    images = [rows[place] for place in some], index[some], codes[some]
     names = (UNPERTURBED, *(one.name for one in perturbations))
-    return Trials(*images, names, made, scores, verdicts)
+    chosen = [rows[place] for place in some]
+    return Trials(chosen, index[some], codes[some], names, made, scores, verdicts)
 
 
 def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
@@ -320,10 +320,8 @@ def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
         "blurred_missed": flips & blurred & ~said,
         "put_right": flips & (said == blurred),
     }
-    table: list[dict[str, Any]] = [
-        {"name": name, "images": int(images)}
-        for name, images in zip(trials.names[1:], counted.sum(axis=0), strict=True)
-    ]
+    named = zip(trials.names[1:], counted.sum(axis=0).tolist(), strict=True)
+    table: list[dict[str, Any]] = [{"name": name, "images": images} for name, images in named]
     means = {}
     for place, judge in enumerate(JUDGES):
         rates = metrics.proportions(flips[..., place], counted, trials.codes, resamples, seed)

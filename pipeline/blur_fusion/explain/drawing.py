@@ -85,9 +85,8 @@ def _marked(photo: Pixels, angle: float) -> Pixels:
     """`photo` with a line along the motion in its corner."""
     marked, reach = photo.copy(), 30
     centre = np.array([reach + 14, marked.shape[0] - reach - 14])
-    turn = np.radians(angle)
-    step = np.array([np.cos(turn), -np.sin(turn)]) * reach
-    ends = [tuple(int(v) for v in np.round(centre + sign * step)) for sign in (-1, 1)]
+    step = np.array([np.cos(np.radians(angle)), -np.sin(np.radians(angle))]) * reach
+    ends = [tuple(np.round(centre + sign * step).astype(int).tolist()) for sign in (-1, 1)]
     for colour, thickness in (((0, 0, 0), 7), ((255, 255, 255), 3)):
         for first, second in (ends, ends[::-1]):
             cv2.arrowedLine(marked, first, second, colour, thickness, cv2.LINE_AA, tipLength=0.25)
