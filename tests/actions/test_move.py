@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -47,12 +49,92 @@ def test_dry_run_writes_nothing(root: Path, out: Path, kind: str) -> None:
     assert report.journal is None and report.done == 3
 
 
-def test_companions_go_together(tmp_path: Path, out: Path) -> None:
-    shot = {"I.CR2", "I.JPG", "I.xmp", "I.CR2.xmp", "I.JPG.XMP", "I_01.CR2.xmp"}
-    strangers = {"I.jpg.pp3", "I_2.JPG", "I_2.JPG.xmp", "II.xmp", "I_01.NEF"}
-    report = acted(fill(tmp_path / "photos", *shot, *strangers), "I.JPG", move=out)
-    assert names(out) == shot and report.done == 6
-    assert undone(report).done == 6
+LONG = "L" * 44
+
+
+@pytest.mark.parametrize(
+    ("photo", "along", "strangers"),
+    [
+        (
+            "I.JPG",
+            {"I.CR2", "I.xmp", "I.CR2.xmp", "I.JPG.XMP", "I_01.CR2.xmp"},
+            {"I.jpg.pp3", "I_2.JPG", "I_2.JPG.xmp", "II.xmp", "I_01.NEF"},
+        ),
+        ("I.HEIC", {"I.MOV", "I.AAE", "I.HEIC.json", "I.MOV.json"}, {"I_2.MOV", "I.avi", "i.mp4"}),
+        ("I.jpg", {"I.mp4", "I.heic"}, {"I.jpg.mp4", "I.txt"}),
+        ("P.MP.jpg", {"P.MP", "P.MP.jpg.supplemental-metadata.json"}, {"P", "P.jpg", "P.mp4"}),
+        ("P.MP.jpg", {"P.MP.mp4"}, {"P.mp4"}),
+        ("I.CR2", {f"I.{s}" for s in ("on1", "WAV", "vrd", "dr4", "acr", "thm", "dop")}, {"I.on2"}),
+        ("I.NEF", {"I.NEF.arp", "I.NEF.cos", "I.NEF.comask", "I.NEF.nksc", "I.nksc"}, {"I.NE.cos"}),
+        ("I.jpg", {"I.jpg.pp3", "I.jpg.out.pp3"}, {"I.jpg.in.pp3", "I_1.jpg.pp3"}),
+        ("I.NEF", {"NKSC_PARAM/I.NEF.nksc"}, {"NKSC_PARAM/I_2.NEF.nksc", "NKSC_PARAM/I.NEF.x"}),
+        ("I.NEF", {"CaptureOne/Settings153/I.NEF.cos"}, {"CaptureOne/Cache/I.NEF.cos"}),
+        ("a.jpg", {"a.jpg.supplemental-metadata.json"}, {"a.jpg.supplemental-metadata(1).json"}),
+        ("a(1).jpg", {"a.jpg.supplemental-metadata(1).json"}, {"a.jpg.suppl.json", "a.jpg"}),
+        ("a(1).jpg", {"a.jpg(1).json"}, {"a.jpg.json", "a.jpg(2).json", "a.jpg(11).json"}),
+        ("a.b(3).jpg", {"a.b.jpg.s(3).json"}, {"a.b.jpg.x(3).json", "a.jpg(3).json"}),
+        ("a.jpg", {"a.json"}, {"a.jpg.more.json", "a-edited.jpg", "b.jpg.json"}),
+        (f"{LONG}12345.jpg", {f"{LONG}12.json"}, {f"{LONG}1.json", f"{LONG}13.json"}),
+        (f"{LONG}1.jpg", {f"{LONG}1..json"}, {f"{LONG}.json"}),
+        (f"{LONG}12345(1).jpg", {f"{LONG}12(1).json"}, {f"{LONG}12.json"}),
+        ("\U0001f600" * 30 + ".jpg", {"\U0001f600" * 23 + ".json"}, {"\U0001f600" * 22 + ".json"}),
+    ],
+)
+def test_companions_go_together(
+    tmp_path: Path, out: Path, photo: str, along: set[str], strangers: set[str]
+) -> None:
+    """And back; where the name is taken, all of them under the same other stem."""
+    root = fill(tmp_path / "photos", photo, *along, *strangers)
+    before = look(root)
+    report = acted(root, photo, move=out)
+    assert names(out) == {photo} | along and report.done == 1 + len(along)
+    assert names(root) == strangers
+    assert undone(report).done == 1 + len(along)
+    assert look(root) == before
+    fill(out, photo)
+    again = acted(root, photo, move=out)
+    moved = names(out) - {photo}
+    assert not again.failed and len(moved) == 1 + len(along) and names(root) == strangers
+    (second,) = out.glob(f"*(2){Path(photo).suffix}")
+    back = acted(out, second.name, move=tmp_path / "back")  # they are its companions still
+    assert back.done == 1 + len(along)
+
+
+def video(path: Path, seconds: float, long: bool = False) -> None:
+    """The boxes of a QuickTime video that tell how long it is."""
+    times = struct.pack(">QQIQ" if long else ">IIII", 0, 0, 600, int(600 * seconds))
+    header = struct.pack(">B3x", long) + times + bytes(80)
+    boxes = ((b"ftyp", b"qt  "), (b"mdat", bytes(999)), (b"moov", box(b"mvhd", header)))
+    path.write_bytes(b"".join(box(*one) for one in boxes))
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_a_video_that_only_shares_its_name_stays(tmp_path: Path, out: Path, long: bool) -> None:
+    """A Live Photo's goes along; one of minutes is a video of its own, and judged as such."""
+    root = fill(tmp_path / "photos", "a.jpg", "b.jpg", "b.heic", "c.jpg")
+    video(root / "a.mov", 3.1, long)
+    video(root / "b.mp4", 61, long)
+    os.mkfifo(root / "c.mov")
+    report = acted(root, "a.jpg", "b.jpg", move=out)
+    assert names(out) == {"a.jpg", "a.mov", "b.jpg"} and not report.failed
+    assert report.lines == (f"{root}/b.mp4: a video longer than Live Photos are; left",)
+    assert acted(root, "c.jpg", move=out).failed  # and does not wait for ever
+
+
+def test_takeouts_doubles_keep_their_names(tmp_path: Path, out: Path) -> None:
+    there = {"a.jpg", "a.jpg.json", "a(1).jpg", "a.jpg(1).json", "a(2).jpg", "a.jpg.suppl(2).json"}
+    root = fill(tmp_path / "photos", *there)
+    acted(root, "a(1).jpg", "a.jpg", "a(2).jpg", move=out)
+    assert names(out) == there
+
+
+def test_a_bad_link_beside_photos_is_no_matter(root: Path, out: Path) -> None:
+    (root / "loop").symlink_to("loop")
+    assert acted(root, "a.jpg", move=out).done == 1
 
 
 def test_equal_stems_without_raw_are_strangers(tmp_path: Path, out: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from blur_fusion import files
 from blur_fusion.actions.journal import Journal, Report, create
-from blur_fusion.actions.plan import ActionOptions, Notes, Places, Step, find_shots, plan_transfers
+from blur_fusion.actions.plan import ActionOptions, Places, Step, plan_transfers
+from blur_fusion.actions.shots import Notes, find_shots
 from blur_fusion.actions.sidecars import sidecars, tag
 from blur_fusion.actions.undo import put_back
 from blur_fusion.actions.xmp import XmlError

@@ -1,28 +1,16 @@
-"""What is asked for and what will be done, shot by shot and file by file, before anything is done.
-
-A shot is a photo with its sidecars. Photos of one folder that differ only in their suffix are one
-shot where one of them is RAW or they share a sidecar.
-"""
+"""What is asked for and what will be done, shot by shot and file by file, before it is done."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from blur_fusion import files
+from blur_fusion.actions.shots import Notes, Shot, beginnings, names_by_stem
 from blur_fusion.errors import require
-from blur_fusion.images import formats
-from blur_fusion.model.prediction import Prediction
-
-RAW = formats.RAW | {".fff", ".gpr"}
-PHOTOS = formats.PICTURES | RAW | {".jxl"}
-# Adobe, RawTherapee, DxO, Apple, thumbnail, Canon, Adobe's masks: edits that a photo must not lose
-SIDECARS = frozenset({".xmp", ".pp3", ".dop", ".aae", ".thm", ".vrd", ".acr"})
-DARKTABLE_DUPLICATE = re.compile(r"(?P<stem>.+)_(?P<number>\d\d)(?P<suffix>\.[^.]+)\.xmp", re.I)
 
 Step = tuple[str, str]  # source and target, absolute
 Owner = tuple[str, str] | None  # folder and stem
@@ -50,119 +38,6 @@ class ActionOptions:
         given = [(kind, path) for kind, path in asked.items() if path is not None]
         require(len(given) < 2, "move, copy and link exclude one another; choose one")
         return given[0] if given else None
-
-
-@dataclass(slots=True)
-class Notes:
-    """Lines for the user: what was left alone for a reason, and what went wrong."""
-
-    left: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Shot:
-    """Files that stay together, and what is known about them."""
-
-    folder: str  # absolute
-    stem: str  # every file's name begins with it
-    photos: tuple[str, ...]  # names in the folder
-    sidecars: tuple[str, ...]
-    verdict: Prediction  # of the member most surely blurred
-
-    @property
-    def paths(self) -> list[str]:
-        """All files of the shot, photos first."""
-        return [os.path.join(self.folder, name) for name in (*self.photos, *self.sidecars)]
-
-
-def _dotted_prefixes(name: str) -> list[str]:
-    """`a.b.c` begins with `a`, `a.b` and `a.b.c`."""
-    return [*(name[:at] for at in range(1, len(name)) if name[at] == "."), name]
-
-
-def _is_own_sidecar(name: str, photo: str) -> bool:
-    """`IMG_1.JPG.xmp` and the like, and darktable's duplicates `IMG_1_01.JPG.xmp`."""
-    duplicate = DARKTABLE_DUPLICATE.fullmatch(name)
-    if duplicate and duplicate.group("stem", "suffix") == os.path.splitext(photo):
-        return True
-    return os.path.splitext(name)[0] == photo and formats.suffix(name) in SIDECARS
-
-
-def _names_by_stem(folder: str, more: Iterable[str]) -> dict[str, list[str]]:
-    """The files in `folder` by what their names begin with; `more` are files that will be there."""
-    with os.scandir(folder) as entries:
-        names = {entry.name for entry in entries if not entry.is_dir()} | set(more)
-    found: dict[str, list[str]] = {}
-    for name in sorted(names):
-        stems = _dotted_prefixes(name)
-        duplicate = DARKTABLE_DUPLICATE.fullmatch(name)
-        if duplicate and name[: -len(".xmp")] not in names:
-            stems.append(duplicate["stem"])
-        for stem in stems:
-            found.setdefault(stem, []).append(name)
-    return found
-
-
-def _companions(photo: str, names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The photos of the shot of `photo`, and its sidecars; `names` begin with its stem."""
-    stem = os.path.splitext(photo)[0]
-    equal = [name for name in names if os.path.splitext(name)[0] == stem]
-    photos = [name for name in equal if formats.suffix(name) in PHOTOS or name == photo]
-    shared = [name for name in equal if formats.suffix(name) in SIDECARS]
-    # Equal names with different suffixes may be strangers; a RAW or a common sidecar ties them.
-    if not shared and not any(formats.suffix(name) in RAW for name in photos):
-        photos = [photo]
-    own = [name for one in photos for name in names if _is_own_sidecar(name, one)]
-    return photos, own + shared
-
-
-def find_shots(
-    verdicts: Iterable[Prediction], notes: Notes, coming: Mapping[str, Collection[str]]
-) -> Iterator[Shot]:
-    """The blurred shots, in the order of `verdicts`.
-
-    Where the judged photos of a shot disagree it is left alone, and `notes.left` says so.
-
-    Parameters
-    ----------
-    verdicts : iterable of Prediction
-        Those without an answer (unreadable files) are passed over.
-    notes : Notes
-        Gains a line for each shot left out.
-    coming : mapping of folder to names
-        Files to be taken for existing: sidecars that a dry run has only planned.
-    """
-    judged = {
-        os.path.abspath(verdict.path): verdict
-        for verdict in verdicts
-        if verdict.error is None and verdict.blurred is not None
-    }
-    listings: dict[str, dict[str, list[str]]] = {}
-    seen: set[str] = set()
-    for path, verdict in judged.items():
-        folder, name = os.path.split(path)
-        stem = os.path.splitext(name)[0]
-        if not verdict.blurred or path in seen:
-            continue
-        try:
-            os.lstat(path)
-            if folder not in listings:
-                listings[folder] = _names_by_stem(folder, coming.get(folder, ()))
-        except OSError as error:
-            notes.failures.append(f"{path}: left out ({error.strerror})")
-            continue
-        photos, sidecars = _companions(name, listings[folder].get(stem, ()))
-        members = [os.path.join(folder, photo) for photo in photos]
-        seen.update(members)
-        known = [judged[member] for member in members if member in judged]
-        sharp = [os.path.basename(one.path) for one in known if not one.blurred]
-        if sharp:
-            line = f"{path}: judged blurred, but {sharp[0]} of the same shot sharp; left"
-            notes.left.append(line)
-            continue
-        surest = max(known, key=lambda one: one.probability or 0.0)
-        yield Shot(folder, stem, tuple(photos), tuple(sidecars), surest)
 
 
 def _numbered(name: str) -> Iterator[str]:
@@ -229,9 +104,8 @@ class Places:
     def _owners_in(self, goal: str) -> dict[str, Owner]:
         """What names in `goal` begin with, and the shot it was given to in this run."""
         if goal not in self._owners:
-            names = os.listdir(goal) if os.path.isdir(goal) else []
-            prefixes = {p.casefold() for name in names for p in _dotted_prefixes(name)}
-            self._owners[goal] = dict.fromkeys(prefixes)
+            stems = names_by_stem(goal, os.listdir(goal)) if os.path.isdir(goal) else {}
+            self._owners[goal] = dict.fromkeys(stem.casefold() for stem in stems)
         return self._owners[goal]
 
     def steps(self, shot: Shot, kind: str) -> list[Step]:
@@ -244,10 +118,10 @@ class Places:
         goal = self.goal(shot.folder)
         owners, own = self._owners_in(goal), (shot.folder, shot.stem)
         for stem in _numbered(shot.stem):
-            names = [stem + os.path.basename(path)[len(shot.stem) :] for path in shot.paths]
+            names = shot.names(stem)
             steps = list(zip(shot.paths, (os.path.join(goal, name) for name in names), strict=True))
             if owners.get(stem.casefold(), own) == own:
-                given = (prefix for name in names for prefix in _dotted_prefixes(name))
+                given = (prefix for name in names for prefix in beginnings(name))
                 owners.update((prefix.casefold(), own) for prefix in given)
                 return steps
             there = [step for step in steps if os.path.lexists(step[1])]
@@ -294,6 +168,10 @@ def plan_transfers(
         elif refused:
             notes.failures.append(refused)
         else:
+            notes.left += [
+                f"{os.path.join(shot.folder, name)}: a video longer than Live Photos are; left"
+                for name in shot.apart
+            ]
             try:
                 steps = places.steps(shot, kind)
             except OSError as error:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from blur_fusion import files
 from blur_fusion.actions.journal import Journal
-from blur_fusion.actions.plan import RAW, Shot
+from blur_fusion.actions.shots import RAW, Shot
 from blur_fusion.actions.xmp import XmlError, fresh, mark
 from blur_fusion.images.formats import suffix
 
@@ -43,7 +43,7 @@ def sidecars(shot: Shot) -> dict[str, str]:
         if raw or not any(suffix(other) in RAW for other in shot.photos):
             wanted.append(f"{shot.stem}.xmp")
         lower = [name.lower() for name in wanted]
-        there = [name for name in shot.sidecars if name.lower() in lower]
+        there = [name for name in shot.companions if name.lower() in lower]
         for name in there or (wanted if raw else wanted[:1]):
             found.setdefault(os.path.join(shot.folder, name), os.path.join(shot.folder, photo))
     return found
