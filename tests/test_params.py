@@ -32,10 +32,17 @@ def write(folder: Path, **changes: Any) -> Path:
     return path
 
 
-def test_committed_params_load_leaf_by_leaf() -> None:
-    params = load_params(REPOSITORY / "params.yaml")
-    assert json.loads(json.dumps(dataclasses.asdict(params))) == COMMITTED
-    assert isinstance(params.sample.supersampled, float)
+def test_committed_params_are_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed = load_params(REPOSITORY / "params.yaml")
+    assert Params() == committed
+    assert json.loads(json.dumps(dataclasses.asdict(committed))) == COMMITTED
+    left_out = write(tmp_path, seed=..., cnn__epochs=..., threshold=...)
+    assert load_params(left_out) == committed
+    left_out.unlink()
+    monkeypatch.chdir(tmp_path)
+    assert load_params(None) == committed
+    write(tmp_path, seed=5)
+    assert load_params(None).seed == 5
 
 
 def test_whole_numbers_serve_as_floats_and_frozen_they_stay(tmp_path: Path) -> None:
@@ -44,20 +51,6 @@ def test_whole_numbers_serve_as_floats_and_frozen_they_stay(tmp_path: Path) -> N
     assert params.features.percentiles == (5.0, 50.5)
     with pytest.raises(AttributeError):
         params.fuse.clip = 3.0  # type: ignore[misc]
-
-
-def test_what_is_left_out_has_the_committed_value(tmp_path: Path) -> None:
-    committed = load_params(REPOSITORY / "params.yaml")
-    assert Params() == committed
-    changes = {"seed": ..., "cnn__epochs": ..., "threshold": ...}
-    assert load_params(write(tmp_path, **changes)) == committed
-
-
-def test_none_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert load_params(None) == Params()
-    write(tmp_path, seed=5)
-    assert load_params(None).seed == 5
 
 
 WRONG: list[tuple[str, Any, str]] = [

@@ -55,9 +55,7 @@ def test_working_images_and_what_is_said_of_them(certh_tree: Tree, tmp_path: Pat
     }
 
 
-def test_bytes_do_not_depend_on_workers_and_old_shards_go(
-    folder_tree: Tree, tmp_path: Path
-) -> None:
+def test_workers_change_no_byte_and_old_shards_go(folder_tree: Tree, tmp_path: Path) -> None:
     root = folder_tree()
     write(root, tmp_path / "one", shard_images=2, workers=1)
     write(root, tmp_path / "one", shard_images=8, workers=1)

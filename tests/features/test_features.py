@@ -7,15 +7,10 @@ import numpy as np
 import pytest
 
 from blur_fusion.errors import BlurError
-from blur_fusion.features import measures
+from blur_fusion.features import measures, summary
 from blur_fusion.features.measures import MEASURES
 from blur_fusion.features.pyramid import Pyramid
-from blur_fusion.features.summary import (
-    describe,
-    feature_names,
-    tile_weights,
-    weighted_percentiles,
-)
+from blur_fusion.features.summary import describe, feature_names
 from blur_fusion.features.tiles import Grid, layout
 from blur_fusion.params import FeatureParams, load_params
 from trees import REPOSITORY
@@ -203,12 +198,13 @@ def test_grid_covers_every_pixel_once() -> None:
 
 def test_weighted_percentiles() -> None:
     levels = np.array([0.0, 25.0, 50.0, 100.0])
-    found = weighted_percentiles(np.array([5.0, 1, 4, 2, 3]), np.ones(5), levels)
+    found = summary.weighted_percentiles(np.array([5.0, 1, 4, 2, 3]), np.ones(5), levels)
     assert found[[0, 2, 3]].tolist() == [1, 3, 5]
-    heavy = weighted_percentiles(np.array([1.0, 9.0, 500.0]), np.array([1.0, 98.0, 0.0]), levels)
+    triple, weights = np.array([1.0, 9.0, 500.0]), np.array([1.0, 98.0, 0.0])
+    heavy = summary.weighted_percentiles(triple, weights, levels)
     assert heavy[2] == pytest.approx(9.0, abs=0.1) and heavy[3] == 9.0
-    assert (tile_weights(np.zeros(4)) == 1).all()
-    assert (tile_weights(np.array([10.0, 1.0, 5.0])) == [10, 0, 5]).all()
+    assert (summary.tile_weights(np.zeros(4)) == 1).all()
+    assert (summary.tile_weights(np.array([10.0, 1.0, 5.0])) == [10, 0, 5]).all()
 
 
 @pytest.mark.parametrize("tiles", [1, 2, 5, 48])
@@ -216,7 +212,8 @@ def test_percentiles_of_all_rows_are_those_of_each(tiles: int) -> None:
     rng = np.random.default_rng(tiles)
     values, weights = rng.normal(size=(7, tiles)), rng.uniform(0.01, 1, tiles)
     levels = np.array([0.0, 10.0, 50.0, 99.9, 100.0])
-    for row, found in zip(values, weighted_percentiles(values, weights, levels), strict=True):
+    answer = summary.weighted_percentiles(values, weights, levels)
+    for row, found in zip(values, answer, strict=True):
         order = np.argsort(row)
         middles = (np.cumsum(weights[order]) - weights[order] / 2) * (100 / weights.sum())
         assert (found == np.interp(levels, middles, row[order])).all()

@@ -70,13 +70,6 @@ def test_file_and_array_agree(tmp_path: Path, ending: str) -> None:
     assert np.array_equal(working_image(path, 64), working_image(str(path), 64))
 
 
-def test_grey_is_luma_of_rgb() -> None:
-    for channel, weight in enumerate((0.299, 0.587, 0.114)):
-        image = np.zeros((4, 4, 3), np.uint8)
-        image[:, :, channel] = 200
-        assert np.abs(working_image(image, 64) - 200 * weight).max() <= 1
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 def test_sixteen_bits(tmp_path: Path, channels: int) -> None:
     eight = noise(40, 50)[:, :, :channels].squeeze()

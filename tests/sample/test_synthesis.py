@@ -8,16 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from blur_fusion.sample.blur import (
-    Kernel,
-    disk,
-    gaussian,
-    natural_blur,
-    polygon,
-    shaken_motion,
-    sharp_blur,
-    straight_motion,
-)
+from blur_fusion.sample import blur
+from blur_fusion.sample.blur import Kernel, disk, gaussian, polygon, straight_motion
 from blur_fusion.sample.digital import FILTERS, apply_filter, certh_kernel
 
 
@@ -38,11 +30,11 @@ def kernels() -> list[Kernel]:
     made += [polygon(r, blades, 0.4) for r in (0.6, 5.5) for blades in (5, 8)]
     made += [gaussian(s) for s in (0.3, 1, 4.2)]
     made += [straight_motion(length, 0.7) for length in (1.5, 6, 31.4)]
-    made += [shaken_motion(extent, rng, worry) for extent in (3, 40) for worry in (0.1, 1)]
+    made += [blur.shaken_motion(extent, rng, worry) for extent in (3, 40) for worry in (0.1, 1)]
     made += [certh_kernel(name, scale) for name in FILTERS for scale in (0.05, 0.31, 1)]
     for scale in (0.2, 1.0, 1.7):
-        made += [k for _ in range(30) for k in natural_blur(scale, rng).kernels]
-        made += [k for _ in range(5) for k in sharp_blur(scale, rng).kernels]
+        made += [k for _ in range(30) for k in blur.natural_blur(scale, rng).kernels]
+        made += [k for _ in range(5) for k in blur.sharp_blur(scale, rng).kernels]
     return made
 
 
@@ -85,10 +77,10 @@ def test_straight_motion_has_extent_and_direction(angle: float) -> None:
 
 def test_shaken_paths_have_their_extent_and_differ() -> None:
     rng = np.random.default_rng(8)
-    paths = [shaken_motion(20, rng, 0.8) for _ in range(8)]
+    paths = [blur.shaken_motion(20, rng, 0.8) for _ in range(8)]
     assert all(19 <= np.ptp(np.nonzero(path > 0), axis=1).max() <= 23 for path in paths)
     assert len({path.tobytes() for path in paths}) == 8
-    assert np.array_equal(shaken_motion(20, np.random.default_rng(8), 0.8), paths[0])
+    assert np.array_equal(blur.shaken_motion(20, np.random.default_rng(8), 0.8), paths[0])
 
 
 def test_certh_has_fifteen_filters() -> None:
