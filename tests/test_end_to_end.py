@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,48 +14,10 @@ import pytest
 import yaml
 
 from blur_fusion.evaluation.metrics import METRICS
-from trees import REPOSITORY, Tree, checked_out
+from tiny_project import STAGES, clone, contents, ran, repro, run, state
+from trees import Tree
 
-STAGES = ("sample", "load", "cnn", "features", "fuse", "evaluate")
 MODELS = ("constant", "laplacian", "cnn", "features", "fused")
-TINY: dict[str, dict[str, Any]] = {
-    "sample": {"training_scenes": 24, "natural_scenes": 8, "digital_scenes": 2, "long_side": 160},
-    "image": {"long_side": 128},
-    "load": {"shard_images": 16},
-    "cnn": {
-        **{"filters": [6, 8], "epochs": 2, "steps_per_epoch": 4, "crop_side": 64, "crops": 6},
-        **{"wide_crop_side": 96, "wide_crops": 2, "check_images": 12},
-    },
-    "features": {"levels": 2, "tiles": 4, "percentiles": [50, 95]},
-    "fuse": {"hidden": [6], "epochs": 3, "members": 2, "kind_members": 1},
-    "evaluate": {"resamples": 50, "worst_images": 4},
-}
-
-
-def run(folder: Path, *words: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
-    """`python words` in `folder`, with this interpreter found first as `python`."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": f"{folder / 'pipeline'}{os.pathsep}{folder}",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        **{"DVC_NO_ANALYTICS": "1", "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONHASHSEED": "0"},
-    }
-    done = subprocess.run(
-        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    if not fails:
-        assert done.returncode == 0, f"{words}:\n{done.stdout}\n{done.stderr}"
-    return done
-
-
-def repro(folder: Path, *options: str) -> str:
-    done = run(folder, "-m", "dvc", "repro", *options)
-    return done.stdout + done.stderr
-
-
-def ran(output: str) -> list[str]:
-    """The stages whose commands a repro ran."""
-    return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
 
 
 def switch(folder: Path, name: str) -> None:
@@ -65,37 +25,6 @@ def switch(folder: Path, name: str) -> None:
     params = yaml.safe_load(path.read_text("utf-8"))
     params["dataset"]["name"] = name
     path.write_text(yaml.safe_dump(params), encoding="utf-8")
-
-
-def state(folder: Path) -> dict[str, tuple[bytes, int, int]]:
-    """Bytes, mode and time of change of all files."""
-    files = [(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
-    return {
-        path.relative_to(folder).as_posix(): (path.read_bytes(), about.st_mode, about.st_mtime_ns)
-        for path, about in files
-    }
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {name: found[0] for name, found in state(folder).items()}
-
-
-def clone(folder: Path) -> Path:
-    """The working tree as it stands, as small as TINY, committed; nothing is run in it yet."""
-    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
-    for name in checked_out():
-        source, target = REPOSITORY / name, folder / name
-        if source.is_file() and name != "dvc.lock" and not name.startswith("artifacts/"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
-    params = yaml.safe_load((folder / "params.yaml").read_text("utf-8"))
-    for section, values in TINY.items():
-        assert values.keys() <= params[section].keys()
-        params[section] |= values
-    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "--no-verify", "-m", "Clone"]):
-        subprocess.run([*git, *words], cwd=folder, check=True, capture_output=True)
-    return folder
 
 
 @pytest.fixture(scope="module")

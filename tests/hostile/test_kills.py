@@ -7,19 +7,23 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from action_trees import look
 from scan_command import ENVIRONMENT, blur, command, rows
+from tiny_project import clone, contents, environment, repro
 from trees import write_photo
 
 WHOLE = os.environ.get("BLUR_HOSTILE") == "all"
 KILLS = 10 if WHOLE else 2  # of each kind of run
+STAGE_KILLS = 4  # of each stage
 
 SIDECAR = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
  xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description/></rdf:RDF></x:xmpmeta>"""
@@ -37,10 +41,12 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def killed(words: list[str], seconds: float, ready: Callable[[], object], cwd: Path) -> bool:
+def killed(
+    words: list[str], seconds: float, ready: Callable[[], object], cwd: Path, **more: Any
+) -> bool:
     """Start a command and kill it, and all that it started, so long after it is `ready`."""
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(words, env=ENVIRONMENT, cwd=cwd, start_new_session=True, **quiet)
+    more = {"env": ENVIRONMENT, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **more}
+    process = subprocess.Popen(words, cwd=cwd, start_new_session=True, **more)
     while not ready() and process.poll() is None:
         time.sleep(0.001)
     time.sleep(seconds)
@@ -122,3 +128,24 @@ def test_undo(album: Path, tmp_path: Path, results: Results) -> None:
         assert look(place) == before
         shutil.rmtree(place)
     results.append(("killed: undo", KILLS, 0, 0))
+
+
+@pytest.mark.skipif(not WHOLE, reason="takes minutes; 'make hostile' runs it")
+def test_stages(tmp_path: Path, results: Results) -> None:
+    """`dvc repro` gives the same bytes after load, cnn and fuse were killed again and again."""
+    folder = clone(tmp_path / "project")
+    repro(folder)
+    expected, lock = contents(folder / "artifacts"), (folder / "dvc.lock").read_bytes()
+    kills = 0
+    for stage in ("load", "cnn", "fuse"):
+        words = [sys.executable, "-m", "dvc", "repro", "--single-item", "--force", stage]
+        start = time.monotonic()
+        subprocess.run(words, cwd=folder, env=environment(folder), capture_output=True, check=True)
+        whole = time.monotonic() - start
+        for number in range(STAGE_KILLS):
+            seconds = random.Random(f"{stage} {number}").uniform(0.2, 0.95) * whole
+            kills += killed(words, seconds, lambda: True, folder, env=environment(folder))
+        repro(folder)
+    assert contents(folder / "artifacts") == expected
+    assert (folder / "dvc.lock").read_bytes() == lock and kills >= 2 * STAGE_KILLS
+    results.append(("killed: load, cnn, fuse", kills, 0, 0))

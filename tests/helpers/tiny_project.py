@@ -1,0 +1,88 @@
+"""A small copy of the project that `dvc repro` runs through in less than a minute."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trees import REPOSITORY, checked_out
+
+STAGES = ("sample", "load", "cnn", "features", "fuse", "evaluate")
+TINY: dict[str, dict[str, Any]] = {
+    "sample": {"training_scenes": 24, "natural_scenes": 8, "digital_scenes": 2, "long_side": 160},
+    "image": {"long_side": 128},
+    "load": {"shard_images": 16},
+    "cnn": {
+        **{"filters": [6, 8], "epochs": 2, "steps_per_epoch": 4, "crop_side": 64, "crops": 6},
+        **{"wide_crop_side": 96, "wide_crops": 2, "check_images": 12},
+    },
+    "features": {"levels": 2, "tiles": 4, "percentiles": [50, 95]},
+    "fuse": {"hidden": [6], "epochs": 3, "members": 2, "kind_members": 1},
+    "evaluate": {"resamples": 50, "worst_images": 4},
+}
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Of whoever works in `folder`, with this interpreter found first as `python`."""
+    return {
+        **os.environ,
+        "PYTHONPATH": f"{folder / 'pipeline'}{os.pathsep}{folder}",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        **{"DVC_NO_ANALYTICS": "1", "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONHASHSEED": "0"},
+    }
+
+
+def run(folder: Path, *words: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
+    """`python words` in `folder`."""
+    place: dict[str, Any] = {"cwd": folder, "env": environment(folder)}
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, **place)
+    if not fails:
+        assert done.returncode == 0, f"{words}:\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def repro(folder: Path, *options: str) -> str:
+    done = run(folder, "-m", "dvc", "repro", *options)
+    return done.stdout + done.stderr
+
+
+def ran(output: str) -> list[str]:
+    """The stages whose commands a repro ran."""
+    return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
+
+
+def state(folder: Path) -> dict[str, tuple[bytes, int, int]]:
+    """Bytes, mode and time of change of all files."""
+    files = [(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {
+        path.relative_to(folder).as_posix(): (path.read_bytes(), about.st_mode, about.st_mtime_ns)
+        for path, about in files
+    }
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: found[0] for name, found in state(folder).items()}
+
+
+def clone(folder: Path) -> Path:
+    """The working tree as it stands, as small as TINY, committed; nothing is run in it yet."""
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for name in checked_out():
+        source, target = REPOSITORY / name, folder / name
+        if source.is_file() and name != "dvc.lock" and not name.startswith("artifacts/"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+    params = yaml.safe_load((folder / "params.yaml").read_text("utf-8"))
+    for section, values in TINY.items():
+        assert values.keys() <= params[section].keys()
+        params[section] |= values
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "--no-verify", "-m", "Clone"]):
+        subprocess.run([*git, *words], cwd=folder, check=True, capture_output=True)
+    return folder
