@@ -110,12 +110,16 @@ class App:
 
 def build(app: App) -> gr.Blocks:
     """Lay out the page and connect it to `app`."""
-    deleting = (CACHE_SECONDS, CACHE_SECONDS)
-    with gr.Blocks(
-        title=TITLE, analytics_enabled=False, delete_cache=deleting, fill_width=True
-    ) as blocks:
+    every = CACHE_SECONDS, CACHE_SECONDS
+    blocks = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=every, fill_width=True)
+    with blocks:
         album = gr.State(Album(), time_to_live=ALBUM_SECONDS)
-        gr.HTML(f"<h1>{TITLE}</h1><p class='soft'>{_about(app.limits)}</p>")
+        upload, pixels = app.limits.upload // MEGA, app.limits.pixels // MEGA
+        about = (
+            "Drop one photo or many. They stay on this computer's server, are judged there and "
+            f"deleted at once; at most {upload} MB and {pixels} million pixels each."
+        )
+        gr.HTML(f"<h1>{TITLE}</h1><p class='soft'>{about}</p>")
         files = gr.File(file_count="multiple", label="Photos", height=150, elem_id="photos")
         with gr.Accordion("Take a photo", open=False):
             camera = gr.Image(
@@ -131,27 +135,12 @@ def build(app: App) -> gr.Blocks:
         seen = gr.HTML(elem_id="seen")
         table = gr.HTML(elem_id="table", js_on_load=CLICKS)
         again = gr.Button("Start over", size="sm", variant="secondary")
-        words = [headline, table]
+        words, private = [headline, table], {"api_visibility": "private"}
         page = [album, seen, *words]
         for source, happened in ((files, files.upload), (camera, camera.input)):
-            given = [source, album, threshold]
-            happened(app.judge, given, [source, *page], api_visibility="private")
-        threshold.input(
-            *(app.words, [album, threshold], words),
-            show_progress="hidden",
-            trigger_mode="always_last",
-            api_visibility="private",
-        )
-        table.click(app.choose, [album, threshold], page, api_visibility="private")
-        again.click(
-            *(lambda value: app.page(Album(), value), [threshold], page), api_visibility="private"
-        )
+            happened(app.judge, [source, album, threshold], [source, *page], **private)
+        quick: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
+        threshold.input(app.words, [album, threshold], words, **quick, **private)
+        table.click(app.choose, [album, threshold], page, **private)
+        again.click(lambda value: app.page(Album(), value), [threshold], page, **private)
     return blocks
-
-
-def _about(limits: Limits) -> str:
-    return (
-        "Drop one photo or many. They stay on this computer's server, are judged there and deleted "
-        f"at once; at most {limits.upload // MEGA} MB and {limits.pixels // MEGA} million pixels "
-        "each."
-    )

@@ -103,11 +103,8 @@ def _ours(artifacts: Path) -> dict[str, System]:
     """Fused, focus measures alone and CNN alone; the stack serves both that have it."""
     import onnx
 
-    folder = artifacts / "fuse"
-    try:
-        seconds = float(json.loads((artifacts / TRAINING).read_text(encoding="utf-8"))["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
-        seconds = None  # not measured
+    folder, timed = artifacts / "fuse", artifacts / TRAINING
+    seconds = json.loads(timed.read_text("utf-8"))["seconds"] if timed.is_file() else None
     kernels, stack = onnx.load(folder / NETWORK).graph.initializer, np.load(folder / STACK)
     weights = {
         NETWORK: sum(int(np.prod(kernel.dims)) for kernel in kernels),
@@ -144,15 +141,10 @@ def _preset(name: str, folder: Path, digest: str) -> System:
     report = read_run(folder)
     line = f"{folder}: trained on other photos than artifacts/load holds; train the preset again"
     require(report["dataset"]["digest"] == digest, line)
-    return System(
-        family="preset",
-        classifier=load(folder),
-        rules={OWN: None, VALIDATION: float(report["threshold"])},
-        trained=f"once, on {report['trained_on']['train']} pictures",
-        parameters=int(report["parameters"]),
-        megabytes=float(report["megabytes"]),
-        training_seconds=float(report["training_seconds"]),
-    )
+    rules = {OWN: None, VALIDATION: report["threshold"]}
+    trained = f"once, on {report['trained_on']['train']} pictures"
+    known = {name: report[name] for name in ("parameters", "megabytes", "training_seconds")}
+    return System("preset", load(folder), rules, trained, **known)
 
 
 def preset_systems(folder: Path, digest: str) -> tuple[dict[str, System], list[str]]:
@@ -217,12 +209,11 @@ def differences(
     """
     found = []
     for metric in COMPARED:
-        known = [name for name in presets if figures[name][metric]["value"] is not None]
-        if not known or figures[OUR_NAME][metric]["value"] is None:
-            continue
-        best = max(known, key=lambda name: figures[name][metric]["value"])
-        paired = difference(draws[OUR_NAME][metric], draws[best][metric])
-        found.append({"metric": metric, "preset": best, **paired})
+        known = {name: figures[name][metric]["value"] for name in (*presets, OUR_NAME)}
+        if presets and None not in known.values():  # one set of photos defines all or none
+            best = max(presets, key=lambda name: known[name])
+            paired = difference(draws[OUR_NAME][metric], draws[best][metric])
+            found.append({"metric": metric, "preset": best, **paired})
     return found
 
 

@@ -29,12 +29,12 @@ from blur_fusion.params import Params, load_params
 from blur_fusion.report.explained import SHOWN
 from blur_fusion.report.pages import pieces
 
-TITLE = "Training report"
 REPRO = "run 'make repro'"
 PREDICTIONS = ("index", "name", "label", "kind", "cnn", "features", "fused", "verdict")
 RANKED = ("fused", "cnn", "features", "laplacian")
 CALIBRATED = ("fused", "cnn", "features")
 _SIDE = 320  # pixels of a mistake's pictures
+_MISSED, _ALARMS = "Missed: blurred, called sharp", "False alarms"
 
 # Okabe and Ito's colours, told apart by colour-blind people too, and by dashes.
 _LOOKS = (("#000000", "-"), ("#0072b2", "--"), ("#d55e00", "-."), ("#009e73", ":"))
@@ -256,40 +256,24 @@ def _robustness(found: Mapping[str, Any]) -> Part:
     )
 
 
-def _mistake(row: dict[str, str], working: Pixels, found: BlurMap) -> dict[str, str]:
-    blurred = f"blurred ({row['kind']})" if row["kind"] else "blurred"
-    return {
-        "name": row["name"],
-        "truth": blurred if row["label"] == "1" else "sharp",
-        "judged": ", ".join(f"{model} {float(row[model]):.2f}" for model in CALIBRATED),
-        "photo": data_uri(fitted(working, _SIDE)),
-        "map": data_uri(fitted(map_picture(found), _SIDE)),
-    }
-
-
-def mistakes(
-    rows: Rows, count: int, image: Callable[[int], Pixels], look: Callable[[Pixels], BlurMap]
+def _mistakes(
+    rows: Rows, count: int, store: Store, look: Callable[[Pixels], BlurMap]
 ) -> dict[str, list[dict[str, str]]]:
-    """The `count` worst errors, by heading: misses, then false alarms.
-
-    Parameters
-    ----------
-    rows : list of dict
-        Of predictions.csv, with `PREDICTIONS`.
-    count : int
-    image : callable
-        The stored working image (h, w) of an index.
-    look : callable
-        Its blur map.
-    """
-    labels = np.array([int(row["label"]) for row in rows], dtype=np.int64)
-    verdicts = np.array([row["verdict"] == "1" for row in rows])
-    (fused,) = _columns(rows, "fused")
-    groups: tuple[list[dict[str, str]], ...] = ([], [])
-    for place in worst_rows(labels, np.array(fused), verdicts, count):
-        working = np.ascontiguousarray(image(int(rows[place]["index"])))
-        groups[labels[place]].append(_mistake(rows[place], working, look(working)))
-    return {"Missed: blurred, called sharp": groups[1], "False alarms": groups[0]}
+    """The `count` worst errors of predictions.csv, by heading: misses, then false alarms."""
+    labels, verdicts, fused = np.array(_columns(rows, "label", "verdict", "fused"))
+    found: dict[str, list[dict[str, str]]] = {_MISSED: [], _ALARMS: []}
+    for row in (rows[n] for n in worst_rows(labels.astype(np.int64), fused, verdicts == 1, count)):
+        working = np.ascontiguousarray(store.image(int(row["index"])))
+        blurred = f"blurred ({row['kind']})" if row["kind"] else "blurred"
+        mistake = {
+            "name": row["name"],
+            "truth": blurred if row["label"] == "1" else "sharp",
+            "judged": ", ".join(f"{model} {float(row[model]):.2f}" for model in CALIBRATED),
+            "photo": data_uri(fitted(working, _SIDE)),
+            "map": data_uri(fitted(map_picture(look(working)), _SIDE)),
+        }
+        found[_MISSED if row["label"] == "1" else _ALARMS].append(mistake)
+    return found
 
 
 def write_report(artifacts: Path, params: Params, look: Callable[[Pixels], BlurMap]) -> Path:
@@ -315,16 +299,15 @@ def write_report(artifacts: Path, params: Params, look: Callable[[Pixels], BlurM
     parts.append(_confusion(report))
     if "robustness" in report:
         parts.append(_robustness(report["robustness"]))
-    rows = read_rows(folder / "predictions.csv", PREDICTIONS)
-    store = Store.open(artifacts / "load")
+    rows, store = read_rows(folder / "predictions.csv", PREDICTIONS), Store.open(artifacts / "load")
     values = {
-        "title": TITLE,
+        "title": "Training report",
         "layout": "page",
         "about": f"Data set {dataset['name']} {dataset['digest'][:12]}: {dataset['images']} test "
         f"images of {dataset['scenes']} scenes, {dataset['blurred']} blurred. Blurred from a fused "
         f"probability of {report['fused']['threshold']:.3f} on. The test images were judged once.",
         "parts_of_report": parts,
-        "worst": mistakes(rows, params.evaluate.worst_images, store.image, look),
+        "worst": _mistakes(rows, params.evaluate.worst_images, store, look),
     }
     path = folder / "report.html"
     with write_whole(path, force=True) as file:
