@@ -1,7 +1,5 @@
 """Stage evaluate: the test images, judged once; see `blur_fusion.evaluation.run`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from blur_fusion.errors import run

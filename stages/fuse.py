@@ -1,7 +1,5 @@
 """Stage `fuse`: stack CNN logits and focus measures; calibration and thresholds by validation."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from blur_fusion.errors import run

@@ -1,7 +1,5 @@
 """Stage `load`: check the data set, split it by scene, store its working images."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from blur_fusion.errors import run

@@ -1,7 +1,5 @@
 """`python -m stages.test PATH`: the same as `blur test PATH`."""
 
-from __future__ import annotations
-
 from blur_fusion.cli.main import held_out_command
 
 if __name__ == "__main__":

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from blur_fusion.model.classifier import load
 from blur_fusion.params import Params, load_params
-from blur_fusion.presets.examples import Source
 from blur_fusion.presets.params import Preset, known_presets, load_preset
 from blur_fusion.presets.run import shortened
 from trees import REPOSITORY, write_photo
@@ -43,19 +38,6 @@ def write_photos(root: Path, scenes: int = 34) -> Path:
     return root
 
 
-def write_metadata(root: Path, rows: str, images: int = 12) -> Path:
-    """A folder of photos, every second one blurred, with `rows` below its metadata.csv's header."""
-    for k in range(images):
-        write_photo(root / f"{k}.jpg", seed=k, blurred=k % 2 == 0)
-    (root / "metadata.csv").write_text(rows, encoding="utf-8")
-    return root
-
-
-def good_rows(images: int = 12, header: str = "File Name,Label") -> str:
-    """Rows of that folder: 0 = blur, 1 = focus."""
-    return "\n".join([header, *(f"{k}.jpg,{k % 2}" for k in range(images))]) + "\n"
-
-
 def narrow(preset: Preset) -> Preset:
     """The same system, but narrow dense layers and small pictures under a backbone: quick."""
     network = replace(
@@ -65,13 +47,3 @@ def narrow(preset: Preset) -> Preset:
     )
     side = 96 if preset.network.backbone else preset.input.side
     return replace(preset, network=network, input=replace(preset.input, side=side))
-
-
-def same_when_read_back(out: Path, source: Source) -> None:
-    """The model folder `out` says of the test photos what its run wrote down."""
-    with (out / "predictions.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
-    said = load(out).predict(row.path for row in source.rows if row.split == "test")
-    written = [float(row["probability"]) for row in rows]
-    np.testing.assert_allclose([one.probability for one in said], written, atol=1e-6)
-    assert [one.blurred for one in said] == [row["verdict"] == "1" for row in rows]

@@ -14,6 +14,7 @@ from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError
 from blur_fusion.evaluation.metrics import Answers, weighted_metrics
 from blur_fusion.params import load_params
+from blur_fusion.presets import comparison
 from blur_fusion.presets.comparison import (
     OUR_NAME,
     Comparison,
@@ -21,10 +22,8 @@ from blur_fusion.presets.comparison import (
     comparison_command,
     csv_rows,
     differences,
-    markdown,
     preset_systems,
     training_seconds,
-    write,
 )
 from blur_fusion.presets.examples import Source
 from blur_fusion.presets.run import run_preset
@@ -93,22 +92,17 @@ def test_figures_are_those_of_the_predictions(found: Comparison, project: Path) 
 
 
 def test_differences_take_the_best_preset_of_each_metric() -> None:
-    def figures(auc: float, accuracy: float) -> dict[str, dict[str, float]]:
-        return {
-            metric: {"value": value}
-            for metric, value in (("auc", auc), ("accuracy", accuracy), ("balanced_accuracy", 0.5))
-        }
-
-    known = {OUR_NAME: figures(0.9, 0.8), "a": figures(0.7, 0.9), "b": figures(0.8, 0.6)}
-    rng = np.random.default_rng(0)
+    metrics = ("auc", "balanced_accuracy", "accuracy")
+    known, draws, rng = {}, {}, np.random.default_rng(0)
     noise = rng.normal(0, 0.2, 400)  # what is common to all falls out of the differences
-    draws = {
-        name: {
-            m: cell["value"] + np.append(0, noise + rng.normal(0, 0.01, 400))
-            for m, cell in values.items()
-        }
-        for name, values in known.items()
-    }
+    for name, values in (
+        (OUR_NAME, (0.9, 0.5, 0.8)),
+        ("a", (0.7, 0.5, 0.9)),
+        ("b", (0.8, 0.5, 0.6)),
+    ):
+        known[name] = {m: {"value": value} for m, value in zip(metrics, values, strict=True)}
+        every = [value + np.append(0, noise + rng.normal(0, 0.01, 400)) for value in values]
+        draws[name] = dict(zip(metrics, every, strict=True))
     auc, balanced, accuracy = differences(known, draws, ["a", "b"])
     assert (auc["preset"], accuracy["preset"]) == ("b", "a")
     assert auc["value"] == pytest.approx(0.1) and auc["excludes_zero"]
@@ -118,8 +112,13 @@ def test_differences_take_the_best_preset_of_each_metric() -> None:
     assert differences(known, draws, []) == []
 
 
-def test_csv_markdown_and_plot(found: Comparison, tmp_path: Path) -> None:
-    write(found, tmp_path / "out")
+def test_the_command_writes_csv_plot_and_the_table_that_it_prints(
+    found: Comparison, project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(comparison, "compare", lambda *_: found)
+    monkeypatch.chdir(project)
+    ran = CliRunner().invoke(comparison_command, ["--out", str(tmp_path / "out")])
+    assert ran.exit_code == 0, ran.output
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["comparison.csv", "comparison.md", "comparison.png"]
     header, rows = csv_rows(found)
@@ -128,7 +127,7 @@ def test_csv_markdown_and_plot(found: Comparison, tmp_path: Path) -> None:
         read = list(csv.DictReader(file))
     assert len(read) == len(rows) == sum(len(part.figures) for part in found.parts)
     text = (tmp_path / "out" / "comparison.md").read_text("utf-8")
-    assert text == markdown(found) and "stacked out of fold" in text
+    assert text in ran.output and "stacked out of fold" in text
     assert text.count("ours: fused minus lenet, the best preset by") == 12
     assert text.count("exclude") == 12
     assert (tmp_path / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
@@ -141,15 +140,6 @@ def test_presets_of_other_photos_are_not_compared(
     systems, notes = preset_systems(project / "artifacts/presets", "another digest")
     assert systems == {}
     assert any("lenet: not compared" in n and "trained on other photos" in n for n in notes)
-
-
-def test_the_command_prints_the_table(
-    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(project)
-    ran = CliRunner().invoke(comparison_command, ["--out", str(tmp_path / "out")])
-    assert ran.exit_code == 0, ran.output
-    assert (tmp_path / "out" / "comparison.md").read_text("utf-8") in ran.output
 
 
 def test_training_time_needs_stored_images(tmp_path: Path) -> None:

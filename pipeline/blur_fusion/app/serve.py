@@ -177,7 +177,6 @@ def _launch(blocks: Any, settings: Settings, said: Callable[[str], object]) -> N
             inbrowser=settings.browser,
             prevent_thread_lock=True,
             quiet=True,
-            show_error=False,
             max_file_size=settings.limits.upload,
             footer_links=[],
             run_history=False,

@@ -46,9 +46,14 @@ def kind_lines(kinds: Mapping[str, Any]) -> Iterator[str]:
         f"defocus or motion: {with_interval(blur['accuracy'])} of {blur['images']} called blurred"
     )
     yield ""
-    yield _line(f"{'named:':>17}", KINDS)
-    for kind in KINDS:
-        yield _line(kind, (confusion[kind][name] for name in KINDS))
+    yield from confusion_lines({kind: confusion[kind] for kind in KINDS})
+
+
+def confusion_lines(confusion: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """A line for each true class, with how often it was named each."""
+    yield _line(f"{'named:':>17}", confusion)
+    for true, named in confusion.items():
+        yield _line(true, (named[name] for name in confusion))
 
 
 def robustness_lines(robustness: Mapping[str, Any]) -> Iterator[str]:
@@ -87,13 +92,20 @@ def counted(counts: Mapping[str, int]) -> str:
     return f"{found}, flagged {counts['flagged']} of {counts['sharp']} sharp"
 
 
-def _model_lines(chosen: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Figures of each model, below them their intervals; then counts."""
-    yield _line("", HEADINGS.values())
+def figure_lines(
+    chosen: Mapping[str, Mapping[str, Any]], headings: Mapping[str, str] = HEADINGS
+) -> Iterator[str]:
+    """Figures of each model, below them their intervals."""
+    yield _line("", headings.values())
     for name, values in chosen.items():
-        yield _line(name, (figure(values[metric]) for metric in HEADINGS))
-        if (spreads := _line("", (interval(values[metric]) for metric in HEADINGS))).strip():
+        yield _line(name, (figure(values[metric]) for metric in headings))
+        if (spreads := _line("", (interval(values[metric]) for metric in headings))).strip():
             yield spreads
+
+
+def _model_lines(chosen: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Figures of each model, and counts."""
+    yield from figure_lines(chosen)
     yield ""
     for name, values in chosen.items():
         yield f"{name:<17} {counted(values['counts'])}"

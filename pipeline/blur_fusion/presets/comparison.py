@@ -38,12 +38,9 @@ from blur_fusion.presets.networks import build
 from blur_fusion.presets.params import known_presets, load_preset
 from blur_fusion.presets.run import OWN, RULES, SHOWN, VALIDATION, by_rule, judge, read_run
 
-TIMED = 48  # photos, from file to verdict
 COMPARED = ("auc", "balanced_accuracy", "accuracy")
 OUR_NAME = "ours: fused"
-STAGES = ("cnn", "features", "fuse")  # those that train
 TRAINING = Path("ours/training.json")
-ROOT = Path(__file__).resolve().parents[3]
 _METRICS = {**SHOWN, "balanced_accuracy": "balanced accuracy"}
 _COLOURS = {"ours": "#c00000", "preset": "#0060c0", "baseline": "#808080"}
 _KNOWN = {  # of a system: heading and format in the table of sizes
@@ -160,7 +157,7 @@ def preset_systems(folder: Path, digest: str) -> tuple[dict[str, System], list[s
 
 def milliseconds(classifier: Classifier, paths: Sequence[Path]) -> float:
     """Of a photo, from file to verdict; the first ones only warm up."""
-    some = paths[:TIMED]
+    some = paths[:48]
     classifier.predict(some[:4])
     began = time.perf_counter()
     for path in some:
@@ -361,13 +358,12 @@ def training_seconds(project: Path) -> dict[str, float]:
     """
     load = project / "artifacts" / "load"
     require(load.is_dir(), f"{load}: no such folder; run 'make repro' first")
-    paths = os.pathsep.join([f"{ROOT}/pipeline", str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment, seconds = {**os.environ, "PYTHONPATH": paths}, {}
+    environment, seconds = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, {}
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "artifacts").mkdir()
         for name in ("artifacts/load", "params.yaml", "data"):
             (Path(scratch) / name).symlink_to((project / name).resolve())
-        for name in STAGES:
+        for name in ("cnn", "features", "fuse"):
             began = time.perf_counter()
             command = [sys.executable, "-m", f"stages.{name}"]
             done = subprocess.run(command, cwd=scratch, env=environment, check=False)

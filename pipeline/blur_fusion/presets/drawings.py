@@ -19,7 +19,6 @@ from blur_fusion.presets.params import Preset
 
 COLUMNS, DRAWN = 6, 24  # pictures of a line, and of a grid
 THUMBNAIL = 240  # pixels, long side of a photo in a grid
-_RIGHT, _WRONG = "#000000", "#c00000"
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -46,7 +45,7 @@ def grid(
     for place, (picture, title, mistake) in enumerate(shown, start=1):
         axes = figure.add_subplot(rows, COLUMNS, place)
         axes.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axes.set_title(title, fontsize=8, color=_WRONG if mistake else _RIGHT)
+        axes.set_title(title, fontsize=8, color="#c00000" if mistake else "#000000")
         axes.axis("off")
     save(figure, path)
 

@@ -30,7 +30,6 @@ SIDE, QUALITY = 32, 95  # pixels and JPEG quality of the three-class pictures
 SIGMA = (1.0, 2.0)  # pixels of the small picture
 CIFAR = "cifar10"
 SUBJECT, BACKGROUND = 0.3, 0.02  # of the short side: radius of what stays sharp, blur of the rest
-_PHOTO_SIDE, _PHOTO_SIGMA = 1024, (2.0, 8.0)  # of the pictures beside a metadata.csv
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -316,10 +315,10 @@ def make_label_csv(source: Path, target: Path, params: Params) -> tuple[int, int
     rows: list[tuple[str, int, str]] = []
     with write_whole_folder(target) as folder:
         for number, image in enumerate(shown(dataset, len(dataset), "label-csv")):
-            photo = working_image(image.path, _PHOTO_SIDE, colour=True)
+            photo = working_image(image.path, 1024, colour=True)
             versions = {f"{number:05d}.jpg": (photo, 1 - image.label)}
             if not image.label:
-                copy = blurred(photo, float(rng.uniform(*_PHOTO_SIGMA)))
+                copy = blurred(photo, float(rng.uniform(2.0, 8.0)))
                 versions[f"{number:05d}_blur.jpg"] = copy, 0
             for name, (picture, label) in versions.items():
                 (folder / name).write_bytes(encoded(picture, quality=QUALITY))

@@ -24,6 +24,7 @@ from blur_fusion.evaluation.curves import write_csv
 from blur_fusion.evaluation.heldout import held_out
 from blur_fusion.evaluation.metrics import HEADINGS, Answers, Flags, Floats, Ints
 from blur_fusion.evaluation.report import as_json, predict_each
+from blur_fusion.evaluation.table import confusion_lines, figure_lines
 from blur_fusion.files import write_whole_folder
 from blur_fusion.fusion.calibration import choose_threshold
 from blur_fusion.images.photo import Photo
@@ -44,7 +45,6 @@ RULES = {
     VALIDATION: "threshold from our validation images, at the false-alarm rate of params.yaml",
 }
 SHOWN = {name: HEADINGS[name] for name in [*HEADINGS][:5]}  # presets are not calibrated
-NATURAL = "natural"  # the subset of photos blurred by a lens or a hand, where there is one
 SWEPT = ("threshold", "false_alarm_rate", "miss_rate", "background_false_alarm_rate")
 
 
@@ -121,7 +121,7 @@ def sweep(
     dict
         `photos`, `backgrounds`, and `lines`: every tenth row of sweep.csv.
     """
-    natural = np.array([row.subset == NATURAL for row in rows])
+    natural = np.array([row.subset == "natural" for row in rows])
     chosen = np.flatnonzero(natural if natural.any() else ~natural)
     labels = metrics.labels_of(rows)[chosen]
     sharp = [rows[place] for place in chosen[labels == 0]]
@@ -316,26 +316,6 @@ def train_preset(
     return "\n".join([*report_lines(report), "", f"written to {target}"])
 
 
-def figure_lines(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Two lines for each rule or classifier: figures, and below them their intervals."""
-    rows = [["", *SHOWN.values()]]
-    for name, values in figures.items():
-        rows.append([name, *(metrics.figure(values[metric]) for metric in SHOWN)])
-        rows.append(["", *(metrics.interval(values[metric]) for metric in SHOWN)])
-    width = max(17, *(len(name) + 2 for name in figures))
-    lines = (f"{name:<{width}}" + "".join(f"{text:>14}" for text in row) for name, *row in rows)
-    return [line.rstrip() for line in lines]
-
-
-def _confusion_lines(found: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
-    right = sum(found[name][name] for name in found)
-    total = sum(sum(row.values()) for row in found.values())
-    yield f"{'named:':>17}" + "".join(f"{name:>13}" for name in found)
-    for name, row in found.items():
-        yield f"{name:<17}" + "".join(f"{row[other]:>13}" for other in found)
-    yield f"named rightly: {right} of {total} ({right / max(1, total):.3f})"
-
-
 def _sweep_lines(found: dict[str, Any]) -> Iterator[str]:
     blurred = f"backgrounds blurred in {found['backgrounds']} sharp ones, which stay sharp"
     yield f"threshold swept on {found['photos']} photos; {blurred}"
@@ -356,7 +336,11 @@ def report_lines(report: dict[str, Any]) -> list[str]:
         *_judged_lines(test, report["figures"], "test photos"),
     ]
     if "confusion" in report:
-        lines += ["", "classes of test pictures", *_confusion_lines(report["confusion"])]
+        found = report["confusion"]
+        right = sum(found[name][name] for name in found)
+        total = sum(sum(row.values()) for row in found.values())
+        lines += ["", "classes of test pictures", *confusion_lines(found)]
+        lines.append(f"named rightly: {right} of {total} ({right / max(1, total):.3f})")
     if "sweep" in report:
         lines += ["", *_sweep_lines(report["sweep"])]
     return lines
@@ -365,7 +349,7 @@ def report_lines(report: dict[str, Any]) -> list[str]:
 def _judged_lines(counts: Mapping[str, int], figures: Mapping[str, Any], what: str) -> list[str]:
     return [
         f"{counts['photos']} {what}, {counts['blurred']} blurred; 95 % intervals by scene",
-        *figure_lines(figures),
+        *figure_lines(figures, SHOWN),
         *(f"{rule}: {text}" for rule, text in RULES.items()),
     ]
 

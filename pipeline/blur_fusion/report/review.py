@@ -40,12 +40,8 @@ def _row(verdict: Verdict, thumbnail: bytes | None, folder: Path) -> dict[str, A
     """One photo, as the page's script reads it; `folder` is that of the page."""
     known = verdict.probability is not None and math.isfinite(verdict.probability)
     return {
-        "path": verdict.path,
+        **{key: getattr(verdict, key) for key in ("path", "kind", "width", "height", "error")},
         "probability": verdict.probability if known else None,
-        "kind": verdict.kind,
-        "width": verdict.width,
-        "height": verdict.height,
-        "error": verdict.error,
         "link": link_to(verdict.path, folder),
         "thumbnail": base64.b64encode(thumbnail).decode("ascii") if thumbnail else None,
     }

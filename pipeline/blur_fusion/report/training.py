@@ -41,11 +41,8 @@ _LOOKS = (("#000000", "-"), ("#0072b2", "--"), ("#d55e00", "-."), ("#009e73", ":
 _SETTINGS: Any = {  # Matplotlib types its names one by one
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "blur",  # the same curves give the same bytes
-    "font.family": "sans-serif",
-    "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.linewidth": 0.8,
     "legend.frameon": False,
 }
 _UNIT = (0.0, 1.0)
