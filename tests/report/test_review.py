@@ -280,17 +280,6 @@ def test_enter_enlarges_the_original(page: Page, tmp_path: Path) -> None:
     assert current(page) == "100% #1.jpg"
 
 
-def test_names_are_text_and_never_markup(page: Page, tmp_path: Path) -> None:
-    evil = EVIL.replace("\u2028", "")
-    found = [(verdict(evil), None), (Prediction.failed(evil, evil), None)]
-    write_report(found, tmp_path / "out.html", title=evil)
-    page.goto((tmp_path / "out.html").as_uri())
-    press(page, "Enter", "ArrowRight", "Escape")
-    assert page.title() == evil == page.locator("h1").inner_text()
-    assert page.locator('img[src="x"]').count() == 0
-    assert page.locator(".tile .picture").all_inner_texts() == ["no picture", evil]
-
-
 def test_the_page_itself_refuses_to_connect_and_to_run_other_scripts(
     browser: Browser, tmp_path: Path
 ) -> None:

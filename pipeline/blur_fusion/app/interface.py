@@ -135,7 +135,8 @@ def build(app: App) -> gr.Blocks:
         seen = gr.HTML(elem_id="seen")
         table = gr.HTML(elem_id="table", js_on_load=CLICKS)
         again = gr.Button("Start over", size="sm", variant="secondary")
-        words, private = [headline, table], {"api_visibility": "private"}
+        private: dict[str, Any] = {"api_visibility": "private"}
+        words = [headline, table]
         page = [album, seen, *words]
         for source, happened in ((files, files.upload), (camera, camera.input)):
             happened(app.judge, [source, album, threshold], [source, *page], **private)
