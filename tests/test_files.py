@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and names that can be printed."""
+"""Files written whole or not at all, names that can be printed; an ordered map over threads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 from collections.abc import Iterator
+from operator import length_hint
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from blur_fusion.errors import BlurError
 from blur_fusion.files import printable, write_whole, write_whole_folder
+from blur_fusion.parallel import ordered_map
 
 
 @pytest.fixture
@@ -101,3 +103,18 @@ def test_a_folder_appears_whole(tmp_path: Path) -> None:
 )
 def test_names_are_one_printable_line(name: str, line: str) -> None:
     assert printable(name) == line
+
+
+def test_ordered_map_keeps_order_and_reads_little_ahead() -> None:
+    source = iter(range(100))
+    results = ordered_map(lambda number: number * 2, source, workers=2)
+    assert [next(results) for _ in range(3)] == [0, 2, 4]
+    assert length_hint(source) >= 92
+    assert list(results) == list(range(6, 200, 2))
+
+
+def test_ordered_map_hands_on_errors() -> None:
+    results = ordered_map(lambda number: 1 / number, [1, 0, 2], workers=2)
+    assert next(results) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(results)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,11 +44,10 @@ def _started(stack: ExitStack, tool: str, *arguments: str, **more: str) -> subpr
 
     def stop() -> None:
         process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.kill()  # one that has ended already is left alone
+        process.wait()
 
     stack.callback(stop)
     return process

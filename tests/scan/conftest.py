@@ -1,4 +1,4 @@
-"""What tests of scans share: a few photos, a video."""
+"""What tests of scans share: a few photos, a video, a small model as a job."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from blur_fusion.model.classifier import Classifier, load
+from blur_fusion.scan.tasks import JobSpec
 from clip import clip  # noqa: F401
 from fake_classifier import album
 
@@ -15,3 +17,13 @@ def photos(tmp_path: Path) -> Path:
     """A folder of six photos."""
     album(tmp_path / "photos")
     return tmp_path / "photos"
+
+
+@pytest.fixture(scope="session")
+def classifier(model: Path) -> Classifier:
+    return load(model, threshold=0.0)
+
+
+@pytest.fixture(scope="session")
+def job(model: Path, classifier: Classifier) -> JobSpec:
+    return JobSpec(str(model), classifier.fingerprint)

@@ -84,14 +84,12 @@ def test_table_and_summary(photos: Path, model: Path) -> None:
     assert "exposure" not in blur(photos, "--model", model).stdout.decode()
 
 
-def test_the_cache_knows_it(photos: Path, model: Path, tmp_path: Path) -> None:
-    given = (photos / "dark.png", "--model", model, "--cache", tmp_path / "cache")
-    (plain,) = found(*given)
+def test_the_cache_knows_it_and_videos_have_it(
+    photos: Path, model: Path, clip: Path, tmp_path: Path
+) -> None:
+    given = (photos / "dark.png", clip, "--model", model, "--cache", tmp_path / "cache")
+    plain = found(*given)
     emptied([photos / "dark.png"])
-    (known,) = found(*given, "--exposure")
-    assert known == {**plain, "exposure": "dark"}
-
-
-def test_of_videos(model: Path, clip: Path) -> None:
-    seen = found(clip, "--model", model, "--exposure")
-    assert seen and all(row["exposure"] in EXPOSURES for row in seen)
+    known = found(*given, "--exposure")
+    assert known[0] == {**plain[0], "exposure": "dark"} and len(known) == 3
+    assert all(row["exposure"] in EXPOSURES for row in known)

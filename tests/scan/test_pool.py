@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from blur_fusion.model.classifier import Classifier, load
+from blur_fusion.model.classifier import Classifier
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.scan import pool as pool_module
 from blur_fusion.scan.engine import scan
@@ -26,11 +26,6 @@ on_linux = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def classifier(model: Path) -> Classifier:
-    return load(model, threshold=0.0)
-
-
 @pytest.fixture
 def children() -> Iterator[Callable[[], int]]:
     """How many processes there are now that were not there before; none is left at the end."""
@@ -38,11 +33,6 @@ def children() -> Iterator[Callable[[], int]]:
     ours = lambda: len(set(multiprocessing.active_children()) - before)  # noqa: E731
     yield ours
     assert ours() == 0
-
-
-@pytest.fixture
-def job(model: Path, classifier: Classifier) -> JobSpec:
-    return JobSpec(str(model), classifier.fingerprint)
 
 
 def predictions(folder: Path, pool: WorkerPool) -> list[Prediction]:

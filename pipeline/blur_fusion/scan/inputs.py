@@ -78,11 +78,8 @@ class Selection:
 def _matches(below: str, patterns: tuple[str, ...]) -> bool:
     below = below.lower()
     name = below.rpartition("/")[2]
-    for pattern in patterns:
-        pattern = pattern.lower().strip("/")
-        if fnmatchcase(below if "/" in pattern else name, pattern):
-            return True
-    return False
+    lowered = (pattern.lower().strip("/") for pattern in patterns)
+    return any(fnmatchcase(below if "/" in pattern else name, pattern) for pattern in lowered)
 
 
 def _why(error: OSError) -> str:
