@@ -64,7 +64,7 @@ def compare(
         `name`, `log_loss`, `auc`, and of both the `_difference`, variant minus the first (value,
         low, high): paired bootstrap by scene, the scenes' calibrations held.
     """
-    blocks = [np.ones((1, len(labels))), *metrics.scene_weights(codes, resamples, seed)]
+    blocks = list(metrics.scene_weights(codes, resamples, seed))
     rows: list[dict[str, Any]] = []
     reference: dict[str, Floats] = {}
     for name, logits in variants.items():
