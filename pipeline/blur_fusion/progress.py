@@ -14,14 +14,8 @@ def progress_bar(total: int, what: str, unit: str = "image") -> tqdm[Any]:
     from tqdm import tqdm
 
     tqdm.monitor_interval = 0  # beside its thread no process could be forked
-    watched = sys.stderr.isatty()
-    return tqdm(
-        total=total,
-        desc=what,
-        unit=unit,
-        file=sys.stderr,
-        mininterval=0.2 if watched else 30.0,
-        maxinterval=10.0 if watched else 60.0,
-        delay=0.0 if watched else 2.0,  # what is done at once leaves no line in a log
-        dynamic_ncols=watched,
-    )
+    pace: dict[str, Any] = {"mininterval": 30.0, "maxinterval": 60.0}
+    pace["delay"] = 2.0  # what is done at once leaves no line in a log
+    if sys.stderr.isatty():
+        pace = {"mininterval": 0.2, "maxinterval": 10.0, "dynamic_ncols": True}
+    return tqdm(total=total, desc=what, unit=unit, file=sys.stderr, **pace)

@@ -87,38 +87,31 @@ def test_augment_leaves_blurred_crops_blurred() -> None:
         assert steepness(augment(soft, np.random.default_rng(seed))) < 0.75 * sharp
 
 
-@pytest.mark.filterwarnings("ignore:You are using a softmax")
-@pytest.mark.parametrize("shape", [(32, 32), (33, 47), (101, 64), (97, 193), (512, 35)])
-def test_network_takes_any_size(shape: tuple[int, int]) -> None:
-    from blur_fusion.cnn.network import LOGITS, build_network
-
-    model = build_network(TINY)
-    answer = np.asarray(model(noise(*shape)[None, :, :, None].astype(np.float32)))
-    assert answer.shape == (1, len(LOGITS)) and np.isfinite(answer).all()
-
-
-@pytest.mark.parametrize("filters", [(), (4,), (4, 6), (4, 5, 6), (100, 4, 5)])
-def test_filters_are_refused_or_make_a_network(filters: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("filters", [(4,), (4, 5, 6), (100, 4, 5)])
+def test_filters_make_a_network(filters: tuple[int, ...]) -> None:
     from blur_fusion.cnn.network import build_network
 
-    try:
-        params = dataclasses.replace(TINY, filters=filters)
-    except BlurError as error:
-        assert "cnn.filters" in str(error)
-        return
-    answer = build_network(params)(noise(45, 77)[None, :, :, None].astype(np.float32))
+    model = build_network(dataclasses.replace(TINY, filters=filters))
+    answer = model(noise(45, 77)[None, :, :, None].astype(np.float32))
     assert np.isfinite(np.asarray(answer)).all()
+
+
+def test_a_network_without_filters_is_refused() -> None:
+    with pytest.raises(BlurError, match="cnn.filters"):
+        dataclasses.replace(TINY, filters=())
 
 
 def test_whole_images_of_any_size_are_judged_one_by_one() -> None:
     from blur_fusion.cnn.fit import Network
-    from blur_fusion.cnn.network import build_network
+    from blur_fusion.cnn.network import LOGITS, build_network
 
     model = build_network(TINY)
-    images = [noise(*s) for s in ((1, 1), (5, 300), (31, 31), (64, 80), (201, 99), (64, 80))]
+    sizes = [(1, 1), (5, 300), (31, 31), (64, 80), (201, 99), (64, 80)]
+    sizes += [(32, 32), (33, 47), (101, 64), (97, 193), (512, 35)]
+    images = [noise(*size) for size in sizes]
     logits = Network(model).logits(iter(images))
-    assert logits.shape == (6, 4) and logits.dtype == np.float32 and np.isfinite(logits).all()
-    assert np.array_equal(logits[3], logits[5])
+    assert logits.shape == (len(sizes), len(LOGITS)) and logits.dtype == np.float32
+    assert np.isfinite(logits).all() and np.array_equal(logits[3], logits[5])
     direct = model(images[4][None, :, :, None].astype(np.float32))
     assert np.asarray(direct)[0] == pytest.approx(logits[4], abs=1e-4)
     assert Network(model).logits([]).shape == (0, 4)
@@ -127,23 +120,14 @@ def test_whole_images_of_any_size_are_judged_one_by_one() -> None:
 def test_attention_is_a_weighted_mean_of_local_logits() -> None:
     from blur_fusion.cnn.network import AttentionPooling
 
-    pool = AttentionPooling()
-    rng = np.random.default_rng(0)
-    local = rng.normal(0, 4, (3, 5, 7, 5)).astype(np.float32)
-    pooled = np.asarray(pool(local))
+    local = np.random.default_rng(0).normal(0, 4, (3, 5, 7, 5)).astype(np.float32)
+    local[1, 2, 3] = [90, 9, 8, 7, 6]  # all attention on one place
     places = local[..., 1:].reshape(3, 35, 4)
-    assert pooled.shape == (3, 4)
-    assert (pooled <= places.max(axis=1) + 1e-4).all()
-    assert (pooled >= places.min(axis=1) - 1e-4).all()
     weight = np.exp(local[..., 0].reshape(3, 35, 1).astype(np.float64))
     expected = (weight * places).sum(axis=1) / weight.sum(axis=1)
-    assert pooled == pytest.approx(expected, abs=1e-4)
-    local[..., 1:] = [1.5, -2, 0, 7]  # the same answer everywhere: attention cannot change it
-    same = np.asarray(pool(local))
-    assert same == pytest.approx(np.tile([1.5, -2, 0, 7], (3, 1)), abs=1e-4)
-    local[..., 0] = -50.0
-    local[0, 2, 3] = [50, 9, 8, 7, 6]  # all attention on one place
-    assert np.asarray(pool(local))[0] == pytest.approx([9, 8, 7, 6], abs=1e-4)
+    pooled = np.asarray(AttentionPooling()(local))
+    assert pooled.shape == (3, 4) and pooled == pytest.approx(expected, abs=1e-4)
+    assert pooled[1] == pytest.approx([9, 8, 7, 6], abs=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (5, 8), (8, 5), (7, 7), (1, 1)])

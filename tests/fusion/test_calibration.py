@@ -29,31 +29,21 @@ def test_threshold_meets_rate_and_no_lower_cut_finds_more(seed: int) -> None:
             assert lower[labels == 1].sum() <= flagged[labels == 1].sum()
 
 
-def test_threshold_lies_midway() -> None:
-    labels = np.array([0, 0, 0, 1, 1])
-    scores = np.array([0.1, 0.2, 0.3, 0.7, 0.9])
+def test_threshold_lies_midway_and_spends_false_alarms_only_for_recall() -> None:
+    labels, scores = [0, 0, 0, 1, 1], np.array([0.1, 0.2, 0.3, 0.7, 0.9])
     assert choose_threshold(labels, scores, 0.34) == pytest.approx(0.5)
-    nudged = choose_threshold(labels, scores + 1e-4, 0.34)
-    assert nudged == pytest.approx(0.5, abs=1e-3)
-
-
-def test_threshold_spends_false_alarms_only_for_recall() -> None:
-    labels = np.array([0] * 10 + [1] * 3)
+    assert choose_threshold(labels, scores + 1e-4, 0.34) == pytest.approx(0.5, abs=1e-3)
+    labels = [0] * 10 + [1] * 3
     scores = np.array([0.1] * 7 + [0.3, 0.5, 0.6] + [0.55, 0.8, 0.9])
     assert choose_threshold(labels, scores, 0.1) == pytest.approx(0.525)
     assert choose_threshold(labels, scores, 0.05) == pytest.approx(0.7)
 
 
-def test_threshold_on_equal_scores_flags_none() -> None:
-    for score in (0.0, 0.5, 1.0):
-        threshold = choose_threshold(np.array([0, 1, 1]), np.full(3, score), 0.4)
-        assert threshold > score
-
-
-def test_threshold_between_neighbouring_floats() -> None:
-    low = 0.5
-    high = float(np.nextafter(low, 1))
-    assert choose_threshold(np.array([0, 1]), np.array([low, high]), 0.1) == high
+def test_threshold_between_scores_that_hardly_differ_or_do_not() -> None:
+    for score in (0.0, 0.5, 1.0):  # of equal ones it flags none
+        assert choose_threshold(np.array([0, 1, 1]), np.full(3, score), 0.4) > score
+    high = float(np.nextafter(0.5, 1))
+    assert choose_threshold(np.array([0, 1]), np.array([0.5, high]), 0.1) == high
 
 
 @pytest.mark.parametrize("labels", [[0, 0], [1, 1]])
@@ -116,21 +106,16 @@ def test_calibration_refuses_nonsense() -> None:
 
 def test_standardiser() -> None:
     rng = np.random.default_rng(0)
-    table = rng.normal([5, -3, 0], [2, 0.1, 1], (4000, 3))
+    table = rng.normal([5, -3, 0, 0], [2, 0.1, 1, 1], (4000, 4))
     table[:, 2] = 7  # constant
+    table[:, 3] = np.arange(4000) < 3  # mostly zero
     scaling = Standardiser.fit(table, 3.0)
     scaled = scaling.apply(table)
     assert np.abs(np.median(scaled, axis=0)).max() < 1e-6
     assert scaled[:, :2].std(axis=0) == pytest.approx([1, 1], abs=0.05)
-    assert (scaled[:, 2] == 0).all()
-    assert np.abs(scaling.apply(np.full((1, 3), 1e9))).max() == 3
-    with pytest.raises(BlurError, match="2 inputs, trained on 3"):
+    assert (scaled[:, 2] == 0).all() and np.abs(scaled[:, 3]).max() <= 3
+    assert np.abs(scaling.apply(np.full((1, 4), 1e9))).max() == 3
+    with pytest.raises(BlurError, match="2 inputs, trained on 4"):
         scaling.apply(np.zeros((1, 2)))
     with pytest.raises(BlurError, match="not finite"):
         Standardiser.fit(np.array([[np.nan]]), 3.0)
-
-
-def test_standardiser_bears_a_column_that_is_mostly_zero() -> None:
-    table = np.zeros((100, 1))
-    table[:3] = 1.0
-    assert np.abs(Standardiser.fit(table, 3.0).apply(table)).max() <= 3

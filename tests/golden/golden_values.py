@@ -7,7 +7,6 @@ Where results, or the shipped model, were meant to change, record these groups a
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -17,78 +16,31 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import cv2
 import numpy as np
 
-from blur_fusion.params import (
-    CnnParams,
-    ComputeParams,
-    FeatureParams,
-    FuseParams,
-    Params,
-    SplitParams,
-    ThresholdParams,
-    load_params,
-)
+from blur_fusion import params
 
 FILE = Path(__file__).with_name("golden.json")
 REPOSITORY = Path(__file__).resolve().parents[2]
 LONG_SIDE = 768
 SEED = 11
-FEATURES = FeatureParams(levels=3, tiles=8, percentiles=(25, 50, 75, 95))
+FEATURES = params.FeatureParams(levels=3, tiles=8, percentiles=(25, 50, 75, 95))
 # All that the training code does is asked for, though on a tiny scale.
-CNN = CnnParams(
-    patterns=16,
-    filters=(8, 12),
-    dropout=0.1,
-    epochs=2,
-    steps_per_epoch=10,
-    crop_side=64,
-    crops=8,
-    wide_crop_side=96,
-    wide_crops=4,
-    wide_every=3,
-    learning_rate=0.005,
-    weight_decay=0.01,
-    label_smoothing=0.02,
-    kind_weight=0.3,
-    augment=True,
-    overlays=0.4,
-    ranked=4,
-    rank_weight=1.0,
-    check_images=60,
-)
-FUSE = FuseParams(
-    hidden=(16, 8),
-    dropout=0.25,
-    base_dropout=0.2,
-    epochs=5,
-    batch=32,
-    learning_rate=0.02,
-    weight_decay=0.001,
-    members=2,
-    clip=3.0,
-    ranked=20,
-    rank_weight=0.5,
-    copy_weight=1.0,
-    agreement_weight=0.3,
-    kind_members=1,
-)
+SMALL = {"patterns": 16, "filters": (8, 12), "epochs": 2, "steps_per_epoch": 10}
+CROPS = {"crop_side": 64, "crops": 8, "wide_crop_side": 96, "wide_crops": 4, "wide_every": 3}
+RATES = {"dropout": 0.1, "learning_rate": 0.005, "weight_decay": 0.01, "label_smoothing": 0.02}
+MORE = {"kind_weight": 0.3, "augment": True, "overlays": 0.4, "ranked": 4, "rank_weight": 1.0}
+CNN = params.CnnParams(**SMALL, **CROPS, **RATES, **MORE, check_images=60)
+DENSE = {"hidden": (16, 8), "epochs": 5, "batch": 32, "members": 2, "clip": 3.0}
+DROPPED = {"dropout": 0.25, "base_dropout": 0.2, "learning_rate": 0.02, "weight_decay": 0.001}
+EXTRA = {"ranked": 20, "rank_weight": 0.5, "copy_weight": 1.0, "agreement_weight": 0.3}
+FUSE = params.FuseParams(**DENSE, **DROPPED, **EXTRA, kind_members=1)
 
 Pixels = np.ndarray
 Values = dict[str, Any]  # a text, a list of numbers, or numbers by name
-
-
-def _params() -> Params:
-    return dataclasses.replace(
-        load_params(REPOSITORY / "params.yaml"),
-        seed=SEED,
-        compute=ComputeParams(threads=1, workers=1),
-        cnn=CNN,
-        fuse=FUSE,
-        threshold=ThresholdParams(max_false_alarm_rate=0.05),
-    )
 
 
 def _grid(height: int, width: int) -> tuple[Pixels, Pixels]:
@@ -143,14 +95,10 @@ def working() -> Values:
     """Digests of working images, grey and in colour."""
     from blur_fusion.images.photo import working_image
 
-    found = _working() | {
-        f"{name}, colour": working_image(image, LONG_SIDE, colour=True)
-        for name, image in pictures().items()
-    }
-    return {
-        name: f"{image.shape} {hashlib.sha256(image.tobytes()).hexdigest()}"
-        for name, image in found.items()
-    }
+    found = _working()
+    for name, image in pictures().items():
+        found[f"{name}, colour"] = working_image(image, LONG_SIDE, colour=True)
+    return {n: f"{i.shape} {hashlib.sha256(i.tobytes()).hexdigest()}" for n, i in found.items()}
 
 
 def features() -> Values:
@@ -173,21 +121,13 @@ def shipped() -> Values:
     images = list(_working().values())
     contents, _ = read_folder(SHIPPED)
     network = OnnxNetwork(contents.network, "golden")
-    said = {
-        judge: {
-            name: one.probability
-            for name, one in zip(
-                pictures(), load(judge=judge).predict(pictures().values()), strict=True
-            )
-        }
-        for judge in ("cnn", "features", "fused")
-    }
-    logits, compiled = network.logits(images), spectra.library
-    try:
-        spectra.library = lambda: None  # type: ignore[assignment]
+    said = {}
+    for judge in ("cnn", "features", "fused"):
+        answers = load(judge=judge).predict(pictures().values())
+        said[judge] = {n: one.probability for n, one in zip(pictures(), answers, strict=True)}
+    logits = network.logits(images)
+    with patch.object(spectra, "library", lambda: None):
         plain = network.logits(images)
-    finally:
-        spectra.library = compiled
     return {
         "cnn logits": logits.ravel().tolist(),
         "cnn logits, all in ONNX": plain.ravel().tolist(),  # its beginning in NumPy
@@ -258,7 +198,7 @@ def learning_material() -> Values:
     images = [
         LabelledImage(Path(f"{k}"), f"{k}", k % 2, "", "all", f"{k // 3}", "") for k in range(240)
     ]
-    split = SplitParams(validation_fraction=0.2, test_fraction=0.2, folds=3)
+    split = params.SplitParams(validation_fraction=0.2, test_fraction=0.2, folds=3)
     rows = assign_splits(DataSet("all", Path("."), tuple(images)), split, SEED)
     copies = enumerate(pictures(store, "copied", range(12), SEED))
     series = enumerate(pictures(store, "ranked", range(6), SEED))
@@ -316,10 +256,15 @@ def stack() -> Values:
             [logits[train] + noise(160, 4) / 2, measures[train] + noise(160, width) / 2], axis=1
         ),
     )
-    params = _params()
-    trained, history = fit_stack(table, params)
+    wanted = params.Params(
+        seed=SEED,
+        compute=params.ComputeParams(threads=1, workers=1),
+        fuse=FUSE,
+        threshold=params.ThresholdParams(max_false_alarm_rate=0.05),
+    )
+    trained, history = fit_stack(table, wanted)
     found = trained.logits(logits[-10:], measures[-10:])
-    model, _ = calibrate(trained, table, params)
+    model, _ = calibrate(trained, table, wanted)
     return {
         **{f"logits of {judge}": values.tolist() for judge, values in found.items()},
         "losses": [line["loss"] for line in history],
@@ -359,12 +304,8 @@ GROUPS: dict[str, tuple[Callable[[], Values], float]] = {
 }
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _rounded(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_rounded(one) for one in value]
-    return float(f"{value:.8g}") if isinstance(value, float) else value
+def _rounded(values: Values) -> Values:
+    return json.loads(json.dumps(values), parse_float=lambda text: float(f"{float(text):.8g}"))
 
 
 def _record(groups: list[str]) -> None:

@@ -14,14 +14,12 @@ from onnx import TensorProto, helper
 from blur_fusion.features.summary import feature_names
 from blur_fusion.fusion.calibration import Calibration, RateTable
 from blur_fusion.fusion.stack import JUDGES, LOGIT_NAMES, Model, Networks, Stack, Standardiser
-from blur_fusion.model.export import FILES
 from blur_fusion.model.folder import PROVENANCE, ModelFolder, as_json, packed, write_folder
 from blur_fusion.model.onnx import Graph
 from blur_fusion.params import load_params
 from trees import REPOSITORY
 
 PARAMS = load_params(REPOSITORY / "params.yaml")
-ALL_FILES = sorted((*FILES, "model.json", PROVENANCE))
 PATTERNS, CHANNELS = 20, 2
 FINEST = np.array([0.0] * 16 + [0.25] * 4)  # of the patterns, by weight
 SLOPES, OFFSETS = np.array([-7.0, 7.0, 2.1, -2.1]), np.array([5.1, -5.1, 1.0, 2.0])
@@ -89,20 +87,15 @@ def random_networks(
     return Networks(*layers, np.ones((members, 1)))
 
 
-def tiny_stack(names: tuple[str, ...], seed: int = 0, kinds: bool = True) -> Stack:
-    rng, wide = np.random.default_rng(seed), len(LOGIT_NAMES) + len(names)
-    scaling = Standardiser(np.full(wide, 0.5), np.full(wide, 3.0), 3.0)
-    parts = {"features": random_networks(rng, len(names)), "both": random_networks(rng, wide)}
-    return Stack.join(
-        names, scaling, {**parts, **({"kind": random_networks(rng, wide)} if kinds else {})}
-    )
-
-
-def tiny_contents(seed: int = 0, kinds: bool = True) -> ModelFolder:
+def tiny_contents(kinds: bool = True) -> ModelFolder:
     """What the folder holds: default focus measures, thresholds from made-up validation rows."""
-    stack = tiny_stack(tuple(feature_names(PARAMS.features)), seed, kinds)
+    names, rng = tuple(feature_names(PARAMS.features)), np.random.default_rng(0)
+    wide = len(LOGIT_NAMES) + len(names)
+    scaling = Standardiser(np.full(wide, 0.5), np.full(wide, 3.0), 3.0)
+    widths = {"features": len(names), "both": wide, **({"kind": wide} if kinds else {})}
+    parts = {name: random_networks(rng, width) for name, width in widths.items()}
+    stack, rng = Stack.join(names, scaling, parts), np.random.default_rng(0)
     calibrations = {judge: Calibration(0.5, -1.5) for judge in JUDGES}
-    rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, 200)
     rates = RateTable.fit(labels, np.clip(rng.normal(0.2 + 0.6 * labels, 0.15), 0, 1))
     model = Model(stack, calibrations, dict.fromkeys(JUDGES, 0.5), rates)

@@ -11,6 +11,7 @@ import pickle
 import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -23,22 +24,13 @@ from blur_fusion.features import measures
 from blur_fusion.images import photo as photo_module
 from blur_fusion.images.photo import InputSpec, Photo
 from blur_fusion.model import classifier, prediction
-from blur_fusion.model.classifier import (
-    BlurDetector,
-    ConstantClassifier,
-    LaplacianClassifier,
-    load,
-)
+from blur_fusion.model.classifier import BlurDetector, ConstantClassifier, LaplacianClassifier, load
+from blur_fusion.model.onnx import Graph
 from blur_fusion.startup import one_opencv_thread
 from pictures import noise
 from tiny_model import write_tiny_model
 
 JUDGES = ("fused", "cnn", "features")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
 
 
 @pytest.mark.parametrize(
@@ -62,24 +54,16 @@ def test_what_is_exported_has_an_example() -> None:
         assert ">>>" in kind.__doc__, kind
 
 
-def test_arrays_of_any_sort_are_one_picture_each(folder: Path) -> None:
-    detector, grey = BlurDetector(folder), noise(60, 90)[:, :, 0]
+def test_arrays_of_any_sort_are_one_picture_each(model: Path) -> None:
+    detector, grey = BlurDetector(model), noise(60, 90)[:, :, 0]
     (expected,) = detector.predict(grey)
-    wide = np.zeros((120, 180), np.uint8)
-    wide[::2, ::2] = grey
     frozen = grey.copy()
     frozen.setflags(write=False)
-    alike = [
-        grey[:, :, None],
-        wide[::2, ::2],
-        np.asfortranarray(grey),
-        grey[::-1, ::-1].copy()[::-1, ::-1],
-        frozen,
-        grey / 255,
-        (grey / 255).astype(">f4"),
-        np.repeat(grey[:, :, None], 3, axis=2).astype(np.uint16) << 8,
-        (np.repeat(grey[:, :, None], 3, axis=2).astype(np.uint16) << 8).astype(">u2"),
-    ]
+    deep = np.repeat(grey[:, :, None], 3, axis=2).astype(np.uint16) << 8
+    strided = grey.repeat(2, axis=0).repeat(2, axis=1)[::2, ::2]
+    turned = grey[::-1, ::-1].copy()[::-1, ::-1]
+    alike = [grey[:, :, None], strided, np.asfortranarray(grey), turned, frozen, grey / 255]
+    alike += [(grey / 255).astype(">f4"), deep, deep.astype(">u2")]
     said = detector.predict(alike)
     assert [one.path for one in said] == [f"array {k}" for k in range(len(alike))]
     for one in said:
@@ -87,15 +71,16 @@ def test_arrays_of_any_sort_are_one_picture_each(folder: Path) -> None:
         assert (one.width, one.height) == (90, 60)
 
 
-def test_files_bytes_and_pil_images_agree(folder: Path, tmp_path: Path) -> None:
-    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+def test_files_bytes_and_pil_images_agree(model: Path, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
     path = tmp_path / "a.png"
     cv2.imwrite(str(path), noise(60, 90))
-    detector = BlurDetector(folder)
+    detector = BlurDetector(model)
     sources = [str(path), path, path.read_bytes(), image.open(io.BytesIO(path.read_bytes()))]
+    sources.append(noise(60, 90)[:, :, ::-1])
     said = detector.predict(sources)
-    assert [one.path for one in said] == [str(path), str(path), "bytes 2", "image 3"]
-    assert [one.logit for one in said] == pytest.approx([said[0].logit] * 4, rel=1e-3)
+    assert [one.path for one in said] == [str(path), str(path), "bytes 2", "image 3", "array 4"]
+    assert [one.logit for one in said] == pytest.approx([said[0].logit] * 5, rel=1e-3)
     for source in sources:
         assert len(detector.predict(source)) == 1
     assert len(detector.predict(iter(sources[:2]))) == 2
@@ -107,35 +92,30 @@ def test_what_is_no_picture_is_a_type_error(given: Any) -> None:
         ConstantClassifier(0.5).predict(given)
 
 
-def test_batches_and_judges_change_no_bit(folder: Path, tmp_path: Path) -> None:
+def test_batches_and_judges_change_no_bit(model: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")
     sources: list[Any] = [noise(50 + k, 70, k) for k in range(classifier.BATCH + 3)]
     sources.insert(5, broken)
     for judge in JUDGES:
-        judged = load(folder, judge=judge)
+        judged = load(model, judge=judge)
         alone = [judged.predict([Photo(one, "a")])[0] for one in sources]
         together = judged.predict(Photo(one, "a") for one in sources)
         assert together == alone and [one.error is None for one in alone].count(False) == 1
 
 
 def test_the_judges_of_a_folder_share_one_pass(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judges, photo, described = [load(folder, judge=one) for one in JUDGES], Photo(noise(60, 90)), []
-    real = classifier.describe
-
-    def describe(*given: Any) -> Any:
-        described.append(given)
-        return real(*given)
-
+    judges, photo = [load(model, judge=one) for one in JUDGES], Photo(noise(60, 90))
+    describe = Mock(side_effect=classifier.describe)
     monkeypatch.setattr(classifier, "describe", describe)
     said = [judge.predict(photo)[0] for judge in judges]
-    assert len(described) == 1 and len({one.probability for one in said}) == 3
+    assert describe.call_count == 1 and len({one.probability for one in said}) == 3
     assert len({judge.fingerprint for judge in judges}) == 3
 
 
-def test_a_pickle_holds_no_weights(folder: Path, tmp_path: Path) -> None:
+def test_a_pickle_holds_no_weights(tmp_path: Path) -> None:
     own = write_tiny_model(tmp_path / "own")
     detector = load(own, judge="cnn", threshold=0.25)
     packed = pickle.dumps(detector)
@@ -171,24 +151,16 @@ def test_the_limit_of_the_laplacian_itself_is_sharp() -> None:
 
 def _preset(folder: Path) -> Path:
     """The mean grey level of an 8x8 picture as P(second class); blurred is the first."""
-    helper = pytest.importorskip("onnx", reason="the extra 'train' is not installed").helper
-    onnx = pytest.importorskip("onnx")
-    given = helper.make_tensor_value_info("image", onnx.TensorProto.UINT8, [1, 8, 8, 1])
-    found = helper.make_tensor_value_info("classes", onnx.TensorProto.FLOAT, [1, 2])
-    scale = onnx.numpy_helper.from_array(np.float32(1 / 255), "scale")
-    one = onnx.numpy_helper.from_array(np.float32(1), "one")
-    line = onnx.numpy_helper.from_array(np.array([1, 1]), "line")
-    nodes = [
-        helper.make_node("Cast", ["image"], ["levels"], to=onnx.TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["levels"], ["mean"], keepdims=1),
-        helper.make_node("Mul", ["mean", "scale"], ["share"]),
-        helper.make_node("Reshape", ["share", "line"], ["second"]),
-        helper.make_node("Sub", ["one", "second"], ["first"]),
-        helper.make_node("Concat", ["first", "second"], ["classes"], axis=1),
-    ]
-    graph = helper.make_graph(nodes, "mean", [given], [found], [scale, line, one])
-    opset = [helper.make_opsetid("", 17)]
-    content = helper.make_model(graph, ir_version=8, opset_imports=opset).SerializeToString()
+    onnx, graph = pytest.importorskip("onnx"), Graph()
+    given = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.UINT8, [1, 8, 8, 1])
+    found = onnx.helper.make_tensor_value_info("classes", onnx.TensorProto.FLOAT, [1, 2])
+    graph.node("Cast", ["image"], "levels", to=onnx.TensorProto.FLOAT)
+    graph.node("ReduceMean", ["levels"], "mean", keepdims=1)
+    graph.node("Mul", ["mean", graph.constant("scale", 1 / 255)], "share")
+    graph.node("Reshape", ["share", graph.constant("line", [1, 1], np.int64)], "second")
+    graph.node("Sub", [graph.constant("one", 1), "second"], "first")
+    graph.node("Concat", ["first", "second"], "classes", axis=1)
+    content = graph.bytes([given], [found])
     folder.mkdir()
     (folder / "model.onnx").write_bytes(content)
     about = {

@@ -14,20 +14,14 @@ from blur_fusion.model.export import export_model
 from blur_fusion.model.folder import FILES, MODEL, NETWORK, PROVENANCE, packed, read_folder
 from blur_fusion.model.network import OnnxNetwork
 from blur_fusion.params import load_params
-from export_project import tiny_params
+from tiny_network import noise
 from trees import REPOSITORY
 
 SIZES = [(1, 1), (5, 200), (31, 33), (32, 32), (63, 129), (97, 254), (131, 67), (192, 256)]
 
 
-def noise(size: tuple[int, int], seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
-
-
-IMAGES = [
-    *(noise(size, k) for k, size in enumerate(SIZES)),
-    *(np.zeros((40, 50), np.uint8), np.full((50, 40), 255, np.uint8)),
-]
+IMAGES = [noise(*size, k) for k, size in enumerate(SIZES)]
+IMAGES += [np.zeros((40, 50), np.uint8), np.full((50, 40), 255, np.uint8)]
 
 
 def test_onnx_and_what_is_rebuilt_answer_as_the_trained_network(
@@ -36,7 +30,9 @@ def test_onnx_and_what_is_rebuilt_answer_as_the_trained_network(
     from blur_fusion.cnn.fit import Network
     from blur_fusion.cnn.network import network_from
 
-    cnn = load_params(project / "params.yaml").cnn
+    cnn, default = (load_params(root / "params.yaml").cnn for root in (project, REPOSITORY))
+    # Or parity would be shown for one shape of network alone.
+    assert cnn.filters != default.filters and cnn.patterns != default.patterns
     keras = Network.load(project / "artifacts" / "cnn", cnn)
     ours = OnnxNetwork((exported / NETWORK).read_bytes(), NETWORK).logits(IMAGES)
     theirs = keras.logits(IMAGES)
@@ -64,7 +60,7 @@ def test_maps_explain_the_logit(
         monkeypatch.setattr(spectra, "library", lambda: None)
     onnx = OnnxNetwork((exported / NETWORK).read_bytes(), NETWORK)
     for size in SIZES:
-        image = noise(size)
+        image = noise(*size)
         local, attention = onnx.maps(image)
         # The first step is 4 pixels, each block halves.
         assert local.shape == attention.shape == tuple(-(-max(s, 32) // 32) for s in size)
@@ -101,10 +97,3 @@ def test_a_layer_that_onnx_would_get_wrong_is_refused() -> None:
     for last in (keras.layers.Conv2D(5, 3)(fine), AttentionPooling()(image)):
         with pytest.raises(BlurError, match="no network from local spectra to attention pooling"):
             network_onnx(keras.Model(image, last))
-
-
-def test_tiny_params_differ_from_the_default() -> None:
-    """Or parity would be shown for one shape of network alone."""
-    default = load_params(REPOSITORY / "params.yaml").cnn
-    assert tuple(tiny_params()["cnn"]["filters"]) != default.filters
-    assert tiny_params()["cnn"]["patterns"] != default.patterns

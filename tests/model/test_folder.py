@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -15,13 +16,11 @@ from blur_fusion.errors import BlurError
 from blur_fusion.features import summary
 from blur_fusion.features.summary import feature_names
 from blur_fusion.fusion.calibration import RateTable, choose_threshold
-from blur_fusion.fusion.stack import Model
 from blur_fusion.model.classifier import BlurDetector
 from blur_fusion.model.folder import (
     FILES,
     MODEL,
     STACK,
-    ModelFolder,
     packed,
     read_folder,
     unpacked,
@@ -31,14 +30,15 @@ from tiny_model import PARAMS, tiny_contents, write_tiny_model
 from tiny_network import noise
 
 
-def _edit(folder: Path, **changes: Any) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_tiny_model(tmp_path / "m")
+
+
+def _edit(folder: Path, *names: str, value: Any) -> None:
+    """Set what lies under `names` in model.json."""
     lines = json.loads((folder / MODEL).read_text("utf-8"))
-    for name, value in changes.items():
-        *parents, last = name.split("__")
-        place = lines
-        for parent in parents:
-            place = place[parent]
-        place[last] = value
+    functools.reduce(dict.__getitem__, names[:-1], lines)[names[-1]] = value
     (folder / MODEL).write_text(json.dumps(lines), encoding="utf-8")
 
 
@@ -48,16 +48,14 @@ def _edit_stack(folder: Path, edit: Any) -> None:
     edit(arrays)
     content = packed(arrays)
     (folder / STACK).write_bytes(content)
-    files = json.loads((folder / MODEL).read_text("utf-8"))["files"]
-    _edit(folder, files={**files, STACK: hashlib.sha256(content).hexdigest()})
+    _edit(folder, "files", STACK, value=hashlib.sha256(content).hexdigest())
 
 
 def _refused(folder: Path) -> str:
     with pytest.raises(BlurError) as caught:
         BlurDetector(folder)
     message = str(caught.value)
-    assert "\n" not in message
-    assert str(folder) in message
+    assert "\n" not in message and str(folder) in message
     return message
 
 
@@ -65,12 +63,8 @@ def test_reads_back_exactly_and_writes_the_same_bytes(tmp_path: Path) -> None:
     written = tiny_contents()
     write_folder(tmp_path / "a", written)
     read, digest = read_folder(tmp_path / "a")
-    for field in dataclasses.fields(ModelFolder):
-        if field.name != "model":
-            assert getattr(read, field.name) == getattr(written, field.name)
-    for field in dataclasses.fields(Model):
-        if field.name != "stack":
-            assert getattr(read.model, field.name) == getattr(written.model, field.name)
+    assert dataclasses.replace(read, model=written.model) == written
+    assert dataclasses.replace(read.model, stack=written.model.stack) == written.model
     ours, theirs = read.model.stack.arrays(), written.model.stack.arrays()
     assert ours.keys() == theirs.keys() and len(ours) <= 12
     for name, array in ours.items():
@@ -82,8 +76,7 @@ def test_reads_back_exactly_and_writes_the_same_bytes(tmp_path: Path) -> None:
     assert digest == hashlib.sha256((tmp_path / "b" / MODEL).read_bytes()).hexdigest()
 
 
-def test_files_that_are_not_named_are_ignored(tmp_path: Path) -> None:
-    folder = write_tiny_model(tmp_path / "m")
+def test_files_that_are_not_named_are_ignored(folder: Path) -> None:
     digest = BlurDetector(folder).digest
     (folder / "history.csv").write_text("not read")
     assert BlurDetector(folder).digest == digest
@@ -96,10 +89,10 @@ def test_a_model_without_kinds(tmp_path: Path) -> None:
 
 
 def test_a_measure_that_is_new_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model names the measures it wants: others may be registered before and between them."""
-    folder, image = write_tiny_model(tmp_path / "m"), noise(90, 120)
+    image = noise(90, 120)
     before = BlurDetector(folder).predict(image)
     new = dataclasses.replace(summary.MEASURES[0], name="brand_new")
     monkeypatch.setattr(summary, "MEASURES", (new, *summary.MEASURES))
@@ -120,15 +113,13 @@ def test_awkward_float32_survive(tmp_path: Path, value: float) -> None:
 
 
 @pytest.mark.parametrize("name", [*FILES, MODEL])
-def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
-    folder = write_tiny_model(tmp_path / "m")
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     assert f"{name}: no such file" in _refused(folder)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_flipped_byte_is_found(tmp_path: Path, name: str) -> None:
-    folder = write_tiny_model(tmp_path / "m")
+def test_a_flipped_byte_is_found(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
@@ -136,33 +127,31 @@ def test_a_flipped_byte_is_found(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"a"', "null", "\0\1", '{"format": 1}', "9" * 99])
-def test_damaged_json_is_refused(tmp_path: Path, text: str) -> None:
-    folder = write_tiny_model(tmp_path / "m")
+def test_damaged_json_is_refused(folder: Path, text: str) -> None:
     (folder / MODEL).write_text(text)
     assert "blur export" in _refused(folder)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("place", "value", "said"),
     [
-        ({"format": 4}, "format and system are (4, 'fusion')"),
-        ({"system": "other"}, "(5, 'other')"),
-        ({"features__names": ["a"]}, "features.names"),
-        ({"features__params": {"levels": 3}}, "damaged"),
-        ({"features__params__percentiles": [500.0]}, "percentiles"),
-        ({"judges": {}}, "damaged"),
-        ({"judges__fused__temperature": 0.0}, "temperature 0.0"),
-        ({"judges__fused__threshold": None}, "damaged"),
-        ({"long_side": 0}, "damaged"),
-        ({"files": {}}, "damaged"),
-        ({"cnn": 3}, "damaged"),
-        ({"validation__thresholds_by_rate": []}, "thresholds_by_rate"),
-        ({"validation__sharp": 0}, "damaged"),
+        ("format", 4, "format and system are (4, 'fusion')"),
+        ("system", "other", "(5, 'other')"),
+        ("features names", ["a"], "features.names"),
+        ("features params", {"levels": 3}, "damaged"),
+        ("features params percentiles", [500.0], "percentiles"),
+        ("judges", {}, "damaged"),
+        ("judges fused temperature", 0.0, "temperature 0.0"),
+        ("judges fused threshold", None, "damaged"),
+        ("long_side", 0, "damaged"),
+        ("files", {}, "damaged"),
+        ("cnn", 3, "damaged"),
+        ("validation thresholds_by_rate", [], "thresholds_by_rate"),
+        ("validation sharp", 0, "damaged"),
     ],
 )
-def test_impossible_values_are_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
-    folder = write_tiny_model(tmp_path / "m")
-    _edit(folder, **changes)
+def test_impossible_values_are_refused(folder: Path, place: str, value: Any, said: str) -> None:
+    _edit(folder, *place.split(), value=value)
     assert said in _refused(folder)
 
 
@@ -184,14 +173,12 @@ def test_impossible_values_are_refused(tmp_path: Path, changes: dict[str, Any], 
         lambda stack: stack.update(clip=np.array(-1.0)),
     ],
 )
-def test_a_stack_that_cannot_be_is_refused(tmp_path: Path, edit: Any) -> None:
-    folder = write_tiny_model(tmp_path / "m")
+def test_a_stack_that_cannot_be_is_refused(folder: Path, edit: Any) -> None:
     _edit_stack(folder, edit)
     assert STACK in _refused(folder)
 
 
-def test_nothing_is_unpickled(tmp_path: Path) -> None:
-    folder = write_tiny_model(tmp_path / "m")
+def test_nothing_is_unpickled(folder: Path) -> None:
     _edit_stack(folder, lambda stack: stack.update(clip=np.array([{"a": 1}], object)))
     assert "allow_pickle" in _refused(folder)
 

@@ -52,7 +52,7 @@ class Networks:
     gains: Floats
 
     def __post_init__(self) -> None:
-        members, units = len(self.gains), self.width
+        members, units = len(self.gains), self.kernels[0].shape[1]
         for kernel, bias in zip(self.kernels, self.biases, strict=True):
             if kernel.shape != (members, units, bias.shape[-1]) or bias.shape[:2] != (members, 1):
                 raise ValueError(f"kernel {kernel.shape}, bias {bias.shape} on {units} inputs")
@@ -61,11 +61,6 @@ class Networks:
             raise ValueError(f"{units} logits, gains {self.gains.shape}")
         if not all(np.isfinite(a).all() for a in (*self.kernels, *self.biases, self.gains)):
             raise ValueError("a weight is not finite")
-
-    @property
-    def width(self) -> int:
-        """Inputs of each network."""
-        return int(self.kernels[0].shape[1])
 
     def logits(self, inputs: npt.NDArray[np.floating], bases: npt.NDArray[np.floating]) -> Floats:
         """Logit of each network, shape (m, n), of `inputs` (n, d) and `bases` (n, b)."""
@@ -152,8 +147,9 @@ class Stack:
         fits = counted and self.members[2] >= 0 and sum(self.members) == count
         if not fits or self.networks.gains.shape[1] != 2:
             raise ValueError(f"members {self.members}, gains {self.networks.gains.shape}")
-        if {width} != {self.networks.width, len(self.standardiser.centre)}:
-            raise ValueError(f"{width} inputs are named, {self.networks.width} taken")
+        taken = self.networks.kernels[0].shape[1]
+        if {width} != {taken, len(self.standardiser.centre)}:
+            raise ValueError(f"{width} inputs are named, {taken} taken")
 
     @property
     def tells_kinds(self) -> bool:

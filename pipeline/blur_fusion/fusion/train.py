@@ -256,10 +256,8 @@ def fit_dense(name: str, inputs: Inputs, params: FuseParams, seed: int) -> tuple
             model = build_dense(inputs.values.shape[1] - 1, params)
             losses = _fit_one(model, inputs, params, seed + number, bar)
             members.append(model.get_weights())
-            history += [
-                {"model": name, "member": number, "epoch": epoch, "loss": loss}
-                for epoch, loss in enumerate(losses)
-            ]
+            line = {"model": name, "member": number}
+            history += [{**line, "epoch": n, "loss": loss} for n, loss in enumerate(losses)]
             keras.backend.clear_session()
     return side_by_side(members), history
 
@@ -317,9 +315,8 @@ def _epoch(model: keras.Model, optimizer: Any, inputs: Inputs, params: FuseParam
                     again = answer(copies, rows)
                     error = tf.nn.sigmoid_cross_entropy_with_logits(label, again)
                     loss += params.copy_weight * tf.reduce_mean(error)
-                    loss += params.agreement_weight * tf.reduce_mean(
-                        tf.square(tf.tanh(logit / SURE) - tf.tanh(again / SURE))
-                    )
+                    apart = tf.tanh(logit / SURE) - tf.tanh(again / SURE)
+                    loss += params.agreement_weight * tf.reduce_mean(tf.square(apart))
                 if share and params.rank_weight:
                     part = pairs[start // batch * share : (start // batch + 1) * share]
                     loss += params.rank_weight * disorder(part)

@@ -84,10 +84,8 @@ def _check_target(target: Path, force: bool) -> None:
     names = {path.name for path in target.iterdir()}
     if not names:
         return
-    require(
-        names <= {*FILES, MODEL, PROVENANCE} and MODEL in names,
-        f"{target}: holds other things than a model; name an empty or a new folder",
-    )
+    model = MODEL in names and names <= {*FILES, MODEL, PROVENANCE}
+    require(model, f"{target}: holds other things than a model; name an empty or a new folder")
     require(force, f"{target}: holds a model already; --force replaces it")
     try:
         read_json(target)

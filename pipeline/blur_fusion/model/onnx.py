@@ -60,12 +60,9 @@ class Graph:
 
         held = [numpy_helper.from_array(values, name) for name, values in self.constants.items()]
         graph = helper.make_graph(self.nodes, "blur_cnn", inputs, outputs, held)
-        model = helper.make_model(
-            graph,
-            producer_name="blur-fusion",
-            ir_version=IR_VERSION,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-        )
+        known: Any = {"producer_name": "blur-fusion", "ir_version": IR_VERSION}
+        opset = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, opset_imports=opset, **known)
         onnx.checker.check_model(model, full_check=True)
         return model.SerializeToString(deterministic=True)
 

@@ -55,10 +55,8 @@ def dvc_digest(path: Path) -> str:
     """
     if path.is_file():
         return file_digest(path, "md5")
-    lines = [
-        {"md5": file_digest(path / name, "md5"), "relpath": name}
-        for name in sorted(file.relative_to(path).as_posix() for file in _files(path))
-    ]
+    names = sorted(file.relative_to(path).as_posix() for file in _files(path))
+    lines = [{"md5": file_digest(path / name, "md5"), "relpath": name} for name in names]
     return hashlib.md5(json.dumps(lines, sort_keys=True).encode()).hexdigest() + ".dir"
 
 

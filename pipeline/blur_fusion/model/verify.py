@@ -71,14 +71,12 @@ class Comparison:
 
     def lines(self) -> list[str]:
         """What to print."""
-        found = [f"other bytes: {', '.join(self.other_bytes) or 'none, byte-equal'}"]
-        found += [f"provenance differs in: {', '.join(self.origin)}"] if self.origin else []
-        return [
-            *found,
-            f"largest difference of a number: {self.weights:.3g}",
-            f"{self.images} validation images: {len(self.verdicts)} other verdicts, "
-            f"probabilities within {self.probability:.3g} (allowed: {CLOSE:g})",
-        ]
+        lines = [f"other bytes: {', '.join(self.other_bytes) or 'none, byte-equal'}"]
+        lines += [f"provenance differs in: {', '.join(self.origin)}"] if self.origin else []
+        lines.append(f"largest difference of a number: {self.weights:.3g}")
+        judged = f"{self.images} validation images: {len(self.verdicts)} other verdicts"
+        within = f"probabilities within {self.probability:.3g} (allowed: {CLOSE:g})"
+        return [*lines, f"{judged}, {within}"]
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
@@ -138,17 +136,14 @@ def compare(ours: Path, theirs: Path, images: Iterable[Pixels]) -> Comparison:
     classifiers = load(ours), load(theirs)
     pairs = [[one.predict(image)[0] for one in classifiers] for image in images]
     said = np.array([[one.probability for one in pair] for pair in pairs], np.float64)
+    apart = [(a.blurred, a.kind) != (b.blurred, b.kind) for a, b in pairs]
     return Comparison(
         other_bytes=_unlike(_contents(ours), _contents(theirs)),
         origin=_unlike(read_provenance(ours), read_provenance(theirs)),
         weights=largest_difference(ours, theirs),
         images=len(pairs),
         probability=float(np.abs(np.diff(said)).max(initial=0)),
-        verdicts=tuple(
-            place
-            for place, (a, b) in enumerate(pairs)
-            if (a.blurred, a.kind) != (b.blurred, b.kind)
-        ),
+        verdicts=tuple(np.flatnonzero(apart).tolist()),
     )
 
 
