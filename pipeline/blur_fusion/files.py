@@ -7,8 +7,9 @@ import hashlib
 import io
 import os
 import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -195,31 +196,109 @@ def _becoming(target: str, part: str, source: str, new: bool = True) -> Iterator
         raise
 
 
-def _copy(source: str, target: str, part: str) -> str:
-    """Copy content, times and mode by way of `part`, on disk and read back; the SHA-256."""
+def attributes(path: str) -> dict[str, int]:
+    """Owner, group, permissions and times of a file, as :func:`move` takes them."""
+    about = os.stat(path)
+    names = ("uid", "gid", "mode", "atime_ns", "mtime_ns")
+    return {name: getattr(about, f"st_{name}") for name in names}
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def own_as(path: str, like: str) -> None:
+    """As root, let a new file or folder belong to whom `like` belongs."""
+    if _is_root():
+        with suppress(OSError):
+            about = os.stat(like)
+            os.chown(path, about.st_uid, about.st_gid, follow_symlinks=False)
+
+
+def _give(path: str, source: str, wanted: dict[str, int], times: bool) -> set[str]:
+    """Give `path` the attributes that are wanted, and the extended ones of `source`.
+
+    Returns
+    -------
+    set of str
+        What the file system refuses, as SMB and exFAT do.
+    """
+
+    def owners() -> None:  # who is not root may give a file to some groups
+        with nullcontext() if _is_root() else suppress(OSError):
+            owner = wanted["uid"] if _is_root() else -1
+            os.chown(path, owner, wanted["gid"], follow_symlinks=False)
+
+    def extended() -> None:
+        for name in os.listxattr(source):
+            # Others than the user's are the system's own affair.
+            with nullcontext() if name.startswith("user.") else suppress(OSError):
+                os.setxattr(path, name, os.getxattr(source, name))
+
+    def stamps() -> None:
+        if times:
+            os.utime(path, ns=(wanted["atime_ns"], wanted["mtime_ns"]))
+
+    refused = set()
+    for what, step in (
+        ("owners", owners),
+        ("extended attributes", extended),
+        ("permissions", lambda: os.chmod(path, stat.S_IMODE(wanted["mode"]))),
+        ("times", stamps),
+    ):
+        try:
+            step()
+        except OSError:
+            refused.add(what)
+        except AttributeError:  # a system that has no such thing
+            pass
+    return refused
+
+
+def flush(file: IO[bytes]) -> None:
+    """Have what was written on disk, where the file system can tell."""
+    file.flush()
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise
+
+
+def _copy(
+    source: str, target: str, part: str, wanted: dict[str, int] | None = None
+) -> tuple[str, set[str]]:
+    """Copy content and attributes by way of `part`, on disk and read back.
+
+    Returns
+    -------
+    (SHA-256 in hex, names of the attributes that the file system refuses)
+    """
     before = os.stat(source)
+    wanted = wanted or attributes(source)
     value = hashlib.sha256()
-    with open(source, "rb") as reader, open(part, "xb") as writer:
+    private = lambda path, flags: os.open(path, flags, 0o600)  # noqa: E731
+    with open(source, "rb") as reader, open(part, "xb", opener=private) as writer:
         while chunk := reader.read(CHUNK):
             value.update(chunk)
             writer.write(chunk)
-        writer.flush()
-        os.fsync(writer.fileno())
+        flush(writer)
         if hasattr(os, "posix_fadvise"):  # read back from the disk, not from memory
-            os.posix_fadvise(writer.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    shutil.copystat(source, part)
+            with suppress(OSError):
+                os.posix_fadvise(writer.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     after = os.stat(source)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise OSError(errno.EBUSY, "it changed while it was copied")
     if digest(part) != value.hexdigest():
         raise OSError(errno.EIO, "the copy differs from it when read back")
+    refused = _give(part, source, wanted, times=True)
     os.replace(part, target)
     sync_folder(os.path.dirname(target))
-    return value.hexdigest()
+    return value.hexdigest(), refused
 
 
-def copy(source: str, target: str, part: str) -> str:
-    """Copy the file `source` to the free name `target`; the copy's SHA-256 in hex.
+def copy(source: str, target: str, part: str) -> tuple[str, set[str]]:
+    """Copy the file `source` to the free name `target`.
 
     Parameters
     ----------
@@ -227,6 +306,10 @@ def copy(source: str, target: str, part: str) -> str:
         Paths; links in `source` are followed.
     part : str
         Name in the folder of `target` for the unfinished copy.
+
+    Returns
+    -------
+    (SHA-256 of the copy in hex, names of attributes that its file system refuses)
 
     Raises
     ------
@@ -237,10 +320,20 @@ def copy(source: str, target: str, part: str) -> str:
         return _copy(source, target, part)
 
 
-def move(source: str, target: str, part: str) -> None:
+def move(source: str, target: str, part: str, wanted: dict[str, int] | None = None) -> set[str]:
     """Move the file `source` to the free name `target`, on another file system too.
 
     There the copy is on disk, read back and compared before `source` is deleted.
+
+    Parameters
+    ----------
+    wanted : dict, optional
+        Attributes to give it on another file system, instead of its own.
+
+    Returns
+    -------
+    set of str
+        Names of attributes that the file system refuses.
 
     Raises
     ------
@@ -253,39 +346,48 @@ def move(source: str, target: str, part: str) -> None:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            _copy(source, target, part)
+            _, refused = _copy(source, target, part, wanted)
             os.unlink(source)
+            return refused
+    return set()
 
 
 def write(
-    target: str,
-    content: bytes,
-    part: str,
-    like: os.stat_result | None = None,
-    mtime_ns: int | None = None,
-) -> None:
+    target: str, content: bytes, part: str, new: bool, like: str, mtime_ns: int | None = None
+) -> set[str]:
     """Write `content` to `target` in one go: readers see the old file or the new one.
 
     Parameters
     ----------
-    like : os.stat_result, optional
-        Of the file that is replaced: its mode is kept. None where `target` must be free.
+    new : bool
+        Whether `target` must be free. Else it keeps its owner, permissions and extended attributes.
+    like : str
+        Where root writes a new file, it belongs to whom this one belongs.
     mtime_ns : int, optional
         Time of change to give it, in nanoseconds since 1970.
+
+    Returns
+    -------
+    set of str
+        Names of attributes that the file system refuses.
 
     Raises
     ------
     OSError
         It cannot be done; the old file is as it was.
     """
-    with _becoming(target, part, target, new=like is None):
+    refused = set()
+    with _becoming(target, part, target, new=new):
         with open(part, "xb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if like is not None:
-            os.chmod(part, like.st_mode & 0o7777)
+            flush(file)
+        if new:
+            own_as(part, like)
+        else:
+            refused = _give(part, target, attributes(target), times=False)
         if mtime_ns is not None:
-            os.utime(part, ns=(mtime_ns, mtime_ns))
+            with suppress(OSError):
+                os.utime(part, ns=(mtime_ns, mtime_ns))
         os.replace(part, target)
     sync_folder(os.path.dirname(target))
+    return refused

@@ -12,6 +12,7 @@ import pytest
 
 from action_trees import acted, fill, look, names, separate_file_systems, undone
 from blur_fusion import files
+from blur_fusion.actions.xmp import fresh
 
 
 def test_copies_carry_times_and_a_changed_one_survives_undo(root: Path, out: Path) -> None:
@@ -94,3 +95,125 @@ def test_any_bytes_in_a_name_survive(tmp_path: Path, out: Path) -> None:
     assert look(root, out) == before
     (line,) = acted(root, name, move=out, dry_run=True).plan
     assert line.isprintable()
+
+
+def refusing(patch: pytest.MonkeyPatch, call: str, number: int, where: Path) -> None:
+    """Let a file system refuse a call on the files below `where`."""
+    true = getattr(os, call)
+
+    def refused(path: Any, *more: Any, **named: Any) -> Any:
+        if isinstance(path, int) or str(path).startswith(f"{where}/"):
+            raise OSError(number, os.strerror(number))
+        return true(path, *more, **named)
+
+    patch.setattr(os, call, refused)
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "lost"),
+    [
+        ("chmod", errno.EPERM, "permissions"),  # exFAT
+        ("chmod", errno.EOPNOTSUPP, "permissions"),
+        ("utime", errno.EPERM, "times"),  # SMB
+        ("setxattr", errno.ENOTSUP, "extended attributes"),
+        ("setxattr", errno.E2BIG, "extended attributes"),
+        ("chown", errno.EPERM, "owners"),
+        ("fsync", errno.EINVAL, ""),
+    ],
+)
+@pytest.mark.parametrize("kind", ["move", "copy"])
+def test_targets_that_refuse_attributes(
+    root: Path,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    call: str,
+    number: int,
+    lost: str,
+) -> None:
+    """Content goes there and is verified, the rest is one line; all of it comes back."""
+    for name in ("a.jpg", "trip/b.jpg"):
+        (root / name).chmod(0o640)
+        xattrs(root / name, "user.xdg.tags", b"holiday")
+    before, modes = look(root), {path: path.stat().st_mode for path in root.rglob("*.jpg")}
+    separate_file_systems(monkeypatch)
+    monkeypatch.setattr(files, "_is_root", lambda: True)
+    with monkeypatch.context() as patch:
+        refusing(patch, call, number, out)
+        report = acted(root, "a.jpg", "trip/b.jpg", **{kind: out})
+    place = f"{out}: files there keep their content, verified, but not their {lost}"
+    assert report.lines == ((place,) if lost else ()) and not report.failed and report.done == 2
+    assert (out / "a.jpg").read_bytes() == before[f"{root}/a.jpg"][0]
+    assert undone(report).lines == () and look(root) == before
+    assert {path: path.stat().st_mode for path in root.rglob("*.jpg")} == modes
+
+
+def test_what_was_changed_where_times_are_refused_keeps_its_time(
+    root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    separate_file_systems(monkeypatch)
+    with monkeypatch.context() as patch:
+        refusing(patch, "utime", errno.EPERM, out)
+        report = acted(root, "a.jpg", move=out)
+    os.utime(out / "a.jpg", ns=(5, 5))
+    undone(report)
+    assert (root / "a.jpg").stat().st_mtime_ns == 5
+
+
+def xattrs(path: Path, name: str, value: bytes) -> None:
+    try:
+        os.setxattr(path, name, value)
+    except (OSError, AttributeError):
+        pytest.skip("this file system takes no extended attributes")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_as_root_all_belongs_to_whom_the_photo_belongs(
+    root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another file system too; a sidecar that is amended keeps owner, mode and attributes."""
+    sidecar = root / "trip/b.jpg.xmp"
+    sidecar.write_bytes(fresh("motion", 0.1))
+    sidecar.chmod(0o640)
+    xattrs(sidecar, "user.comment", b"mine")
+    for path in (root, *root.rglob("*")):
+        os.chown(path, 1234, 5678)
+    os.chown(sidecar, 1235, 5679)
+    separate_file_systems(monkeypatch)
+    report = acted(root, "a.jpg", "trip/b.jpg", move=out, tag=True)
+    there = out / "trip/b.jpg.xmp"
+    assert not report.lines and b"0.9877" in there.read_bytes()
+    about = there.stat()
+    assert (about.st_uid, about.st_gid, about.st_mode & 0o777) == (1235, 5679, 0o640)
+    assert os.getxattr(there, "user.comment") == b"mine"
+    others = {path.stat().st_uid for path in (out, *out.rglob("*")) if path != there}
+    assert others == {1234} and len(names(out)) == 4
+    undone(report)
+    about = sidecar.stat()
+    assert (about.st_uid, about.st_gid, about.st_mode & 0o777) == (1235, 5679, 0o640)
+    assert os.getxattr(sidecar, "user.comment") == b"mine"
+
+
+def test_a_sidecar_is_amended_where_attributes_are_refused(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "a.jpg.xmp").write_bytes(fresh("motion", 0.1))
+    before = look(root)
+    with monkeypatch.context() as patch:
+        refusing(patch, "chmod", errno.EPERM, root)
+        refusing(patch, "utime", errno.EPERM, root)
+        report = acted(root, "a.jpg", "trip/b.jpg", tag=True)
+        assert b"0.9877" in (root / "a.jpg.xmp").read_bytes() and not report.failed
+        line = f"{root}: files there keep their content, verified, but not their permissions"
+        assert report.lines == (line,)
+        assert undone(report).lines == ()
+    assert {path: one[0] for path, one in look(root).items()} == {
+        path: one[0] for path, one in before.items()
+    }
+
+
+def test_a_journal_damaged_within_a_step_is_a_line(root: Path, out: Path) -> None:
+    report = acted(root, "a.jpg", "trip/b.jpg", tag=True)
+    text = report.journal.read_text().replace('"before": null', '"before": 7', 1)
+    report.journal.write_text(text)
+    assert undone(report).lines == (f"{root}/a.jpg.xmp: left, as the journal is damaged there",)

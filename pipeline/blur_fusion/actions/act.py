@@ -28,10 +28,11 @@ def _missing(folder: Path) -> list[Path]:
     return [path for path in (folder, *folder.parents) if not path.exists()]
 
 
-def _take(kind: str, source: str, target: str, journal: Journal) -> None:
+def _take(kind: str, source: str, target: str, journal: Journal, notes: Notes) -> None:
     for folder in reversed(_missing(Path(target).parent)):
         with journal.step("mkdir", "", str(folder)):
             folder.mkdir()
+            files.own_as(str(folder), os.path.dirname(source))
     if kind == "link":
         text = os.path.realpath(source)  # absolute: it holds wherever the link is moved to
         with journal.step("link", source, target, text=text):
@@ -39,14 +40,18 @@ def _take(kind: str, source: str, target: str, journal: Journal) -> None:
         return
     with journal.step(kind, source, target, **files.identity(source)) as entry:
         part = journal.part(entry, target)
-        if kind == "move":
-            files.move(source, target, part)
-        else:
-            sha256 = files.copy(source, target, part)
+        if kind == "copy":
+            sha256, refused = files.copy(source, target, part)
             entry.made = {**files.identity(target), "sha256": sha256}
+        else:
+            was = files.attributes(source)
+            refused = files.move(source, target, part)
+            if (now := files.attributes(target)) != was:  # `undo` gives them back
+                entry.made = {"was": was, "moved_ns": now["mtime_ns"]}
+        notes.refused |= refused
 
 
-def _perform(kind: str, steps: list[Step], journal: Journal) -> list[str]:
+def _perform(kind: str, steps: list[Step], journal: Journal, notes: Notes) -> list[str]:
     """Take the steps of one shot; where one fails, those before it are taken back.
 
     Returns
@@ -59,7 +64,7 @@ def _perform(kind: str, steps: list[Step], journal: Journal) -> list[str]:
     source = ""
     try:
         for source, target in steps:
-            _take(kind, source, target, journal)
+            _take(kind, source, target, journal, notes)
     except OSError as error:
         _, lines = put_back(journal, first)
         whole = "; its shot stays together" if len(steps) > 1 else ""
@@ -79,6 +84,8 @@ class _Run:
     ) -> None:
         self.verdicts, self.roots, self.options = list(verdicts), roots, options
         self.transfer = options.transfer()
+        first = Path([*map(str, roots), *(one.path for one in self.verdicts[:1]), "."][0])
+        self.home = first if first.is_dir() else first.parent
         # A wrong target ends here, before anything is written.
         self.places = Places(self.transfer[1], roots) if self.transfer else None
         self.notes = Notes()
@@ -90,15 +97,13 @@ class _Run:
     def open_journal(self) -> Journal:
         """In the target folder, or where the first root is; its folder is made now."""
         if self.journal is None:
-            if self.transfer:
-                folder = self.transfer[1]
-            else:
-                first = Path(self.roots[0] if self.roots else self.verdicts[0].path)
-                folder = first if first.is_dir() else first.parent
+            folder = self.transfer[1] if self.transfer else self.home
             self.made = _missing(folder)
             with files.os_errors(folder, "cannot be made"):
                 folder.mkdir(parents=True, exist_ok=True)
             self.journal = create(folder)
+            for path in (*self.made, self.journal.path):
+                files.own_as(str(path), str(self.home))
         return self.journal
 
     def tag(self) -> None:
@@ -107,7 +112,7 @@ class _Run:
         for shot in find_shots(self.verdicts, self.notes, {}):
             for target, photo in sidecars(shot).items():
                 try:
-                    if not tag(target, photo, shot, journal):
+                    if not tag(target, photo, shot, journal, self.notes):
                         continue
                 except (XmlError, OSError) as error:
                     reason = getattr(error, "strerror", None) or error
@@ -124,7 +129,7 @@ class _Run:
         shots = find_shots(self.verdicts, self.notes, self.coming)
         plan = plan_transfers(shots, kind, self.places, self.notes)
         for steps in plan if dry else shown(plan, len(plan), kind):
-            failures = [] if dry else _perform(kind, steps, self.open_journal())
+            failures = [] if dry else _perform(kind, steps, self.open_journal(), self.notes)
             self.notes.failures += failures
             if not failures:
                 self.done += [f"{kind} {source} -> {target}" for source, target in steps]
@@ -145,6 +150,11 @@ class _Run:
         summary = ", ".join(what) or f"no file {would or 'was '}touched"
         if path:
             summary += f"; to put everything back: blur undo {shlex.quote(str(path))}"
+        if self.notes.refused:
+            lost = ", ".join(sorted(self.notes.refused))
+            place = self.transfer[1] if self.transfer else self.home
+            line = f"{place}: files there keep their content, verified, but not their {lost}"
+            self.notes.left.append(line)
         lines = dict.fromkeys([*self.notes.left, *self.notes.failures])
         return Report(
             journal=path,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from blur_fusion.errors import BlurError, require
-from blur_fusion.files import os_errors, sync_folder
+from blur_fusion.files import flush, os_errors, sync_folder
 
 VERSION = 1
 IDENTITY = re.compile(r"[0-9A-Z-]+")  # part of a file name
@@ -76,9 +76,8 @@ class Journal:
         line = json.dumps(record).encode("ascii") + b"\n"  # any bytes in a name stay \\udcXX
         with os_errors(self.path, "the journal cannot be written"), self.path.open("ab") as file:
             file.write(line)
-            file.flush()
             if sync:
-                os.fsync(file.fileno())
+                flush(file)
 
     @contextmanager
     def step(self, kind: str, source: str, target: str, **facts: Any) -> Iterator[Entry]:

@@ -45,6 +45,7 @@ class Notes:
 
     left: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)  # attributes of files, by a file system
 
 
 @dataclass(frozen=True, slots=True)

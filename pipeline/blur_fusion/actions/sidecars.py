@@ -24,7 +24,7 @@ from pathlib import Path
 
 from blur_fusion import files
 from blur_fusion.actions.journal import Journal
-from blur_fusion.actions.shots import RAW, Shot
+from blur_fusion.actions.shots import RAW, Notes, Shot
 from blur_fusion.actions.xmp import XmlError, fresh, mark
 from blur_fusion.images.formats import suffix
 
@@ -49,13 +49,17 @@ def sidecars(shot: Shot) -> dict[str, str]:
     return found
 
 
-def tag(target: str, photo: str, shot: Shot, journal: Callable[[], Journal] | None) -> bool:
+def tag(
+    target: str, photo: str, shot: Shot, journal: Callable[[], Journal] | None, notes: Notes
+) -> bool:
     """Write the sidecar `target` of `photo`; whether there was anything to write.
 
     Parameters
     ----------
     journal : callable, optional
         Opens the journal, once there is something to write; None: nothing is written.
+    notes : Notes
+        Learn what the file system refuses.
 
     Raises
     ------
@@ -89,5 +93,6 @@ def tag(target: str, photo: str, shot: Shot, journal: Callable[[], Journal] | No
     with opened.step("tag", photo, target, **facts) as entry:
         if found is not None and os.lstat(target).st_mtime_ns != found.st_mtime_ns:
             raise OSError(None, "another program is writing it")
-        files.write(target, after, opened.part(entry, target), found)
+        part = opened.part(entry, target)
+        notes.refused |= files.write(target, after, part, new=found is None, like=photo)
     return True

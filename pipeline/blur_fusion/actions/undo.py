@@ -55,7 +55,10 @@ def _move_back(entry: Entry, journal: Journal) -> bool:
     if os.path.lexists(source) and _settle(entry):
         return False
     os.makedirs(os.path.dirname(source), exist_ok=True)
-    files.move(target, source, journal.part(entry, source))
+    # What another file system did not take comes back, unless the file was changed there.
+    kept = os.stat(target).st_mtime_ns == entry.facts.get("moved_ns")
+    part, was = journal.part(entry, source), entry.facts.get("was") if kept else None
+    files.move(target, source, part, was)
     return True
 
 
@@ -97,7 +100,7 @@ def _untag(entry: Entry, journal: Journal) -> bool:
             os.unlink(target)
         else:
             part, then = journal.part(entry, target), facts.get("mtime_ns")
-            files.write(target, before, part, os.stat(target), then)
+            files.write(target, before, part, new=False, like=target, mtime_ns=then)
         return True
     if before is None and now == b"" and "done" not in entry.marks:
         os.unlink(target)  # the name was held, no more
@@ -137,6 +140,8 @@ def put_back(journal: Journal, first: int = 0) -> tuple[int, list[str]]:
             lines.append(str(error))
         except OSError as error:
             lines.append(f"{entry.target}: could not be put back ({error.strerror or error})")
+        except (KeyError, TypeError, ValueError):
+            lines.append(f"{entry.target}: left, as the journal is damaged there")
     return restored, lines
 
 
