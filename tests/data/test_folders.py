@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -146,3 +147,14 @@ def test_kwentar_and_photos(shared_data: Path) -> None:
     dataset = open_dataset(shared_data / "photos")
     assert Counter(image.label for image in dataset) == {0: 74, 1: 1}
     assert dataset.notes == ("labels.csv: 6 rows are ambiguous: left out",)
+
+
+def test_links_in_a_class_folder_lead_to_each_photo_once(folder_tree: Tree) -> None:
+    """To the folder itself, and to one beside it; a pipe is never opened."""
+    root = folder_tree(scenes=3)
+    write_photo(root / "sharp/trip/a.jpg", 7)
+    (root / "sharp/here").symlink_to(".")
+    (root / "sharp/also").symlink_to("trip")
+    os.mkfifo(root / "sharp/pipe.jpg")
+    names = [image.name for image in open_dataset(root)]
+    assert len(names) == 7 and "sharp/trip/a.jpg" in names

@@ -97,3 +97,10 @@ def test_what_is_judged_is_kept_when_the_scan_stops(photos: Path, tmp_path: Path
     assert first.judged
     second = judged(photos, tmp_path / "cache")
     assert sorted(first.judged + second) == sorted(map(str, photos.iterdir()))
+
+
+@pytest.mark.parametrize("seconds", [10_000_000_000, -2_000_000_000])
+def test_dates_beyond_2262_and_before_1970(photos: Path, tmp_path: Path, seconds: int) -> None:
+    os.utime(photos / "03.jpg", (seconds, seconds))
+    assert len(judged(photos, tmp_path / "cache")) == 6
+    assert judged(photos, tmp_path / "cache") == []
