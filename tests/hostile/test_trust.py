@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from blur_fusion.model.folder import FILES, MODEL
+from export_project import make_project
 from fake_classifier import album
+from preset_project import write_photos
 from scan_command import ENVIRONMENT
-from tiny_model import ALL_FILES
-from trees import Tree
+from trees import REPOSITORY, Tree
 
 # Runs `blur` with an audit hook, also in the processes that it forks: the first foreign address
 # that is asked for, and the first class that a pickle names, end the process with 99.
@@ -44,11 +46,15 @@ OURS += " concurrent.futures.process builtins blur_fusion.images.photo"
 
 def watched(*words: object, allowed: str = OURS) -> subprocess.CompletedProcess[bytes]:
     arguments = [sys.executable, "-c", _WATCHED, allowed, *map(str, words)]
-    return subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, check=False, timeout=300)
+    more = {"env": ENVIRONMENT, "cwd": REPOSITORY, "capture_output": True, "timeout": 300}
+    return subprocess.run(arguments, check=False, **more)
 
 
 def test_no_command_speaks_to_the_network(tmp_path: Path, model: Path, folder_tree: Tree) -> None:
     photos, own = album(tmp_path / "photos", 60)[0].parent, folder_tree()
+    photos_of_presets = write_photos(tmp_path / "presets")
+    (tmp_path / "project").mkdir()
+    project = make_project(tmp_path / "project")
     page, out = tmp_path / "page.html", tmp_path / "out"
     commands = [
         ["scan", photos, "--model", model, "--report", page, "--cache", tmp_path / "cache"],
@@ -58,8 +64,11 @@ def test_no_command_speaks_to_the_network(tmp_path: Path, model: Path, folder_tr
         ["data", "check", own],
         ["data", "make", "three-class", own, tmp_path / "made"],
         ["data", "fetch", "kwentar"],
+        ["preset", "two-conv", "--data", photos_of_presets, "--out", tmp_path / "preset"]
+        + ["--epochs", "1", "--images", "24"],
+        ["export", tmp_path / "exported", "--model-dir", project / "artifacts"]
+        + ["--params", project / "params.yaml"],
         ["--version"],
-        ["preset", "--help"],
     ]
     for words in commands:
         ran = watched(*words)
@@ -81,7 +90,7 @@ class Payload:
         return os.mkdir, (self.trace, 0o700)
 
 
-@pytest.mark.parametrize("name", [name for name in ALL_FILES if name != "provenance.json"])
+@pytest.mark.parametrize("name", [*FILES, MODEL])
 def test_no_pickle_is_read_from_a_model_folder(tmp_path: Path, model: Path, name: str) -> None:
     folder, trace = Path(shutil.copytree(model, tmp_path / "model")), tmp_path / "trace"
     (folder / name).write_bytes(pickle.dumps(Payload(trace)))
