@@ -142,6 +142,14 @@ def test_presets_of_other_photos_are_not_compared(
     assert any("lenet: not compared" in n and "trained on other photos" in n for n in notes)
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"seconds": "long"}'])
+def test_a_damaged_training_time_is_none(project: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "fuse").symlink_to(project / "artifacts" / "fuse")
+    (tmp_path / "ours").mkdir()
+    (tmp_path / comparison.TRAINING).write_text(text)
+    assert comparison._ours(tmp_path)[OUR_NAME].training_seconds is None
+
+
 def test_training_time_needs_stored_images(tmp_path: Path) -> None:
     with pytest.raises(BlurError, match="run 'make repro' first"):
         training_seconds(tmp_path)

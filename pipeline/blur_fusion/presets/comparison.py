@@ -100,8 +100,11 @@ def _ours(artifacts: Path) -> dict[str, System]:
     """Fused, focus measures alone and CNN alone; the stack serves both that have it."""
     import onnx
 
-    folder, timed = artifacts / "fuse", artifacts / TRAINING
-    seconds = json.loads(timed.read_text("utf-8"))["seconds"] if timed.is_file() else None
+    folder = artifacts / "fuse"
+    try:
+        seconds = float(json.loads((artifacts / TRAINING).read_text("utf-8"))["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        seconds = None  # not measured
     kernels, stack = onnx.load(folder / NETWORK).graph.initializer, np.load(folder / STACK)
     weights = {
         NETWORK: sum(int(np.prod(kernel.dims)) for kernel in kernels),
