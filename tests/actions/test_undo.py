@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from action_trees import acted, fill, look, names, separate_file_systems, undone
 from blur_fusion import files
+from blur_fusion.actions.undo import undo
 from blur_fusion.actions.xmp import fresh
+from blur_fusion.cli.main import blur
+from blur_fusion.errors import BlurError
 
 
 def test_copies_carry_times_and_a_changed_one_survives_undo(root: Path, out: Path) -> None:
@@ -217,3 +221,52 @@ def test_a_journal_damaged_within_a_step_is_a_line(root: Path, out: Path) -> Non
     text = report.journal.read_text().replace('"before": null', '"before": 7', 1)
     report.journal.write_text(text)
     assert undone(report).lines == (f"{root}/a.jpg.xmp: left, as the journal is damaged there",)
+
+
+@pytest.mark.parametrize("kind", ["move", "copy", "link"])
+@pytest.mark.parametrize(
+    ("target", "moves", "to"),
+    [
+        ("lib/photos/out", "lib", "far/away"),  # all of it, more than was scanned
+        ("lib/photos/out", "lib/photos", "p"),  # what was scanned, and the target in it
+        ("lib/out", "lib", "lib2"),  # the target beside it
+        ("out", "lib/photos", "p"),  # the photos only
+        ("out", "lib", "lib/lib"),  # to below its old name
+        ("out", "out", "o"),  # the target only
+    ],
+)
+def test_undo_finds_what_moved_as_a_whole(
+    tmp_path: Path, kind: str, target: str, moves: str, to: str
+) -> None:
+    photos = fill(tmp_path / "lib/photos", "trip/b.jpg", "trip/c.jpg", "trip/b.jpg.xmp")
+    (photos / "trip/b.jpg.xmp").write_bytes(fresh("motion", 0.1))
+    before = look(tmp_path)
+    report = acted(photos, "trip/b.jpg", **{kind: tmp_path / target}, tag=True)
+    (tmp_path / moves).rename(tmp_path / "x")
+    (tmp_path / to).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "x").rename(tmp_path / to)
+    (journal,) = tmp_path.rglob("blur-journal-*")
+    (tmp_path / "empty").mkdir()
+    for wrong in ("absent", "empty"):
+        with pytest.raises(BlurError, match="holds nothing that .*; name the folder that moved"):
+            undo(journal, tmp_path / wrong)
+    old, new = f"{tmp_path}/{moves}/", f"{tmp_path}/{to}/"
+    expected = {path.replace(old, new): one for path, one in before.items()}
+    assert undo(journal, tmp_path / to).lines == ()
+    assert look(tmp_path) == expected
+    assert undo(journal).summary.endswith("undone already") and report.done > 1
+
+
+@pytest.mark.parametrize("kind", ["move", "copy", "link"])
+def test_undo_without_a_hint_spoils_nothing(tmp_path: Path, kind: str) -> None:
+    """A copy that is not there is not taken for deleted where nothing else is there either."""
+    root = fill(tmp_path / "photos", "a.jpg")
+    acted(root, "a.jpg", **{kind: root / "out"}, tag=True)
+    root.rename(tmp_path / "new")
+    (journal,) = tmp_path.rglob("blur-journal-*")
+    result = CliRunner().invoke(blur, ["undo", str(journal)])
+    assert result.exit_code == 1 and "say where to with --at" in result.stderr
+    assert result.stderr.count("\n") == 1
+    result = CliRunner().invoke(blur, ["undo", str(journal), "--at", str(tmp_path / "new")])
+    assert result.exit_code == 0, result.stderr
+    assert names(tmp_path / "new") == {"a.jpg"} and not (tmp_path / "photos").exists()

@@ -101,7 +101,8 @@ class _Run:
             self.made = _missing(folder)
             with files.os_errors(folder, "cannot be made"):
                 folder.mkdir(parents=True, exist_ok=True)
-            self.journal = create(folder)
+            roots = [os.path.abspath(root) for root in (*self.roots, folder) if root.is_dir()]
+            self.journal = create(folder, roots)
             for path in (*self.made, self.journal.path):
                 files.own_as(str(path), str(self.home))
         return self.journal

@@ -61,9 +61,12 @@ class Entry:
 class Journal:
     """A journal open for writing."""
 
-    def __init__(self, path: Path, identity: str, entries: list[Entry], closed: bool) -> None:
+    def __init__(
+        self, path: Path, identity: str, entries: list[Entry], closed: bool, roots: list[str]
+    ) -> None:
         """Use :func:`create` or :func:`read`."""
         self.path, self.identity, self.entries, self.closed = path, identity, entries, closed
+        self.roots = roots  # folders that were scanned, and the target
 
     def append(self, record: dict[str, Any], sync: bool = True) -> None:
         """Write one line.
@@ -107,8 +110,8 @@ class Journal:
         return os.path.join(os.path.dirname(beside), f".blur-{self.identity}-{entry.number}.part")
 
 
-def create(folder: Path) -> Journal:
-    """A new journal `blur-journal-<UTC time>.jsonl` in `folder`.
+def create(folder: Path, roots: list[str]) -> Journal:
+    """A new journal `blur-journal-<UTC time>.jsonl` in `folder`, of what was done to `roots`.
 
     Raises
     ------
@@ -122,8 +125,8 @@ def create(folder: Path) -> Journal:
         with os_errors(path, "the journal cannot be written"), suppress(FileExistsError):
             path.open("xb").close()
             break
-    journal = Journal(path, identity, [], False)
-    journal.append({"journal": "blur", "version": VERSION, "id": identity})
+    journal = Journal(path, identity, [], False, roots)
+    journal.append({"journal": "blur", "version": VERSION, "id": identity, "roots": roots})
     sync_folder(str(path.parent))
     return journal
 
@@ -165,6 +168,7 @@ def read(path: Path) -> Journal:
         known = head.get("journal") == "blur" and IDENTITY.fullmatch(head["id"])
         require(bool(known), f"{path}: is no journal of blur")
         require(head["version"] == VERSION, f"{path}: is of another version of blur")
+        roots = [str(root) for root in head.get("roots", ())]
         for record in lines:
             closed |= _take_up(record, entries)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
@@ -172,4 +176,4 @@ def read(path: Path) -> Journal:
     if len(whole) < len(content):
         with path.open("r+b") as file:
             file.truncate(len(whole))
-    return Journal(Path(os.path.abspath(path)), head["id"], entries, closed)
+    return Journal(Path(os.path.abspath(path)), head["id"], entries, closed, roots)

@@ -145,7 +145,39 @@ def put_back(journal: Journal, first: int = 0) -> tuple[int, list[str]]:
     return restored, lines
 
 
-def undo(path: Path | str) -> Report:
+def _relocate(journal: Journal, root: Path) -> None:
+    """Change the steps of `journal` to those of a library that lies at `root` now.
+
+    It lay at that folder, of those that hold files of the first or the last step and what was
+    scanned or the target, with which most of what the steps tell of is there.
+    """
+    steps = [entry for entry in journal.entries if entry.source and not entry.over][:200]
+
+    def place(path: str, old: str) -> str:
+        if not path or not Path(path).is_relative_to(old):
+            return path
+        return os.path.normpath(os.path.join(os.path.abspath(root), os.path.relpath(path, old)))
+
+    paths = [path for one in steps for path in (os.path.dirname(one.source), one.target)]
+
+    def fit(old: str) -> tuple[bool, int]:
+        there = [path for path in paths if os.path.lexists(place(path, old))]
+        return any(Path(path).is_relative_to(old) for path in there), len(there)
+
+    ends = [path for one in (*steps[:1], *steps[-1:]) for path in (one.source, one.target)]
+    folders = {str(folder) for path in ends for folder in Path(path).parents}
+    roots = [Path(root) for root in journal.roots]  # of a journal of before: none
+    if roots:
+        folders = {one for one in folders if any(root.is_relative_to(one) for root in roots)}
+    old = max(sorted(folders, key=len), key=fit, default="")
+    known = old != "" and fit(old)[0]
+    line = f"{root}: holds nothing that {journal.path} tells of; name the folder that moved"
+    require(known, line)
+    for entry in journal.entries:
+        entry.source, entry.target = place(entry.source, old), place(entry.target, old)
+
+
+def undo(path: Path | str, at: Path | None = None) -> Report:
     """Put back everything that the journal at `path` tells of, also after a crash.
 
     Photos return to where they were; copies and links are deleted, sidecars get their former bytes;
@@ -157,20 +189,29 @@ def undo(path: Path | str) -> Report:
     ----------
     path : Path or str
         Journal written by :func:`blur_fusion.actions.act`.
+    at : Path, optional
+        Where a folder with all or some of it lies now, which was moved as a whole.
 
     Raises
     ------
     BlurError
-        The file cannot be read, is no journal, or cannot be written.
+        The file cannot be read, is no journal, or cannot be written; nothing that it tells of is
+        there.
     """
     journal = read(Path(path))
     if journal.closed:
         return Report(0, (), f"{path}: everything is undone already")
     writable = os.access(journal.path, os.W_OK)
     require(writable, f"{path}: cannot be written; copy it to where it can, and undo the copy")
+    if at is not None:
+        _relocate(journal, at)
+    left = [entry for entry in journal.entries if entry.source and not entry.over]
+    places = (place for one in left for place in (one.source, os.path.dirname(one.target)))
+    line = f"{path}: nothing that it tells of is there; if it has moved, say where to with --at"
+    require(not left or any(map(os.path.lexists, places)), line)
     restored, lines = put_back(journal)
     if not lines:
         journal.append({"closed": True})
-    left = f", {len(lines)} could not be" if lines else ""
-    summary = f"{restored} files put back{left}"
+    more = f", {len(lines)} could not be" if lines else ""
+    summary = f"{restored} files put back{more}"
     return Report(restored, tuple(map(files.printable, lines)), summary, failed=bool(lines))

@@ -91,18 +91,22 @@ def kwentar() -> None:
 
 @blur.command()
 @click.argument("journal", type=PATH)
+@click.option(
+    "--at", type=PATH, metavar="NEW_ROOT", help="Where the photos' folder lies, if it was moved."
+)
 @one_line_errors()
-def undo(journal: Path) -> None:
+def undo(journal: Path, at: Path | None) -> None:
     """Put back everything that the JOURNAL of a run tells of.
 
     'blur scan' names the journal when it has moved, copied, linked or tagged photos. Moved photos
     return, copies and links are deleted, sidecars get their former content; after a crash too.
     Nothing newer is overwritten or deleted: each such case is one line, and the exit code is 1.
-    Run it again to try those once more.
+    Run it again to try those once more. Where a whole library was moved since, --at names its
+    folder.
     """
     from blur_fusion.actions.undo import undo as put_back
 
-    report = put_back(journal)
+    report = put_back(journal, at)
     click.echo(report.summary)
     options.warn(*report.lines, fail=True)
 
