@@ -1,7 +1,5 @@
 """What several test files need: real photos, and tiny trees of each layout."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

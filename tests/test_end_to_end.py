@@ -1,7 +1,5 @@
 """`dvc repro` on a tiny configuration, in copies of the project of their own."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

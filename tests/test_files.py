@@ -1,7 +1,5 @@
 """Files written whole or not at all, names that can be printed; an ordered map over threads."""
 
-from __future__ import annotations
-
 import errno
 import os
 import resource

@@ -1,7 +1,5 @@
 """params.yaml: what is wrong in it is said in one clear line."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import json

@@ -1,7 +1,5 @@
 """What imports what: rooms only rooms before them; dvc.yaml says what stages really use."""
 
-from __future__ import annotations
-
 import ast
 import os
 import re

@@ -1,7 +1,5 @@
 """Stages compute with AVX2 on every processor, in their workers too; the C loops anyhow."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

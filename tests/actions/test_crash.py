@@ -1,7 +1,5 @@
 """Killed at any moment: `undo` brings every byte back. A system call that raises stands in."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import shutil

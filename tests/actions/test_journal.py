@@ -1,7 +1,5 @@
 """`blur undo`, and what a journal must look like to be obeyed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Moving, copying and linking: structure, companions, free names, what is left alone."""
 
-from __future__ import annotations
-
 import os
 import struct
 from pathlib import Path

@@ -1,7 +1,5 @@
 """XMP sidecars: which ones, what is in them, and that every other byte of them stays."""
 
-from __future__ import annotations
-
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What goes wrong: refused system calls, other file systems, things changed before `undo`."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -1,7 +1,5 @@
 """The command line: help for all of it, fast, errors in one line."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """The CERTH reader, on a tiny tree with the real one's oddities and on the small real tree."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from collections import Counter

@@ -1,7 +1,5 @@
 """Downloads that break off, and `blur data fetch` from a local server to a counted tree."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -1,7 +1,5 @@
 """Class folders, triplets, labels.csv, and what is no layout at all."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections import Counter

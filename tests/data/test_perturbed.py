@@ -1,7 +1,5 @@
 """Perturbed copies of training images, and what is written over pictures."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from blur_fusion.data.augment import perturbed

@@ -1,7 +1,5 @@
 """One split by scene: halves are kept, scenes never straddle, classes are in every part."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The stored working images: shards, table, summary."""
 
-from __future__ import annotations
-
 import pickle
 from pathlib import Path
 from unittest.mock import Mock

@@ -1,7 +1,5 @@
 """Zips that would escape, explode or are damaged: one line each, and nothing left behind."""
 
-from __future__ import annotations
-
 import stat
 import struct
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What the focus measures answer to and ignore; the tiles, and percentiles over them."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """Trees of named files for the tests of actions, and what they look like from outside."""
 
-from __future__ import annotations
-
 import errno
 import os
 from pathlib import Path

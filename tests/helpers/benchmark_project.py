@@ -1,7 +1,5 @@
 """A tiny store with made-up logits and focus measures beside it, as the stages leave them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A video of two seconds, with one sharp frame in each."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

@@ -1,7 +1,5 @@
 """A Dask scheduler and workers, each a process of its own, on this machine; photos for them."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

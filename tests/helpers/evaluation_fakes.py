@@ -1,7 +1,5 @@
 """A small data set on disk and classifiers without a model, for tests of the evaluation."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

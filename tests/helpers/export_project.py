@@ -1,7 +1,5 @@
 """Artefacts as the stages leave them, with random weights, for tests of the export."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A classifier that needs no model: blurred where the Laplacian variance is small."""
 
-from __future__ import annotations
-
 import math
 import threading
 import time

@@ -1,7 +1,5 @@
 """Workers that tell what they do, and die at what is called poison; other processes import it."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 from collections.abc import Sequence

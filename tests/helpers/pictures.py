@@ -1,7 +1,5 @@
 """Small pictures, and files of them turned by EXIF."""
 
-from __future__ import annotations
-
 import struct
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A small data set, and params for short runs of presets on it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`blur scan` in a process of its own, as people run it."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

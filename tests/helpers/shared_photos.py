@@ -1,7 +1,5 @@
 """A made-up shared-data folder: every set, a few pictures each."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from trees import write_photo

@@ -4,8 +4,6 @@ Its network answers by the mean size of fine detail, so that it tells a blurred 
 one; the weights of its dense networks are random and small.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A network small enough to be fitted in a test."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

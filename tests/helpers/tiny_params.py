@@ -1,7 +1,5 @@
 """Params of a stack small enough to be trained in a test."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from blur_fusion.params import Params, load_params

@@ -1,7 +1,5 @@
 """A small copy of the project that `dvc repro` runs through in less than a minute."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

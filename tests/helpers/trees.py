@@ -1,7 +1,5 @@
 """Where the project lies, and small photos and label sheets for trees of each layout."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """Formats beside JPEG and PNG: deep, grey, clear, CMYK, moving, HEIC and RAW."""
 
-from __future__ import annotations
-
 import importlib
 import struct
 import sys

@@ -1,7 +1,5 @@
 """JPEGs decoded at reduced scale: sizes, orientation and how near the working image stays."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

@@ -1,7 +1,5 @@
 """The working image: what every model sees of a file or an array; what is no image; its middle."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """Thumbnails: small, oriented, in the right colours."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

@@ -1,7 +1,5 @@
 """Scenes and the camera of the embedded data set."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Point spread functions and digital filters of the embedded data set."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

@@ -1,7 +1,5 @@
 """The embedded data set on disk: a CERTH tree, the same bytes from the same seed."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter, defaultdict
 from pathlib import Path

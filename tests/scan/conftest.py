@@ -1,7 +1,5 @@
 """What tests of scans share: a few photos, a video, a small model as a job."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The cache: nothing twice, nothing stale, nobody else's database touched."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from contextlib import closing

@@ -1,7 +1,5 @@
 """`blur scan`: formats, exit codes, thresholds, odd names, actions, Ctrl-C, what it imports."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import io

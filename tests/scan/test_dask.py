@@ -1,7 +1,5 @@
 """`blur scan --backend dask`: every photo answered once, whatever becomes of the workers."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

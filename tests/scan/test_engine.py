@@ -1,7 +1,5 @@
 """Judging many files: order, errors, memory, and what is in work at once."""
 
-from __future__ import annotations
-
 import itertools
 import threading
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """`blur scan --exposure`: dark, overexposed and low-contrast photos beside blurred ones."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """Tables, CSV and JSON; files that are whole or not there."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """Processes that help a scan: same answers, each once, forked only where safe, none left behind."""
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import os

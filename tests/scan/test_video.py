@@ -1,7 +1,5 @@
 """Videos: the sharpest frame of each second."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2
