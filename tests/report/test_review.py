@@ -22,7 +22,7 @@ from blur_fusion.errors import BlurError
 from blur_fusion.files import from_excel
 from blur_fusion.images.thumbnails import thumbnail
 from blur_fusion.model.prediction import Prediction
-from blur_fusion.report.review import BLOCK, link_to, review_page
+from blur_fusion.report.review import BLOCK, follow, link_to, review_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -192,6 +192,28 @@ def test_links_lead_from_the_page_to_the_photo(tmp_path: Path) -> None:
     assert link_to(str(photo), pages) == "../50%25%20%231%3F%3Ax.jpg"
     assert link_to(str(tmp_path / "absent.jpg"), pages) is None
     assert link_to("a\0b", pages) is None
+
+
+def test_links_follow_photos_that_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those; every other byte of the page stays."""
+    monkeypatch.chdir(tmp_path)
+    found = [f"{k}.jpg" for k in range(BLOCK)] + [EVIL.replace("/", "|"), '"link":"x".jpg']
+    for name in found:
+        (tmp_path / name).write_bytes(b"x")
+    write_report([(verdict(name), b"small") for name in found], Path("out.html"))
+    before, text = rows(tmp_path / "out.html"), (tmp_path / "out.html").read_text()
+    (tmp_path / "b c").mkdir()
+    moved = {str(tmp_path / name): str(tmp_path / "b c" / name) for name in found[-3:]}
+    for old, new in moved.items():
+        os.rename(old, new)
+    follow(Path("out.html"), moved)
+    after = rows(tmp_path / "out.html")
+    assert [row.pop("link") for row in after[:-3]] == [row.pop("link") for row in before[:-3]]
+    for row, was in zip(after[-3:], before[-3:], strict=True):
+        assert row.pop("link") == "b%20c/" + was.pop("link")
+    assert after == before
+    now = (tmp_path / "out.html").read_text()
+    assert len(now) == len(text) + 3 * len("b%20c/") and not list(tmp_path.glob(".*"))
 
 
 def test_sorted_by_probability_and_judged_as_the_scan_did(page: Page, tmp_path: Path) -> None:

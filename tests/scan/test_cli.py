@@ -5,10 +5,12 @@ import dataclasses
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -127,6 +129,24 @@ def test_moving_and_undoing(photos: Path, model: Path, tmp_path: Path) -> None:
     (journal,) = target.glob("blur-journal-*")
     undone = subprocess.run(command("undo", journal), env=ENVIRONMENT, check=False)
     assert undone.returncode == 0 and sorted(photos.iterdir()) == before
+
+
+def test_a_report_leads_to_where_photos_were_moved(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    """Also where a name holds what frames of videos have."""
+    (photos / "00.jpg").rename(photos / "0#t=1.000.jpg")
+    target, page = tmp_path / "blurred", tmp_path / "page.html"
+    more = ("--move", target, "--report", page)
+    dry = blur(photos, "--model", model, *more, "--dry-run")
+    links = re.findall(r'"link":"(.*?)"', page.read_text())
+    assert dry.returncode == 0 and {link.rpartition("/")[0] for link in links} == {"photos"}
+    ran = blur(photos, "--model", model, *more, "--force")
+    assert ran.returncode == 0 and ran.stderr.count(b"\n") == 1
+    links = re.findall(r'"link":"(.*?)"', page.read_text())
+    there = [tmp_path / urllib.parse.unquote(link) for link in links]
+    assert len(there) == 6 and all(path.is_file() for path in there)
+    assert {path.name for path in there if path.parent == target} == {"0#t=1.000.jpg", "03.jpg"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no process groups")

@@ -90,6 +90,7 @@ class _Run:
         self.places = Places(self.transfer[1], roots) if self.transfer else None
         self.notes = Notes()
         self.done: list[str] = []  # a line for each file; in a dry run what would be done
+        self.moved: dict[str, str] = {}
         self.coming: dict[str, set[str]] = {}  # names of new sidecars by folder
         self.journal: Journal | None = None
         self.made: list[Path] = []  # folders made for the journal, the deepest first
@@ -133,6 +134,7 @@ class _Run:
             failures = [] if dry else _perform(kind, steps, self.open_journal(), self.notes)
             self.notes.failures += failures
             if not failures:
+                self.moved |= dict(steps) if kind == "move" and not dry else {}
                 self.done += [f"{kind} {source} -> {target}" for source, target in steps]
 
     def report(self, interrupted: bool) -> Report:
@@ -165,6 +167,7 @@ class _Run:
             failed=bool(self.notes.failures),
             interrupted=interrupted,
             summary=files.printable(summary),
+            moved=self.moved,
         )
 
 

@@ -38,6 +38,7 @@ class Report:
     plan: tuple[str, ...] = ()  # dry run only: one line for each file (stdout)
     failed: bool = False  # something asked for could not be done: exit code 1
     interrupted: bool = False  # Ctrl-C; what was done is in the journal, no shot is half done
+    moved: dict[str, str] = field(default_factory=dict)  # where files are that were moved
 
 
 @dataclass(slots=True)

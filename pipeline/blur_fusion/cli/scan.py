@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 UNREAD, USAGE, BLURRED, INTERRUPTED = 1, 2, 3, 130
 
 
-def _act(photos: Sequence[Prediction], roots: Sequence[Path], action: ActionOptions) -> bool:
-    """Move, copy, link or tag; whether something could not be done."""
+def _act(
+    photos: Sequence[Prediction], roots: Sequence[Path], action: ActionOptions, page: Path | None
+) -> bool:
+    """Move, copy, link or tag, and have a page follow; whether something could not be done."""
     from blur_fusion.actions.act import act
 
     report = act(photos, roots, action)
@@ -37,6 +39,10 @@ def _act(photos: Sequence[Prediction], roots: Sequence[Path], action: ActionOpti
         click.echo(line)
     warn(*report.lines)
     click.echo(report.summary, err=True)
+    if report.moved and page is not None and page.is_file():
+        from blur_fusion.report.review import follow
+
+        follow(page, report.moved)
     if report.interrupted:
         raise KeyboardInterrupt
     return report.failed
@@ -141,7 +147,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
         click.echo(tally.line(), err=not table)
         if interrupted:
             raise KeyboardInterrupt
-        failed = tally.photos is not None and _act(tally.photos, roots, action)
+        failed = tally.photos is not None and _act(tally.photos, roots, action, asked["report"])
     if asked["fail_on_blurred"] and tally.kinds:
         return BLURRED
     return UNREAD if tally.unread or failed else 0

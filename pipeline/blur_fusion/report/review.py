@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from blur_fusion.report.pages import FOLDER, pieces
 TITLE = "Blurred photos"
 BLOCK = 256  # rows in one script element; V8 holds no string above 512 MB
 SCRIPTS = ("rows.js", "review.js", "grid.js", "page.js", "controls.js")  # in order, as one
+_ROW = b'{"path":'  # how the line of a row begins, and no other
 _ROWS, _SCRIPT = b"<!--rows-->", b"<!--script-->"  # nothing that is put in holds a "<"
 
 Add = Callable[[Verdict, bytes | None], None]
@@ -123,3 +124,30 @@ def review_page(
         block = f'{end}<script type="application/json" class="about">{_as_script(about)}</script>'
         file.write(block.encode())
         file.write(after)
+
+
+def follow(path: Path, moved: Mapping[str, str]) -> None:
+    """Have a page's links lead to where photos are now; all else in it stays.
+
+    Parameters
+    ----------
+    path : Path
+        A page that is whole.
+    moved : mapping of str to str
+        Absolute paths, before and after.
+
+    Raises
+    ------
+    BlurError
+        It cannot be written; it is as it was.
+    """
+    folder = path.absolute().parent
+    with write_whole(path, force=True) as new, path.open("rb") as old:
+        for line in old:
+            if line.startswith(_ROW):
+                row, end = json.JSONDecoder().raw_decode(line.decode("ascii"))
+                now = moved.get(os.path.abspath(row["path"]))
+                if now is not None:
+                    row["link"] = link_to(now, folder)
+                    line = _as_script(row).encode() + line[end:]
+            new.write(line)
