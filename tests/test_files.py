@@ -7,13 +7,13 @@ import signal
 from collections.abc import Iterator
 from operator import length_hint
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from blur_fusion.errors import BlurError
 from blur_fusion.files import printable, write_whole, write_whole_folder
 from blur_fusion.parallel import ordered_map
+from trees import refusing
 
 
 @pytest.fixture
@@ -29,11 +29,8 @@ def full_disk() -> Iterator[None]:
 
 @pytest.mark.parametrize("links", [True, False])
 def test_a_file_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
-    def refused(*_: Any) -> None:
-        raise OSError(errno.EPERM, "Operation not permitted")
-
     if not links:
-        monkeypatch.setattr(os, "link", refused)
+        refusing(monkeypatch, "link", errno.EPERM, tmp_path)
     path = tmp_path / "a.txt"
     with write_whole(path) as file:
         file.write(b"one")

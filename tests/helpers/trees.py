@@ -31,6 +31,18 @@ def checked_out() -> list[str]:
     return [name for name in listed.stdout.split("\0") if name]
 
 
+def refusing(patch: pytest.MonkeyPatch, call: str, number: int, where: Path) -> None:
+    """Let a file system refuse a call on `where` and the files below it."""
+    true = getattr(os, call)
+
+    def refused(path: Any, *more: Any, **named: Any) -> Any:
+        if isinstance(path, int) or Path(os.fsdecode(path)).is_relative_to(where):
+            raise OSError(number, os.strerror(number))
+        return true(path, *more, **named)
+
+    patch.setattr(os, call, refused)
+
+
 def write_photo(
     path: Path, seed: int, blurred: bool = False, size: tuple[int, int] = (64, 96)
 ) -> Path:

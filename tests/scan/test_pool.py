@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pytest import MonkeyPatch
 
 from blur_fusion.model.classifier import Classifier
 from blur_fusion.model.prediction import Prediction
@@ -24,7 +25,7 @@ on_linux = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def children() -> Iterator[Callable[[], int]]:
     """How many processes there are now that were not there before; none is left at the end."""
     before = set(multiprocessing.active_children())
@@ -38,9 +39,7 @@ def predictions(folder: Path, pool: WorkerPool) -> list[Prediction]:
 
 
 @pytest.fixture
-def ready(
-    job: JobSpec, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[WorkerPool]:
+def ready(job: JobSpec, classifier: Classifier, monkeypatch: MonkeyPatch) -> Iterator[WorkerPool]:
     """A pool whose two processes are there, and so do all the work."""
     monkeypatch.setattr(pool_module, "run_tasks", run_and_tell)
     with WorkerPool(job, classifier, 2, 2) as pool:
@@ -51,7 +50,6 @@ def ready(
         yield pool
 
 
-@pytest.mark.usefixtures("children")
 def test_processes_answer_as_threads_do(
     tmp_path: Path, classifier: Classifier, ready: WorkerPool
 ) -> None:
@@ -64,7 +62,6 @@ def test_processes_answer_as_threads_do(
     assert sorted(photo for _, photo in lines) == sorted(map(str, photos))
 
 
-@pytest.mark.usefixtures("children")
 def test_only_what_dies_alone_is_blamed(
     tmp_path: Path, classifier: Classifier, ready: WorkerPool
 ) -> None:
@@ -100,7 +97,6 @@ def test_a_process_with_another_model_is_not_used(
         assert pool._helpers and not pool._helpers[1].acquire(timeout=5)
 
 
-@pytest.mark.usefixtures("children")
 def test_whoever_stops_listening_leaves_no_process(
     tmp_path: Path, job: JobSpec, classifier: Classifier
 ) -> None:
