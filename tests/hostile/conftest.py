@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from forked import Forks
 
 WHOLE = os.environ.get("BLUR_HOSTILE") == "all"
 RESULTS: list[tuple[str, int, int, float]] = []  # what, number, failures, peak MB
@@ -15,6 +18,13 @@ RESULTS: list[tuple[str, int, int, float]] = []  # what, number, failures, peak 
 def results() -> list[tuple[str, int, int, float]]:
     """Takes a line of the table that is printed at the end."""
     return RESULTS
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """A server that forks for each run."""
+    with Forks() as server:
+        yield server
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

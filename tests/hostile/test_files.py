@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,12 +48,6 @@ COMMANDS: dict[str, Command] = {
     "data check": lambda file, out: ["data", "check", _class_folder(file, out)],
     "test": lambda file, out: ["test", _class_folder(file, out)],
 }
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    with Forks() as server:
-        yield server
 
 
 def problem(ran: Outcome) -> str | None:

@@ -78,12 +78,10 @@ def decode_mutated(name: str, number: int, found: str) -> int:
 
 @pytest.mark.parametrize("name", SEEDS)
 def test_mutated_files(
-    name: str, tmp_path: Path, results: list[tuple[str, int, int, float]]
+    name: str, forks: Forks, tmp_path: Path, results: list[tuple[str, int, int, float]]
 ) -> None:
     number, found = FILES // len(SEEDS) + 1, tmp_path / "last"
-    with Forks() as forks:
-        ran = forks.call(
-            "test_fuzz:decode_mutated", name, number, str(found), limit=number, memory=MEMORY
-        )
+    words = ("test_fuzz:decode_mutated", name, number, str(found))
+    ran = forks.call(*words, limit=number, memory=MEMORY)
     results.append((f"decode mutated {name}", number, int(ran.code != 0), ran.peak))
     assert ran.code == 0, f"{found.read_bytes()[:300]!r}: {ran.code} {ran.err[-1500:]}"

@@ -18,6 +18,8 @@ from preset_project import write_photos
 from scan_command import ENVIRONMENT
 from trees import REPOSITORY, Tree
 
+WHOLE = os.environ.get("BLUR_HOSTILE") == "all"
+
 # Runs `blur` with an audit hook, also in the processes that it forks: the first foreign address
 # that is asked for, and the first class that a pickle names, end the process with 99.
 _WATCHED = """
@@ -52,9 +54,6 @@ def watched(*words: object, allowed: str = OURS) -> subprocess.CompletedProcess[
 
 def test_no_command_speaks_to_the_network(tmp_path: Path, model: Path, folder_tree: Tree) -> None:
     photos, own = album(tmp_path / "photos", 60)[0].parent, folder_tree()
-    photos_of_presets = write_photos(tmp_path / "presets")
-    (tmp_path / "project").mkdir()
-    project = make_project(tmp_path / "project")
     page, out = tmp_path / "page.html", tmp_path / "out"
     commands = [
         ["scan", photos, "--model", model, "--report", page, "--cache", tmp_path / "cache"],
@@ -64,12 +63,16 @@ def test_no_command_speaks_to_the_network(tmp_path: Path, model: Path, folder_tr
         ["data", "check", own],
         ["data", "make", "three-class", own, tmp_path / "made"],
         ["data", "fetch", "kwentar"],
-        ["preset", "two-conv", "--data", photos_of_presets, "--out", tmp_path / "preset"]
-        + ["--epochs", "1", "--images", "24"],
-        ["export", tmp_path / "exported", "--model-dir", project / "artifacts"]
-        + ["--params", project / "params.yaml"],
         ["--version"],
     ]
+    if WHOLE:  # these start TensorFlow
+        (tmp_path / "project").mkdir()
+        project, preset = make_project(tmp_path / "project"), write_photos(tmp_path / "preset")
+        commands += [
+            ["preset", "two-conv", "--data", preset, "--out", out / "p", "--images", "24"],
+            ["export", out / "e", "--model-dir", project / "artifacts"],
+        ]
+        commands[-1] += ["--params", project / "params.yaml"]
     for words in commands:
         ran = watched(*words)
         assert ran.returncode == 0, (words, ran.stdout[-300:], ran.stderr[-300:])
