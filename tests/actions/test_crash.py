@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from action_trees import Tree, acted, blurred, fill, look, names, separate_file_systems
+from action_trees import Tree, acted, blurred, fill, look, names, separate_file_systems, sharp
 from blur_fusion.actions.act import act
 from blur_fusion.actions.plan import ActionOptions
 from blur_fusion.actions.undo import undo
@@ -100,6 +100,22 @@ def test_killed_at_every_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         shutil.rmtree(place)
         if alive:
             assert moment > 20
+            return
+
+
+def test_killed_while_tags_are_taken_off(tmp_path: Path) -> None:
+    for moment in itertools.count():
+        place, alive = tmp_path / str(moment), False
+        root, _ = _plant(place)
+        acted(root, "I.JPG", "trip/b.jpg", tag=True).journal.unlink()
+        before = look(place)
+        with suppress(Killed), killed_at(moment):
+            act(sharp(root / "I.JPG", root / "trip/b.jpg"), [root], ActionOptions(tag=True))
+            alive = True
+        _undo_all(place, moment)
+        assert look(place) == before, moment
+        if alive:
+            assert moment > 10
             return
 
 

@@ -1,5 +1,6 @@
 """XMP sidecars: which ones, what is in them, and that every other byte of them stays."""
 
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -7,8 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from action_trees import acted, fill, look, undone
-from blur_fusion.actions.xmp import DC, DIGIKAM, LR, OURS, PHOTOSHOP, RDF, XMP, XmlError, mark
+from action_trees import acted, fill, look, sharp, undone
+from blur_fusion.actions.act import act
+from blur_fusion.actions.plan import ActionOptions
+from blur_fusion.actions.xmp import (
+    DC,
+    DIGIKAM,
+    LR,
+    OURS,
+    PHOTOSHOP,
+    RDF,
+    XMP,
+    XmlError,
+    mark,
+    unmark,
+)
 
 # Sidecars as other programs write them, shortened
 LIGHTROOM = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0-c000">
@@ -203,3 +217,83 @@ def test_any_keyword_stays(words: list[str], kind: str | None) -> None:
     assert have[: len(words)] == words
     new = {"blurred"} | ({kind} if kind in ("defocus", "motion") else set())
     assert set(have) == set(words) | new and len(have) == len(words) + len(new - set(words))
+
+
+# As Lightroom and darktable write what we wrote: attributes, one list item a line
+REWRITTEN = f"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"
+ xmlns:a="{XMP}" xmlns:dc="{DC}" xmlns:lr="{LR}" xmlns:blur="{OURS}"><rdf:Description
+ dc:format=" a:Label='Red' x" a:Label="Red" blur:probability='0.9877'
+ blur:added="Red blur|blurred blur|motion motion">
+   <dc:subject>
+    <rdf:Bag>
+     <rdf:li>blurred</rdf:li>
+     <rdf:li>motion</rdf:li>
+    </rdf:Bag>
+   </dc:subject>
+   <lr:hierarchicalSubject><rdf:Bag><rdf:li>blur|blurred</rdf:li>
+     <rdf:li>blur|motion</rdf:li></rdf:Bag></lr:hierarchicalSubject>
+</rdf:Description></rdf:RDF></x:xmpmeta>""".encode()
+
+
+FULL = b"<rdf:Bag><rdf:li>x</rdf:li></rdf:Bag>"  # of an empty list nothing is left
+
+
+@pytest.mark.parametrize("data", [LIGHTROOM, DARKTABLE, DIGIKAM_FILE])
+def test_what_was_tagged_is_taken_off_and_no_more(data: bytes) -> None:
+    full = data.replace(b"<rdf:Bag/>", FULL)
+    assert unmark(mark(mark(full, *MARKS), "defocus", 0.6)) == full
+    assert unmark(full) == full
+    for theirs in (b"blurred", b"blur|motion"):  # the user's own keywords stay
+        owned = full.replace(b"x</rdf:li>", theirs + b"</rdf:li>").replace(
+            b"Anna &amp; Otto", theirs
+        )
+        assert unmark(mark(mark(owned, *MARKS), None, 0.1)) == owned
+
+
+def test_tags_are_renewed() -> None:
+    defocus = mark(mark(LIGHTROOM, *MARKS), "defocus", 0.5)
+    assert keywords(defocus, *SUBJECT) == ["Anna & Otto", "blurred", "defocus"]
+    assert keywords(defocus, *HIERARCHY) == ["blur|blurred", "blur|defocus"]
+    assert mark(defocus, "defocus", 0.5) == defocus
+    theirs = mark(mark(LIGHTROOM.replace(b"Anna", b"motion"), *MARKS), "defocus", 0.5)
+    assert "motion & Otto" in keywords(theirs, *SUBJECT)
+
+
+def test_tags_that_another_program_has_rewritten_are_taken_off() -> None:
+    left = unmark(REWRITTEN)
+    assert left is not None and keywords(left, *SUBJECT) == ["blurred"]
+    node = ElementTree.fromstring(left)[0][0]
+    assert node.attrib == {f"{{{DC}}}format": " a:Label='Red' x"} and len(node) == 1
+    green = unmark(REWRITTEN.replace(b'Label="Red"', b'Label="Green"'))
+    assert green is not None and b'a:Label="Green"' in green  # changed since
+    renewed = mark(REWRITTEN, "defocus", 0.5)
+    assert keywords(renewed, *SUBJECT) == ["blurred", "defocus"] and b'"0.5000"' in renewed
+    assert mark(renewed, "defocus", 0.5) == renewed
+
+
+def test_tags_of_the_first_release_are_taken_off_but_for_the_label() -> None:
+    parts = re.sub(rb"\s*<blur:added.*?</blur:added>", b"", mark(DIGIKAM_FILE, *MARKS))
+    left = unmark(parts)
+    assert left is not None and b">Red</xmp:Label>" in left
+    assert b"motion" not in left and b"blur" not in left and b"Places/Rome" in left
+
+
+def test_tagging_again_with_another_threshold(tmp_path: Path) -> None:
+    """A photo that is sharp then loses our tags, and a sidecar that held nothing else."""
+    root = fill(tmp_path, "a.jpg", "b.NEF", "c.jpg", "d.jpg", "e.jpg")
+    (root / "c.jpg.xmp").write_bytes(LIGHTROOM.replace(b"<rdf:Bag/>", FULL))
+    (root / "d.jpg.xmp").write_bytes(b"no XML")
+    (root / "e.jpg.xmp").symlink_to("c.jpg.xmp")
+    before = look(root)
+    acted(root, "a.jpg", "b.NEF", "c.jpg", tag=True)
+    tagged = look(root)
+    verdicts = sharp(*(root / name for name in ("a.jpg", "b.NEF", "c.jpg", "d.jpg", "e.jpg")))
+    dry = act(verdicts, [root], ActionOptions(tag=True, dry_run=True))
+    places = [f"{root}/{name}.xmp" for name in ("a.jpg", "b.NEF", "b", "c.jpg")]
+    assert dry.plan == tuple(f"untag {place}" for place in places) and look(root) == tagged
+    report = act(verdicts, [root], ActionOptions(tag=True))
+    assert report.lines == () and report.summary.startswith("4 files untagged; ")
+    contents = [[(path, one[0]) for path, one in tree.items()] for tree in (look(root), before)]
+    assert sorted(contents[0]) == sorted(contents[1])
+    assert act(verdicts, [root], ActionOptions(tag=True)).journal is None
+    assert undone(report).lines == () and look(root) == tagged

@@ -20,7 +20,7 @@ from blur_fusion.errors import BlurError
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.parallel import shown
 
-VERBS = {"move": "moved", "copy": "copied", "link": "linked", "tag": "tagged"}
+VERBS = {"move": "moved", "copy": "copied", "link": "linked", "tag": "tagged", "untag": "untagged"}
 
 
 def _missing(folder: Path) -> list[Path]:
@@ -109,9 +109,9 @@ class _Run:
         return self.journal
 
     def tag(self) -> None:
-        """Tag the blurred shots."""
+        """Tag the blurred shots, and take our earlier tags off the sharp ones."""
         journal = None if self.options.dry_run else self.open_journal
-        for shot in find_shots(self.verdicts, self.notes, {}):
+        for shot in find_shots(self.verdicts, self.notes, {}, sharp=True):
             for target, photo in sidecars(shot).items():
                 try:
                     if not tag(target, photo, shot, journal, self.notes):
@@ -120,8 +120,9 @@ class _Run:
                     reason = getattr(error, "strerror", None) or error
                     self.notes.failures.append(f"{target}: left as it is: {reason}")
                     continue
-                self.coming.setdefault(shot.folder, set()).add(os.path.basename(target))
-                self.done.append(f"tag {target}")
+                if shot.verdict.blurred:
+                    self.coming.setdefault(shot.folder, set()).add(os.path.basename(target))
+                self.done.append(f"{'tag' if shot.verdict.blurred else 'untag'} {target}")
 
     def transfer_shots(self) -> None:
         """Move, copy or link the blurred shots."""
@@ -174,7 +175,8 @@ class _Run:
 def act(verdicts: Iterable[Prediction], roots: Sequence[Path], options: ActionOptions) -> Report:
     """Do to the photos judged blurred what `options` ask for; sharp ones are not touched.
 
-    Tags come first, so that new sidecars go with their photos. Sidecars and RAW+JPEG pairs go
+    Tags come first, so that new sidecars go with their photos; of sharp photos what earlier runs
+    have tagged is taken off. Sidecars and RAW+JPEG pairs go
     together: where a file of a shot cannot go, none does. Nothing is ever overwritten. Every step
     is in a journal on disk before it is taken: `blur-journal-<UTC time>.jsonl` in the target
     folder, or for tags alone in the first of `roots`; `undo` puts all back.

@@ -25,7 +25,7 @@ from pathlib import Path
 from blur_fusion import files
 from blur_fusion.actions.journal import Journal
 from blur_fusion.actions.shots import RAW, Notes, Shot
-from blur_fusion.actions.xmp import XmlError, fresh, mark
+from blur_fusion.actions.xmp import XmlError, fresh, mark, unmark
 from blur_fusion.images.formats import suffix
 
 LARGEST = 16 << 20  # bytes; darktable's masks make sidecars of some MB
@@ -34,7 +34,7 @@ LARGEST = 16 << 20  # bytes; darktable's masks make sidecars of some MB
 def sidecars(shot: Shot) -> dict[str, str]:
     """The sidecars to amend or make, each with its photo; one that two photos share is there once.
 
-    Paths are absolute.
+    Paths are absolute. Of a sharp shot only those that are there.
     """
     found: dict[str, str] = {}
     for photo in shot.photos:
@@ -44,7 +44,9 @@ def sidecars(shot: Shot) -> dict[str, str]:
             wanted.append(f"{shot.stem}.xmp")
         lower = [name.lower() for name in wanted]
         there = [name for name in shot.companions if name.lower() in lower]
-        for name in there or (wanted if raw else wanted[:1]):
+        if shot.verdict.blurred and not there:
+            there = wanted if raw else wanted[:1]
+        for name in there:
             found.setdefault(os.path.join(shot.folder, name), os.path.join(shot.folder, photo))
     return found
 
@@ -53,6 +55,8 @@ def tag(
     target: str, photo: str, shot: Shot, journal: Callable[[], Journal] | None, notes: Notes
 ) -> bool:
     """Write the sidecar `target` of `photo`; whether there was anything to write.
+
+    Of a sharp photo our earlier tags are taken off; what holds nothing else then is deleted.
 
     Parameters
     ----------
@@ -72,27 +76,31 @@ def tag(
     """
     found = os.lstat(target) if os.path.lexists(target) else None
     known, before = (shot.verdict.kind, shot.verdict.probability), None
+    after: bytes | None
     if found is None:
         whole = os.path.splitext(target)[0] == photo
         after = fresh(*known, None if whole else suffix(photo)[1:].upper())
     else:
-        if not stat.S_ISREG(found.st_mode):
-            raise XmlError("it is a link or no regular file")
-        if found.st_size > LARGEST:
-            raise XmlError("it is larger than 16 MB")
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
+            if not shot.verdict.blurred:
+                return False
+            raise XmlError("it is a link or no regular file, or larger than 16 MB")
         before = Path(target).read_bytes()
-        after = mark(before, *known)
+        after = mark(before, *known) if shot.verdict.blurred else unmark(before)
     if before == after or journal is None:
         return before != after
     facts = {
         "before": None if before is None else base64.b64encode(before).decode("ascii"),
         "mtime_ns": None if found is None else found.st_mtime_ns,
-        "sha256": hashlib.sha256(after).hexdigest(),
+        "sha256": None if after is None else hashlib.sha256(after).hexdigest(),
     }
     opened = journal()
     with opened.step("tag", photo, target, **facts) as entry:
         if found is not None and os.lstat(target).st_mtime_ns != found.st_mtime_ns:
             raise OSError(None, "another program is writing it")
-        part = opened.part(entry, target)
-        notes.refused |= files.write(target, after, part, new=found is None, like=photo)
+        if after is None:
+            os.unlink(target)
+        else:
+            part = opened.part(entry, target)
+            notes.refused |= files.write(target, after, part, new=found is None, like=photo)
     return True

@@ -93,6 +93,11 @@ def _untag(entry: Entry, journal: Journal) -> bool:
     now = Path(target).read_bytes() if os.path.exists(target) else None
     if now == before:
         return False
+    if before is not None and now in (None, b"") and facts.get("sha256") is None:
+        Path(target).unlink(missing_ok=True)  # held for the way back
+        part, then = journal.part(entry, target), facts.get("mtime_ns")
+        files.write(target, before, part, new=True, like=entry.source, mtime_ns=then)
+        return True
     if now is None:
         raise LeftError(f"{target}: is no longer there")
     if hashlib.sha256(now).hexdigest() == facts.get("sha256"):

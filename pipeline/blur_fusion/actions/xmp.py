@@ -1,4 +1,7 @@
-"""Keywords for a blurred photo, put into an XMP packet without touching anything else in it."""
+"""Keywords for a blurred photo, put into an XMP packet without touching anything else in it.
+
+What was added is listed in the packet, so that just that can be renewed or taken off again.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ PHOTOSHOP, OURS = "http://ns.adobe.com/photoshop/1.0/", "urn:blur-fusion:xmp:1.0
 LISTS = tuple(f"{RDF} {name}" for name in ("Bag", "Seq", "Alt"))
 # A colour that the user has given stays: darktable would show `xmp:Label` instead of it.
 LABELS = (f"{XMP} Label", f"{DARKTABLE} colorlabels", f"{DIGIKAM} ColorLabel")
-PROBABILITY = f"{OURS} probability"
+PROBABILITY, ADDED = f"{OURS} probability", f"{OURS} added"
+RED = "Red"
 EMPTY = f"""<?xml version="1.0" encoding="UTF-8"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Blur Fusion">
  <rdf:RDF xmlns:rdf="{RDF}">
@@ -25,10 +29,18 @@ EMPTY = f"""<?xml version="1.0" encoding="UTF-8"?>
  </rdf:RDF>
 </x:xmpmeta>
 """
+WORDS = ("blurred", "defocus", "motion")
+# What holds keywords, and what ours begin with there; the last two only where programs wrote them
+PROPERTIES = (
+    (DC, "dc:subject", ""),
+    (LR, "lr:hierarchicalSubject", "blur|"),
+    (DIGIKAM, "digiKam:TagsList", "blur/"),
+    (MICROSOFT, "MicrosoftPhoto:LastKeywordXMP", "blur/"),
+)
 UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
 TAG_NAME = re.compile(rb"<([^\s/>]+)")
 START_TAG = re.compile(rb"""<(?:[^"'>]|"[^"]*"|'[^']*')*>""")  # a `>` within quotes ends nothing
-PROBABILITY_ATTRIBUTE = re.compile(rb"""(?<=:probability)(\s*=\s*)("[^"]*"|'[^']*')""")
+ATTRIBUTE = re.compile(rb"""\s+(?:[^\s=:]+:)?([^\s=:]+)\s*=\s*("[^"]*"|'[^']*')""")
 
 Edit = tuple[int, int, bytes]  # from, to, bytes instead
 
@@ -47,6 +59,7 @@ class _Node:
     opened: int  # just after the start tag
     empty: bool  # written <name/>
     close: int = 0  # of "</name>", where it is not empty
+    end: int = 0  # just after all of it
     text: str = ""
     children: list[_Node] = field(default_factory=list)
 
@@ -81,7 +94,9 @@ def _parse(data: bytes) -> _Node:
         path.append(node)
 
     def ended(_: str) -> None:
-        path.pop().close = parser.CurrentByteIndex
+        node = path.pop()
+        node.close = parser.CurrentByteIndex
+        node.end = node.opened if node.empty else data.index(b">", node.close) + 1
 
     def told(text: str) -> None:
         path[-1].text += text
@@ -99,12 +114,18 @@ def _parse(data: bytes) -> _Node:
 
 
 def _insertion(data: bytes, node: _Node, inner: str) -> Edit:
-    """The edit that puts `inner` at the end of `node`."""
+    """The edit that puts `inner` behind what is in `node`."""
     if not node.empty:
-        return node.close, node.close, inner.encode()
+        place = len(data[: node.close].rstrip())
+        return place, place, inner.encode()
     name = TAG_NAME.match(data, node.start)
     assert name is not None
     return node.opened - 2, node.opened, b">" + inner.encode() + b"</" + name[1] + b">"
+
+
+def _removal(data: bytes, node: _Node) -> Edit:
+    """The edit that takes `node` out, with the space before it."""
+    return len(data[: node.start].rstrip()), node.end, b""
 
 
 def _items(values: Iterable[str]) -> str:
@@ -112,60 +133,139 @@ def _items(values: Iterable[str]) -> str:
 
 
 def _element(namespace: str, tag: str, inner: str) -> str:
-    return f'   <{tag} xmlns:{tag.split(":")[0]}="{namespace}">{inner}</{tag}>\n'
+    return f'\n   <{tag} xmlns:{tag.split(":")[0]}="{namespace}">{inner}</{tag}>'
 
 
-def _list(descriptions: list[_Node], name: str) -> _Node | None:
-    """The list that is the value of a property; None where the property is missing."""
+def _list(descriptions: list[_Node], name: str) -> tuple[_Node, _Node] | None:
+    """A property and the list that is its value; None where the property is missing."""
     found = next((child for node in descriptions for child in node.all(name)), None)
     value = None if found is None else next(found.all(*LISTS), None)
     if any(name in node.attributes for node in descriptions) or (found and not value):
         raise XmlError(f"its {name.split()[1]} is no list")
-    return value
+    return (found, value) if found and value else None
 
 
-def _keyword_edits(
-    data: bytes, descriptions: list[_Node], kind: str | None
-) -> tuple[str, list[Edit]]:
-    """Properties that are missing, as elements, and additions to those that are there."""
-    words = ["blurred", *([kind] if kind in ("defocus", "motion") else [])]
-    paths = [f"blur/{word}" for word in words]
-    new, edits = "", []
-    for namespace, tag, values in (
-        (DC, "dc:subject", words),
-        (LR, "lr:hierarchicalSubject", [f"blur|{word}" for word in words]),
-        (DIGIKAM, "digiKam:TagsList", paths),
-        (MICROSOFT, "MicrosoftPhoto:LastKeywordXMP", paths),
-    ):
-        found = _list(descriptions, f"{namespace} {tag.split(':')[1]}")
-        if found is not None:
-            have = {item.text for item in found.all(f"{RDF} li")}
-            missing = [value for value in values if value not in have]
-            edits += [_insertion(data, found, _items(missing))] if missing else []
-        elif namespace in (DC, LR):  # the others only where their programs have written
-            bag = f'<rdf:Bag xmlns:rdf="{RDF}">{_items(values)}</rdf:Bag>'
-            new += _element(namespace, tag, bag)
-    return new, edits
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A property that is a word or two, as an element or an attribute."""
+
+    text: str
+    within: tuple[int, int]  # offsets of the text, with an attribute's quotes
+    taken_off: Edit
+    quote: str = ""
+
+    def now(self, text: str) -> Edit:
+        """The edit that puts `text` there."""
+        return *self.within, f"{self.quote}{text}{self.quote}".encode()
 
 
-def _probability_edit(data: bytes, nodes: list[_Node], value: str) -> Edit | None:
-    """Renew a probability that is there; None where there is none."""
-    for node in nodes:
-        for child in node.all(PROBABILITY):
+def _value(data: bytes, descriptions: list[_Node], name: str) -> _Value | None:
+    for node in descriptions:
+        for child in node.all(name):
             if not child.empty and not child.children:
-                return child.opened, child.close, value.encode()
-        if PROBABILITY in node.attributes:  # as rewritten by another program
-            found = PROBABILITY_ATTRIBUTE.search(data, node.start, node.opened)
-            if found:
-                return found.start(2), found.end(2), f'"{value}"'.encode()
+                return _Value(child.text, (child.opened, child.close), _removal(data, child))
+        if name in node.attributes:  # as rewritten by another program
+            for found in ATTRIBUTE.finditer(data, node.start, node.opened):
+                same = found[1].decode() == name.split()[1]
+                if same and found[2][1:-1].decode() == node.attributes[name]:
+                    whole = (*found.span(), b"")
+                    return _Value(node.attributes[name], found.span(2), whole, '"')
     return None
+
+
+@dataclass(slots=True)
+class _Change:
+    """What is to be done to a packet."""
+
+    new: str = ""  # properties that are missing
+    edits: list[Edit] = field(default_factory=list)
+    added: set[str] = field(default_factory=set)  # what is ours of it afterwards
+
+    def keywords(
+        self, data: bytes, descriptions: list[_Node], words: list[str], ours: set[str]
+    ) -> None:
+        """Have `words` in all lists, and nothing else of `ours`."""
+        for namespace, tag, way in PROPERTIES:
+            values = [f"{way}{word}" for word in words]
+            found = _list(descriptions, f"{namespace} {tag.split(':')[1]}")
+            if found is None:
+                if values and namespace in (DC, LR):
+                    bag = f'<rdf:Bag xmlns:rdf="{RDF}">{_items(values)}</rdf:Bag>'
+                    self.new += _element(namespace, tag, bag)
+                    self.added |= set(values)
+                continue
+            items = list(found[1].all(f"{RDF} li"))
+            have = {item.text for item in items}
+            missing = [value for value in values if value not in have]
+            stale = [item for item in items if item.text in ours.difference(values)]
+            if missing:
+                self.edits.append(_insertion(data, found[1], _items(missing)))
+            elif stale and len(stale) == len(items):
+                stale = [found[0]]  # an empty list says nothing
+            self.edits += [_removal(data, item) for item in stale]
+            self.added |= (ours & have & set(values)) | set(missing)
+
+    def label(self, data: bytes, descriptions: list[_Node], wanted: bool, ours: bool) -> None:
+        """Have a label if it is wanted; else none of ours."""
+        there = _value(data, descriptions, LABELS[0])
+        if there and there.text == RED and ours:
+            if wanted:
+                self.added.add(RED)
+            else:
+                self.edits.append(there.taken_off)
+        every = (one.attributes.get(x) or any(one.all(x)) for one in descriptions for x in LABELS)
+        if wanted and not any(every):
+            self.new += _element(XMP, "xmp:Label", RED)
+            self.added.add(RED)
+
+    def value(self, name: str, there: _Value | None, text: str | None) -> None:
+        """Have `text` as a property of ours; None: no such property."""
+        if there:
+            self.edits.append(there.taken_off if text is None else there.now(text))
+        elif text is not None:
+            self.new += _element(OURS, f"blur:{name}", text)
+
+
+def _edited(data: bytes, words: list[str], probability: float | None) -> bytes:
+    """`data` with `words` as keywords, a label and the probability; without, where there are none.
+
+    Raises
+    ------
+    XmlError
+        It is no XMP, or cannot be edited safely.
+    """
+    tree = _parse(data)
+    rdf = tree if tree.name == f"{RDF} RDF" else next(tree.all(f"{RDF} RDF"), None)
+    if rdf is None:
+        raise XmlError("it is no XMP: it has no rdf:RDF")
+    descriptions = list(rdf.all(f"{RDF} Description"))
+    known, before = (_value(data, descriptions, name) for name in (PROBABILITY, ADDED))
+    ours = set(before.text.split()) if before else set()
+    if known and not before:  # of a release that listed nothing
+        ours = {f"{way}{word}" for _, _, way in PROPERTIES for word in WORDS}
+    change = _Change()
+    change.keywords(data, descriptions, words, ours)
+    change.label(data, descriptions, bool(words), RED in ours)
+    if probability is not None or not words:
+        change.value("probability", known, f"{probability:.4f}" if words else None)
+    change.value("added", before, (" ".join(sorted(change.added)) or "nothing") if words else None)
+    if change.new and descriptions:
+        change.edits.append(_insertion(data, descriptions[0], change.new))
+    elif change.new:
+        block = f'<rdf:Description xmlns:rdf="{RDF}" rdf:about="">{change.new}\n</rdf:Description>'
+        change.edits.append(_insertion(data, rdf, block))
+    for start, end, instead in sorted(change.edits, reverse=True):  # they do not overlap
+        data = data[:start] + instead + data[end:]
+    _parse(data)  # what cannot be read back is not written
+    return data
 
 
 def mark(data: bytes, kind: str | None, probability: float | None) -> bytes:
     """`data` with keywords, a red label and the probability added; every other byte is kept.
 
     Keywords that are there are not repeated; a colour label or one of darktable's or digiKam's
-    own is kept. Ratings and flags are not touched.
+    own is kept. Ratings and flags are not touched. Of earlier tags of ours those stay that would be
+    written now.
 
     Parameters
     ----------
@@ -181,29 +281,24 @@ def mark(data: bytes, kind: str | None, probability: float | None) -> bytes:
     XmlError
         It is no XMP, or cannot be edited safely.
     """
-    tree = _parse(data)
-    rdf = tree if tree.name == f"{RDF} RDF" else next(tree.all(f"{RDF} RDF"), None)
-    if rdf is None:
-        raise XmlError("it is no XMP: it has no rdf:RDF")
-    descriptions = list(rdf.all(f"{RDF} Description"))
-    new, edits = _keyword_edits(data, descriptions, kind)
-    if not any(n.attributes.get(x) or any(n.all(x)) for n in descriptions for x in LABELS):
-        new += _element(XMP, "xmp:Label", "Red")
-    if probability is not None:
-        edit = _probability_edit(data, descriptions, f"{probability:.4f}")
-        if edit:
-            edits.append(edit)
-        else:
-            new += _element(OURS, "blur:probability", f"{probability:.4f}")
-    if new and descriptions:
-        edits.append(_insertion(data, descriptions[0], f"\n{new}  "))
-    elif new:
-        block = f'<rdf:Description xmlns:rdf="{RDF}" rdf:about="">\n{new}</rdf:Description>'
-        edits.append(_insertion(data, rdf, block))
-    for start, end, instead in sorted(edits, reverse=True):  # they do not overlap
-        data = data[:start] + instead + data[end:]
-    _parse(data)  # what cannot be read back is not written
-    return data
+    return _edited(data, [word for word in WORDS if word in ("blurred", kind)], probability)
+
+
+def unmark(data: bytes) -> bytes | None:
+    """`data` without what :func:`mark` has added; None where nothing but an empty sidecar is left.
+
+    Raises
+    ------
+    XmlError
+        See :func:`mark`.
+    """
+    if OURS.encode() not in data:
+        return data
+    left = _edited(data, [], None)
+    begin, end = (b"".join(part.encode().split()) for part in EMPTY.split("%s"))
+    bare = b"".join(left.split())
+    rest = bare.removeprefix(begin).removesuffix(end)
+    return None if len(rest) == len(bare) - len(begin + end) and b"<" not in rest else left
 
 
 def fresh(kind: str | None, probability: float | None, sidecar_for: str | None = None) -> bytes:

@@ -209,7 +209,11 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     help="Copy blurred photos below DIR, and the kept frames of videos.",
 )
 @click.option("--link", type=PATH, metavar="DIR", help="Link to blurred photos below DIR.")
-@click.option("--tag", is_flag=True, help="Tag blurred photos in XMP sidecars.")
+@click.option(
+    "--tag",
+    is_flag=True,
+    help="Tag blurred photos in XMP sidecars; our tags of before are renewed or taken off.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be moved, copied or tagged.")
 @click.option(
     "--exclude",
