@@ -91,7 +91,7 @@ $(STAMP): requirements.lock pyproject.toml $(wildcard pipeline/blur_fusion/nativ
 
 # Pin the newest releases for all supported Pythons at once, with the hashes of all their files.
 lock: $(STAMP)
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra train --extra dev --extra heic --extra raw --extra app \
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra train --extra dev --extra heic --extra jxl --extra raw --extra app \
 		--generate-hashes --no-header --no-annotate --no-emit-package pip \
 		--output-file requirements.lock pyproject.toml
 

@@ -14,6 +14,9 @@ class BlurError(Exception):
     """Something is wrong with the input; the message says which, what and what to do."""
 
 
+TOO_LARGE = "is too large for the memory of this machine"
+
+
 def require(condition: bool, message: str) -> None:
     """Raise :class:`BlurError` with `message` unless `condition` holds."""
     if not condition:

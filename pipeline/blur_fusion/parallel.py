@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
+from itertools import product
+from pathlib import Path
 from typing import TypeVar
 
 from blur_fusion.progress import progress_bar
@@ -14,11 +18,43 @@ from blur_fusion.progress import progress_bar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# What limits the memory of a container: files of the limit and of what is used, and what of that
+# the kernel gives back, in memory.stat. The second is that of older kernels.
+_CGROUPS = (
+    ("memory.max", "memory.current", "file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache"),
+)
+
 
 def cores() -> int:
     """Cores of this process, as `taskset` and containers limit it where the system says."""
     allowed = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
     return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def _number(path: str, name: str = "") -> int:
+    """The number behind `name` in a file of the kernel's; a very large one if there is none."""
+    found = re.search(rf"^{name}:?\s*(\d+)", Path(path).read_text(), re.M)
+    return int(found[1]) if found else sys.maxsize
+
+
+def free_memory() -> int:
+    """Octets that this process may still take, as the machine, containers and `ulimit` limit it.
+
+    Very many where the system does not say: only Linux does.
+    """
+    free, folders = [sys.maxsize], ["/sys/fs/cgroup/memory"]
+    with suppress(OSError, ValueError):
+        free.append(1024 * sum(_number("/proc/meminfo", n) for n in ("MemAvailable", "SwapFree")))
+        held = _number("/proc/self/statm") * os.sysconf("SC_PAGE_SIZE")
+        free.append(_number("/proc/self/limits", "Max address space") - held)
+        own = re.search(r"^0::(.*)", Path("/proc/self/cgroup").read_text(), re.M)
+        folders.append(f"/sys/fs/cgroup{own[1] if own else ''}")
+    for folder, (most, used, cached) in product(folders, _CGROUPS):
+        with suppress(OSError, ValueError):
+            reused = _number(f"{folder}/memory.stat", cached)
+            free.append(_number(f"{folder}/{most}") - _number(f"{folder}/{used}") + reused)
+    return min(free)
 
 
 def ordered_futures(

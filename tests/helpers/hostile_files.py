@@ -7,14 +7,17 @@ import socket
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from clip import write_clip
-from pictures import exif, noise
+from pictures import exif, noise, write_dng
 
 Make = Callable[[Path], object]  # makes the file of this name
 
@@ -44,6 +47,12 @@ def heif(name: str = "heif") -> bytes:
 
     pillow_heif.register_heif_opener()
     return pillow("AVIF" if name == "avif" else "HEIF", photo())
+
+
+def dng() -> bytes:
+    with TemporaryDirectory() as folder:
+        bayer = photo(60, 80)[:, :, 0].astype(np.uint16) * 200
+        return write_dng(Path(folder) / "camera.dng", bayer, 6).read_bytes()
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -101,6 +110,7 @@ def _jpegs() -> Iterator[tuple[str, bytes]]:
         yield f"cut-at-{share}.jpg", JPEG[: len(JPEG) * share // 100]
         yield f"progressive-cut-at-{share}.jpg", PROGRESSIVE[: len(PROGRESSIVE) * share // 100]
     yield "lacks-22-bytes.jpg", JPEG[:-22]
+    yield "zeros-from-70.jpg", JPEG[: len(JPEG) * 7 // 10].ljust(len(JPEG), b"\0")
     yield "more-behind.jpg", JPEG + b"<?php echo 1; ?>" * 500
     middle = len(JPEG) // 2
     yield "hole.jpg", JPEG[:middle] + bytes(500) + JPEG[middle + 500 :]
@@ -172,6 +182,7 @@ def _others() -> Iterator[tuple[str, bytes]]:
     yield "circle.tif", tiff([(256, 4, 1, 10), (257, 4, 1, 10)], next_ifd=8)
     yield "empty.tif", tiff([])
     strip = [(256, 4, 1, 60_000), (257, 4, 1, 60_000), (258, 3, 1, 8), (262, 3, 1, 1)]
+    yield "floats-in-colour.tif", encoded(".tif", photo().astype(np.float32))
     yield "promises-much.tif", tiff([*strip, (273, 4, 1, 200), (279, 4, 1, 2**31 - 1)], bytes(99))
     yield "cut.tif", encoded(".tif", photo())[:3000]
     yield "floats.tif", encoded(".tif", photo().astype(np.float32) / 255)
@@ -186,12 +197,16 @@ def _others() -> Iterator[tuple[str, bytes]]:
     yield "head.heic", b"\0\0\0\x18ftypheic" + bytes(12)
     yield "misnamed.heic", JPEG
     yield "misnamed.jpg", heic
+    camera = dng()
+    yield "whole.dng", camera
+    yield "cut.dng", camera[: len(camera) // 2]
     yield "text.dng", b"not a photo"
     yield "empty.dng", tiff([])
     yield "misnamed.cr2", JPEG
     yield "zeros.nef", bytes(100_000)
     yield "head.raf", b"FUJIFILMCCD-RAW 0201FF389501"
     yield "future.jxl", b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(50)
+    yield "promises-much.jxl", b"\xff\x0a" + b"\xf6\xff\xff\xff\xff\xff\xff\xff" * 4
     yield "layers.psd", b"8BPS\0\1" + bytes(50)
 
 
@@ -280,4 +295,8 @@ def fuzz_seeds() -> dict[str, bytes]:
     seeds["progressive.jpg"] = encoded(".jpg", image, cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
     seeds["deep.png"] = encoded(".png", image.astype(np.uint16) * 200)
     seeds["moving.webp"] = pillow("WEBP", FRAMES[0], save_all=True, append_images=FRAMES[1:])
-    return {**seeds, ".avif": heif("avif"), ".heic": heif()}
+    seeds |= {".avif": heif("avif"), ".heic": heif(), ".dng": dng()}
+    if find_spec("pillow_jxl"):
+        import_module("pillow_jxl")
+        seeds[".jxl"] = pillow("JXL", image)
+    return seeds

@@ -1,10 +1,13 @@
 """Small pictures, and files of them turned by EXIF."""
 
+import importlib
 import struct
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 
 # What each EXIF orientation asks of a viewer, as turns and flips of the stored array.
 UPRIGHT = {
@@ -44,3 +47,19 @@ def quarters(height: int = 48, width: int = 80) -> np.ndarray:
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def write_dng(path: Path, bayer: np.ndarray, orientation: int) -> Path:
+    """Write an uncompressed DNG of 16-bit RGGB data; Adobe's DNG specification 1.4."""
+    image = pytest.importorskip("PIL.Image", reason="Pillow writes the DNG")
+    tags: dict[int, Any] = {274: orientation, 271: "Test", 272: "Test", 50708: "Test"}
+    tags |= {33421: (2, 2), 33422: bytes([0, 1, 1, 2]), 50706: bytes([1, 4, 0, 0])}
+    tags |= {50721: (1, 0, 0, 0, 1, 0, 0, 0, 1), 50728: (1, 1, 1)}
+    directory = importlib.import_module("PIL.TiffImagePlugin").ImageFileDirectory_v2()
+    directory.tagtype |= {50721: 10, 50728: 5}  # rationals, signed and not
+    for tag, value in tags.items():
+        directory[tag] = value
+    image.fromarray(bayer).save(path, "TIFF", tiffinfo=directory)
+    grey, mosaic = (struct.pack("<HHII", 262, 3, 1, value) for value in (1, 32803))
+    path.write_bytes(path.read_bytes().replace(grey, mosaic))
+    return path

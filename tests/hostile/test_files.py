@@ -18,7 +18,7 @@ MEMORY = 1500  # MB beyond what a process begins with: a photo that needs more i
 PEAK = 1200  # MB of a process, at most
 SECONDS = 30
 SHORT = 9  # in the short form each ninth file; all of them together in one scan
-CALM = re.compile(r"(warning|error): .|(\d+|no) (photo|file)s?\b|interrupted")
+CALM = re.compile(r"(warning|error|note): .|(\d+|no) (photo|file)s?\b|interrupted")
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
 
 Command = Callable[[Path, Path], list[object]]  # a file and an empty folder to arguments
@@ -85,3 +85,16 @@ def test_each_file_is_a_line_or_a_verdict(
             failures.append(f"{shown}: {wrong}")
     results.append((f"blur {name}", len(files), len(failures), peak))
     assert not failures, "\n".join(failures)
+
+
+def test_a_photo_larger_than_memory_is_told_and_its_neighbours_are_judged(
+    forks: Forks, tmp_path: Path
+) -> None:
+    (tmp_path / "all").mkdir()
+    shutil.copy(write_hostile_files(tmp_path / "all")["real-bomb.png"], tmp_path)
+    for number in range(30):
+        (tmp_path / f"good{number}.jpg").write_bytes(JPEG)
+    ran = forks.blur("scan", tmp_path, "--exclude", "all", folder=tmp_path, limit=90, memory=MEMORY)
+    assert problem(ran) is None
+    assert "real-bomb.png: is too large for the memory of this machine" in ran.out
+    assert "31 photos: 30 blurred (30 defocus), 0 sharp, 1 unread" in ran.out

@@ -66,7 +66,7 @@ def decode_mutated(name: str, number: int, found: str) -> int:
         place.write_bytes(data)
         dump_traceback_later(SECONDS, exit=True)
         try:
-            image = Photo(data, "fuzzed").image(InputSpec(768))
+            image = Photo(place).image(InputSpec(768))
         except BlurError as error:
             assert "\n" not in str(error)
         else:
@@ -80,7 +80,7 @@ def decode_mutated(name: str, number: int, found: str) -> int:
 def test_mutated_files(
     name: str, forks: Forks, tmp_path: Path, results: list[tuple[str, int, int, float]]
 ) -> None:
-    number, found = FILES // len(SEEDS) + 1, tmp_path / "last"
+    number, found = FILES // len(SEEDS) + 1, tmp_path / f"last{Path(name).suffix or name}"
     words = ("test_fuzz:decode_mutated", name, number, str(found))
     ran = forks.call(*words, limit=number, memory=MEMORY)
     results.append((f"decode mutated {name}", number, int(ran.code != 0), ran.peak))

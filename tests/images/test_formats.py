@@ -1,7 +1,6 @@
 """Formats beside JPEG and PNG: deep, grey, clear, CMYK, moving, HEIC and RAW."""
 
 import importlib
-import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from blur_fusion.errors import BlurError
 from blur_fusion.images.photo import InputSpec, Photo, working_image
-from pictures import noise, quarters, save
+from pictures import UPRIGHT, exif, noise, quarters, save, write_dng
 
 
 def grey_levels(image: np.ndarray) -> list[float]:
@@ -75,6 +74,96 @@ def test_cmyk(tmp_path: Path) -> None:
         assert levels == pytest.approx([55, 55, 255, 255], abs=4)
 
 
+def written(image: np.ndarray, name: str, mode: str | None = None, **more: Any) -> bytes:
+    """A file as Pillow writes it."""
+    from io import BytesIO
+
+    pillow, buffer = pytest.importorskip("PIL.Image", reason="Pillow writes it"), BytesIO()
+    pillow.fromarray(image).convert(mode).save(buffer, name, **more)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("unit", [1, 30])  # 0..1, and beyond
+@pytest.mark.parametrize("channels", [3, 4])
+def test_float_tiff_in_colour(unit: float, channels: int) -> None:
+    image = np.repeat(quarters()[:, :, None], channels, axis=2).astype(np.float32) / 255 * unit
+    levels = grey_levels(working_image(cv2.imencode(".tiff", image)[1].tobytes(), 100))
+    stretched = [0, 255 * 60 / 190, 255 * 130 / 190, 255]
+    assert levels == pytest.approx([40, 100, 170, 230] if unit == 1 else stretched, abs=1)
+
+
+@pytest.mark.parametrize("name", ["PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA"])
+def test_every_format_is_turned_as_seen(name: str, mode: str) -> None:
+    """PNG and WebP by EXIF, which OpenCV leaves out where there is alpha; AVIF by its boxes."""
+    stored, more = quarters(), {"lossless": True} if name == "WEBP" else {}
+    for orientation, upright in UPRIGHT.items():
+        block = exif(orientation, "<>"[orientation % 2])[10:]
+        seen = Photo(written(stored, name, mode, exif=block, **more))
+        image, expected = seen.image(InputSpec(1000)), upright(stored)
+        assert image.shape == expected.shape == seen.size[::-1]
+        assert grey_levels(image) == pytest.approx(grey_levels(expected), abs=3)
+
+
+@pytest.mark.parametrize("brand", [b"mif1", b"miaf", b"heic"])
+def test_avif_by_any_of_its_brands(brand: bytes) -> None:
+    ok, data = cv2.imencode(".avif", cv2.cvtColor(quarters(), cv2.COLOR_GRAY2BGR))
+    assert ok and data[4:12].tobytes() == b"ftypavif"
+    data[8:12] = np.frombuffer(brand, np.uint8)
+    assert grey_levels(working_image(data.tobytes(), 100)) == pytest.approx(
+        [40, 100, 170, 230], abs=3
+    )
+
+
+def test_jpeg_2000_with_alpha_in_grey() -> None:
+    data = written(quarters(), "JPEG2000", "LA")
+    assert grey_levels(working_image(data, 100)) == pytest.approx([40, 100, 170, 230], abs=3)
+
+
+def test_portable_floats() -> None:
+    """OpenCV gives three channels where one was asked for."""
+    rows = (np.repeat(quarters()[::-1, :, None], 3, axis=2) / 255).astype("<f4")
+    image = working_image(b"PF\n80 48\n-1.0\n" + rows.tobytes(), 100)
+    assert grey_levels(image) == pytest.approx([40, 100, 170, 230], abs=1)
+
+
+def test_what_opencv_cannot_read_goes_to_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = written(quarters(), "PNG", exif=exif(6, "<")[10:])
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: None)
+    photo = Photo(data)
+    assert grey_levels(photo.image(InputSpec(100))) == [170, 40, 230, 100]
+    assert photo.size == (48, 80)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(BlurError, match="bytes: is no image that OpenCV can decode"):
+        working_image(data, 100)
+
+
+def test_what_opencv_cannot_read_of_a_cut_file_pillow_does_not_either() -> None:
+    """Half a picture would be called blurred."""
+    for name in ("PNG", "WEBP", "TIFF", "AVIF", "GIF", "BMP", "PPM", "JPEG2000"):
+        data = written(noise(90, 90), name, "RGB")
+        for share in (0.3, 0.6, 0.9):
+            with pytest.raises(BlurError, match="bytes: is no "):
+                working_image(data[: int(len(data) * share)], 100)
+
+
+def test_jpeg_xl(tmp_path: Path) -> None:
+    pytest.importorskip("pillow_jxl", reason="the extra 'jxl' is not installed")
+    image = np.repeat(quarters()[:, :, None], 3, axis=2)
+    photo = Photo(written(image, "JXL"))
+    assert grey_levels(photo.image(InputSpec(100))) == pytest.approx([40, 100, 170, 230], abs=4)
+    assert photo.size == (80, 48)
+    turned = tmp_path / "turned.jpg"
+    turned.write_bytes(written(image, "JPEG", exif=exif(6, "<")[4:]))
+    pillow = importlib.import_module("PIL.Image")
+    pillow.open(turned).save(tmp_path / "turned.jxl", lossless_jpeg=True)
+    photo = Photo(tmp_path / "turned.jxl")
+    assert grey_levels(photo.image(InputSpec(100))) == pytest.approx([170, 40, 230, 100], abs=4)
+    data = (tmp_path / "turned.jxl").read_bytes()
+    with pytest.raises(BlurError, match="is no image"):
+        working_image(data[: len(data) // 2], 100)
+
+
 def test_heic(tmp_path: Path) -> None:
     heif = pytest.importorskip("pillow_heif", reason="the extra 'heic' is not installed")
     rgb = np.ascontiguousarray(np.repeat(quarters(240, 400)[:, :, None], 3, axis=2))
@@ -89,22 +178,6 @@ def test_heic(tmp_path: Path) -> None:
     misnamed.write_bytes(misnamed.read_bytes()[:300])
     with pytest.raises(BlurError, match=r"phone\.jpg: is no HEIC picture, or is damaged"):
         working_image(misnamed, 100)
-
-
-def write_dng(path: Path, bayer: np.ndarray, orientation: int) -> Path:
-    """Write an uncompressed DNG of 16-bit RGGB data; Adobe's DNG specification 1.4."""
-    image = pytest.importorskip("PIL.Image", reason="Pillow writes the DNG")
-    tags: dict[int, Any] = {274: orientation, 271: "Test", 272: "Test", 50708: "Test"}
-    tags |= {33421: (2, 2), 33422: bytes([0, 1, 1, 2]), 50706: bytes([1, 4, 0, 0])}
-    tags |= {50721: (1, 0, 0, 0, 1, 0, 0, 0, 1), 50728: (1, 1, 1)}
-    directory = importlib.import_module("PIL.TiffImagePlugin").ImageFileDirectory_v2()
-    directory.tagtype |= {50721: 10, 50728: 5}  # rationals, signed and not
-    for tag, value in tags.items():
-        directory[tag] = value
-    image.fromarray(bayer).save(path, "TIFF", tiffinfo=directory)
-    grey, mosaic = (struct.pack("<HHII", 262, 3, 1, value) for value in (1, 32803))
-    path.write_bytes(path.read_bytes().replace(grey, mosaic))
-    return path
 
 
 @pytest.mark.parametrize("orientation", [1, 6])

@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from blur_fusion.images import decode as jpeg
+from blur_fusion.errors import BlurError
+from blur_fusion.images import jpeg
+from blur_fusion.images.decode import decode
 from blur_fusion.images.photo import InputSpec, Photo, working_image
 from blur_fusion.images.resize import area_average, average_cells
 from blur_fusion.model.classifier import BlurDetector
@@ -88,6 +90,81 @@ def test_cells_keep_what_is_constant_and_colour() -> None:
     assert np.array_equal(average_cells(flat, 2, (51, 38)), flat[:38, :51])
     tiny = noise(1, 7)
     assert average_cells(tiny, 8, (7, 1)).shape == (1, 7, 3)
+
+
+PROGRESSIVE = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+RESTARTS = (cv2.IMWRITE_JPEG_RST_INTERVAL, 8)
+
+
+def written(image: np.ndarray, *flags: int, orientation: int = 1) -> bytes:
+    data = cv2.imencode(".jpg", image, flags)[1].tobytes()
+    return data[:2] + exif(orientation, "<") + data[2:]
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("flags", [(), PROGRESSIVE, RESTARTS])
+@pytest.mark.parametrize("missing", [2, 22, 0.03, "zeros", "erased"])
+def test_photos_that_are_cut_off_are_judged_by_what_is_whole(
+    flags: tuple[int, ...], missing: float | str, colour: bool
+) -> None:
+    image = cv2.cvtColor(scene(480, 800), cv2.COLOR_GRAY2BGR) if colour else scene(480, 800)
+    data = written(image, *flags)
+    part = missing if isinstance(missing, float) else 0.03
+    cut = data[:-missing] if isinstance(missing, int) else data[: int(len(data) * (1 - part))]
+    cut += {"zeros": b"\0", "erased": b"\xff"}.get(str(missing), b"") * 9000
+    for reach in (1000, 100):  # whole, and at reduced scale
+        found = decode(cut, "cut.jpg", reach, colour)
+        rows = found.pixels.shape[0] * found.cell
+        assert found.note == f"cut off: judged by the first {100 * rows // 480} % of it"
+        assert 0.8 * 480 <= rows < 480 and found.photo == (800, 480)
+        whole = decode(data, "whole.jpg", reach, colour).pixels[: rows // found.cell]
+        inside = slice(0, -2)  # colour of the last rows is interpolated from below
+        assert np.array_equal(found.pixels[inside], whole[inside])
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("size", [(480, 800), (800, 480), (800, 752)])
+def test_cut_photos_are_turned_and_scaled_as_whole_ones(
+    orientation: int, size: tuple[int, int]
+) -> None:
+    data = written(scene(*size), orientation=orientation)
+    whole, cut = Photo(data), Photo(data[:-400])
+    expected, found = whole.image(InputSpec(200)), cut.image(InputSpec(200))
+    assert cut.size == whole.size and (cut.note or "").startswith("cut off: judged by the first 9")
+    longer = 0 if (orientation < 5) else 1  # along which it lacks something
+    assert found.shape[1 - longer] == expected.shape[1 - longer]
+    assert 0.9 * expected.shape[longer] < found.shape[longer] < expected.shape[longer]
+
+
+def test_a_cut_photo_has_a_note_in_its_prediction(tmp_path: Path) -> None:
+    (tmp_path / "cut.jpg").write_bytes(written(scene(480, 800))[:-22])
+    (said,) = BlurDetector().predict(tmp_path / "cut.jpg")
+    assert said.error is None and said.note == "cut off: judged by the first 98 % of it"
+    assert (said.width, said.height) == (800, 480)
+
+
+def test_photos_cut_short_are_errors(tmp_path: Path) -> None:
+    """Less than half, or of a progressive one less than what makes it sharp."""
+    path, plain = tmp_path / "cut.jpg", written(scene(480, 800))
+    cuts = [plain[: int(len(plain) * part)] for part in (0.1, 0.4)]
+    cuts += [data[: int(len(data) * 0.6)] for data in [written(scene(480, 800), *PROGRESSIVE)]]
+    for data in cuts:
+        path.write_bytes(data)
+        for side in (100, 1000):
+            with pytest.raises(BlurError, match=r"cut\.jpg: is cut off: only \d+ % of it is whole"):
+                working_image(path, side)
+    for data in (plain[:300], plain[:2]):  # within the tables
+        path.write_bytes(data)
+        with pytest.raises(BlurError, match=r"cut\.jpg: is no image .* or is damaged"):
+            working_image(path, 100)
+
+
+def test_what_lies_behind_a_whole_photo_does_not_count() -> None:
+    data = written(scene(480, 800))
+    for behind in (bytes(9000), b"ftypmp42" * 99, b"\xff\xd8" + bytes(999), b"\xff" * 99):
+        photo = Photo(data + behind)
+        assert np.array_equal(photo.image(InputSpec(1000)), working_image(data, 1000))
+        assert photo.note is None
 
 
 def test_reduction_changes_no_verdict_on_real_photos(

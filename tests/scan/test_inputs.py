@@ -188,7 +188,7 @@ def test_a_thousand_folders_deep(tmp_path: Path) -> None:
 def test_formats_that_are_not_read_are_said(tree: Path) -> None:
     odd = tree / "odd"
     odd.mkdir()
-    for name in ("a.gpr", "b.JXL", "c.docx", "d"):
+    for name in ("a.gpr", "b.PSD", "c.docx", "d"):
         (odd / name).touch()
-    assert notes(tree) == ["2 files of formats that blur does not read: .gpr, .jxl"]
-    assert notes(odd) == ["4 files of formats that blur does not read: .docx, .gpr, .jxl, none"]
+    assert notes(tree) == ["2 files of formats that blur does not read: .gpr, .psd"]
+    assert notes(odd) == ["4 files of formats that blur does not read: .docx, .gpr, .psd, none"]

@@ -19,7 +19,7 @@ from blur_fusion.images.formats import suffix
 from blur_fusion.model.prediction import Prediction
 
 RAW = formats.RAW | {".fff", ".gpr"}
-PHOTOS = formats.PICTURES | RAW | {".jxl"}
+PHOTOS = formats.PICTURES | RAW
 # What goes where its photo goes, called by the photo's stem or by its full name.
 COMPANIONS = frozenset(
     (".xmp", ".acr")  # Adobe and others; Adobe's masks

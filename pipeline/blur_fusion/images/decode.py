@@ -5,21 +5,47 @@ from __future__ import annotations
 import importlib
 import os
 import stat
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from struct import unpack_from
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.errors import BlurError, require
+from blur_fusion.errors import TOO_LARGE, BlurError, require
 from blur_fusion.images.formats import RAW
+from blur_fusion.images.headers import (
+    PNG,
+    brand,
+    is_jxl,
+    octets_needed,
+    turned_by_boxes,
+    turned_by_exif,
+)
+from blur_fusion.images.jpeg import (
+    REDUCED,
+    jpeg_size,
+    progressive,
+    reduction,
+    whole_rows,
+    without_zeros,
+)
+from blur_fusion.parallel import free_memory
 
 Pixels = npt.NDArray[np.uint8]
 
 _SAMPLE = 1 << 20  # pixels that percentiles are taken from
 _PERCENTILES = (0.1, 99.9)
+_MUCH = 1 << 28  # octets of memory that are not asked for
+_MUCH_AT_A_TIME = threading.RLock()
+_TOO_MANY = "has more than 2^30 pixels; make it smaller first"
+# What OpenCV reads too, but not each kind of it, and what Pillow gives either whole or not at all.
+_PILLOW = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "PPM")
 
 
 class Decoded(NamedTuple):
@@ -99,10 +125,11 @@ def from_array(array: npt.NDArray[Any], colour: bool) -> Pixels:
     return rgb if colour else np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
-def _from_pil(image: Any, colour: bool) -> Pixels:
+def _from_pil(image: Any, colour: bool, turned: bool = True) -> Pixels:
     from PIL import ImageOps
 
-    image = ImageOps.exif_transpose(image)
+    if turned:
+        image = ImageOps.exif_transpose(image)
     if image.mode in ("F", "I"):  # one deep channel, in units of its own
         return from_array(stretched(np.asarray(image)), colour)
     if image.mode not in ("L", "RGB", "RGBA", "I;16", "I;16B"):
@@ -111,103 +138,76 @@ def _from_pil(image: Any, colour: bool) -> Pixels:
     return from_array(np.asarray(image), colour)
 
 
-# Frame headers: SOF0 to SOF15 without DHT (C4), JPG (C8) and DAC (CC).
-_FRAMES = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}
-_BARE = frozenset(range(0xFFD0, 0xFFD8)) | {0xFF01}  # markers without a length
-
-# What is left must be this much larger than the working image. Measured on 85 real JPEGs of 6 to
-# 20 MP at 768 px with the shipped model: from 3.0 on the probability moves by at most .017, below
-# by up to .05 (no verdict turned).
-MARGIN = 3.0
-
-_REDUCED = {n: getattr(cv2, f"IMREAD_REDUCED_GRAYSCALE_{n}") for n in (8, 4, 2)}
-
-
-def jpeg_size(data: bytes | Pixels) -> tuple[int, int] | None:
-    """Width and height as stored, before EXIF turns them; None where `data` is no JPEG.
-
-    Parameters
-    ----------
-    data : bytes, or ndarray of uint8
-        The file, or its beginning up to the frame header.
-    """
-    view: Any = data  # whose type mypy does not know as a buffer
-    if len(data) < 2 or unpack_from(">H", view) != (0xFFD8,):
-        return None
-    place = 2
-    while place + 9 <= len(data):
-        marker, length = unpack_from(">HH", view, place)
-        if marker == 0xFFFF:  # padding
-            place += 1
-        elif marker in _BARE:
-            place += 2
-        elif marker in _FRAMES:
-            height, width = unpack_from(">HH", view, place + 5)
-            return (width, height) if width and height else None
-        elif marker < 0xFF00:
-            return None
-        else:
-            place += 2 + length
-    return None
-
-
-def reduction(size: tuple[int, int], long_side: int) -> int:
-    """Largest of 8, 4, 2, 1 that divides both sides and leaves `MARGIN` times the working image.
-
-    Cameras' sides are whole multiples. A cell that stuck out would shift what EXIF turns.
-    """
-    fits = (factor for factor in _REDUCED if max(size) >= factor * MARGIN * long_side)
-    return next((factor for factor in fits if not size[0] % factor and not size[1] % factor), 1)
-
-
-_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_PNG = b"\x89PNG\r\n\x1a\n"
-
-
 def read_bytes(path: Path) -> Pixels:
     """Content of a file; cv2.imread fails silently, and on odd names."""
     try:
-        mode = path.stat().st_mode
-        ordinary = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+        about = path.stat()
+        ordinary = stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)
         require(ordinary, f"{path}: is neither a file nor a folder")  # a pipe may never end
-        data = np.fromfile(path, dtype=np.uint8)
+        with _room(about.st_size):
+            data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise BlurError(f"{path}: cannot be read ({error.strerror or error})") from None
     require(data.size > 0, f"{path}: is an empty file")
     return data
 
 
-def _imdecode(data: Pixels, flag: int, name: str) -> npt.NDArray[Any]:
-    """Let OpenCV decode; whatever it dislikes is one line."""
+@contextmanager
+def _room(octets: int) -> Iterator[None]:
+    """Memory for so many; whoever needs much waits until nobody else here does.
+
+    Raises
+    ------
+    MemoryError
+        There is none: the system would rather end this process than say no.
+    """
+    if octets < _MUCH:
+        yield
+        return
+    with _MUCH_AT_A_TIME:
+        if octets > free_memory():
+            raise MemoryError
+        yield
+
+
+def _imdecode(data: Pixels, flag: int, name: str) -> npt.NDArray[Any] | None:
+    """Let OpenCV decode; None where it cannot."""
     try:
         image = cv2.imdecode(data, flag)
     except cv2.error as error:
         if "MAX_IMAGE" in str(error):  # CV_IO_MAX_IMAGE_PIXELS, _WIDTH and _HEIGHT
-            raise BlurError(f"{name}: has more than 2^30 pixels; make it smaller first") from None
-        image = None
-    if image is None:
-        raise BlurError(f"{name}: is no image that OpenCV can decode, or is damaged")
-    return np.asarray(image)
+            raise BlurError(f"{name}: {_TOO_MANY}") from None
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError from None
+        return None
+    return None if image is None else np.asarray(image)
 
 
 def _odd(head: bytes) -> bool:
     """Whether a picture may hold alpha or one deep channel, which OpenCV drops or darkens."""
-    if head[:8] == _PNG:  # bit depth, colour type: 0 grey, 3 palette (may be clear), 4 and 6 alpha
+    if head[:8] == PNG:  # bit depth, colour type: 0 grey, 3 palette (may be clear), 4 and 6 alpha
         return head[25] in (4, 6) or (head[24] == 16 and head[25] == 0) or b"tRNS" in head
     if head[:4] == b"RIFF":
         return head[12:16] == b"VP8X" and bool(head[20] & 0x10) or head[12:16] == b"VP8L"
     return head[:3] != b"\xff\xd8\xff"
 
 
-def _decode_odd(data: Pixels, name: str) -> npt.NDArray[Any] | None:
+def _decode_odd(data: Pixels, name: str, flags: int) -> npt.NDArray[Any] | None:
     """The picture with all its channels; None where it turns out to be plain."""
     image = _imdecode(data, cv2.IMREAD_UNCHANGED, name)
+    if image is None or image.ndim not in (2, 3):
+        return None
     if image.ndim == 2 and image.dtype != np.uint8:
         # Decoded again, because only this honours EXIF; not every format then keeps its depth.
-        deep = _imdecode(data, cv2.IMREAD_ANYDEPTH, name) if image.dtype == np.uint16 else image
-        return stretched(deep if deep.ndim == 2 else image)
-    if image.ndim == 3 and image.shape[2] == 4 and image.dtype in (np.uint8, np.uint16):
-        return image[:, :, [2, 1, 0, 3]]
+        again = image.dtype == np.uint16
+        deep = _imdecode(data, cv2.IMREAD_ANYDEPTH | flags, name) if again else image
+        return stretched(image if deep is None or deep.ndim != 2 else deep)
+    if image.ndim == 3 and image.dtype not in (np.uint8, np.uint16):  # of floats, say
+        colours = image[:, :, 2::-1]
+        return colours if colours.min() >= 0 and colours.max() <= 1 else stretched(colours)
+    if image.ndim == 3 and image.shape[2] == 4:
+        turned = image if flags else turned_by_exif(image, data.tobytes())
+        return turned[:, :, [2, 1, 0, 3]]
     return None
 
 
@@ -216,7 +216,8 @@ def decode(
 ) -> Decoded:
     """A picture oriented by EXIF, as 8-bit grey or RGB.
 
-    Grey JPEGs that are large enough are decoded at reduced scale. HEIC and RAW need extras.
+    Grey JPEGs that are large enough are decoded at reduced scale. HEIC, JPEG XL and RAW need
+    extras.
 
     Parameters
     ----------
@@ -235,29 +236,91 @@ def decode(
         The file is missing, empty, damaged, too large or no image, or its extra is not installed;
         the array has another type or shape.
     """
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        if path.suffix.lower() in RAW:
-            return _decode_raw(path, long_side, colour)
-        data = read_bytes(path)
-    elif isinstance(source, bytes):
-        require(bool(source), f"{name}: is an empty file")
-        data = np.frombuffer(source, np.uint8)
-    else:
-        pixels = from_array if isinstance(source, np.ndarray) else _from_pil
-        return Decoded(pixels(source, colour))
-    head = data[:4096].tobytes()
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
-        return _decode_heic(data.tobytes(), name, colour)
-    if not stored and _odd(head) and (special := _decode_odd(data, name)) is not None:
-        return Decoded(from_array(special, colour))
-    size = None if colour else jpeg_size(data)
-    cell = reduction(size, long_side) if size else 1
-    plain = cv2.IMREAD_COLOR_RGB if colour else cv2.IMREAD_GRAYSCALE
-    flag = _REDUCED.get(cell, plain)
+    try:
+        if isinstance(source, str | os.PathLike):
+            path = Path(source)
+            if path.suffix.lower() in RAW:
+                return _decode_raw(path, long_side, colour)
+            data = read_bytes(path)
+        elif isinstance(source, bytes):
+            require(bool(source), f"{name}: is an empty file")
+            data = np.frombuffer(source, np.uint8)
+        else:
+            pixels = from_array if isinstance(source, np.ndarray) else _from_pil
+            return Decoded(pixels(source, colour))
+        if data[:2].tobytes() == b"\xff\xd8":
+            return _decode_jpeg(data, name, long_side, colour, stored)
+        head = data[:4096].tobytes()
+        with _room(octets_needed(data, head)):
+            return Decoded(_decode_other(data, head, name, colour, stored))
+    except MemoryError:
+        raise BlurError(f"{name}: {TOO_LARGE}") from None
+
+
+def _decode_jpeg(data: Pixels, name: str, long_side: int, colour: bool, stored: bool) -> Decoded:
+    """Decode a JPEG, or what is there of it."""
+    data, size = without_zeros(data), jpeg_size(data) or (0, 0)
+    cell = 1 if colour else reduction(size, long_side)
+    flag = cv2.IMREAD_COLOR_RGB if colour else REDUCED.get(cell, cv2.IMREAD_GRAYSCALE)
     if stored:
         flag |= cv2.IMREAD_IGNORE_ORIENTATION
-    return Decoded(_imdecode(data, flag, name), cell)
+    pixels = size[0] * size[1]  # and a progressive file's coefficients
+    with _room((6 if colour else 2) * pixels // cell**2 + (3 * pixels if progressive(data) else 0)):
+        image = _imdecode(data, flag, name)
+    if image is not None:
+        return Decoded(from_array(image, colour), cell)
+    with _room(4 * pixels):
+        part = whole_rows(data)
+    if part is None:
+        return Decoded(_decode_with_pillow(data, name, colour, stored))
+    share = int(100 * part.share)
+    require(share >= 50, f"{name}: is cut off: only {share} % of it is whole; copy it again")
+    seen = _decode_jpeg(part.data, name, long_side, colour, stored)
+    turned = seen.pixels.shape[1] * seen.cell != size[0]
+    photo = size[::-1] if turned else size
+    return seen._replace(photo=photo, note=f"cut off: judged by the first {share} % of it")
+
+
+def _decode_other(data: Pixels, head: bytes, name: str, colour: bool, stored: bool) -> Pixels:
+    """Decode what is no JPEG."""
+    kind = brand(head)
+    if is_jxl(head):
+        _extra("pillow_jxl", name, "jxl")
+        return _decode_with_pillow(data, name, colour, stored, "JXL")
+    if kind == "heic":
+        return _decode_heic(data.tobytes(), name, colour)
+    flags = cv2.IMREAD_IGNORE_ORIENTATION if stored or kind == "avif" else 0
+    image = None if stored or not _odd(head) else _decode_odd(data, name, flags)
+    if image is None:
+        flag = cv2.IMREAD_COLOR_RGB if colour else cv2.IMREAD_GRAYSCALE
+        image = _imdecode(data, flag | flags, name)
+    if image is None:
+        return _decode_with_pillow(data, name, colour, stored)
+    pixels = from_array(image, colour)
+    return turned_by_boxes(pixels, head) if kind == "avif" and not stored else pixels
+
+
+def _decode_with_pillow(
+    data: Pixels, name: str, colour: bool, stored: bool, *formats: str
+) -> Pixels:
+    """Decode what OpenCV cannot, where Pillow is installed."""
+    problem = BlurError(f"{name}: is no image that OpenCV can decode, or is damaged")
+    try:
+        from PIL import Image
+    except ImportError:
+        raise problem from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on pictures that are merely large
+            image = Image.open(BytesIO(data.tobytes()), formats=formats or _PILLOW)
+            # Pillow's JPEG XL is turned already, unless it was made of a JPEG.
+            return _from_pil(image, colour, not stored and getattr(image, "jpeg", True))
+    except MemoryError:
+        raise
+    except Image.DecompressionBombError:
+        raise BlurError(f"{name}: {_TOO_MANY}") from None
+    except Exception:  # each format of Pillow's raises its own
+        raise problem from None
 
 
 def _extra(module: str, name: str, extra: str) -> Any:
@@ -268,14 +331,14 @@ def _extra(module: str, name: str, extra: str) -> Any:
         raise BlurError(line) from None
 
 
-def _decode_heic(data: bytes, name: str, colour: bool) -> Decoded:
+def _decode_heic(data: bytes, name: str, colour: bool) -> Pixels:
     """Decode the main picture, turned as the file says."""
     pillow_heif = _extra("pillow_heif", name, "heic")
     try:
         array = np.asarray(pillow_heif.open_heif(data, convert_hdr_to_8bit=True))
     except (ValueError, RuntimeError, OSError, EOFError, SyntaxError):
         raise BlurError(f"{name}: is no HEIC picture, or is damaged") from None
-    return Decoded(from_array(array, colour))
+    return from_array(array, colour)
 
 
 def _preview(raw: Any, rawpy: Any, long_side: int, colour: bool) -> Decoded | None:
@@ -286,7 +349,8 @@ def _preview(raw: Any, rawpy: Any, long_side: int, colour: bool) -> Decoded | No
         seen = decode(bytes(found.data), "preview", long_side, colour)
     except (rawpy.LibRawError, ValueError, BlurError):
         return None
-    return seen if max(seen.pixels.shape[:2]) * seen.cell >= long_side else None
+    large = max(seen.pixels.shape[:2]) * seen.cell >= long_side
+    return seen if large and seen.note is None else None
 
 
 def _decode_raw(path: Path, long_side: int, colour: bool) -> Decoded:

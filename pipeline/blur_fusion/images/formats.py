@@ -14,15 +14,15 @@ def suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-PLAIN = _named("jpg jpeg jpe jfif mpo png webp tif tiff bmp dib gif avif jp2 pgm ppm pnm")
-HEIC = _named("heic heif hif")
 RAW = _named(
     "3fr arw cr2 cr3 crw dcr dng erf iiq kdc mef mos mrw nef nrw orf pef raf rw2 rwl sr2 srf srw "
     "x3f"
 )
-PICTURES = PLAIN | HEIC | RAW
+PICTURES = RAW | _named(
+    "jpg jpeg jpe jfif mpo png webp tif tiff bmp dib gif avif jp2 pgm ppm pnm heic heif hif jxl"
+)
 # Pictures that nothing here reads, and that whoever scans a folder would like to know of.
 OTHER_PICTURES = _named(
-    "afphoto ai bpg cdr cin dcm djvu dpx eps exr fit fits gpr hdr icns ico jxl jxr kra ora pcx psb "
+    "afphoto ai bpg cdr cin dcm djvu dpx eps exr fit fits gpr hdr icns ico jxr kra ora pcx psb "
     "psd qoi svg tga wdp xcf"
 )

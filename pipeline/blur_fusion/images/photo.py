@@ -170,7 +170,7 @@ class Photo:
             interpolation = _SQUARES[spec.resampling]
             resized = cv2.resize(seen.pixels, (spec.side, spec.side), interpolation=interpolation)
             return np.asarray(resized, dtype=np.uint8)
-        scale = spec.side / max(width, height)
+        scale = spec.side / max(self.size if seen.note else (width, height))
         if scale >= 1:
             return seen.pixels
         size = max(1, round(width * scale)), max(1, round(height * scale))

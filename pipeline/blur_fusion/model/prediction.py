@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from blur_fusion.errors import BlurError
+from blur_fusion.errors import TOO_LARGE, BlurError
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Prediction:
         if isinstance(error, BlurError):
             return cls.failed(path, str(error))
         if isinstance(error, MemoryError):
-            return cls.failed(path, "is too large for the memory of this machine")
+            return cls.failed(path, TOO_LARGE)
         return cls.failed(path, f"cannot be {what} ({type(error).__name__}: {error})")
 
 

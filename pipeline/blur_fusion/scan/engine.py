@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import length_hint
 from pathlib import Path
 
-from blur_fusion.errors import one_line
+from blur_fusion.errors import TOO_LARGE, one_line
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.parallel import ordered_futures
 from blur_fusion.scan.cache import Cache, Identity
@@ -110,15 +110,19 @@ class BatchScheduler:
             found = iter(self._kept(future))
         else:
             del self._under_way[future]
-            for other in list(self._under_way):
-                self.pool.wait(other)
             found = map(self._alone, [slot for slot in batch if slot.task])
         for slot in batch:
             self.answered += 1
-            yield next(found) if slot.answers is None else slot.answers
+            answers = next(found) if slot.answers is None else slot.answers
+            crowded = len(batch) > 1 or bool(self._under_way)
+            if slot.task and crowded and answers[0].prediction.error == TOO_LARGE:
+                answers = self._alone(slot)  # what was judged beside it may have had the memory
+            yield answers
 
     def _alone(self, slot: _Slot) -> list[Answer]:
         assert slot.task is not None
+        for other in list(self._under_way):
+            self.pool.wait(other)
         future = self.pool.submit_alone(slot.task)
         self._under_way[future] = [slot]
         self.pool.wait(future)
