@@ -126,7 +126,7 @@ RAW = pytest.mark.skipif(find_spec("rawpy") is None, reason="the extra 'raw' is 
             ("a.jpg", odd, "is no image")
             for odd in (b"a letter\n", b"\xff\xd8\xff\xe0 cut", bytes(99))
         ),
-        *(("cut.jpg", PHOTO[: len(PHOTO) * k // 10], "or is damaged") for k in (2, 9)),
+        ("cut.jpg", PHOTO[: len(PHOTO) // 5], "is cut off"),
         ("bomb.png", bomb(), "has more than 2^30 pixels"),
         *(("folder.jpg", absent, "cannot be read") for absent in (None, "a folder")),
         pytest.param("a.nef", b"II*\0" + bytes(400), "is no RAW file", marks=RAW),
