@@ -147,6 +147,14 @@ def test_what_opencv_cannot_read_of_a_cut_file_pillow_does_not_either() -> None:
                 working_image(data[: int(len(data) * share)], 100)
 
 
+@pytest.mark.parametrize("name", ["PNG", "WEBP", "TIFF", "AVIF", "GIF", "BMP", "PPM", "JPEG"])
+def test_nothing_but_the_beginning(name: str) -> None:
+    data = written(noise(9, 9), name, "RGBA" if name in ("PNG", "WEBP") else "RGB")
+    for number in range(1, 64):
+        with pytest.raises(BlurError, match="bytes: "):
+            working_image(data[:number], 100)
+
+
 def test_jpeg_xl(tmp_path: Path) -> None:
     pytest.importorskip("pillow_jxl", reason="the extra 'jxl' is not installed")
     image = np.repeat(quarters()[:, :, None], 3, axis=2)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from pytest import MonkeyPatch
 
+from blur_fusion.errors import TOO_LARGE
+from blur_fusion.images import decode as decode_module
 from blur_fusion.model.classifier import Classifier
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.scan import pool as pool_module
@@ -76,6 +78,19 @@ def test_only_what_dies_alone_is_blamed(
     good = [k for k in range(40) if k not in (4, 30)]
     assert [found[k] for k in good] == [here[k] for k in good]
     assert ready._helpers is not first  # new ones took their place
+
+
+@pytest.mark.usefixtures("children")
+def test_who_was_refused_memory_beside_others_is_judged_alone(
+    tmp_path: Path, job: JobSpec, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, crowded = album(tmp_path, 7), os.getpid()
+    here = classifier.predict(photos)
+    monkeypatch.setattr(decode_module, "_MUCH", 0)
+    monkeypatch.setattr(decode_module, "free_memory", lambda: (os.getpid() != crowded) << 60)
+    assert classifier.predict(photos[0])[0].error == TOO_LARGE
+    with WorkerPool(job, classifier, 2) as pool:
+        assert predictions(tmp_path, pool) == here
 
 
 def test_few_photos_start_no_process(

@@ -250,7 +250,7 @@ def decode(
             return Decoded(pixels(source, colour))
         if data[:2].tobytes() == b"\xff\xd8":
             return _decode_jpeg(data, name, long_side, colour, stored)
-        head = data[:4096].tobytes()
+        head = data[:4096].tobytes().ljust(64, b"\0")  # what a header names is there
         with _room(octets_needed(data, head)):
             return Decoded(_decode_other(data, head, name, colour, stored))
     except MemoryError:

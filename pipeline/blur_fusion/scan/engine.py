@@ -114,8 +114,8 @@ class BatchScheduler:
         for slot in batch:
             self.answered += 1
             answers = next(found) if slot.answers is None else slot.answers
-            crowded = len(batch) > 1 or bool(self._under_way)
-            if slot.task and crowded and answers[0].prediction.error == TOO_LARGE:
+            others = max(self.answered, len(batch)) > 1 or self._under_way
+            if slot.task and others and answers[0].prediction.error == TOO_LARGE:
                 answers = self._alone(slot)  # what was judged beside it may have had the memory
             yield answers
 
