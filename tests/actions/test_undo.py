@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -235,10 +236,18 @@ def test_undo_finds_what_moved_as_a_whole(
 
 
 @pytest.mark.parametrize("kind", ["move", "copy", "link"])
-def test_undo_without_a_hint_spoils_nothing(tmp_path: Path, kind: str) -> None:
-    """A copy that is not there is not taken for deleted where nothing else is there either."""
+@pytest.mark.parametrize(
+    ("target", "first_release"), [("photos/out", False), ("photos/out", True), ("out", False)]
+)
+def test_undo_without_a_hint_spoils_nothing(
+    tmp_path: Path, kind: str, target: str, first_release: bool
+) -> None:
+    """What is not there is not taken for deleted where the rest is not there either."""
     root = fill(tmp_path / "photos", "a.jpg")
-    acted(root, "a.jpg", **{kind: root / "out"}, tag=True)
+    report = acted(root, "a.jpg", **{kind: tmp_path / target}, tag=True)
+    if first_release:
+        text = report.journal.read_text()
+        report.journal.write_text(re.sub(', "roots": .*?]', "", text, count=1))
     root.rename(tmp_path / "new")
     (journal,) = tmp_path.rglob("blur-journal-*")
     result = CliRunner().invoke(blur, ["undo", str(journal)])

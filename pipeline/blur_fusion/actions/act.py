@@ -37,6 +37,7 @@ def _take(kind: str, source: str, target: str, journal: Journal, notes: Notes) -
         text = os.path.realpath(source)  # absolute: it holds wherever the link is moved to
         with journal.step("link", source, target, text=text):
             os.symlink(text, target)
+            files.own_as(target, source)
         return
     with journal.step(kind, source, target, **files.identity(source)) as entry:
         part = journal.part(entry, target)

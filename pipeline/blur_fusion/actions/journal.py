@@ -67,7 +67,7 @@ class Journal:
     ) -> None:
         """Use :func:`create` or :func:`read`."""
         self.path, self.identity, self.entries, self.closed = path, identity, entries, closed
-        self.roots = roots  # folders that were scanned, and the target
+        self.roots = roots  # folders that were scanned, at last that of the journal
 
     def append(self, record: dict[str, Any], sync: bool = True) -> None:
         """Write one line.

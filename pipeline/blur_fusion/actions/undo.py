@@ -210,10 +210,12 @@ def undo(path: Path | str, at: Path | None = None) -> Report:
     require(writable, f"{path}: cannot be written; copy it to where it can, and undo the copy")
     if at is not None:
         _relocate(journal, at)
-    left = [entry for entry in journal.entries if entry.source and not entry.over]
-    places = (place for one in left for place in (one.source, os.path.dirname(one.target)))
-    line = f"{path}: nothing that it tells of is there; if it has moved, say where to with --at"
-    require(not left or any(map(os.path.lexists, places)), line)
+    else:
+        left = [entry for entry in journal.entries if entry.source and not entry.over]
+        paths = [path for one in left for path in (one.source, os.path.dirname(one.target))]
+        there = any(map(os.path.lexists, journal.roots[:-1] or paths))
+        line = f"{path}: what it tells of is gone; if it was moved, say where to with --at NEW_ROOT"
+        require(not left or there, line)
     restored, lines = put_back(journal)
     if not lines:
         journal.append({"closed": True})
