@@ -101,21 +101,3 @@ def folder_tree(tmp_path: Path) -> Tree:
         return root
 
     return make
-
-
-@pytest.fixture(scope="module")
-def preset_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Class folders of sharp and blurred photos for presets."""
-    from preset_project import write_photos
-
-    return write_photos(tmp_path_factory.mktemp("photos") / "own")
-
-
-@pytest.fixture(scope="module")
-def preset_source(preset_photos: Path) -> Any:
-    """Those photos as a preset reads them, split by scene."""
-    from blur_fusion.presets.examples import open_source
-    from blur_fusion.presets.params import load_preset
-    from preset_project import PRESETS, tiny_params
-
-    return open_source(preset_photos, load_preset("two-conv", PRESETS).layout, tiny_params())

@@ -4,43 +4,34 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from blur_fusion.data.layouts import open_dataset
-from blur_fusion.data.split import assign_splits
-from blur_fusion.data.store import Store, write_store
+from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError
 from blur_fusion.evaluation import table
 from blur_fusion.evaluation.metrics import METRICS
 from blur_fusion.evaluation.report import OURS, as_json, read_report, rounded
-from blur_fusion.evaluation.run import evaluate
 from blur_fusion.evaluation.table import render
 from blur_fusion.images.photo import working_image
-from blur_fusion.params import ImageParams, LoadParams, SplitParams
-from evaluation_fakes import (
-    HISTORY,
-    FakeClassifier,
-    FakeStore,
-    run_stage,
-    tiny_params,
-    write_images,
-)
+from evaluation_fakes import FakeClassifier, run_stage, write_images, write_load
 
 COUNT = 24
 CAUSES = ("sharp_flagged", "blurred_missed", "put_right")
-Ran = tuple[Path, dict[str, Any], FakeStore]
+Ran = tuple[Path, dict[str, Any], dict[str, FakeClassifier]]
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """The stage's folder, what it reported, and the store."""
+    """The stage's folder, what it reported, and who judged."""
     folder = tmp_path_factory.mktemp("evaluate")
     write_images(folder / "data", COUNT)
-    return folder, *run_stage(folder, folder / "out", COUNT)
+    write_load(folder, COUNT)
+    return folder, *run_stage(folder, folder / "out")
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -48,19 +39,12 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_what_is_evaluated_is_what_a_file_shows(tmp_path: Path) -> None:
+def test_what_is_evaluated_is_what_a_file_shows(ran: Ran) -> None:
     """A stored working image is judged as it is, with the very pixels of its file."""
-    write_images(tmp_path / "data", COUNT)
-    dataset = open_dataset(tmp_path / "data")
-    rows = assign_splits(dataset, SplitParams(0.3, 0.3, folds=2), seed=1)
-    write_store(dataset, rows, tmp_path / "load", ImageParams(64), LoadParams(8), 1)
-    store, ours = Store.open(tmp_path / "load"), {name: FakeClassifier(name) for name in OURS}
-    (tmp_path / "history.csv").write_text(HISTORY)
-    evaluate(store, ours, tiny_params(), tmp_path / "out", tmp_path / "history.csv")
-    files = [row.path for row in rows if row.split == "test"]
-    assert len(files) > 5
+    files = [row.path for row in Store.open(ran[0] / "load").rows if row.split == "test"]
+    assert len(files) == COUNT
     for path in files:
-        assert any(np.array_equal(working_image(path, 64), seen) for seen in ours["fused"].seen)
+        assert any(np.array_equal(working_image(path, 768), seen) for seen in ran[2]["fused"].seen)
 
 
 def test_metrics_hold_every_model_metric_and_interval(ran: Ran) -> None:
@@ -74,13 +58,13 @@ def test_metrics_hold_every_model_metric_and_interval(ran: Ran) -> None:
     assert written["laplacian"]["threshold"] > 0 > written["laplacian"]["slope"]
     assert {"threshold": None, "share_blurred": 0.5}.items() < written["constant"].items()
     assert written["fused"]["threshold"] == 0.5
-    assert written["dataset"]["digest"] == "0123456789abcdef"
+    assert written["dataset"]["digest"] == Store.open(folder / "load").dataset["digest"]
 
 
 def test_figures_are_those_of_the_predictions(ran: Ran) -> None:
-    folder, report, store = ran
-    rows, test = _rows(folder / "out" / "predictions.csv"), np.flatnonzero(store.splits == "test")
-    assert [int(row["index"]) for row in rows] == sorted(store.seen) == test.tolist()
+    folder, report, _ = ran
+    rows, splits = _rows(folder / "out" / "predictions.csv"), Store.open(folder / "load").splits
+    assert [int(row["index"]) for row in rows] == np.flatnonzero(splits == "test").tolist()
     assert len(rows) == report["dataset"]["images"]
     right = [row["label"] == row["verdict"] for row in rows]
     accuracy = report["fused"]["overall"]["accuracy"]["value"]
@@ -129,7 +113,7 @@ def test_plots_hold_curves_of_each_model(ran: Ran) -> None:
 
 def test_two_runs_write_the_same_bytes(ran: Ran) -> None:
     folder = ran[0]
-    run_stage(folder, folder / "again", COUNT)
+    run_stage(folder, folder / "again")
     files = sorted(p.relative_to(folder / "out") for p in (folder / "out").rglob("*.*"))
     assert len(files) > 15
     for file in files:
@@ -143,7 +127,7 @@ def test_table_prints_what_is_written_even_of_undefined_figures_and_missing_bloc
     monkeypatch.setattr("sys.argv", ["show", str(folder / "out" / "metrics.json")])
     table.main()
     text = capsys.readouterr().out.rstrip("\n")
-    assert text == render(report) and text.startswith("data set fake 0123456789ab: 24 images")
+    assert text == render(report) and re.match("data set fake [0-9a-f]{12}: 24 images", text)
     lines = text.splitlines()
     fused = next(line for line in lines if line.startswith("fused"))
     assert fused.split()[1:] == [f"{report['fused']['overall'][m]['value']:.3f}" for m in METRICS]

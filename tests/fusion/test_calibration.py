@@ -52,22 +52,15 @@ def test_threshold_needs_both_classes(labels: list[int]) -> None:
         choose_threshold(np.array(labels), np.array([0.2, 0.4]), 0.1)
 
 
-def test_calibration_recovers_temperature_and_bias() -> None:
+def test_calibration_recovers_temperature_and_bias_as_scikit_learn_does() -> None:
+    from sklearn.linear_model import LogisticRegression
+
     rng = np.random.default_rng(0)
     logits = 6 * rng.standard_normal(20000)
     labels = (rng.random(20000) < sigmoid(logits / 3 + 0.7)).astype(int)
     fitted = fit_calibration(labels, logits)
     assert fitted.temperature == pytest.approx(3, rel=0.05)
     assert fitted.bias == pytest.approx(0.7, abs=0.1)
-
-
-def test_calibration_agrees_with_scikit_learn() -> None:
-    from sklearn.linear_model import LogisticRegression
-
-    rng = np.random.default_rng(1)
-    labels = np.arange(4000) % 2
-    logits = labels * 2.0 - 1 + rng.standard_normal(4000)
-    fitted = fit_calibration(labels, logits)
     peer = LogisticRegression(C=1e9).fit(logits[:, None], labels)
     expected = peer.predict_proba(logits[:, None])[:, 1]
     assert np.abs(fitted.probability(logits) - expected).max() < 0.01

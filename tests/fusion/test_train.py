@@ -24,8 +24,17 @@ from blur_fusion.fusion.train import (
 )
 from blur_fusion.model.classifier import load
 from blur_fusion.model.folder import FILES, MODEL, read_folder
+from blur_fusion.params import Params, load_params
 from tiny_model import random_networks
-from tiny_params import tiny_params
+from trees import REPOSITORY
+
+
+def tiny_params() -> Params:
+    params = load_params(REPOSITORY / "params.yaml")
+    small = {"hidden": (8, 4), "epochs": 20, "members": 2, "batch": 32, "base_dropout": 0.3}
+    fuse = dataclasses.replace(params.fuse, **small)
+    features = dataclasses.replace(params.features, levels=1, tiles=3, percentiles=(50.0,))
+    return dataclasses.replace(params, fuse=fuse, features=features)
 
 
 def made_up(count: int = 240, width: int = 6, seed: int = 0) -> dict[str, np.ndarray]:

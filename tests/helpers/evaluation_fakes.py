@@ -8,13 +8,15 @@ from typing import Any
 import cv2
 import numpy as np
 
+from blur_fusion.data.dataset import DataSet
 from blur_fusion.data.split import Row
+from blur_fusion.data.store import Store, write_store
 from blur_fusion.evaluation.report import OURS
 from blur_fusion.evaluation.run import evaluate
 from blur_fusion.images.photo import InputSpec, Photo
 from blur_fusion.model.classifier import Classifier
 from blur_fusion.model.prediction import Prediction
-from blur_fusion.params import Params, load_params
+from blur_fusion.params import ImageParams, LoadParams, Params, load_params
 from trees import REPOSITORY
 
 ROOT = REPOSITORY
@@ -67,28 +69,20 @@ def write_images(folder: Path, count: int) -> None:
             cv2.imwrite(str(folder / name / f"{number}.png"), draw(label, number))
 
 
-class FakeStore:
-    """Same interface as `blur_fusion.data.store.Store`, on class folders."""
-
-    def __init__(self, root: Path, count: int) -> None:
-        splits = ("train", "validation", "test", "test")
-        self.rows = [
-            Row(
-                *(root / folder / f"{n}.png", f"{folder}/{n}.png", label, kind),
-                *("even" if n % 8 < 4 else "odd", str(n), "", splits[n % 4], -(n % 4 > 0)),
-            )
-            for label, folder, kind in ((0, "sharp", "sharp"), (1, "blurred", "defocus"))
-            for n in range(count)
-        ]
-        self.labels = np.array([row.label for row in self.rows])
-        self.splits = np.array([row.split for row in self.rows])
-        self.dataset = {"name": "fake", "digest": "0123456789abcdef"}
-        self.seen: list[int] = []
-
-    def image(self, index: int) -> np.ndarray:
-        """Grey working image `index`."""
-        self.seen.append(index)
-        return np.asarray(cv2.imread(str(self.rows[index].path), cv2.IMREAD_GRAYSCALE))
+def write_load(folder: Path, count: int) -> Store:
+    """`folder`/load: every fourth scene trains, every fourth validates, the others test."""
+    splits = ("train", "validation", "test", "test")
+    rows = [
+        Row(
+            *(folder / "data" / name / f"{n}.png", f"{name}/{n}.png", label, kind),
+            *("even" if n % 8 < 4 else "odd", str(n), "", splits[n % 4], -(n % 4 > 0)),
+        )
+        for label, name, kind in ((0, "sharp", "sharp"), (1, "blurred", "defocus"))
+        for n in range(count)
+    ]
+    dataset = DataSet("fake", folder / "data", tuple(rows))
+    write_store(dataset, rows, folder / "load", ImageParams(768), LoadParams(16), 1)
+    return Store.open(folder / "load")
 
 
 def tiny_params() -> Params:
@@ -104,9 +98,9 @@ HISTORY = (
 )
 
 
-def run_stage(folder: Path, out: Path, count: int) -> tuple[dict[str, Any], FakeStore]:
-    """The evaluate stage on `folder`/data into `out`: its report, and the store it read."""
-    store, ours = FakeStore(folder / "data", count), {name: FakeClassifier(name) for name in OURS}
-    history = folder / "history.csv"
+def run_stage(folder: Path, out: Path) -> tuple[dict[str, Any], dict[str, FakeClassifier]]:
+    """The stage on `folder`/load into `out`, with cnn/history.csv: its report, and who judged."""
+    ours, history = {name: FakeClassifier(name) for name in OURS}, folder / "cnn" / "history.csv"
+    history.parent.mkdir(exist_ok=True)
     history.write_text(HISTORY)
-    return evaluate(store, ours, tiny_params(), out, history)[0], store  # type: ignore[arg-type]
+    return evaluate(Store.open(folder / "load"), ours, tiny_params(), out, history)[0], ours

@@ -5,35 +5,33 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import yaml
 
+from blur_fusion.cnn.network import build_network, layer_weights
 from blur_fusion.model.folder import packed, write_folder
-from blur_fusion.model.provenance import dvc_digest
-from blur_fusion.params import Params, load_params
+from blur_fusion.model.onnx import network_onnx
+from blur_fusion.model.provenance import STAGES, dvc_digest
+from blur_fusion.params import load_params
 from tiny_model import tiny_contents
 from trees import REPOSITORY
 
+DATASET = {"name": "sample", "digest": "ab" * 32}
 
-def tiny_params() -> dict[str, Any]:
+
+def tiny_params(**changed: Any) -> str:
     values: dict[str, Any] = yaml.safe_load((REPOSITORY / "params.yaml").read_text("utf-8"))
     values["cnn"] |= {"patterns": 7, "filters": [5, 6, 4]}
-    values["image"] = {"long_side": 200}
-    return values
+    return yaml.safe_dump({**values, "image": {"long_side": 200}, **changed})
 
 
 def make_project(root: Path) -> Path:
     """Params and artefacts as the stages leave them, with random weights; a dvc.lock of them."""
-    import keras
-
-    from blur_fusion.cnn.network import build_network, layer_weights
-    from blur_fusion.model.onnx import network_onnx
-
     keras.utils.set_random_seed(4)  # whatever tests ran before
-    (root / "params.yaml").write_text(yaml.safe_dump(tiny_params()), encoding="utf-8")
-    params = load_params(root / "params.yaml")
+    (root / "params.yaml").write_text(tiny_params(), encoding="utf-8")
+    params, rng = load_params(root / "params.yaml"), np.random.default_rng(4)
     model = build_network(params.cnn)
-    rng = np.random.default_rng(4)
     for layer in model.layers:
         if layer.name.endswith("_norm"):  # fresh ones do nothing: folding would not be tested
             shape = layer.get_weights()[0].shape
@@ -43,14 +41,12 @@ def make_project(root: Path) -> Path:
         elif "score" in layer.name or "logits" in layer.name:
             # Scores further apart than e^-87 would leave attention of nothing at all.
             spread = 0.3 if "score" in layer.name else 1
-            weights = [rng.normal(0, spread, weight.shape) for weight in layer.get_weights()]
-            layer.set_weights(weights)
+            layer.set_weights([rng.normal(0, spread, one.shape) for one in layer.get_weights()])
     artifacts = root / "artifacts"
     for stage in ("load", "cnn", "fuse"):
         (artifacts / stage).mkdir(parents=True)
     model.save_weights(artifacts / "cnn" / "final.weights.h5")
-    dataset = {"name": "sample", "digest": "ab" * 32}
-    (artifacts / "load" / "dataset.json").write_text(json.dumps(dataset), encoding="utf-8")
+    (artifacts / "load" / "dataset.json").write_text(json.dumps(DATASET), encoding="utf-8")
     contents = dataclasses.replace(
         tiny_contents(),
         network=network_onnx(model),
@@ -60,21 +56,16 @@ def make_project(root: Path) -> Path:
     )
     write_folder(artifacts / "fuse", contents)
     (artifacts / "fuse" / "history.csv").write_text("of no model")
-    write_lock(root, params)
-    return root
-
-
-def write_lock(root: Path, params: Params) -> None:
-    """A dvc.lock that records the artefacts, and code that is not there."""
-    code = {"path": "pipeline/blur_fusion/cnn", "md5": "12" * 16 + ".dir"}
     stages: dict[str, Any] = {}
-    for name in ("sample", "load", "cnn", "features", "fuse"):
-        folder = root / "artifacts" / name
+    for name in STAGES:  # code that is not there
+        folder = artifacts / name
         md5 = dvc_digest(folder) if folder.is_dir() else "34" * 16 + ".dir"
+        data = {"path": "artifacts/load", "md5": "56" * 16 + ".dir"}
         stages[name] = {
-            "deps": [code, {"path": "artifacts/load", "md5": "56" * 16 + ".dir"}],
+            "deps": [{"path": "pipeline/blur_fusion/cnn", "md5": "12" * 16 + ".dir"}, data],
             "params": {"params.yaml": {"seed": params.seed}},
             "outs": [{"path": f"artifacts/{name}", "md5": md5}],
         }
     stages["cnn"]["params"]["params.yaml"]["cnn.filters"] = list(params.cnn.filters)
     (root / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
+    return root

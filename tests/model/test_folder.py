@@ -102,16 +102,6 @@ def test_a_measure_that_is_new_changes_nothing(
     assert "does not measure" in _refused(folder)
 
 
-@pytest.mark.parametrize("value", [1e-45, 3.4e38, 0.1, -1 / 3, 16777217.0, 0.0])
-def test_awkward_float32_survive(tmp_path: Path, value: float) -> None:
-    contents = tiny_contents()
-    kernel = contents.model.stack.networks.kernels[0]
-    kernel[0, 0] = np.float32(value)
-    write_folder(tmp_path / "m", contents)
-    read, _ = read_folder(tmp_path / "m")
-    assert np.array_equal(read.model.stack.networks.kernels[0], kernel)
-
-
 @pytest.mark.parametrize("name", [*FILES, MODEL])
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()

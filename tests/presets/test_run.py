@@ -28,6 +28,16 @@ DRAWN = ["curves.png", "mistakes.png", "predictions.png", "samples.png"]
 PHASES = {"certh-hybrid": ["fit", "fused"], "transfer": ["fit", "fine-tune"]}
 
 
+@pytest.fixture(scope="module")
+def preset_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_photos(tmp_path_factory.mktemp("photos") / "own")
+
+
+@pytest.fixture(scope="module")
+def preset_source(preset_photos: Path) -> Source:
+    return open_source(preset_photos, load_preset("two-conv", PRESETS).layout, tiny_params())
+
+
 def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

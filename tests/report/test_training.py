@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from blur_fusion.model.classifier import BlurDetector
 from blur_fusion.params import load_params
 from blur_fusion.report import training as write
 from blur_fusion.report.training import PREDICTIONS, read_rows
-from evaluation_fakes import run_stage, tiny_params, write_images
+from evaluation_fakes import run_stage, tiny_params, write_images, write_load
 from tiny_model import write_tiny_model
 from trees import REPOSITORY
 
@@ -36,27 +37,19 @@ def look(working: np.ndarray) -> BlurMap:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], Any]:
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     write_images(folder / "data", 24)
-    report, store = run_stage(folder, folder / "artifacts" / "evaluate", 24)
-    (folder / "artifacts" / "cnn").mkdir()
-    (folder / "history.csv").rename(folder / "artifacts" / "cnn" / "history.csv")
-    return folder / "artifacts", report, store
+    write_load(folder, 24)
+    run_stage(folder, folder / "evaluate")
+    return folder
 
 
-@pytest.fixture
-def artifacts(stage: tuple[Path, dict[str, Any], Any], monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(write.Store, "open", lambda folder: stage[2])
-    return stage[0]
-
-
-def test_every_part_has_a_sentence_and_the_worst_errors_their_maps(
-    artifacts: Path, stage: Any
-) -> None:
+def test_every_part_has_a_sentence_and_the_worst_errors_their_maps(artifacts: Path) -> None:
     path = write.write_report(artifacts, tiny_params(), look)
     assert path == artifacts / "evaluate" / "report.html"
-    page, report = path.read_text("utf-8"), stage[1]
+    page = path.read_text("utf-8")
+    report = json.loads((artifacts / "evaluate" / "metrics.json").read_text("utf-8"))
     headings = re.findall(r"<h2>(.*?)</h2>\n<p>(.*?)</p>", page, re.S)
     assert [heading for heading, _ in headings] == PARTS
     assert all(sentence.endswith(".") for _, sentence in headings)
