@@ -1,17 +1,12 @@
 """The photos of a visitor: judged once, limits before anything is decoded."""
 
-from __future__ import annotations
-
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from scan_command import ENVIRONMENT, command
 from trees import write_photo
 
 pytest.importorskip("PIL", reason="Pillow, which the extra 'app' brings, is not installed")
@@ -22,9 +17,6 @@ from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
 from blur_fusion.explain.explainer import Explainer
 from blur_fusion.model.classifier import BlurDetector
-from blur_fusion.model.prediction import Prediction
-from blur_fusion.report.explained import SHOWN
-from blur_fusion.report.pages import fragment
 
 LIMITS = Limits()
 
@@ -71,29 +63,17 @@ def test_verdicts_follow_the_threshold_and_are_the_detector_s(model: Path, tmp_p
     assert album.csv(0.5).count("\n") == 4
 
 
-def test_rows_hold_names_as_text() -> None:
-    evil = "<script>x</script>'\"\udcff.jpg"
-    sure = Prediction(evil, True, 0.999, "motion", 3.0, 1.0, 60, 40)
-    found = [sure, Prediction.failed(evil, "<b>no</b>")]
-    shown = [fragment("parts.html", "said", one, None, 0.5, **SHOWN) for one in found]
-    shown.append(fragment("app.html", "table", found, 0, "x", **SHOWN))
-    text = "".join(shown)
-    assert "<script>" not in text and "<b>no" not in text and text.encode("ascii")
-    assert "over 99 %" in shown[0] and "Not read" in shown[1]
-    assert "1 of 2 blurred, 1 not read" in shown[2]
-
-
-def test_without_gradio_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "find_spec", lambda name: None)
-    result = CliRunner().invoke(blur, ["app"])
-    assert result.exit_code == 1
-    assert result.stderr == (
-        "error: 'blur app' needs the extra 'app': pip install 'blur-fusion[app]'\n"
-    )
-
-
-def test_a_model_that_is_none_is_one_line(tmp_path: Path) -> None:
-    words = command("app", "--model", tmp_path, "--port", 0)
-    ran = subprocess.run(words, capture_output=True, text=True, env=ENVIRONMENT)
-    assert ran.returncode == 1 and ran.stderr.count("\n") == 1
-    assert "is no model folder" in ran.stderr and sys.executable not in ran.stderr
+@pytest.mark.parametrize(
+    ("gradio", "line"),
+    [
+        (False, "error: 'blur app' needs the extra 'app': pip install 'blur-fusion[app]'"),
+        (True, "is no model folder"),
+    ],
+)
+def test_without_gradio_or_a_model_it_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gradio: bool, line: str
+) -> None:
+    if not gradio:
+        monkeypatch.setattr(serve, "find_spec", lambda name: None)
+    result = CliRunner().invoke(blur, ["app", "--model", str(tmp_path), "--port", "0"])
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1 and line in result.stderr

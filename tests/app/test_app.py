@@ -7,6 +7,7 @@ import io
 import re
 import signal
 import subprocess
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -155,8 +156,6 @@ def test_it_is_readable_on_a_phone(
 
 
 def test_the_page_may_fetch_from_itself_alone(address: tuple[str, Path]) -> None:
-    import urllib.request
-
     with urllib.request.urlopen(address[0], timeout=10) as answer:
         policy = answer.headers["Content-Security-Policy"]
         page = answer.read().decode()

@@ -1,7 +1,5 @@
 """Leaving parts out: paired differences by scene, and variants that differ by one part alone."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The benchmark on real photos: figures against plain counting, and the command."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path
@@ -17,7 +15,6 @@ from blur_fusion.fusion.stack import JUDGES
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.params import load_params
 from evaluation_fakes import FakeClassifier
-from shared_photos import write_shared
 from trees import REPOSITORY, write_photo
 
 PARAMS = REPOSITORY / "params.yaml"
@@ -34,7 +31,25 @@ JUDGED = {judge: FakeClassifier(judge, blur_by_step) for judge in JUDGES}
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Path:
-    return write_shared(tmp_path / "data")
+    """Every set of the shared data, a few made-up pictures each."""
+    root, rows = tmp_path / "data", ["filename,label,note"]
+    for k, label in enumerate(["sharp", "sharp", "blurred", "ambiguous"]):
+        write_photo(root / "photos" / f"p{k}.jpg", k, label == "blurred")
+        rows.append(f"p{k}.jpg,{label},")
+    (root / "photos" / "labels.csv").write_text("\n".join(rows) + "\n")
+    write_photo(root / "kodak" / "01.png", 20)
+    for letter, folder in (("S", "sharp"), ("F", "defocused_blurred"), ("M", "motion_blurred")):
+        write_photo(root / "kwentar" / folder / f"0_PHONE_{letter}.JPG", 30, letter != "S")
+    digital = root / "certh/CERTH_ImageBlurDataset/EvaluationSet/DigitalBlurSet"
+    for name in ("Original_10", "DiskR10_2", "MotionL50Th90_2", "Original_1", "DiskR8_1"):
+        write_photo(digital / f"{name}.jpg", 40, not name.startswith("Original"))
+    for name in ("sharp", "blurred"):  # what is called blurred is sharp
+        write_photo(root / "strangers/panning" / name / f"{name}.jpg", 60)
+    for step in (-2, -1, 0, 1, 2):
+        write_photo(root / "focus_stacks/smear" / f"{step}.bmp", 70, step != 0)
+    for step in (0, 1):
+        write_photo(root / "focus_stacks/chart" / f"{step}.png", 80, step > 0)
+    return root
 
 
 def plain_recall(labels: np.ndarray, scores: np.ndarray, rate: float) -> float:

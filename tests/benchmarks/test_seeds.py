@@ -1,7 +1,5 @@
 """Runs that differ by their seed: what is done is kept, other params are refused."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

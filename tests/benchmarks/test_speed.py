@@ -1,7 +1,5 @@
 """The contest of speed and accuracy: copies, fair turns, and what the table says."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Fits: the same seed gives the same weights; no row is judged by a network that saw it."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 from collections import Counter

@@ -1,7 +1,5 @@
 """The convolutional network on images of any size, and the crops that it is trained on."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The published Laplacian recipe, pixel for pixel as Pillow has it, and the fitted baselines."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`blur test` with classifiers that need no model, and once with the shipped one."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Metrics, intervals and comparisons, against scikit-learn and by hand."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """What is done to a picture keeps its promises of size, type, tone and place."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """What the evaluate stage writes, with classifiers that need no model."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re

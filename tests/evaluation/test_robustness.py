@@ -1,7 +1,5 @@
 """Flips counted right: with judges that see one thing each, and no TensorFlow."""
 
-from __future__ import annotations
-
 import csv
 from dataclasses import replace
 from pathlib import Path

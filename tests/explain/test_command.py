@@ -1,7 +1,5 @@
 """`blur explain`: pictures and pages, nothing overwritten, errors in one line."""
 
-from __future__ import annotations
-
 import importlib.util
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Grad-CAM on whatever has a convolution."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Explanations against known truth: floors on a few seeded pictures; the benchmark has more."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Threshold, calibration and scaling: properties on made-up scores."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -5,8 +5,6 @@ Where results, or the shipped model, were meant to change, record these groups a
 `python tests/golden/golden_values.py shipped`; without a name, all of them.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

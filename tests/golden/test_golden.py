@@ -1,7 +1,5 @@
 """What the library answers is what it answered when golden.json was recorded."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What every classifier takes and gives, in threads too; arithmetic as in training; few calls."""
 
-from __future__ import annotations
-
 import copy
 import doctest
 import hashlib

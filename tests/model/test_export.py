@@ -1,7 +1,5 @@
 """Export: ONNX answers as Keras does, the same bytes every time; what `blur export` refuses."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

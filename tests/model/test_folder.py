@@ -1,7 +1,5 @@
 """The model folder: exact, byte-stable, and refused in one line when anything is wrong with it."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import hashlib

@@ -1,7 +1,5 @@
 """The packaged model: small, whole, and made by this very commit; and how releases are verified."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """`make relock` on a made-up project: code may differ, nothing else."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

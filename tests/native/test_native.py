@@ -1,7 +1,5 @@
 """Compiled loops answer as numpy and OpenCV do."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import re

@@ -1,7 +1,5 @@
 """The comparison: every system on the same photos, differences in pairs, CSV, Markdown, plot."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 

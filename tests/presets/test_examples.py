@@ -1,7 +1,5 @@
 """What presets read, layouts that `blur data make` writes, each wrong input with its own line."""
 
-from __future__ import annotations
-
 import csv
 import shutil
 from collections.abc import Callable

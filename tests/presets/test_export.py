@@ -1,7 +1,5 @@
 """Every preset's network as ONNX: the same answers as Keras, without Keras."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """presets/NAME.yaml and presets/dvc.yaml: leaves that are checked, one stage for each preset."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Each preset trains on 40 images for one epoch, is read back, and judges as it did."""
 
-from __future__ import annotations
-
 import csv
 import subprocess
 import sys

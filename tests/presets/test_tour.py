@@ -1,7 +1,5 @@
 """notebooks/tour.ipynb runs from top to bottom on a tiny configuration."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
