@@ -7,7 +7,6 @@ import hashlib
 import io
 import os
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -243,7 +242,7 @@ def _give(path: str, source: str, wanted: dict[str, int], times: bool) -> set[st
     for what, step in (
         ("owners", owners),
         ("extended attributes", extended),
-        ("permissions", lambda: os.chmod(path, stat.S_IMODE(wanted["mode"]))),
+        ("permissions", lambda: os.chmod(path, wanted["mode"] & 0o777)),
         ("times", stamps),
     ):
         try:

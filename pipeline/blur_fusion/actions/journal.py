@@ -137,7 +137,8 @@ def _take_up(record: dict[str, Any], entries: list[Entry]) -> bool:
     if "do" in record:
         number, kind, source, target = (record.pop(k) for k in ("do", "kind", "source", "target"))
         known = kind in KINDS and os.path.isabs(target) and isinstance(source, str)
-        if not known or number != len(entries) + 1:
+        sidecar = kind != "tag" or target.lower().endswith(".xmp")  # whose bytes are in the journal
+        if not known or not sidecar or number != len(entries) + 1:
             raise ValueError("step")
         entries.append(Entry(number, kind, source, target, record))
         return False
