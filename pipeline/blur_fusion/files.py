@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -229,7 +230,10 @@ def _give(path: str, source: str, wanted: dict[str, int], times: bool) -> set[st
             os.chown(path, owner, wanted["gid"], follow_symlinks=False)
 
     def extended() -> None:
-        for name in os.listxattr(source):
+        names: list[str] = []
+        with suppress(OSError):  # from where there are none
+            names = os.listxattr(source)
+        for name in names:
             # Others than the user's are the system's own affair.
             with nullcontext() if name.startswith("user.") else suppress(OSError):
                 os.setxattr(path, name, os.getxattr(source, name))
@@ -276,7 +280,7 @@ def _copy(
     before = os.stat(source)
     wanted = wanted or attributes(source)
     value = hashlib.sha256()
-    private = lambda path, flags: os.open(path, flags, 0o600)  # noqa: E731
+    private = partial(os.open, mode=0o600)
     with open(source, "rb") as reader, open(part, "xb", opener=private) as writer:
         while chunk := reader.read(CHUNK):
             value.update(chunk)

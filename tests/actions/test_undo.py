@@ -131,6 +131,19 @@ def test_targets_that_refuse_attributes(
     assert {path: path.stat().st_mode for path in root.rglob("*.jpg")} == modes
 
 
+def test_sources_without_extended_attributes_are_no_matter(
+    root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cards of cameras, for one; and those of the system are its own affair."""
+    separate_file_systems(monkeypatch)
+    refusing(monkeypatch, "listxattr", errno.ENOTSUP, root)
+    assert acted(root, "a.jpg", move=out).lines == ()
+    monkeypatch.setattr(os, "listxattr", lambda path: ["security.selinux"])
+    monkeypatch.setattr(os, "getxattr", lambda path, name: b"x")
+    refusing(monkeypatch, "setxattr", errno.EPERM, out)
+    assert acted(root, "trip/b.jpg", copy=out).lines == ()
+
+
 def test_what_was_changed_where_times_are_refused_keeps_its_time(
     root: Path, out: Path, monkeypatch: MonkeyPatch
 ) -> None:
