@@ -4,6 +4,7 @@ import importlib
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -186,6 +187,15 @@ def test_heic(tmp_path: Path) -> None:
     misnamed.write_bytes(misnamed.read_bytes()[:300])
     with pytest.raises(BlurError, match=r"phone\.jpg: is no HEIC picture, or is damaged"):
         working_image(misnamed, 100)
+
+
+@pytest.mark.parametrize("error", ["LibRawUnsufficientMemoryError", "LibRawTooBigError"])
+def test_raw_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str) -> None:
+    rawpy = pytest.importorskip("rawpy", reason="the extra 'raw' is not installed")
+    (tmp_path / "camera.dng").write_bytes(b"II*\0")
+    monkeypatch.setattr(rawpy, "imread", Mock(side_effect=getattr(rawpy, error)))
+    with pytest.raises(BlurError, match=r"camera\.dng: is too large for the memory"):
+        working_image(tmp_path / "camera.dng", 100)
 
 
 @pytest.mark.parametrize("orientation", [1, 6])

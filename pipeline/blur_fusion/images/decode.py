@@ -367,6 +367,8 @@ def _decode_raw(path: Path, long_side: int, colour: bool) -> Decoded:
                 half = max(photo) >= 2 * long_side
                 array = raw.postprocess(half_size=half, use_camera_wb=True)
                 seen = Decoded(from_array(array, colour))
+    except (rawpy.LibRawUnsufficientMemoryError, rawpy.LibRawTooBigError):
+        raise MemoryError from None
     except (rawpy.LibRawError, OSError):
         raise BlurError(f"{path}: is no RAW file that LibRaw can read, or is damaged") from None
     pixels = seen.pixels
