@@ -184,9 +184,11 @@ def test_heic(tmp_path: Path) -> None:
     assert levels == pytest.approx([40, 100, 170, 230], abs=4)
     misnamed = (tmp_path / "phone.heic").rename(tmp_path / "phone.jpg")
     assert working_image(misnamed, 100).shape == (60, 100)
-    misnamed.write_bytes(misnamed.read_bytes()[:300])
-    with pytest.raises(BlurError, match=r"phone\.jpg: is no HEIC picture, or is damaged"):
-        working_image(misnamed, 100)
+    data = misnamed.read_bytes()
+    for damaged in (data[:300], data[:366] + data):  # the second has no picture at all
+        misnamed.write_bytes(damaged)
+        with pytest.raises(BlurError, match=r"phone\.jpg: is no HEIC picture, or is damaged"):
+            working_image(misnamed, 100)
 
 
 @pytest.mark.parametrize("error", ["LibRawUnsufficientMemoryError", "LibRawTooBigError"])
