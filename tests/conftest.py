@@ -12,7 +12,7 @@ import pytest
 
 import stages  # noqa: F401  (pins instruction sets, before NumPy is loaded, as child processes do)
 from browser import browser, new_page, page  # noqa: F401  (fixtures)
-from trees import REPOSITORY, Tree, write_photo, write_sheet
+from trees import REPOSITORY, Tree, write_photo, write_photos, write_sheet
 
 # A shell that starts tests in the background has them ignore Ctrl-C, and so the programs they run.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -92,12 +92,6 @@ def certh_tree(tmp_path: Path) -> Tree:
 @pytest.fixture
 def folder_tree(tmp_path: Path) -> Tree:
     """Make class folders: `folder_tree(sharp="sharp", blurred="blurred", scenes=10)`."""
-
-    def make(sharp: str = "sharp", blurred: str = "blurred", scenes: int = 10) -> Path:
-        root = tmp_path / "own"
-        for k in range(scenes):
-            write_photo(root / sharp / f"a{k}.jpg", seed=k)
-            write_photo(root / blurred / f"b{k}.jpg", seed=500 + k, blurred=True)
-        return root
-
-    return make
+    return lambda sharp="sharp", blurred="blurred", scenes=10: write_photos(
+        tmp_path / "own", scenes, sharp, blurred
+    )

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
-from blur_fusion.evaluation.metrics import METRICS
-from tiny_project import STAGES, clone, contents, ran, repro, run, state
-from trees import Tree
+from tiny_project import STAGES, clone, ran, repro, run, state
+from trees import Tree, contents
 
 MODELS = ("constant", "laplacian", "cnn", "features", "fused")
 
@@ -49,27 +47,13 @@ def test_repro_runs_all_stages_and_the_second_none(first: tuple[Path, str]) -> N
     assert contents(folder / "artifacts") == before
 
 
-def test_metrics_are_whole(report: dict[str, Any]) -> None:
-    subsets = {"natural", "digital"}
-    assert set(report["dataset"]["subsets"]) == subsets
-    for model in MODELS:
-        assert set(report[model]["subsets"]) == subsets
-        for part in (report[model]["overall"], *report[model]["subsets"].values()):
-            assert set(part) == {"counts", *METRICS}
-            for metric in METRICS:
-                cell = part[metric]
-                # Resampling adds to a calibration error: its interval may lie above it.
-                value = cell["low"] if metric == "calibration_error" else cell["value"]
-                assert cell["low"] <= value <= cell["high"]
-                assert metric == "log_loss" or 0 <= cell["low"] <= cell["high"] <= 1
-    assert report["constant"]["overall"]["auc"]["value"] == 0.5
-
-
 def test_table_names_data_set_and_digest(first: tuple[Path, str], report: dict[str, Any]) -> None:
     lines = run(first[0], "-m", "blur_fusion.evaluation.table").stdout.splitlines()
     digest = json.loads((first[0] / "artifacts/load/dataset.json").read_text("utf-8"))["digest"]
     assert lines[0].startswith(f"data set sample {digest[:12]}: ")
     assert report["dataset"]["digest"] == digest
+    assert set(report["dataset"]["subsets"]) == {"natural", "digital"}
+    assert report["constant"]["overall"]["auc"]["value"] == 0.5
     assert {line.split()[0] for line in lines if line.split()} >= set(MODELS)
 
 
@@ -99,10 +83,6 @@ def test_held_out_set_as_json(first: tuple[Path, str], folder_tree: Tree) -> Non
     found = json.loads(done.stdout)
     assert found["dataset"]["images"] == 20 and found["dataset"]["blurred"] == 10
     assert set(found) >= {*MODELS, "laplacian_470", "wrong", "unreadable", "notes"}
-    assert found["laplacian_470"]["threshold"] == 470
-    verdicts = found["fused"]["overall"]["counts"]
-    missed = verdicts["blurred"] - verdicts["found"] + verdicts["flagged"]
-    assert len(found["wrong"]) == missed
     assert contents(root) == before
     again = run(first[0], "-m", "stages.test", str(root), "--json")
     assert again.stdout == done.stdout
@@ -119,11 +99,7 @@ def test_another_clone_gives_the_same_bytes(first: tuple[Path, str], tmp_path: P
         assert [name for name in ours if ours[name] != theirs[name]] == [], part
 
 
-def test_a_users_data_set_is_never_touched(
-    first: tuple[Path, str],
-    certh_tree: Callable[..., Path],
-    report: dict[str, Any],
-) -> None:
+def test_a_users_data_set_is_never_touched(first: tuple[Path, str], certh_tree: Tree) -> None:
     folder = first[0]
     own = folder / "data/certh"
     shutil.copytree(certh_tree(), own)

@@ -17,10 +17,9 @@ from action_trees import Tree, acted, blurred, fill, look, names, separate_file_
 from blur_fusion.actions.act import act
 from blur_fusion.actions.plan import ActionOptions
 from blur_fusion.actions.undo import undo
+from blur_fusion.actions.xmp import fresh
 
 CALLS = ("open", "replace", "unlink", "mkdir", "rmdir", "symlink", "fsync", "utime", "chmod")
-SIDECAR = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
- xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description/></rdf:RDF></x:xmpmeta>"""
 
 
 class Killed(BaseException):
@@ -59,7 +58,7 @@ def killed_at(moment: int, exception: type[BaseException] = Killed) -> Iterator[
 
 def _plant(folder: Path) -> tuple[Path, Tree]:
     root = fill(folder / "photos", "I.CR2", "I.JPG", "I.xmp", "trip/b.jpg", "trip/c.jpg")
-    (root / "I.xmp").write_bytes(SIDECAR)
+    (root / "I.xmp").write_bytes(fresh("defocus", 0.1))
     fill(folder / "out", "trip/b.jpg")
     return root, look(folder)
 

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from action_trees import Tree, acted, fill, look, names
 from blur_fusion.actions.undo import undo
-from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
+from scan_command import invoked
 
 
 @pytest.fixture
@@ -26,15 +25,15 @@ def moved(tmp_path: Path) -> tuple[Path, Path, Tree]:
 def test_the_command(tmp_path: Path, moved: tuple[Path, Path, Tree]) -> None:
     root, journal, before = moved
     (root / "I.JPG").write_bytes(b"new")
-    result = CliRunner().invoke(blur, ["undo", str(journal)])
+    result = invoked("undo", journal)
     assert result.exit_code == 1
     assert result.stderr.startswith("warning: ") and result.stderr.count("\n") == 1
     assert (root / "I.JPG").read_bytes() == b"new" and names(tmp_path / "out") == {"I.JPG"}
     (root / "I.JPG").unlink()
-    result = CliRunner().invoke(blur, ["undo", str(journal)])
+    result = invoked("undo", journal)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "1 files put back\n", "")
     assert look(tmp_path) == before
-    assert "already" in CliRunner().invoke(blur, ["undo", str(journal)]).stdout
+    assert "already" in invoked("undo", journal).stdout
 
 
 def test_a_journal_of_the_first_release(tmp_path: Path) -> None:
@@ -72,26 +71,19 @@ def test_a_journal_of_the_first_release(tmp_path: Path) -> None:
 
 
 HEAD = b'{"journal": "blur", "version": 1, "id": "X"}\n'
-STEPS = (
-    *(
+NO_JOURNAL = [HEAD.replace(b"X", b"../x"), HEAD.replace(b"1", b"9"), b"", b"photos\n", b"[]\n"]
+NO_JOURNAL += [b"\xff\n"] + [
+    HEAD + step + b"\n"
+    for step in (
         b'{"do": 1, "kind": "erase", "source": "/a", "target": "/b"}',
-        b'{"done": 1}',
-        b'{"done": 0}',
-    ),
-    b'{"do": 1, "kind": "move", "source": "/a", "target": "b"}',
-    *(b'{"do": 2, "kind": "move", "source": "/a", "target": "/b"}', b"[" * 100_000),
-)
-HEADS = (
-    HEAD.replace(b"X", b"../x"),
-    HEAD.replace(b"1", b"9"),
-    b"",
-    b"photos\n",
-    b"[]\n",
-    b"\xff\n",
-)
+        b'{"do": 1, "kind": "move", "source": "/a", "target": "b"}',
+        b'{"do": 2, "kind": "move", "source": "/a", "target": "/b"}',
+        *(b'{"done": 1}', b'{"done": 0}', b"[" * 100_000),
+    )
+]
 
 
-@pytest.mark.parametrize("content", [*HEADS, *(HEAD + step + b"\n" for step in STEPS)])
+@pytest.mark.parametrize("content", NO_JOURNAL)
 def test_what_is_no_journal_is_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_bytes(content)

@@ -7,15 +7,14 @@ import re
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from pytest import MonkeyPatch
 
 from action_trees import acted, fill, look, names, separate_file_systems, undone
 from blur_fusion import files
 from blur_fusion.actions.undo import undo
 from blur_fusion.actions.xmp import fresh
-from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
+from scan_command import invoked
 from trees import contents, refusing
 
 
@@ -106,13 +105,7 @@ def test_any_bytes_in_a_name_survive(tmp_path: Path, out: Path) -> None:
 )
 @pytest.mark.parametrize("kind", ["move", "copy"])
 def test_targets_that_refuse_attributes(
-    root: Path,
-    out: Path,
-    monkeypatch: MonkeyPatch,
-    kind: str,
-    call: str,
-    number: int,
-    lost: str,
+    root: Path, out: Path, monkeypatch: MonkeyPatch, kind: str, call: str, number: int, lost: str
 ) -> None:
     """Content goes there and is verified, the rest is one line; all of it comes back."""
     for name in ("a.jpg", "trip/b.jpg"):
@@ -263,9 +256,9 @@ def test_undo_without_a_hint_spoils_nothing(
         report.journal.write_text(re.sub(', "roots": .*?]', "", text, count=1))
     root.rename(tmp_path / "new")
     (journal,) = tmp_path.rglob("blur-journal-*")
-    result = CliRunner().invoke(blur, ["undo", str(journal)])
+    result = invoked("undo", journal)
     assert result.exit_code == 1 and "say where to with --at" in result.stderr
     assert result.stderr.count("\n") == 1
-    result = CliRunner().invoke(blur, ["undo", str(journal), "--at", str(tmp_path / "new")])
+    result = invoked("undo", journal, "--at", tmp_path / "new")
     assert result.exit_code == 0, result.stderr
     assert names(tmp_path / "new") == {"a.jpg"} and not (tmp_path / "photos").exists()

@@ -10,14 +10,14 @@ from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner, Result
 
 from blur_fusion import __version__
 from blur_fusion.cli.main import blur
-from evaluation_fakes import ROOT, write_images
-from scan_command import imported
+from evaluation_fakes import write_images
+from scan_command import imported, invoked
+from trees import REPOSITORY
 
-PARAMS = ("--params", str(ROOT / "params.yaml"))
+PARAMS = ("--params", str(REPOSITORY / "params.yaml"))
 
 
 def _commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
@@ -30,10 +30,6 @@ def _commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Co
 COMMANDS = dict(_commands(blur, "blur"))
 
 
-def _run(*arguments: object) -> Result:
-    return CliRunner().invoke(blur, [*map(str, arguments)])
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command_and_options_have_help(name: str) -> None:
     command = COMMANDS[name]
@@ -42,21 +38,21 @@ def test_command_and_options_have_help(name: str) -> None:
         argument = not isinstance(parameter, click.Option)
         said = str(parameter.name).upper() in command.help if argument else parameter.help
         assert said, f"{name} {parameter.opts[0]}"
-    result = _run(*name.split()[1:], "--help")
+    result = invoked(*name.split()[1:], "--help")
     assert result.exit_code == 0 and result.stdout.startswith("Usage: ")
     if not isinstance(command, click.Group):
-        assert name in (ROOT / "README.md").read_text(encoding="utf-8")
+        assert name in (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
 def test_version_and_that_help_imports_nothing_but_click() -> None:
     assert {"blur test", "blur data check", "blur data fetch certh"} <= COMMANDS.keys()
-    assert _run("--version").stdout == f"blur, version {__version__}\n"
+    assert invoked("--version").stdout == f"blur, version {__version__}\n"
     assert imported("--help") == {"blur_fusion", "click"}
 
 
 @pytest.mark.parametrize("words", ["nonsense", "test", "test x --layout odd", "data check"])
 def test_wrong_usage_exits_2(words: str) -> None:
-    assert _run(*words.split()).exit_code == 2
+    assert invoked(*words.split()).exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -72,31 +68,31 @@ def test_missing_extra_is_one_line(
         return None if module == missing else find(module, *more)
 
     monkeypatch.setattr(importlib.util, "find_spec", without)
-    result = _run(*words.split())
+    result = invoked(*words.split())
     line = f"error: '{named}' needs the extra 'train': pip install 'blur-fusion[train]'\n"
     assert (result.exit_code, result.stderr) == (1, line)
 
 
 def test_stage_script_is_the_same_command() -> None:
     words = [sys.executable, "-m", "stages.test", "absent-folder"]
-    ran = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    ran = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith("error: absent-folder: ") and ran.stderr.count("\n") == 1
 
 
 def test_data_check_counts(tmp_path: Path) -> None:
-    nothing = _run("data", "check", tmp_path, *PARAMS)
+    nothing = invoked("data", "check", tmp_path, *PARAMS)
     assert nothing.exit_code == 1
     assert nothing.stderr.startswith("error: ") and nothing.stderr.count("\n") == 1
     write_images(tmp_path / "mine", 3)
     (tmp_path / "mine" / "blurred" / "2.png").unlink()
     command = ("data", "check", tmp_path / "mine", *PARAMS)
-    found = json.loads(_run(*command, "--json").stdout)
+    found = json.loads(invoked(*command, "--json").stdout)
     assert (found["images"], found["layout"]) == (5, "folders")
     (subset,) = found["subsets"].values()
     assert (subset["blurred"], subset["sharp"]) == (2, 3)
-    assert _run(*command).stdout.startswith(f"data set mine {found['digest'][:12]}: 5 images")
+    assert invoked(*command).stdout.startswith(f"data set mine {found['digest'][:12]}: 5 images")
     rows = "filename,label\nsharp/0.png,sharp\nblurred/0.png,ambiguous\n"
     (tmp_path / "mine" / "labels.csv").write_text(rows)
-    text = _run(*command).stdout
+    text = invoked(*command).stdout
     assert "layout: labels" in text and "note: labels.csv: 1 rows are ambiguous: left out" in text

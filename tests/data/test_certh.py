@@ -4,8 +4,10 @@ import shutil
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pytest import MonkeyPatch
 
 from blur_fusion.data.dataset import DataSet, LabelledImage
 from blur_fusion.data.describe import describe
@@ -51,9 +53,7 @@ def test_labels_kinds_and_scenes(certh_tree: Tree) -> None:
         ("Original_1", ""),
     ],
 )
-def test_new_digital_blur_and_its_kind_by_the_filter(
-    certh_tree: Tree, stem: str, kind: str
-) -> None:
+def test_new_digital_blur_and_its_kind(certh_tree: Tree, stem: str, kind: str) -> None:
     root = certh_tree(scenes=1)
     name = f"TrainingSet/NewDigitalBlur/{stem}.JPEG"
     write_photo(root / name, 900, blurred=True)
@@ -111,9 +111,7 @@ def test_equal_bytes_share_a_scene_and_never_lie_in_both_halves(certh_tree: Tree
         (None, "is no readable xlsx"),
     ],
 )
-def test_faulty_sheets_are_named(
-    certh_tree: Tree, row: tuple[str, object] | None, message: str
-) -> None:
+def test_faulty_sheets_are_named(certh_tree: Tree, row: Any, message: str) -> None:
     root = certh_tree(scenes=1)
     sheet = root / "EvaluationSet/NaturalBlurSet.xlsx"
     if row is None:
@@ -124,9 +122,7 @@ def test_faulty_sheets_are_named(
         open_dataset(root)
 
 
-def test_without_the_extra_one_line_names_it(
-    certh_tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_extra_one_line_names_it(certh_tree: Tree, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(BlurError, match=r"extra 'train': pip install 'blur-fusion\[train"):
         open_dataset(certh_tree(scenes=1))

@@ -15,14 +15,15 @@ from unittest.mock import Mock
 from zipfile import ZipFile
 
 import pytest
-from click.testing import CliRunner, Result
+from pytest import MonkeyPatch
 
-from blur_fusion.cli.main import blur
 from blur_fusion.data import fetch
 from blur_fusion.data.fetch import ATTEMPTS, GAIN, PIECE, DownloadError, download
 from blur_fusion.data.sources import CERTH_IMAGES, CERTH_SHEETS, CERTH_URL
 from blur_fusion.errors import BlurError
+from scan_command import invoked
 
+FETCH = ("data", "fetch", "certh")
 BREAK = 200_000
 LAST_WORDS = [BREAK] + [0] * (ATTEMPTS - 1)  # one part comes, and then no more
 
@@ -84,7 +85,7 @@ Serve = Callable[[Site], Site]
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+def serve(monkeypatch: MonkeyPatch) -> Iterator[Serve]:
     """Start a server for each :class:`Site` that is handed over, and fill in its address."""
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")
@@ -140,9 +141,7 @@ def test_what_comes_in_the_end_is_whole(
 
 
 @pytest.mark.parametrize("changed", [False, True])
-def test_a_later_run_goes_on_unless_the_file_has_changed(
-    serve: Serve, tmp_path: Path, changed: bool
-) -> None:
+def test_a_later_run_goes_on_unless_it_changed(serve: Serve, tmp_path: Path, changed: bool) -> None:
     site = serve(Site(breaks=list(LAST_WORDS)))
     with pytest.raises(DownloadError, match="broke off"):
         _fetch(site, tmp_path)
@@ -172,7 +171,7 @@ def test_it_gives_up_in_the_end(
 
 
 def test_a_full_disk_is_seen_before_the_download(
-    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, tmp_path: Path, monkeypatch: MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _: Mock(free=1000))
     with pytest.raises(BlurError, match="are free on the disk"):
@@ -200,13 +199,9 @@ def _official(inner: str = "CERTH_ImageBlurDataset/", lacking: tuple[str, ...] =
     return packed.getvalue()
 
 
-def _run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(blur, ["data", "fetch", *map(str, arguments)])
-
-
 def _error(*arguments: str | Path) -> str:
     """What `blur data fetch certh` says in one line, for it fails."""
-    result = _run("certh", *arguments)
+    result = invoked(*FETCH, *arguments)
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert result.stderr.startswith("error: ")
     return result.stderr
@@ -216,8 +211,8 @@ def test_certh_from_a_server_that_breaks_off(serve: Serve, tmp_path: Path) -> No
     content = _official()
     site = serve(Site(content=content, breaks=[len(content) // 2]))
     target = tmp_path / "data" / "certh"
-    assert CERTH_URL in _run("certh", "--help").stdout.replace("\n", "").replace(" ", "")
-    result = _run("certh", "--url", site.url, "--target", target)
+    assert CERTH_URL in invoked(*FETCH, "--help").stdout.replace("\n", "").replace(" ", "")
+    result = invoked(*FETCH, "--url", site.url, "--target", target)
     assert result.exit_code == 0, result.output
     archive = tmp_path / "data" / "certh.zip"
     assert result.stdout == f"{target}: 2480 images, as published; {archive} may be deleted now\n"
@@ -234,7 +229,7 @@ def test_counts_that_differ_are_warnings(tmp_path: Path) -> None:
     archive = tmp_path / "by hand.zip"
     archive.write_bytes(_official("", ("TrainingSet/Undistorted/0.JPG", CERTH_SHEETS[0])))
     target = tmp_path / "certh"
-    result = _run("certh", "--zip", archive, "--target", target)
+    result = invoked(*FETCH, "--zip", archive, "--target", target)
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-2:] == [
         f"warning: {target / 'TrainingSet/Undistorted'}: expected 630 images, found 629",
@@ -245,7 +240,7 @@ def test_counts_that_differ_are_warnings(tmp_path: Path) -> None:
     # A zip that lies beside the target is not downloaded: nobody serves the address.
     archive.write_bytes(_official())
     archive.rename(tmp_path / "own.zip")
-    result = _run("certh", "--url", "http://127.0.0.1:9/a.zip", "--target", tmp_path / "own")
+    result = invoked(*FETCH, "--url", "http://127.0.0.1:9/a.zip", "--target", tmp_path / "own")
     assert result.exit_code == 0
 
 
@@ -263,9 +258,7 @@ def test_an_existing_target_stays_as_it_is(serve: Serve, tmp_path: Path, link: b
     assert link or (target / "mine.txt").read_text() == "mine"
 
 
-def test_without_network_it_says_where_to_put_the_zip(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_network_a_place_is_said(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(fetch, "PAUSE", 0.0)
     monkeypatch.chdir(tmp_path)
@@ -289,7 +282,7 @@ def test_paths_that_cannot_be_are_one_line(tmp_path: Path) -> None:
 
 
 def test_kwentar_is_one_line() -> None:
-    result = _run("kwentar")
+    result = invoked("data", "fetch", "kwentar")
     assert result.exit_code == 0 and result.stdout.count("\n") == 1
     assert "kaggle.com/datasets/kwentar/blur-dataset" in result.stdout
     assert "data/kwentar" in result.stdout

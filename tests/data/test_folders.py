@@ -6,14 +6,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from blur_fusion.cli.main import blur
 from blur_fusion.data import layouts
 from blur_fusion.data.dataset import Contents
 from blur_fusion.data.layouts import open_dataset
 from blur_fusion.errors import BlurError
 from blur_fusion.params import DatasetParams
+from scan_command import invoked
 from trees import Tree, write_photo
 
 
@@ -110,10 +109,10 @@ def test_another_layout_is_one_function(tmp_path: Path, monkeypatch: pytest.Monk
         write_photo(tmp_path / name, seed=number)
     (tmp_path / "by-name").touch()
     assert open_dataset(tmp_path).layout == "by-name"
-    ran = CliRunner().invoke(blur, ["data", "check", str(tmp_path), "--layout", "by-name"])
+    ran = invoked("data", "check", tmp_path, "--layout", "by-name")
     assert ran.exit_code == 0 and "layout: by-name (images named for what they are)" in ran.stdout
-    assert "by-name" in CliRunner().invoke(blur, ["data", "check", "--help"]).stdout
-    ran = CliRunner().invoke(blur, ["data", "check", str(tmp_path), "--layout", "mosaic"])
+    assert "by-name" in invoked("data", "check", "--help").stdout
+    ran = invoked("data", "check", tmp_path, "--layout", "mosaic")
     assert ran.exit_code == 2 and "'mosaic' is not one of 'auto', 'certh'" in ran.stderr
 
 

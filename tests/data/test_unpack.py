@@ -8,6 +8,7 @@ from unittest.mock import Mock
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
+from pytest import MonkeyPatch
 
 from blur_fusion.data import unpack as module
 from blur_fusion.data.fetch import fetch_certh
@@ -85,7 +86,7 @@ def test_links_and_devices_are_refused(tmp_path: Path, kind: int) -> None:
 )
 def test_what_is_too_much_is_refused(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: MonkeyPatch,
     files: int,
     size: int,
     limits: Limits | None,

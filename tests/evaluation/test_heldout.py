@@ -14,10 +14,11 @@ from blur_fusion.data.dataset import DataSet, LabelledImage
 from blur_fusion.errors import BlurError
 from blur_fusion.evaluation import heldout
 from blur_fusion.model.classifier import load
-from evaluation_fakes import ROOT, FakeClassifier, write_images
+from evaluation_fakes import FakeClassifier, write_images
 from scan_command import imported
+from trees import REPOSITORY
 
-PARAMS = ["--params", f"{ROOT}/params.yaml"]
+PARAMS = ["--params", f"{REPOSITORY}/params.yaml"]
 KNOWN = {
     "constant": {"share_blurred": 0.5},
     "laplacian": {"threshold": 3000.0, "slope": -1.5, "intercept": 12.0},

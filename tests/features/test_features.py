@@ -10,10 +10,9 @@ from blur_fusion.features.measures import MEASURES
 from blur_fusion.features.pyramid import Pyramid
 from blur_fusion.features.summary import describe, feature_names
 from blur_fusion.features.tiles import Grid, layout
-from blur_fusion.params import FeatureParams, load_params
-from trees import REPOSITORY
+from blur_fusion.params import FeatureParams
 
-PARAMS = load_params(REPOSITORY / "params.yaml").features
+PARAMS = FeatureParams()
 NAMES = feature_names(PARAMS)
 BY_NAME = {measure.name: measure for measure in MEASURES}
 

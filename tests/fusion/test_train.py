@@ -1,5 +1,7 @@
 """The dense networks, what they learn from, and the stage `fuse`, on made-up rows."""
 
+from __future__ import annotations
+
 import csv
 import dataclasses
 from pathlib import Path
@@ -22,16 +24,16 @@ from blur_fusion.fusion.train import (
 )
 from blur_fusion.model.classifier import load
 from blur_fusion.model.folder import FILES, MODEL, read_folder
-from blur_fusion.params import Params, load_params
+from blur_fusion.params import Params
 from tiny_model import random_networks
-from trees import REPOSITORY
 
 
 def tiny_params() -> Params:
-    params = load_params(REPOSITORY / "params.yaml")
+    """Of a stack small enough to be trained in a test."""
+    params = Params()
     small = {"hidden": (8, 4), "epochs": 20, "members": 2, "batch": 32, "base_dropout": 0.3}
-    fuse = dataclasses.replace(params.fuse, **small)
     features = dataclasses.replace(params.features, levels=1, tiles=3, percentiles=(50.0,))
+    fuse = dataclasses.replace(params.fuse, **small)
     return dataclasses.replace(params, fuse=fuse, features=features)
 
 

@@ -9,7 +9,7 @@ from blur_fusion.data.layouts import open_dataset
 from blur_fusion.data.split import assign_splits
 from blur_fusion.data.store import Store, write_store
 from blur_fusion.params import load_params
-from trees import REPOSITORY, write_photo
+from trees import REPOSITORY, write_photos
 
 NAMES = ("laplacian_variance.0.p50", "reblur.0.p50", "reblur.1.p50")
 
@@ -26,10 +26,7 @@ def write_project(root: Path) -> Path:
     values["evaluate"]["resamples"] = 60
     (root / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     params = load_params(root / "params.yaml")
-    for scene in range(40):
-        write_photo(root / "own" / "sharp" / f"a{scene}.jpg", seed=scene)
-        write_photo(root / "own" / "blurred" / f"b{scene}.jpg", seed=500 + scene, blurred=True)
-    dataset = open_dataset(root / "own")
+    dataset = open_dataset(write_photos(root / "own", 40))
     rows = assign_splits(dataset, params.split, seed=1)
     write_store(dataset, rows, root / "artifacts/load", params.image, params.load, workers=1)
     _write_stages(root / "artifacts", Store.open(root / "artifacts/load"))

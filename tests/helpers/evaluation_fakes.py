@@ -1,7 +1,6 @@
 """A small data set on disk and classifiers without a model, for tests of the evaluation."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,8 @@ from blur_fusion.evaluation.run import evaluate
 from blur_fusion.images.photo import InputSpec, Photo
 from blur_fusion.model.classifier import Classifier
 from blur_fusion.model.prediction import Prediction
-from blur_fusion.params import ImageParams, LoadParams, Params, load_params
-from trees import REPOSITORY
+from blur_fusion.params import EvaluateParams, ImageParams, LoadParams, Params
 
-ROOT = REPOSITORY
 Judge = Callable[[np.ndarray], float]
 
 
@@ -87,9 +84,7 @@ def write_load(folder: Path, count: int) -> Store:
 
 def tiny_params() -> Params:
     """The project's parameters with few resamples."""
-    params = load_params(ROOT / "params.yaml")
-    evaluate = replace(params.evaluate, resamples=50, worst_images=6)
-    return replace(params, evaluate=evaluate)
+    return Params(evaluate=EvaluateParams(resamples=50, worst_images=6))
 
 
 HISTORY = (

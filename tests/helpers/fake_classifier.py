@@ -50,10 +50,10 @@ class FakeClassifier:
         return Prediction(photo.path, True, probability, kind, logit, variance, *photo.size)
 
 
-def album(folder: Path, number: int = 6) -> list[Path]:
+def album(folder: Path, number: int = 6, size: tuple[int, int] = (64, 96)) -> list[Path]:
     """Photos, every third blurred."""
     names = [folder / f"{k:02d}.jpg" for k in range(number)]
-    return [write_photo(path, k, blurred=k % 3 == 0) for k, path in enumerate(names)]
+    return [write_photo(path, k, k % 3 == 0, size) for k, path in enumerate(names)]
 
 
 def files_in(place: Path) -> list[Found]:

@@ -1,12 +1,11 @@
 """A small data set, and params for short runs of presets on it."""
 
 from dataclasses import replace
-from pathlib import Path
 
-from blur_fusion.params import Params, load_params
+from blur_fusion.params import Params
 from blur_fusion.presets.params import Preset, known_presets, load_preset
 from blur_fusion.presets.run import shortened
-from trees import REPOSITORY, write_photo
+from trees import REPOSITORY
 
 PRESETS = REPOSITORY / "presets"
 NAMES = known_presets(PRESETS)
@@ -15,25 +14,14 @@ IMAGES = 40  # of a training run
 
 def tiny_params() -> Params:
     """The project's params with few resamples and one thread."""
-    params = load_params(REPOSITORY / "params.yaml")
-    return replace(
-        params,
-        evaluate=replace(params.evaluate, resamples=20),
-        compute=replace(params.compute, workers=2),
-    )
+    params = Params()
+    evaluate = replace(params.evaluate, resamples=20)
+    return replace(params, evaluate=evaluate, compute=replace(params.compute, workers=2))
 
 
 def short_preset(name: str, images: int = IMAGES) -> Preset:
     """A preset as it is in presets/, for one epoch on few images."""
     return shortened(load_preset(name, PRESETS), 1, images)
-
-
-def write_photos(root: Path, scenes: int = 34) -> Path:
-    """Class folders of `scenes` sharp and as many blurred photos."""
-    for k in range(scenes):
-        write_photo(root / "sharp" / f"a{k}.jpg", seed=k)
-        write_photo(root / "blurred" / f"b{k}.jpg", seed=500 + k, blurred=True)
-    return root
 
 
 def narrow(preset: Preset) -> Preset:

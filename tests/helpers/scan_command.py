@@ -1,4 +1,4 @@
-"""`blur scan` in a process of its own, as people run it."""
+"""`blur` in a process of its own, as people run it, and in this one."""
 
 import json
 import os
@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner, Result
+
+from blur_fusion.cli import main
 from trees import REPOSITORY, SOURCES
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": SOURCES}
@@ -54,6 +57,11 @@ def linked(photo: Path, number: int) -> Path:
     for k in range(1, number):
         os.link(photo, photo.with_name(f"{k:04d}.jpg"))
     return photo.parent
+
+
+def invoked(*words: object) -> Result:
+    """`blur WORDS`, in this process."""
+    return CliRunner().invoke(main.blur, [*map(str, words)])
 
 
 def python(code: str, *arguments: object) -> str:

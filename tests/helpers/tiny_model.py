@@ -14,10 +14,9 @@ from blur_fusion.fusion.calibration import Calibration, RateTable
 from blur_fusion.fusion.stack import JUDGES, LOGIT_NAMES, Model, Networks, Stack, Standardiser
 from blur_fusion.model.folder import PROVENANCE, ModelFolder, as_json, packed, write_folder
 from blur_fusion.model.onnx import Graph
-from blur_fusion.params import load_params
-from trees import REPOSITORY
+from blur_fusion.params import Params
 
-PARAMS = load_params(REPOSITORY / "params.yaml")
+PARAMS = Params()
 PATTERNS, CHANNELS = 20, 2
 FINEST = np.array([0.0] * 16 + [0.25] * 4)  # of the patterns, by weight
 SLOPES, OFFSETS = np.array([-7.0, 7.0, 2.1, -2.1]), np.array([5.1, -5.1, 1.0, 2.0])

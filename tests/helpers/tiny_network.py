@@ -4,12 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from blur_fusion.params import load_params
-from trees import REPOSITORY
+from blur_fusion.params import CnnParams
 
 CROPS = {"crop_side": 32, "crops": 4, "wide_crop_side": 48, "wide_crops": 2, "wide_every": 3}
 SIZE = {"patterns": 6, "filters": (4, 6), "epochs": 2, "steps_per_epoch": 3, "check_images": 8}
-TINY = dataclasses.replace(load_params(REPOSITORY / "params.yaml").cnn, **CROPS, **SIZE)
+TINY = dataclasses.replace(CnnParams(), **CROPS, **SIZE)
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from trees import REPOSITORY, checked_out
+from trees import REPOSITORY, checked_out, contents
 
 STAGES = ("sample", "load", "cnn", "features", "fuse", "evaluate")
 TINY: dict[str, dict[str, Any]] = {
@@ -57,15 +57,8 @@ def ran(output: str) -> list[str]:
 
 def state(folder: Path) -> dict[str, tuple[bytes, int, int]]:
     """Bytes, mode and time of change of all files."""
-    files = [(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
-    return {
-        path.relative_to(folder).as_posix(): (path.read_bytes(), about.st_mode, about.st_mtime_ns)
-        for path, about in files
-    }
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {name: found[0] for name, found in state(folder).items()}
+    found = {name: (data, (folder / name).stat()) for name, data in contents(folder).items()}
+    return {name: (data, at.st_mode, at.st_mtime_ns) for name, (data, at) in found.items()}
 
 
 def clone(folder: Path) -> Path:

@@ -62,6 +62,16 @@ def write_photo(
     return path
 
 
+def write_photos(
+    root: Path, scenes: int = 34, sharp: str = "sharp", blurred: str = "blurred"
+) -> Path:
+    """Class folders of `scenes` sharp and as many blurred photos."""
+    for k in range(scenes):
+        write_photo(root / sharp / f"a{k}.jpg", seed=k)
+        write_photo(root / blurred / f"b{k}.jpg", seed=500 + k, blurred=True)
+    return root
+
+
 def write_sheet(path: Path, rows: Iterable[tuple[Any, Any]]) -> Path:
     """Write `rows`, the header among them, as an xlsx sheet."""
     book = openpyxl.Workbook()

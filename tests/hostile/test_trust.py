@@ -14,9 +14,8 @@ import pytest
 from blur_fusion.model.folder import FILES, MODEL
 from export_project import make_project
 from fake_classifier import album
-from preset_project import write_photos
 from scan_command import ENVIRONMENT
-from trees import REPOSITORY, Tree
+from trees import REPOSITORY, Tree, write_photos
 
 WHOLE = os.environ.get("BLUR_HOSTILE") == "all"
 

@@ -25,9 +25,9 @@ from blur_fusion.presets.comparison import (
 )
 from blur_fusion.presets.examples import Source
 from blur_fusion.presets.run import run_preset
-from preset_project import NAMES, short_preset, write_photos
+from preset_project import NAMES, short_preset
 from tiny_model import write_tiny_model
-from trees import REPOSITORY
+from trees import REPOSITORY, write_photos
 
 
 @pytest.fixture(scope="module")

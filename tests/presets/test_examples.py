@@ -27,8 +27,8 @@ from blur_fusion.presets.examples import (
     read_layout,
 )
 from blur_fusion.presets.params import LayoutParams, load_preset
-from preset_project import PRESETS, tiny_params, write_photos
-from trees import REPOSITORY, Tree, write_photo
+from preset_project import PRESETS, tiny_params
+from trees import REPOSITORY, Tree, write_photo, write_photos
 
 LABEL, TWO, THREE, LENET = (
     load_preset(name, PRESETS) for name in ("label-csv", "two-conv", "three-class", "lenet")

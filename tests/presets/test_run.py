@@ -19,8 +19,8 @@ from blur_fusion.presets.examples import Source, make_three_class, open_source
 from blur_fusion.presets.networks import build, build_fused
 from blur_fusion.presets.params import load_preset
 from blur_fusion.presets.run import judged_lines, read_run, report_lines, run_preset, swept
-from preset_project import IMAGES, NAMES, PRESETS, narrow, short_preset, tiny_params, write_photos
-from trees import REPOSITORY, SOURCES
+from preset_project import IMAGES, NAMES, PRESETS, narrow, short_preset, tiny_params
+from trees import REPOSITORY, SOURCES, write_photos
 
 DRAWN = ["curves.png", "mistakes.png", "predictions.png", "samples.png"]
 PHASES = {"certh-hybrid": ["fit", "fused"], "transfer": ["fit", "fine-tune"]}

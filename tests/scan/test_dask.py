@@ -1,21 +1,19 @@
 """`blur scan --backend dask`: every photo answered once, whatever becomes of the workers."""
 
-import importlib.util
 import json
 import os
 import signal
+import socket
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-from fake_classifier import album, files_in, scan_here
-from scan_command import blur, emptied, linked, rows, started
-
-if importlib.util.find_spec("distributed") is None:
-    pytest.skip("the extra 'dask' is not installed", allow_module_level=True)
+from pytest import MonkeyPatch
 
 from blur_fusion.errors import BlurError
 from blur_fusion.model.classifier import Classifier
@@ -23,7 +21,65 @@ from blur_fusion.model.prediction import Prediction
 from blur_fusion.scan.dask import connected
 from blur_fusion.scan.engine import scan
 from blur_fusion.scan.tasks import JobSpec, Task
-from dask_cluster import Processes, free_port, photos_in, processes
+from fake_classifier import album, files_in, scan_here
+from scan_command import blur, emptied, linked, rows, started
+from trees import SOURCES
+
+distributed = pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+SIZE = (400, 600)  # large enough that a worker is at work when it is killed
+TOOL = "import sys; from distributed.cli.dask_{0} import main; sys.exit(main())"
+# A result whose worker died just then is waited for no longer than this.
+QUICK = {"PYTHONPATH": SOURCES, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"}
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Running ones; `workers` have one thread each."""
+
+    address: str
+    scheduler: subprocess.Popen[bytes]
+    workers: list[subprocess.Popen[bytes]]
+
+
+def _started(stack: ExitStack, tool: str, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", TOOL.format(tool), *arguments, "--no-dashboard"],
+        cwd=os.path.abspath(os.sep),  # as other machines: relative paths mean nothing there
+        env={**os.environ, **QUICK, **more},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def stop() -> None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        process.kill()  # one that has ended already is left alone
+        process.wait()
+
+    stack.callback(stop)
+    return process
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def processes(
+    workers: int, worker: Sequence[str] = ("--no-nanny",), **more: str
+) -> Iterator[Processes]:
+    """A scheduler with `workers`; `more` is added to their environment."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    with ExitStack() as stack:
+        scheduler = _started(stack, "scheduler", "--host", address, **more)
+        single = ("--nthreads", "1", "--host", "127.0.0.1", *worker)
+        started = [_started(stack, "worker", address, *single, **more) for _ in range(workers)]
+        with distributed.Client(address, timeout=20, set_as_default=False) as client:
+            client.wait_for_workers(workers, timeout=20) if workers else None
+        yield Processes(address, scheduler, started)
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +94,10 @@ def refused(address: str, job: JobSpec, match: str) -> None:
         pytest.fail("connected")
 
 
-def test_a_worker_killed_midway_loses_and_doubles_nothing(
-    tmp_path: Path, classifier: Classifier, job: JobSpec, monkeypatch: pytest.MonkeyPatch
+def test_a_worker_killed_loses_and_doubles_nothing(
+    tmp_path: Path, classifier: Classifier, job: JobSpec, monkeypatch: MonkeyPatch
 ) -> None:
-    photos = photos_in(tmp_path / "photos", 50)
+    photos = album(tmp_path / "photos", 50, SIZE)
     files, cache = files_in(tmp_path / "photos"), tmp_path / "cache"
     with processes(2) as running, connected(running.address, job) as pool:
         assert pool.cores() == 2
@@ -115,9 +171,7 @@ def test_a_photo_that_kills_workers_is_one_failed_line(tmp_path: Path, job: JobS
     assert found[4].path.endswith("04 poison.jpg") and "died" in (found[4].error or "")
 
 
-def test_another_model_is_refused_before_anything_is_judged(
-    cluster: Processes, tmp_path: Path, model: Path
-) -> None:
+def test_another_model_is_refused(cluster: Processes, tmp_path: Path, model: Path) -> None:
     refused(cluster.address, JobSpec(str(model), "x"), "^worker tcp.*another model or version")
     refused(cluster.address, JobSpec(str(tmp_path / "gone"), "x"), "^worker tcp.*no such")
 
@@ -125,7 +179,7 @@ def test_another_model_is_refused_before_anything_is_judged(
 def test_whoever_stops_listening_leaves_the_cluster_usable(
     cluster: Processes, tmp_path: Path, job: JobSpec, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    photos_in(tmp_path / "photos", 30)
+    album(tmp_path / "photos", 30, SIZE)
     for number in (2, 30):
         with connected(cluster.address, job) as pool:
             answers = scan(files_in(tmp_path / "photos"), pool)
@@ -136,7 +190,7 @@ def test_whoever_stops_listening_leaves_the_cluster_usable(
 
 
 def test_command_says_in_one_line_that_the_scheduler_is_gone(tmp_path: Path, model: Path) -> None:
-    (photo,) = photos_in(tmp_path / "photos", 1)
+    (photo,) = album(tmp_path / "photos", 1, SIZE)
     with processes(1) as running:
         dask = ("--backend", "dask", "--scheduler", running.address)
         with started(linked(photo, 400), "--model", model, *dask) as scan_of_many:
@@ -152,7 +206,7 @@ def test_command_says_in_one_line_that_the_scheduler_is_gone(tmp_path: Path, mod
 @pytest.mark.parametrize("seconds", [0.0, 1.0])
 def test_what_is_sent_too_late_is_refused(tmp_path: Path, job: JobSpec, seconds: float) -> None:
     """The scheduler may be gone for some time before the client knows it, and gives up."""
-    (photo,) = photos_in(tmp_path / "photos", 1)
+    (photo,) = album(tmp_path / "photos", 1, SIZE)
     with processes(1) as running, connected(running.address, job) as pool:
         running.scheduler.kill()
         time.sleep(seconds)
@@ -168,19 +222,17 @@ def test_an_address_where_no_scheduler_answers_is_refused_soon(address: str, job
     assert time.monotonic() - began < 10
 
 
-def test_scheduler_without_workers_is_one_line(
-    job: JobSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_scheduler_without_workers_is_one_line(job: JobSpec, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr("blur_fusion.scan.dask._WORKER", 0.5)
     with processes(0) as running:
         refused(running.address, job, "^tcp.*no worker took a task")
 
 
 def test_a_scan_that_loses_its_last_worker_says_so_and_waits(
-    tmp_path: Path, job: JobSpec, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, job: JobSpec, monkeypatch: MonkeyPatch
 ) -> None:
     monkeypatch.setattr("blur_fusion.scan.dask._COUNT", 0.5)
-    photos_in(tmp_path / "photos", 50)
+    album(tmp_path / "photos", 50, SIZE)
 
     def warn(line: str) -> None:
         raise RuntimeError(line)
@@ -193,6 +245,6 @@ def test_a_scan_that_loses_its_last_worker_says_so_and_waits(
             list(answers)
 
 
-def test_without_the_extra_one_line_names_it(job: JobSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_one_line_names_it(job: JobSpec, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     refused("tcp://127.0.0.1:1", job, r"pip install 'blur-fusion\[dask\]'")

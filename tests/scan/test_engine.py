@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from pytest import MonkeyPatch
 
 from blur_fusion.images import photo as photo_module
 from blur_fusion.images.photo import Photo
@@ -45,9 +46,7 @@ def test_answers_come_in_order_and_many_photos_pass_together(tmp_path: Path, wor
     assert sum(sizes) == 30 and (max(sizes) > 1 or workers == 5)
 
 
-def test_damage_is_one_line_and_the_rest_goes_on(
-    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_damage_is_one_line_each(tmp_path: Path, model: Path, monkeypatch: MonkeyPatch) -> None:
     photos = album(tmp_path, 60)
     photos[2].write_bytes(photos[2].read_bytes()[:300])
     photos[3].write_bytes(b"")

@@ -82,9 +82,7 @@ def test_table_and_summary(photos: Path, model: Path) -> None:
     assert "exposure" not in blur(photos, "--model", model).stdout.decode()
 
 
-def test_the_cache_knows_it_and_videos_have_it(
-    photos: Path, model: Path, clip: Path, tmp_path: Path
-) -> None:
+def test_cache_and_videos_have_it(photos: Path, model: Path, clip: Path, tmp_path: Path) -> None:
     given = (photos / "dark.png", clip, "--model", model, "--cache", tmp_path / "cache")
     plain = found(*given)
     emptied([photos / "dark.png"])
