@@ -18,23 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.errors import TOO_LARGE, BlurError, require
+from blur_fusion.images import headers, jpeg
 from blur_fusion.images.formats import RAW
-from blur_fusion.images.headers import (
-    PNG,
-    brand,
-    is_jxl,
-    octets_needed,
-    turned_by_boxes,
-    turned_by_exif,
-)
-from blur_fusion.images.jpeg import (
-    REDUCED,
-    jpeg_size,
-    progressive,
-    reduction,
-    whole_rows,
-    without_zeros,
-)
 from blur_fusion.parallel import free_memory
 
 Pixels = npt.NDArray[np.uint8]
@@ -58,7 +43,8 @@ class Decoded(NamedTuple):
     cell : int
         1 at full size; 2, 4 or 8 at reduced scale.
     photo : tuple of int, optional
-        Width and height of the photo where something smaller was decoded: a RAW file's preview.
+        Width and height of the photo where something smaller was decoded: a RAW file's preview,
+        or what is whole of a JPEG that is cut off.
     note : str, optional
         One line, where the file holds less than the whole picture.
     """
@@ -185,7 +171,9 @@ def _imdecode(data: Pixels, flag: int, name: str) -> npt.NDArray[Any] | None:
 
 def _odd(head: bytes) -> bool:
     """Whether a picture may hold alpha or one deep channel, which OpenCV drops or darkens."""
-    if head[:8] == PNG:  # bit depth, colour type: 0 grey, 3 palette (may be clear), 4 and 6 alpha
+    if (
+        head[:8] == headers.PNG
+    ):  # bit depth, colour type: 0 grey, 3 palette (may be clear), 4 and 6 alpha
         return head[25] in (4, 6) or (head[24] == 16 and head[25] == 0) or b"tRNS" in head
     if head[:4] == b"RIFF":
         return head[12:16] == b"VP8X" and bool(head[20] & 0x10) or head[12:16] == b"VP8L"
@@ -206,7 +194,7 @@ def _decode_odd(data: Pixels, name: str, flags: int) -> npt.NDArray[Any] | None:
         colours = image[:, :, 2::-1]
         return colours if colours.min() >= 0 and colours.max() <= 1 else stretched(colours)
     if image.ndim == 3 and image.shape[2] == 4:
-        turned = image if flags else turned_by_exif(image, data.tobytes())
+        turned = image if flags else headers.turned_by_exif(image, data.tobytes())
         return turned[:, :, [2, 1, 0, 3]]
     return None
 
@@ -251,7 +239,7 @@ def decode(
         if data[:2].tobytes() == b"\xff\xd8":
             return _decode_jpeg(data, name, long_side, colour, stored)
         head = data[:4096].tobytes().ljust(64, b"\0")  # what a header names is there
-        with _room(octets_needed(data, head)):
+        with _room(headers.octets_needed(data, head)):
             return Decoded(_decode_other(data, head, name, colour, stored))
     except MemoryError:
         raise BlurError(f"{name}: {TOO_LARGE}") from None
@@ -259,18 +247,21 @@ def decode(
 
 def _decode_jpeg(data: Pixels, name: str, long_side: int, colour: bool, stored: bool) -> Decoded:
     """Decode a JPEG, or what is there of it."""
-    data, size = without_zeros(data), jpeg_size(data) or (0, 0)
-    cell = 1 if colour else reduction(size, long_side)
-    flag = cv2.IMREAD_COLOR_RGB if colour else REDUCED.get(cell, cv2.IMREAD_GRAYSCALE)
+    data, size = jpeg.without_zeros(data), jpeg.jpeg_size(data) or (0, 0)
+    cell = 1 if colour else jpeg.reduction(size, long_side)
+    flag = cv2.IMREAD_COLOR_RGB if colour else jpeg.REDUCED.get(cell, cv2.IMREAD_GRAYSCALE)
     if stored:
         flag |= cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = size[0] * size[1]  # and a progressive file's coefficients
-    with _room((6 if colour else 2) * pixels // cell**2 + (3 * pixels if progressive(data) else 0)):
+    pixels = size[0] * size[1]
+    needed = (6 if colour else 2) * pixels // cell**2
+    if jpeg.progressive(data):  # all coefficients are kept
+        needed += 3 * pixels
+    with _room(needed):
         image = _imdecode(data, flag, name)
     if image is not None:
         return Decoded(from_array(image, colour), cell)
     with _room(4 * pixels):
-        part = whole_rows(data)
+        part = jpeg.whole_rows(data)
     if part is None:
         return Decoded(_decode_with_pillow(data, name, colour, stored))
     share = int(100 * part.share)
@@ -283,8 +274,8 @@ def _decode_jpeg(data: Pixels, name: str, long_side: int, colour: bool, stored: 
 
 def _decode_other(data: Pixels, head: bytes, name: str, colour: bool, stored: bool) -> Pixels:
     """Decode what is no JPEG."""
-    kind = brand(head)
-    if is_jxl(head):
+    kind = headers.brand(head)
+    if headers.is_jxl(head):
         _extra("pillow_jxl", name, "jxl")
         return _decode_with_pillow(data, name, colour, stored, "JXL")
     if kind == "heic":
@@ -297,7 +288,7 @@ def _decode_other(data: Pixels, head: bytes, name: str, colour: bool, stored: bo
     if image is None:
         return _decode_with_pillow(data, name, colour, stored)
     pixels = from_array(image, colour)
-    return turned_by_boxes(pixels, head) if kind == "avif" and not stored else pixels
+    return headers.turned_by_boxes(pixels, head) if kind == "avif" and not stored else pixels
 
 
 def _decode_with_pillow(
