@@ -86,6 +86,9 @@ def test_held_out_set_as_json(first: tuple[Path, str], folder_tree: Tree) -> Non
     assert contents(root) == before
     again = run(first[0], "-m", "stages.test", str(root), "--json")
     assert again.stdout == done.stdout
+    absent = run(first[0], "-m", "stages.test", "absent", fails=True)
+    assert (absent.returncode, absent.stdout, absent.stderr.count("\n")) == (1, "", 1)
+    assert absent.stderr.startswith("error: absent: ")
 
 
 def test_another_clone_gives_the_same_bytes(first: tuple[Path, str], tmp_path: Path) -> None:

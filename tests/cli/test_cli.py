@@ -2,8 +2,6 @@
 
 import importlib.util
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,13 +69,6 @@ def test_missing_extra_is_one_line(
     result = invoked(*words.split())
     line = f"error: '{named}' needs the extra 'train': pip install 'blur-fusion[train]'\n"
     assert (result.exit_code, result.stderr) == (1, line)
-
-
-def test_stage_script_is_the_same_command() -> None:
-    words = [sys.executable, "-m", "stages.test", "absent-folder"]
-    ran = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr.startswith("error: absent-folder: ") and ran.stderr.count("\n") == 1
 
 
 def test_data_check_counts(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """The dense networks, what they learn from, and the stage `fuse`, on made-up rows."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 from pathlib import Path

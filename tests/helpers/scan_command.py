@@ -67,10 +67,8 @@ def invoked(*words: object) -> Result:
 def python(code: str, *arguments: object) -> str:
     """What a program of Python prints, in a process of its own."""
     words = [sys.executable, "-c", code, *map(str, arguments)]
-    ran = subprocess.run(
-        words, cwd=REPOSITORY, env=ENVIRONMENT, stdout=subprocess.PIPE, check=True, timeout=120
-    )
-    return ran.stdout.decode()
+    place = {"cwd": REPOSITORY, "env": ENVIRONMENT, "check": True, "timeout": 120}
+    return subprocess.run(words, stdout=subprocess.PIPE, text=True, **place).stdout
 
 
 _IMPORTED = """
@@ -81,12 +79,10 @@ try:
     main()
 finally:
     after = {name.split(".")[0] for name in set(sys.modules) - before}
-    print(*after - set(sys.stdlib_module_names), file=sys.stderr)
+    print("\\n", *after - set(sys.stdlib_module_names))
 """
 
 
 def imported(*arguments: object) -> set[str]:
     """Packages beside Python's own that `blur ARGUMENTS` has imported when it ends."""
-    words = [sys.executable, "-c", _IMPORTED, *map(str, arguments)]
-    ran = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, check=True)
-    return set(ran.stderr.splitlines()[-1].split())
+    return set(python(_IMPORTED, *arguments).splitlines()[-1].split())
