@@ -91,7 +91,5 @@ def certh_tree(tmp_path: Path) -> Tree:
 
 @pytest.fixture
 def folder_tree(tmp_path: Path) -> Tree:
-    """Make class folders: `folder_tree(sharp="sharp", blurred="blurred", scenes=10)`."""
-    return lambda sharp="sharp", blurred="blurred", scenes=10: write_photos(
-        tmp_path / "own", scenes, sharp, blurred
-    )
+    """Make class folders: `folder_tree("sharp", "blurred", scenes=10)`."""
+    return lambda *names, scenes=10: write_photos(tmp_path / "own", scenes, *names)

@@ -183,9 +183,7 @@ def test_as_root_all_belongs_to_whom_the_photo_belongs(
     assert os.getxattr(sidecar, "user.comment") == b"mine"
 
 
-def test_a_sidecar_is_amended_where_attributes_are_refused(
-    root: Path, monkeypatch: MonkeyPatch
-) -> None:
+def test_a_sidecar_is_amended_where_modes_are_refused(root: Path, monkeypatch: MonkeyPatch) -> None:
     (root / "a.jpg.xmp").write_bytes(fresh("motion", 0.1))
     before = contents(root)
     with monkeypatch.context() as patch:

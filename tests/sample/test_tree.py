@@ -77,9 +77,7 @@ def test_blurred_shots_have_less_detail_than_sharp_ones(dataset: DataSet) -> Non
     assert np.mean(np.array(gaps) > 0) > 0.6
 
 
-def test_the_same_seed_gives_the_same_bytes_however_many_work(
-    dataset: DataSet, tmp_path: Path
-) -> None:
+def test_one_seed_gives_the_same_bytes_by_any_workers(dataset: DataSet, tmp_path: Path) -> None:
     write_sample(tmp_path / "again", TINY, seed=4, workers=2)
     assert contents(tmp_path / "again") == contents(dataset.root)
 

@@ -115,9 +115,7 @@ def test_moving(photos: Path, model: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in target.glob("*.jpg")) == ["00.jpg", "03.jpg"]
 
 
-def test_a_report_leads_to_where_photos_were_moved(
-    photos: Path, model: Path, tmp_path: Path
-) -> None:
+def test_a_report_leads_to_moved_photos(photos: Path, model: Path, tmp_path: Path) -> None:
     """Also where a name holds what frames of videos have."""
     (photos / "00.jpg").rename(photos / "0#t=1.000.jpg")
     target, page = tmp_path / "blurred", tmp_path / "page.html"
