@@ -1,5 +1,6 @@
 """The stored working images: shards, table, summary."""
 
+import os
 import pickle
 from pathlib import Path
 from unittest.mock import Mock
@@ -51,6 +52,14 @@ def test_working_images_and_what_is_said_of_them(certh_tree: Tree, tmp_path: Pat
         "digital": {"blurred": 6, "sharp": 3},
         "natural": {"blurred": 3, "sharp": 2},
     }
+
+
+def test_names_that_are_no_utf_8(folder_tree: Tree, tmp_path: Path) -> None:
+    root = folder_tree()
+    photo = min((root / "sharp").iterdir())
+    photo.rename(photo.with_name(os.fsdecode(b"\xff\xfe.jpg")))
+    store = write(root, tmp_path / "load")
+    assert "sharp/\udcff\udcfe.jpg" in {row.name for row in store.rows}
 
 
 def test_workers_change_no_byte_and_old_shards_go(folder_tree: Tree, tmp_path: Path) -> None:

@@ -55,6 +55,13 @@ def test_a_picture_for_each_photo(model: Path, photos: Photos, tmp_path: Path) -
     assert explain(model, photos[0], "--output", out, "--force").exit_code == 0
 
 
+def test_the_longest_names(model: Path, tmp_path: Path) -> None:
+    photo = write_photo(tmp_path / f"{'ä' * 120}.jpg", 1)
+    result = explain(model, photo, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{'ä' * 100}-explained.png"]
+
+
 def test_one_page_of_all_and_the_rest_goes_on(model: Path, photos: Photos, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
     out = tmp_path / "page.html"

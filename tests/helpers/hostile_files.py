@@ -240,7 +240,7 @@ def _listening(path: Path) -> None:
 def _sparse(path: Path) -> None:
     with path.open("wb") as file:
         file.write(JPEG[:2])
-        file.truncate(6 << 30)
+        file.truncate(2 << 30)
 
 
 SPECIAL: dict[str, Make] = {

@@ -96,7 +96,7 @@ class DataSet:
             f"{image.name}\t{image.label}\t{image.scene}\t{sha}\n"
             for image, sha in zip(self.images, content, strict=True)
         ]
-        return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+        return hashlib.sha256(os.fsencode("".join(sorted(lines)))).hexdigest()
 
 
 def is_picture(name: str) -> bool:

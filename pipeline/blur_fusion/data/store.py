@@ -67,7 +67,9 @@ class Store:
         folder = Path(folder)
         try:
             dataset = json.loads((folder / DATASET).read_text(encoding="utf-8"))
-            with (folder / IMAGES).open(encoding="utf-8", newline="") as file:
+            with (folder / IMAGES).open(
+                encoding="utf-8", errors="surrogateescape", newline=""
+            ) as file:
                 table = csv.DictReader(file)
                 lines = list(table)
         except (OSError, ValueError) as error:
@@ -128,7 +130,7 @@ def _row(line: dict[str, str], dataset: dict[str, Any]) -> Row:
 def _write_table(
     rows: Sequence[Row], shapes: Sequence[tuple[int, ...]], size: int, path: Path
 ) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         for index, (row, shape) in enumerate(zip(rows, shapes, strict=True)):

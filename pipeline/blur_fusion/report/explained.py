@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from blur_fusion.report.pages import pieces
 TITLE = "Why blurred or not"
 FORMATS = ("png", "html")
 SUFFIX = "-explained"
+_LONGEST = 200  # octets of a name, which may have 255 with its ending and while it is written
 SHOWN: dict[str, Any] = {"captions": captions, "drawing": drawing, "data_uri": data_uri}
 
 Said = Callable[[Prediction, Path | None], object]
@@ -75,7 +77,10 @@ class Target:
         """A file for each photo; two photos of one name get two files."""
         taken: set[str] = set()
         for photo in photos:
-            stem, number = f"{Path(photo).stem}{SUFFIX}", 1
+            stem, number = Path(photo).stem, 1
+            while len(os.fsencode(stem)) > _LONGEST:
+                stem = stem[:-1]
+            stem += SUFFIX
             name = f"{stem}.{self.style}"
             while name.lower() in taken:
                 number += 1

@@ -85,7 +85,7 @@ def read_rows(path: Path, needed: Iterable[str]) -> Rows:
     """
     require(path.is_file(), f"{path}: no such file; {REPRO} first")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file)
             rows, names = list(reader), reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
