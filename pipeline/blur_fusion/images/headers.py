@@ -119,7 +119,7 @@ def _tiff_octets(data: Pixels) -> int:
 def octets_needed(data: Pixels, head: bytes) -> int:
     """About how much memory the decoded picture and a copy of it take, as its header says.
 
-    0 where it does not say; JPEGs are the caller's.
+    As much as the file where it does not say; JPEGs are the caller's.
 
     Parameters
     ----------
@@ -141,4 +141,4 @@ def octets_needed(data: Pixels, head: bytes) -> int:
                 return 2 * octets * width * height
     except (struct.error, IndexError, KeyError):
         pass
-    return 0
+    return data.size
