@@ -223,8 +223,7 @@ def _pooled_lines(title: str, found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _stack_lines(name: str, found: Mapping[str, Any]) -> Iterator[str]:
-    value = found["spearman"]
-    correlation = "n/a" if value is None else f"{value:.4f}"
+    correlation = metrics.figure({"value": found["spearman"]}, ".4f")
     order = "in order" if found["in_order"] else "not in order"
     yield (
         f"{name}: {len(found['steps'])} pictures, fused logit against absolute step: "

@@ -17,9 +17,7 @@ from blur_fusion.data.store import Store, write_store
 from blur_fusion.errors import BlurError
 from blur_fusion.params import Params, load_params
 from tiny_network import TINY, noise
-from trees import REPOSITORY, write_photo
-
-Arrays = dict[str, np.ndarray]
+from trees import REPOSITORY, write_photos
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +34,7 @@ def params() -> Params:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Store:
-    root = tmp_path_factory.mktemp("own")
-    for scene in range(24):
-        write_photo(root / "sharp" / f"a{scene}.jpg", seed=scene)
-        write_photo(root / "blurred" / f"b{scene}.jpg", seed=500 + scene, blurred=True)
-    dataset = open_dataset(root)
+    dataset = open_dataset(write_photos(tmp_path_factory.mktemp("own"), 24))
     rows = assign_splits(dataset, params.split, seed=1)
     folder = tmp_path_factory.mktemp("load")
     write_store(dataset, rows, folder, params.image, params.load, workers=1)
@@ -80,17 +74,16 @@ def test_plan_keeps_judged_rows_apart(store: Store, params: Params) -> None:
 
 
 def test_logits_hold_train_and_validation_rows_once(fitted: Path, store: Store) -> None:
-    with np.load(fitted / "logits.npz") as arrays:
-        index, logits = arrays["index"], arrays["logits"]
-    assert index.tolist() == np.flatnonzero(store.splits != "test").tolist()
-    assert logits.shape == (len(index), 4) and logits.dtype == np.float32
-    assert np.isfinite(logits).all()
-    with np.load(fitted / "logits.npz") as arrays:
-        rows, ranked = arrays["ranked_index"], arrays["ranked_logits"]
-        copied = arrays["copied_logits"]
-    assert set(rows.tolist()) <= set(np.flatnonzero(store.splits == "train").tolist())
-    assert copied.shape == ((store.splits == "train").sum(), 4) and np.isfinite(copied).all()
-    assert ranked.shape == (len(rows), STEPS, 4) and np.isfinite(ranked).all() and len(rows)
+    found, train = np.load(fitted / "logits.npz"), np.flatnonzero(store.splits == "train")
+    assert found["index"].tolist() == np.flatnonzero(store.splits != "test").tolist()
+    ranked = found["ranked_index"].tolist()
+    assert ranked and set(ranked) <= set(train.tolist())
+    assert found["logits"].dtype == np.float32
+    for name, shape in (
+        *(("logits", (len(found["index"]), 4)), ("copied_logits", (len(train), 4))),
+        ("ranked_logits", (len(ranked), STEPS, 4)),
+    ):
+        assert found[name].shape == shape and np.isfinite(found[name]).all()
 
 
 def test_each_row_is_judged_by_the_network_of_its_fold(

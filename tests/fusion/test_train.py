@@ -152,9 +152,8 @@ def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
     names = feature_names(params.features)
     rows = made_up(400, len(names))
     splits = write_stages(tmp_path, rows, names)
-    table = read_table(
-        tmp_path / "cnn", tmp_path / "features", rows["labels"], splits, rows["kinds"]
-    )
+    stages = tmp_path / "cnn", tmp_path / "features"
+    table = read_table(*stages, rows["labels"], splits, rows["kinds"])
     assert (table.own[:, 4:] == rows["measures"][table.index]).all()
     build_network(params.cnn).save_weights(tmp_path / "cnn" / "final.weights.h5")
     line = write_fused(table, tmp_path / "cnn", tmp_path / "first", params)

@@ -1,8 +1,7 @@
-"""A small data set, and params for short runs of presets on it."""
+"""Presets for short runs."""
 
 from dataclasses import replace
 
-from blur_fusion.params import Params
 from blur_fusion.presets.params import Preset, known_presets, load_preset
 from blur_fusion.presets.run import shortened
 from trees import REPOSITORY
@@ -10,13 +9,6 @@ from trees import REPOSITORY
 PRESETS = REPOSITORY / "presets"
 NAMES = known_presets(PRESETS)
 IMAGES = 40  # of a training run
-
-
-def tiny_params() -> Params:
-    """The project's params with few resamples and one thread."""
-    params = Params()
-    evaluate = replace(params.evaluate, resamples=20)
-    return replace(params, evaluate=evaluate, compute=replace(params.compute, workers=2))
 
 
 def short_preset(name: str, images: int = IMAGES) -> Preset:

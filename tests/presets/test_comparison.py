@@ -3,9 +3,11 @@
 import csv
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from nbclient import NotebookClient
 
 from benchmark_project import write_project
 from blur_fusion.data.store import Store
@@ -27,7 +29,7 @@ from blur_fusion.presets.examples import Source
 from blur_fusion.presets.run import run_preset
 from preset_project import NAMES, short_preset
 from tiny_model import write_tiny_model
-from trees import REPOSITORY, write_photos
+from trees import REPOSITORY, SOURCES, write_photos
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +153,22 @@ def test_a_damaged_training_time_is_none(project: Path, tmp_path: Path, text: st
 def test_training_time_needs_stored_images(tmp_path: Path) -> None:
     with pytest.raises(BlurError, match="run 'make repro' first"):
         training_seconds(tmp_path)
+
+
+def test_the_notebook_runs(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """notebooks/tour.ipynb, from top to bottom on a tiny configuration."""
+    for name, value in {
+        **{"BLUR_PROJECT": project, "BLUR_TOUR_MODEL": project / "artifacts" / "fuse"},
+        **{"BLUR_TOUR_IMAGES": 12, "BLUR_TOUR_EPOCHS": 1},
+        **{"PYTHONPATH": SOURCES, "TMPDIR": tmp_path},
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    notebook = nbformat.read(REPOSITORY / "notebooks" / "tour.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)  # committed without outputs
+    client = NotebookClient(notebook, timeout=120, kernel_name="python3")
+    client.execute(cwd=str(REPOSITORY / "notebooks"))
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    pictures = [one for one in outputs if "image/png" in one.get("data", {})]
+    assert len(pictures) == 5  # samples, curves, predictions, errors, our errors
+    said = "".join(output.get("text", "") for output in outputs)
+    assert "80 photos" in said and "preset two-conv" in said and "false alarms" in said

@@ -19,7 +19,8 @@ from blur_fusion.presets.examples import Source, make_three_class, open_source
 from blur_fusion.presets.networks import build, build_fused
 from blur_fusion.presets.params import load_preset
 from blur_fusion.presets.run import judged_lines, read_run, report_lines, run_preset, swept
-from preset_project import IMAGES, NAMES, PRESETS, narrow, short_preset, tiny_params
+from evaluation_fakes import tiny_params
+from preset_project import IMAGES, NAMES, PRESETS, narrow, short_preset
 from trees import REPOSITORY, SOURCES, write_photos
 
 DRAWN = ["curves.png", "mistakes.png", "predictions.png", "samples.png"]

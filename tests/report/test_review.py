@@ -160,15 +160,9 @@ def test_the_same_photos_make_the_same_bytes_and_id(tmp_path: Path) -> None:
     assert ids[0] == ids[1] != ids[2]  # another photo of that name has its own decisions
 
 
-def test_the_page_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    """As any file of `write_whole`, whose own test has the rest."""
-    out = tmp_path / "out.html"
-    with pytest.raises(KeyboardInterrupt), review_page(out, 0.5) as add:
-        add(verdict(), None)
-        raise KeyboardInterrupt
-    assert os.listdir(tmp_path) == []
-    out.write_text("mine")
-    with pytest.raises(BlurError, match="out.html: exists"), review_page(out, 0.5):
+def test_a_page_that_exists_is_refused_before_the_scan(tmp_path: Path) -> None:
+    (tmp_path / "out.html").write_text("mine")
+    with pytest.raises(BlurError, match="exists"), review_page(tmp_path / "out.html", 0.5):
         raise AssertionError("the scan began")
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from sklearn import metrics as sk
 
+from blur_fusion.data.split import LABEL_NAMES
 from blur_fusion.errors import BlurError, require
 from blur_fusion.evaluation.metrics import Answers, Floats, Ints, calibration_bins
 
 PLOTTED = ("laplacian", "cnn", "features", "fused")  # these rank images
 _POINTS = 400  # of a curve at most: the page holds them all
-_CLASSES = ("sharp", "blurred")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -60,11 +60,8 @@ def write_curves(folder: Path, labels: Ints, answers: Mapping[str, Answers], bin
     BlurError
         The labels are of one class.
     """
-    require(
-        len(np.unique(labels)) == 2,
-        "the test images are all sharp or all blurred: there is no curve to draw; "
-        "give a data set with both",
-    )
+    line = "the test images are all sharp or all blurred: no curve to draw; give others too"
+    require(len(np.unique(labels)) == 2, line)
     for model in PLOTTED:
         rates = _thinned(*sk.roc_curve(labels, answers[model].probabilities)[:2])
         write_csv(folder / f"roc_{model}.csv", ("false_alarm_rate", "recall"), rates)
@@ -76,7 +73,7 @@ def write_curves(folder: Path, labels: Ints, answers: Mapping[str, Answers], bin
         header = ("probability", "share_blurred", "images")
         write_csv(folder / f"calibration_{model}.csv", header, rows)
         verdicts = answers[model].verdicts.astype(int)
-        named = ((_CLASSES[y], _CLASSES[v]) for y, v in zip(labels, verdicts, strict=True))
+        named = ((LABEL_NAMES[y], LABEL_NAMES[v]) for y, v in zip(labels, verdicts, strict=True))
         write_csv(folder / f"confusion_{model}.csv", ("actual", "predicted"), named)
 
 
