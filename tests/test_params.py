@@ -86,8 +86,6 @@ IMPOSSIBLE: list[tuple[str, list[Any]]] = [
     ("cnn.weight_decay cnn.kind_weight cnn.rank_weight", [-0.1]),
     ("fuse.weight_decay fuse.copy_weight fuse.agreement_weight", [-0.1]),
 ]
-
-
 WRONG += [(place, v, place) for places, vs in IMPOSSIBLE for place in places.split() for v in vs]
 
 

@@ -26,8 +26,6 @@ from scan_command import invoked
 FETCH = ("data", "fetch", "certh")
 BREAK = 200_000
 LAST_WORDS = [BREAK] + [0] * (ATTEMPTS - 1)  # one part comes, and then no more
-
-
 CONTENT = b"".join(hashlib.sha256(bytes([i % 256, i // 256])).digest() for i in range(12_000))
 
 
