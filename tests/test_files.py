@@ -1,6 +1,7 @@
 """Files written whole or not at all, names that can be printed; an ordered map over threads."""
 
 import errno
+import io
 import os
 import resource
 import signal
@@ -113,3 +114,13 @@ def test_ordered_map_hands_on_errors() -> None:
     assert next(results) == 1
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def test_ctrl_c_as_soon_as_there_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(io, "BufferedWriter", interrupted)  # once a file is there
+    with pytest.raises(KeyboardInterrupt), write_whole(tmp_path / "a.txt"):
+        raise AssertionError
+    assert list(tmp_path.iterdir()) == []

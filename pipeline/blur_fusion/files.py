@@ -96,15 +96,16 @@ def write_whole(path: str | os.PathLike[str], *, force: bool = False) -> Iterato
     """
     path = Path(path)
     if path.exists() and not path.is_file() and not path.is_dir():
-        with os_errors(path), io.BufferedWriter(_Part(path, path)) as file:
-            yield file
+        with os_errors(path), io.BufferedWriter(_Part(path, path)) as device:
+            yield device
         return
     require_free(path, force)
     path = Path(os.path.realpath(path)) if force else path
     part = path.with_name(f".{path.name[:50]}.{os.getpid()}.part")
-    with os_errors(path):
-        file = io.BufferedWriter(_Part(part, path))
-    try:
+    file: IO[bytes] | None = None
+    try:  # from here on, since Ctrl-C may come as soon as there is a file
+        with os_errors(path):
+            file = io.BufferedWriter(_Part(part, path))
         yield file
         with os_errors(path):
             file.close()
@@ -116,8 +117,10 @@ def write_whole(path: str | os.PathLike[str], *, force: bool = False) -> Iterato
                 raise BlurError(f"{path}: exists since; the new file is {spare}") from None
     finally:
         with suppress(OSError, BlurError):  # a full disk: said already
-            file.close()
-        Path(part).unlink(missing_ok=True)
+            if file is not None:
+                file.close()
+        with suppress(OSError):
+            part.unlink()
 
 
 @contextmanager
