@@ -36,6 +36,13 @@ def keep_heap() -> None:
             mallopt(*pair)
 
 
+def lead_nowhere(descriptor: int) -> None:
+    """Have whatever is written to `descriptor` from now on vanish."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
 class _Stderr(io.FileIO):
     """What cannot be said, as on a full disk, is no reason to stop."""
 
@@ -57,9 +64,8 @@ def own_stderr() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     sys.stdin = sys.stdin or os.fdopen(0)
     sys.stdout = sys.stdout or os.fdopen(1, "w")
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+    kept = os.dup(2)
+    lead_nowhere(2)
     raw = io.BufferedWriter(_Stderr(kept, "w"))
     sys.stderr = io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)
 

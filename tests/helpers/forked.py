@@ -21,6 +21,8 @@ from typing import IO, Any
 from trees import REPOSITORY, SOURCES
 
 MB = 1 << 20
+WHOLE = os.environ.get("BLUR_HOSTILE") == "all"  # else a short form of tests/hostile
+Results = list[tuple[str, int, int, float]]  # what was tried, how often, failures, peak MB
 SLOW = ("cv2", "numpy", "onnxruntime", "PIL.Image", "pillow_heif", "rawpy", "hypothesis")
 OURS = ("cli.main", "scan.engine", "scan.pool", "model.classifier", "explain.explainer")
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from forked import Forks
+from forked import Forks, Results
 
-WHOLE = os.environ.get("BLUR_HOSTILE") == "all"
-RESULTS: list[tuple[str, int, int, float]] = []  # what, number, failures, peak MB
+RESULTS: Results = []
 
 
 @pytest.fixture(scope="session")
-def results() -> list[tuple[str, int, int, float]]:
+def results() -> Results:
     """Takes a line of the table that is printed at the end."""
     return RESULTS
 

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from action_trees import look
+from forked import Results
 from scan_command import ENVIRONMENT, command
 from trees import write_photo
-
-Results = list[tuple[str, int, int, float]]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -10,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from forked import Forks, Outcome
+from forked import WHOLE, Forks, Outcome, Results
 from hostile_files import JPEG, write_hostile_files
 
-WHOLE = os.environ.get("BLUR_HOSTILE") == "all"
 MEMORY = 1500  # MB beyond what a process begins with: a photo that needs more is refused
 PEAK = 1200  # MB of a process, at most
 SECONDS = 30
-SHORT = 9  # in the short form each ninth file; all of them together in one scan
+SHORT = 9  # in the short form each ninth file
 CALM = re.compile(r"(warning|error|note): .|(\d+|no) (photo|file)s?\b|interrupted")
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
 
@@ -68,7 +66,7 @@ def problem(ran: Outcome) -> str | None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_file_is_a_line_or_a_verdict(
-    name: str, forks: Forks, tmp_path: Path, results: list[tuple[str, int, int, float]]
+    name: str, forks: Forks, tmp_path: Path, results: Results
 ) -> None:
     files = list(write_hostile_files(tmp_path).values())
     if not WHOLE:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,9 @@ from hypothesis import strategies as st
 
 from blur_fusion.errors import BlurError
 from blur_fusion.images.photo import InputSpec, Photo
-from forked import Forks
+from forked import WHOLE, Forks, Results
 from hostile_files import fuzz_seeds
 
-WHOLE = os.environ.get("BLUR_HOSTILE") == "all"
 FILES = 20_000 if WHOLE else 500
 MEMORY, SECONDS = 1500, 5  # MB of a process; of a file
 SEEDS = fuzz_seeds()
@@ -77,9 +75,7 @@ def decode_mutated(name: str, number: int, found: str) -> int:
 
 
 @pytest.mark.parametrize("name", SEEDS)
-def test_mutated_files(
-    name: str, forks: Forks, tmp_path: Path, results: list[tuple[str, int, int, float]]
-) -> None:
+def test_mutated_files(name: str, forks: Forks, tmp_path: Path, results: Results) -> None:
     number, found = FILES // len(SEEDS) + 1, tmp_path / f"last{Path(name).suffix or name}"
     words = ("test_fuzz:decode_mutated", name, number, str(found))
     ran = forks.call(*words, limit=number, memory=MEMORY)

@@ -17,17 +17,16 @@ from typing import Any
 import pytest
 
 from action_trees import look
+from forked import WHOLE, Results
 from scan_command import ENVIRONMENT, blur, command, rows
 from tiny_project import clone, contents, environment, repro
 from trees import write_photo
 
-WHOLE = os.environ.get("BLUR_HOSTILE") == "all"
 KILLS = 10 if WHOLE else 2  # of each kind of run
 STAGE_KILLS = 4  # of each stage
 
 SIDECAR = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
  xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description/></rdf:RDF></x:xmpmeta>"""
-Results = list[tuple[str, int, int, float]]
 
 
 @pytest.fixture(scope="module")

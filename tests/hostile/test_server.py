@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from forked import WHOLE, Results
 from hostile_files import JPEG, encoded, photo
 from scan_command import ENVIRONMENT, blur, command
 
@@ -26,10 +26,8 @@ if TYPE_CHECKING:
 
 pytest.importorskip("gradio", reason="gradio, of the extra 'app', is not installed")
 
-WHOLE = os.environ.get("BLUR_HOSTILE") == "all"
 UPLOADS, AT_ONCE = (500, 50) if WHOLE else (50, 50)
 GROWTH = 150  # MB that may stay after all uploads
-Results = list[tuple[str, int, int, float]]
 
 
 class Server:

@@ -14,10 +14,9 @@ import pytest
 from blur_fusion.model.folder import FILES, MODEL
 from export_project import make_project
 from fake_classifier import album
+from forked import WHOLE
 from scan_command import ENVIRONMENT
 from trees import REPOSITORY, Tree, write_photos
-
-WHOLE = os.environ.get("BLUR_HOSTILE") == "all"
 
 # Runs `blur` with an audit hook, also in the processes that it forks: the first foreign address
 # that is asked for, and the first class that a pickle names, end the process with 99.

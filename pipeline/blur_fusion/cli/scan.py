@@ -25,7 +25,19 @@ if TYPE_CHECKING:
     from blur_fusion.scan.pool import Pool
     from blur_fusion.scan.tasks import JobSpec
 
+ACTIONS = ("move", "copy", "link", "tag")
 UNREAD, USAGE, BLURRED, INTERRUPTED = 1, 2, 3, 130
+
+
+def _action(asked: dict[str, Any]) -> ActionOptions | None:
+    """What is to be done with blurred photos; nothing of it is imported where nothing is."""
+    if not any(asked[name] for name in ACTIONS):
+        return None
+    from blur_fusion.actions.plan import ActionOptions
+
+    action = ActionOptions(*(asked[name] for name in (*ACTIONS, "dry_run")))
+    action.transfer()  # two of them at once end here
+    return action
 
 
 def _act(
@@ -74,9 +86,8 @@ def _consumers(
 
         page = review_page(asked["report"], threshold, force=asked["force"])
         consumers.append(stack.enter_context(page))
-    style = "excel" if asked["csv_excel"] else asked["style"]
-    formatter = Formatter(style, WITH_EXPOSURE if asked["exposure"] else FIELDS)
-    alone = not any(asked[name] for name in ("report", "cache", "move", "copy", "link", "tag"))
+    formatter = Formatter(asked["style"], WITH_EXPOSURE if asked["exposure"] else FIELDS)
+    alone = not any(asked[name] for name in ("report", "cache", *ACTIONS))
     output = open_output(formatter, asked["output"], asked["force"], asked["sort"], alone)
     return [*consumers, stack.enter_context(output)]
 
@@ -98,17 +109,16 @@ def _pool(
 
 def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     """Scan and act; the exit code."""
-    from blur_fusion.actions.plan import ActionOptions, Places
     from blur_fusion.model.classifier import load
     from blur_fusion.scan.engine import scan
     from blur_fusion.scan.inputs import Search, Selection, named
     from blur_fusion.scan.output import Tally, hand_out
     from blur_fusion.scan.tasks import JobSpec
 
-    action = ActionOptions(*(asked[name] for name in ("move", "copy", "link", "tag", "dry_run")))
-    transfer = action.transfer()
-    acts = transfer is not None or action.tag
-    _check(asked, acts)
+    action = _action(asked)
+    _check(asked, action is not None)
+    if asked["csv_excel"]:
+        asked["style"] = "excel"
     limits = {name: asked[name] for name in ("threshold", "max_false_alarms")}
     classifier = load(asked["model"], **limits)
     threshold = classifier.threshold
@@ -117,7 +127,9 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
         classifier = classifier.at(0.0)
     names = list(named(inputs, sys.stdin.buffer))
     roots = [Path(name.path) for name in names if not name.problem]
-    if transfer:
+    if action is not None and (transfer := action.transfer()):
+        from blur_fusion.actions.plan import Places
+
         Places(transfer[1], roots)  # a wrong target ends here
     search = Search(Selection(asked["exclude"], asked["include"], asked["all_folders"]))
     files = list(search.find(names))
@@ -129,11 +141,11 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
         threshold=classifier.threshold,
         thumbnails=asked["report"] is not None,
         every=asked["every"],
-        frames=None if action.dry_run else action.copy,
+        frames=None if asked["dry_run"] else asked["copy"],
     )
     freeze()
     exposed = Counter[str]() if asked["exposure"] else None
-    tally = Tally(exposed=exposed, photos=[] if acts else None)
+    tally = Tally(exposed=exposed, photos=None if action is None else [])
     with ExitStack() as stack:
         pool = stack.enter_context(_pool(asked, job, classifier, len(files)))
         consumers = _consumers(asked, threshold, tally, stack)
@@ -143,11 +155,11 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
             interrupted = hand_out(answers, len(files), threshold, consumers)
             if interrupted and (asked["output"] or asked["report"]):
                 raise KeyboardInterrupt  # neither a file nor a page is left half done
-        table = asked["style"] == "table" and not asked["csv_excel"] and asked["output"] is None
+        table = asked["style"] == "table" and asked["output"] is None
         click.echo(tally.line(), err=not table)
         if interrupted:
             raise KeyboardInterrupt
-        failed = tally.photos is not None and _act(tally.photos, roots, action, asked["report"])
+        failed = action and _act(tally.photos or [], roots, action, asked["report"])
     if asked["fail_on_blurred"] and tally.kinds:
         return BLURRED
     return UNREAD if tally.unread or failed else 0

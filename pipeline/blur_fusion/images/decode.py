@@ -171,9 +171,8 @@ def _imdecode(data: Pixels, flag: int, name: str) -> npt.NDArray[Any] | None:
 
 def _odd(head: bytes) -> bool:
     """Whether a picture may hold alpha or one deep channel, which OpenCV drops or darkens."""
-    if (
-        head[:8] == headers.PNG
-    ):  # bit depth, colour type: 0 grey, 3 palette (may be clear), 4 and 6 alpha
+    if head[:8] == headers.PNG:
+        # Bit depth, colour type: 0 grey, 3 palette (may be clear), 4 and 6 alpha.
         return head[25] in (4, 6) or (head[24] == 16 and head[25] == 0) or b"tRNS" in head
     if head[:4] == b"RIFF":
         return head[12:16] == b"VP8X" and bool(head[20] & 0x10) or head[12:16] == b"VP8L"

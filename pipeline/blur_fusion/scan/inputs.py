@@ -16,6 +16,7 @@ from blur_fusion.errors import require
 from blur_fusion.images.formats import OTHER_PICTURES, PICTURES, suffix
 
 VIDEOS = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"))
+_KNOWN = PICTURES | VIDEOS
 _WILD = frozenset("*?[")
 _BOM = b"\xef\xbb\xbf"
 
@@ -187,7 +188,7 @@ class Search:
                 folders.append((entry.path, below))
         elif hidden or not self._selection.takes(below, folder=False):
             return
-        elif suffix(entry.name) not in PICTURES | VIDEOS:
+        elif suffix(entry.name) not in _KNOWN:
             self._suffixes[suffix(entry.name)] += 1
         elif is_file or not os.path.exists(entry.path):  # a link to nothing is said when it is read
             yield Found(entry.path)

@@ -19,6 +19,7 @@ from blur_fusion.files import for_excel, printable, write_whole
 from blur_fusion.model.prediction import EXPOSURE, FIELDS, Prediction
 from blur_fusion.progress import progress_bar
 from blur_fusion.scan.tasks import Answer, settled
+from blur_fusion.startup import lead_nowhere
 
 Consumer = Callable[[Prediction, bytes | None], None]  # of a photo and its small JPEG, if any
 
@@ -189,9 +190,7 @@ def open_output(
                 if path is None:
                     file.flush()  # whoever reads a pipe sees each answer when it is there
             except BrokenPipeError:
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, sys.stdout.fileno())
-                os.close(nowhere)
+                lead_nowhere(sys.stdout.fileno())
                 if alone:
                     raise
             except OSError as error:
