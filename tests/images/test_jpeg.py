@@ -48,15 +48,12 @@ def test_reduction_leaves_a_margin() -> None:
     for side in (64, 768, 1000):
         for longest in range(side, 20 * side, side // 4):
             factor = jpeg.reduction((longest, 16), side)
-            assert longest % factor == 0
             assert factor == 1 or longest / factor >= jpeg.MARGIN * side
-            too_far = longest / (2 * factor) < jpeg.MARGIN * side
-            assert factor == 8 or too_far or longest % (2 * factor)
-            assert jpeg.reduction((longest, 7), side) == 1
+            assert factor == 8 or longest / (2 * factor) < jpeg.MARGIN * side
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
-@pytest.mark.parametrize("size", [(480, 801), (483, 800), (480, 800)])
+@pytest.mark.parametrize("size", [(480, 801), (479, 797), (480, 800)])
 def test_reduced_files_are_oriented(
     tmp_path: Path, orientation: int, size: tuple[int, int]
 ) -> None:
@@ -66,7 +63,7 @@ def test_reduced_files_are_oriented(
     found = photo.image(InputSpec(100))
     assert photo.size == expected.shape[::-1]
     whole = working_image(np.ascontiguousarray(expected), 100)
-    assert found.shape == whole.shape and rms(found, whole) < 1.5  # turned wrongly: above 30
+    assert found.shape == whole.shape and rms(found, whole) < 2.5  # turned wrongly: above 30
 
 
 @pytest.mark.parametrize("cell", [2, 4, 8])

@@ -21,7 +21,7 @@ from blur_fusion.features import pyramid, tiles
 from blur_fusion.features.summary import describe
 from blur_fusion.features.tiles import HORIZONTAL, VERTICAL, Kind
 from blur_fusion.images import resize as averaging
-from blur_fusion.images.resize import area_average
+from blur_fusion.images.resize import area_average, average_cells
 from blur_fusion.model import classifier as laplacian
 from blur_fusion.native.library import SWITCH, library, load
 from blur_fusion.params import load_params
@@ -79,6 +79,7 @@ def test_wider_vectors_answer_alike(
         for module in (averaging, laplacian, pyramid, spectra, tiles):
             monkeypatch.setattr(module, "library", lambda variant=variant: variant)
         measured = [describe(image, PARAMS), area_average(image, (201, 97))]
+        measured.append(average_cells(image, 2, (301, 197)))
         responses = spectra.local_spectra(image.astype(np.float32), 32)
         arrays = [*measured, *responses, np.array(laplacian.laplacian_variance(image))]
         answers.append([array.tobytes() for array in arrays])
@@ -120,6 +121,15 @@ def test_large_area_averages_agree(compiled: ctypes.CDLL, monkeypatch: pytest.Mo
         assert np.abs(first.astype(int) - near).max() <= 1
     with pytest.raises(BlurError, match="side"):
         area_average(np.zeros((70_000, 3), np.uint8), (1, 999))
+
+
+def test_averages_of_cells_agree(compiled: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
+    for shape, size in (((331, 498), (301, 197)), ((1, 7), (7, 1)), ((9, 40), (13, 9))):
+        image = 255 * (pixels(shape) // 128)
+        first = average_cells(image, 2, size)
+        with monkeypatch.context() as patch:
+            patch.setattr(averaging, "library", lambda: None)
+            assert (average_cells(image, 2, size) == first).all()
 
 
 @pytest.mark.parametrize("native", [True, False])

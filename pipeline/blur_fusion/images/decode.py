@@ -43,8 +43,8 @@ class Decoded(NamedTuple):
     cell : int
         1 at full size; 2, 4 or 8 at reduced scale.
     photo : tuple of int, optional
-        Width and height of the photo where something smaller was decoded: a RAW file's preview,
-        or what is whole of a JPEG that is cut off.
+        Width and height of the photo where something else was decoded: cells, the last of which
+        may stick out, a RAW file's preview, or what is whole of a JPEG that is cut off.
     note : str, optional
         One line, where the file holds less than the whole picture.
     """
@@ -258,7 +258,7 @@ def _decode_jpeg(data: Pixels, name: str, long_side: int, colour: bool, stored: 
     with _room(needed):
         image = _imdecode(data, flag, name)
     if image is not None:
-        return Decoded(from_array(image, colour), cell)
+        return Decoded(from_array(image, colour), cell, _as_seen(size, image, cell))
     with _room(4 * pixels):
         part = jpeg.whole_rows(data)
     if part is None:
@@ -266,9 +266,16 @@ def _decode_jpeg(data: Pixels, name: str, long_side: int, colour: bool, stored: 
     share = int(100 * part.share)
     require(share >= 50, f"{name}: is cut off: only {share} % of it is whole; copy it again")
     seen = _decode_jpeg(part.data, name, long_side, colour, stored)
-    turned = seen.pixels.shape[1] * seen.cell != size[0]
-    photo = size[::-1] if turned else size
+    photo = _as_seen(size, seen.pixels, seen.cell)
     return seen._replace(photo=photo, note=f"cut off: judged by the first {share} % of it")
+
+
+def _as_seen(
+    size: tuple[int, int], image: npt.NDArray[Any], cell: int
+) -> tuple[int, int] | None:
+    """The stored `size` after EXIF turned it; None where the header does not tell it."""
+    turned = image.shape[1] != -(-size[0] // cell)
+    return (size[::-1] if turned else size) if size[0] else None
 
 
 def _decode_other(data: Pixels, head: bytes, name: str, colour: bool, stored: bool) -> Pixels:

@@ -163,6 +163,8 @@ class Photo:
         seen = decode(self._source, self.path, reach, spec.colour or pillow, stored=pillow)
         height, width = (extent * seen.cell for extent in seen.pixels.shape[:2])
         self.size, self.note = seen.photo or (width, height), seen.note
+        if seen.cell > 1 and not seen.note:
+            width, height = self.size
         if pillow:
             small = pillow_nearest(seen.pixels, spec.side)
             return small if spec.colour else from_array(small, colour=False)
@@ -203,7 +205,7 @@ def working_image(source: Source, long_side: int, colour: bool = False) -> Pixel
 
     Files are oriented by EXIF; the picture is shrunk by area averaging to at most `long_side`
     pixels and never enlarged, because enlarging makes sharp look blurred. A grey JPEG of at least
-    6 times `long_side` is decoded at reduced scale; the difference is a few hundredths of the
+    2.6 times `long_side` is decoded at reduced scale; the difference is a few hundredths of the
     Laplacian variance (see `blur_fusion.images.resize`).
 
     Parameters

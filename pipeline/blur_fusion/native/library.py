@@ -21,6 +21,7 @@ _FUNCTIONS = {
     "blur_powers": [*_IMAGE, _POINTER, _POINTER, _INT, _POINTER],
     "blur_windowed": [_POINTER, _STRIDE, _POINTER, _INT, _INT, _POINTER, _POINTER],
     "blur_tile_sums": [_INT, _POINTER, _STRIDE, _POINTER, _INT, _POINTER, _INT, _POINTER],
+    "blur_weighted_sums": [_POINTER, _INT, *[_POINTER, _POINTER, _INT, _INT] * 2, _POINTER],
     "blur_gradient_argmax": [_POINTER, _STRIDE, _STRIDE, _POINTER, _INT, _POINTER, _INT, _POINTER],
 }
 
