@@ -3,12 +3,15 @@
 Whatever runs one of them computes with AVX2 and no wider vectors: NumPy, OpenCV, OpenBLAS and
 oneDNN each round otherwise with AVX-512, and a data set that differs in a hundred bytes trains a
 model with other errors. Worker processes inherit the environment.
+
+Each takes a params file and the folder that its artefacts are in, or are those of the default run.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 PINNED = {
@@ -27,3 +30,10 @@ if "avx512f" in _PROCESSOR:  # OpenCV complains where there is nothing to disabl
 if "avx2" in _PROCESSOR:  # else it is no x86-64, or older than all of this
     for _name, _value in PINNED.items():
         os.environ.setdefault(_name, _value)
+
+
+def run(main: Callable[..., None]) -> None:
+    """Call the `main` of a stage with the words of the command line."""
+    from blur_fusion import errors
+
+    errors.run(lambda: main(*sys.argv[1:]))

@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from blur_fusion.errors import run
 from blur_fusion.params import load_params
+from stages import run
 
 
-def main() -> None:
+def main(params_file: str = "params.yaml", artifacts: str = "artifacts") -> None:
     """Read artifacts/load, write artifacts/cnn."""
     from blur_fusion.cnn.crossfit import cross_fit
 
-    print(cross_fit(Path("artifacts/load"), Path("artifacts/cnn"), load_params()))
+    folder = Path(artifacts)
+    print(cross_fit(folder / "load", folder / "cnn", load_params(params_file)))
 
 
 if __name__ == "__main__":

@@ -2,26 +2,24 @@
 
 from pathlib import Path
 
-from blur_fusion.errors import run
 from blur_fusion.params import load_params
+from stages import run
 
-ARTIFACTS = Path("artifacts")
 
-
-def main() -> None:
-    """Write `artifacts/evaluate`, and the speed where nothing depends on it."""
+def main(params_file: str = "params.yaml", artifacts: str = "artifacts") -> None:
+    """Write artifacts/evaluate, and the speed where nothing depends on it."""
     from blur_fusion.data.store import Store
     from blur_fusion.evaluation.report import OURS, as_json
     from blur_fusion.evaluation.run import evaluate
     from blur_fusion.model.classifier import load
 
-    params = load_params()
-    store = Store.open(ARTIFACTS / "load")
-    ours = {judge: load(ARTIFACTS / "fuse", judge=judge) for judge in OURS}
-    history = ARTIFACTS / "cnn" / "history.csv"
-    report, speed = evaluate(store, ours, params, ARTIFACTS / "evaluate", history)
+    params, folder = load_params(params_file), Path(artifacts)
+    store = Store.open(folder / "load")
+    ours = {judge: load(folder / "fuse", judge=judge) for judge in OURS}
+    history = folder / "cnn" / "history.csv"
+    report, speed = evaluate(store, ours, params, folder / "evaluate", history)
     timing = {"images": report["dataset"]["images"], "images_per_second": speed}
-    path = ARTIFACTS / "timings" / "evaluate.json"
+    path = folder / "timings" / "evaluate.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(as_json(timing), encoding="utf-8")
 

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
-from blur_fusion.errors import run
 from blur_fusion.params import load_params
+from stages import run
 
 
-def main() -> None:
+def main(params_file: str = "params.yaml", artifacts: str = "artifacts") -> None:
     """Read artifacts/load, write artifacts/features."""
     from blur_fusion.data.store import Store
     from blur_fusion.features.store import measure_store
 
-    print(measure_store(Store.open(), Path("artifacts/features"), load_params()))
+    folder = Path(artifacts)
+    store = Store.open(folder / "load")
+    print(measure_store(store, folder / "features", load_params(params_file)))
 
 
 if __name__ == "__main__":

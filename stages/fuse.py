@@ -2,22 +2,21 @@
 
 from pathlib import Path
 
-from blur_fusion.errors import run
 from blur_fusion.params import load_params
+from stages import run
 
-ARTIFACTS = Path("artifacts")
 
-
-def main() -> None:
+def main(params_file: str = "params.yaml", artifacts: str = "artifacts") -> None:
     """Read artifacts/load, cnn and features; write the model folder artifacts/fuse."""
     from blur_fusion.data.store import Store
     from blur_fusion.fusion.train import read_table
     from blur_fusion.model.export import write_fused
 
-    store = Store.open(ARTIFACTS / "load")
+    folder = Path(artifacts)
+    store = Store.open(folder / "load")
     known = store.labels, store.splits, store.kinds
-    table = read_table(ARTIFACTS / "cnn", ARTIFACTS / "features", *known)
-    print(write_fused(table, ARTIFACTS / "cnn", ARTIFACTS / "fuse", load_params()))
+    table = read_table(folder / "cnn", folder / "features", *known)
+    print(write_fused(table, folder / "cnn", folder / "fuse", load_params(params_file)))
 
 
 if __name__ == "__main__":

@@ -2,25 +2,23 @@
 
 from pathlib import Path
 
-from blur_fusion.errors import run
 from blur_fusion.params import load_params
+from stages import run
 
-FOLDER = Path("artifacts/load")
 
-
-def main() -> None:
-    """Read `params.yaml` and the data set it names; write `artifacts/load`."""
+def main(params_file: str = "params.yaml", artifacts: str = "artifacts") -> None:
+    """Read the params and the data set they name; write artifacts/load."""
     from blur_fusion.data.layouts import open_dataset
     from blur_fusion.data.split import assign_splits
     from blur_fusion.data.store import write_store
 
-    params = load_params()
+    params, folder = load_params(params_file), Path(artifacts, "load")
     root = Path(params.dataset.root) / params.dataset.name
     dataset = open_dataset(root, params.dataset.layout, params.dataset)
     for note in dataset.notes:
         print(f"note: {note}")
     rows = assign_splits(dataset, params.split, params.seed)
-    write_store(dataset, rows, FOLDER, params.image, params.load, params.compute.workers)
+    write_store(dataset, rows, folder, params.image, params.load, params.compute.workers)
     splits = [row.split for row in rows]
     parts = ", ".join(f"{splits.count(name)} {name}" for name in ("train", "validation", "test"))
     scenes = len({row.key for row in rows})

@@ -1,17 +1,16 @@
-"""Helper stage: write the embedded data set to data/sample as a CERTH tree."""
+"""Helper stage: write the embedded data set as a CERTH tree."""
 
 from pathlib import Path
 
-from blur_fusion.errors import run
 from blur_fusion.params import load_params
+from stages import run
 
 
-def main() -> None:
-    """Render what `sample` in params.yaml asks for."""
+def main(params_file: str = "params.yaml", folder: str = "data/sample") -> None:
+    """Render what `sample` in the params asks for; the data set they name may be a user's."""
     from blur_fusion.sample.tree import write_sample
 
-    params = load_params()
-    root = Path("data/sample")
+    params, root = load_params(params_file), Path(folder)
     count = write_sample(root, params.sample, params.seed, params.compute.workers)
     print(f"{root}: {count} images")
 

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from blur_fusion.errors import TRAIN_MODULES
-from trees import REPOSITORY, SOURCES
+from tiny_project import TINY
+from trees import REPOSITORY, SOURCES, contents
 
 STAGES: dict[str, Any] = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text("utf-8"))["stages"]
 LIBRARY = REPOSITORY / "pipeline" / "blur_fusion"
@@ -171,6 +172,18 @@ def test_a_users_data_set_is_no_output() -> None:
             own = "data/sample" if stage == "sample" else f"artifacts/{stage}"
             assert path == own or path.startswith(f"{own}/"), f"{stage} writes {path}"
     assert "${dataset.root}/${dataset.name}" in STAGES["load"]["deps"]
+
+
+def test_stages_take_a_params_file_and_a_folder(tmp_path: Path) -> None:
+    params = {**TINY, "dataset": {"name": "b", "root": "a"}}
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    for stage, folder in (("sample", "a/b"), ("load", "c/d")):
+        words = [sys.executable, "-m", f"stages.{stage}", "other.yaml", folder]
+        environment = {**os.environ, "PYTHONPATH": SOURCES}
+        subprocess.run(words, cwd=tmp_path, env=environment, check=True)
+    places = {"/".join(Path(path).parts[:3]) for path in contents(tmp_path)}
+    sample = {f"a/b/{name}" for name in ("TrainingSet", "EvaluationSet", "scenes.csv")}
+    assert places == {"other.yaml", "c/d/load", *sample}
 
 
 def test_metrics_lie_in_git() -> None:
