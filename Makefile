@@ -43,17 +43,23 @@ compare: $(STAMP)
 	-$(BIN)/dvc repro --keep-going presets/dvc.yaml
 	$(BIN)/python -m blur_fusion.presets.comparison $(firstword $(KWENTAR))
 
-# The packaged model is exactly what the stages train with the default params.
-release: $(STAMP)
-	$(BIN)/dvc repro
-	$(BIN)/blur export pipeline/blur_fusion/model/shipped --force
+# The packaged model is exactly what the same stages train with the larger release/params.yaml.
+release: $(STAMP) release/dvc.yaml
+	$(BIN)/dvc repro release/dvc.yaml
+	$(BIN)/blur export pipeline/blur_fusion/model/shipped --force \
+		--model-dir artifacts/release --params release/params.yaml
+	$(BIN)/python -m blur_fusion.evaluation.table artifacts/release/evaluate/metrics.json
+
+# A dvc.yaml cannot include another.
+release/dvc.yaml: dvc.yaml pipeline/blur_fusion/model/release.py | $(STAMP)
+	$(BIN)/python -m blur_fusion.model.release >$@
 
 # Train again in a copy of the tracked files, without any cache, and compare the two models.
 verify-release: $(STAMP)
 	$(BIN)/python -m blur_fusion.model.verify
 
 # After a refactoring that changes no result: record the new digests of the code without training.
-relock: $(STAMP)
+relock: $(STAMP) release/dvc.yaml
 	$(BIN)/python -m blur_fusion.model.provenance
 
 test: $(STAMP)

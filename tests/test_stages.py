@@ -1,4 +1,7 @@
-"""What imports what: rooms only rooms before them; dvc.yaml says what stages really use."""
+"""What imports what: rooms only rooms before them; dvc.yaml says what stages really use.
+
+And release/dvc.yaml says the same of the release, which is another run of the same stages.
+"""
 
 import ast
 import os
@@ -13,10 +16,13 @@ import pytest
 import yaml
 
 from blur_fusion.errors import TRAIN_MODULES
+from blur_fusion.model.provenance import OURS, RELEASE, flat_params, read_stages
+from blur_fusion.model.release import ARTIFACTS, DATA, PARAMS, release_stages
 from tiny_project import TINY
 from trees import REPOSITORY, SOURCES, contents
 
-STAGES: dict[str, Any] = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text("utf-8"))["stages"]
+WRITTEN = (REPOSITORY / "dvc.yaml").read_text("utf-8")
+STAGES: dict[str, Any] = yaml.safe_load(WRITTEN)["stages"]
 LIBRARY = REPOSITORY / "pipeline" / "blur_fusion"
 NATIVE = "pipeline/blur_fusion/native"
 # What says how a run looks and ends, and what DVC compares by value.
@@ -28,10 +34,8 @@ ROOMS = (
 )
 
 
-def outputs(stage: str) -> list[str]:
-    entries = [
-        entry for part in ("outs", "metrics", "plots") for entry in STAGES[stage].get(part, [])
-    ]
+def outputs(spec: dict[str, Any]) -> list[str]:
+    entries = [entry for part in ("outs", "metrics", "plots") for entry in spec.get(part, [])]
     return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
 
 
@@ -167,11 +171,36 @@ def test_params_of_stages_are_the_leaves_of_params_yaml() -> None:
 
 
 def test_a_users_data_set_is_no_output() -> None:
-    for stage in STAGES:
-        for path in outputs(stage):
+    for stage, spec in STAGES.items():
+        for path in outputs(spec):
             own = "data/sample" if stage == "sample" else f"artifacts/{stage}"
             assert path == own or path.startswith(f"{own}/"), f"{stage} writes {path}"
     assert "${dataset.root}/${dataset.name}" in STAGES["load"]["deps"]
+
+
+def test_the_release_is_of_the_same_stages() -> None:
+    text = (REPOSITORY / RELEASE / "dvc.yaml").read_text("utf-8")
+    assert text == release_stages(WRITTEN), "say make release/dvc.yaml"
+    ours, theirs = (read_stages(REPOSITORY, folder) for folder in (OURS, RELEASE))
+    for name, spec in theirs.items():
+        place = DATA if name == "sample" else ARTIFACTS
+        assert spec["cmd"] == f"{ours[name]['cmd']} {PARAMS} {place}" and spec["wdir"] == ".."
+        assert spec["params"] == [{PARAMS: ours[name]["params"]}]
+        assert all(path.startswith(place) for path in outputs(spec))
+        moved = set(spec["deps"]) - set(ours[name]["deps"])
+        assert all(path.startswith((DATA, ARTIFACTS)) for path in moved)
+        kept = set(spec["deps"]) & set(ours[name]["deps"])
+        assert all(path.startswith(("pipeline/", "stages/")) for path in kept)
+
+
+def test_the_release_differs_in_its_budget_alone() -> None:
+    ours, theirs = (flat_params(REPOSITORY / name) for name in ("params.yaml", PARAMS))
+    changed = {name for name in ours.keys() | theirs if ours.get(name) != theirs.get(name)}
+    scenes = {"sample.training_scenes", "sample.natural_scenes"}
+    budget = {"cnn.epochs", "cnn.steps_per_epoch", *scenes}
+    assert changed <= {"dataset.name", *budget}
+    assert all(theirs[name] >= ours[name] for name in budget)
+    assert f"{theirs['dataset.root']}/{theirs['dataset.name']}" == DATA
 
 
 def test_stages_take_a_params_file_and_a_folder(tmp_path: Path) -> None:
@@ -187,7 +216,8 @@ def test_stages_take_a_params_file_and_a_folder(tmp_path: Path) -> None:
 
 
 def test_metrics_lie_in_git() -> None:
-    entries = [*STAGES["evaluate"]["outs"], *STAGES["evaluate"]["metrics"]]
+    runs = [read_stages(REPOSITORY, folder)["evaluate"] for folder in (OURS, RELEASE)]
+    entries = [entry for spec in runs for entry in (*spec["outs"], *spec["metrics"])]
     options = dict(pair for entry in entries if isinstance(entry, dict) for pair in entry.items())
     uncached = [path for path, option in options.items() if option.get("cache") is False]
     assert {Path(path).name for path in uncached} == {"cnn.json", "fused.json", "metrics.json"}

@@ -64,7 +64,9 @@ def make_project(root: Path) -> Path:
         stages[name] = {
             "deps": [{"path": "pipeline/blur_fusion/cnn", "md5": "12" * 16 + ".dir"}, data],
             "params": {"params.yaml": {"seed": params.seed}},
-            "outs": [{"path": f"artifacts/{name}", "md5": md5}],
+            "outs": [
+                {"path": "data/sample" if name == "sample" else f"artifacts/{name}", "md5": md5}
+            ],
         }
     stages["cnn"]["params"]["params.yaml"]["cnn.filters"] = list(params.cnn.filters)
     (root / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")

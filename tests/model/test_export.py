@@ -132,6 +132,22 @@ def test_provenance_names_what_was_recorded(project: Path, exported: Path) -> No
     assert str(project) not in text and str(Path.home()) not in text
 
 
+@pytest.mark.parametrize("name", ["release", "mine"])
+def test_a_run_in_a_folder_of_its_own_is_named_by_the_lock_there(
+    project: Path, tmp_path: Path, name: str
+) -> None:
+    """The stage sample belongs to it where the data set is the one that it wrote."""
+    lock = (project / "dvc.lock").read_text("utf-8").replace("data/sample", "data/release")
+    lock = lock.replace("params.yaml", "release/params.yaml")
+    (tmp_path / "dvc.lock").write_text(lock, encoding="utf-8")
+    dataset = {"name": name, "root": "data"}
+    (tmp_path / "params.yaml").write_text(tiny_params(dataset=dataset), encoding="utf-8")
+    assert not export_model(tmp_path / "m", project / "artifacts", tmp_path / "params.yaml")
+    origin = read_provenance(tmp_path / "m")
+    assert origin["params"] == {"seed": 11, "cnn.filters": [5, 6, 4]}
+    assert list(origin["code"]) == sorted(STAGES if name == "release" else STAGES[1:])
+
+
 def test_artefacts_that_dvc_did_not_write_are_exported_with_a_warning(
     project: Path, tmp_path: Path
 ) -> None:

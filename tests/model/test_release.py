@@ -30,6 +30,7 @@ from blur_fusion.model.folder import (
     write_folder,
 )
 from blur_fusion.model.provenance import STAGES, file_digest, flat_params, read_lock, recorded
+from blur_fusion.model.release import ARTIFACTS, DATA, PARAMS
 from blur_fusion.model.verify import compare, largest_difference, numbers
 from tiny_model import tiny_contents, write_tiny_model
 from tiny_network import noise
@@ -38,7 +39,7 @@ from trees import REPOSITORY
 LIMIT = 1_000_000  # bytes of a file
 
 
-PACKAGED, LOCK = read_provenance(SHIPPED), read_lock(REPOSITORY / "dvc.lock")
+PACKAGED, LOCK = read_provenance(SHIPPED), read_lock(REPOSITORY / "release" / "dvc.lock")
 
 
 def test_packaged_model_is_small_and_whole() -> None:
@@ -55,7 +56,7 @@ def test_packaged_model_is_small_and_whole() -> None:
 
 
 def test_packaged_model_is_of_these_params() -> None:
-    given, params = flat_params(REPOSITORY / "params.yaml"), PACKAGED["params"]
+    given, params = flat_params(REPOSITORY / PARAMS), PACKAGED["params"]
     assert params == {name: given[name] for name in params} == recorded(LOCK)["params"]
     written = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text("utf-8"))["stages"]
     assert set(params) == {name for stage in STAGES for name in written[stage].get("params", [])}
@@ -65,8 +66,8 @@ def test_packaged_model_is_of_the_locked_run(tmp_path: Path) -> None:
     assert set(PACKAGED["code"]) == set(STAGES)
     assert PACKAGED["code"] == recorded(LOCK)["code"]
     locks = [LOCK]
-    # Who ran `make repro` on another processor, or another Python, has other bytes.
-    show = ["git", "show", "HEAD:dvc.lock"]
+    # Who ran `make release` on another processor, or another Python, has other bytes.
+    show = ["git", "show", "HEAD:release/dvc.lock"]
     if (committed := subprocess.run(show, cwd=REPOSITORY, capture_output=True)).returncode == 0:
         (tmp_path / "dvc.lock").write_bytes(committed.stdout)
         locks.append(read_lock(tmp_path / "dvc.lock"))
@@ -145,9 +146,10 @@ def test_every_number_of_a_model_is_compared(tmp_path: Path) -> None:
 
 
 def _checkout(root: Path) -> Path:
-    """A tracked file that was edited since, and one that is not tracked."""
-    (root / "stages").mkdir(parents=True)
-    (root / "stages" / "cnn.py").write_text("committed")
+    """Tracked files, one of them edited since, and one that is not tracked."""
+    for name in ("params.yaml", "release/dvc.yaml", "stages/cnn.py"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / name, root / name)
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     subprocess.run(["git", "add", "."], cwd=root, check=True)
     (root / "stages" / "cnn.py").write_text("edited")
@@ -157,7 +159,7 @@ def _checkout(root: Path) -> Path:
 
 def test_copies_tracked_files_as_they_are(tmp_path: Path) -> None:
     root = _checkout(tmp_path / "root")
-    assert verify.copy_tracked(root, tmp_path / "copy") == 1
+    assert verify.copy_tracked(root, tmp_path / "copy") == 3
     assert (tmp_path / "copy" / "stages" / "cnn.py").read_text() == "edited"
     assert not (tmp_path / "copy" / "stages" / "new.py").exists()
     with pytest.raises(BlurError, match="no Git checkout"):
@@ -176,7 +178,10 @@ def test_verification_trains_every_stage_anew(
         called.append(words[1])
         if words[1] == "blur_fusion.cli.main":
             assert words[2] == "export"
+            assert words[4:] == ("--model-dir", ARTIFACTS, "--params", PARAMS)
             _changed(Path(words[3]), by)
+        else:
+            assert words[2:] == (PARAMS, DATA if words[1] == "stages.sample" else ARTIFACTS)
 
     monkeypatch.setattr(verify, "_run", fake)
     monkeypatch.setattr(verify.Store, "open", lambda folder: folder)

@@ -10,12 +10,13 @@ import pytest
 import yaml
 
 from blur_fusion.errors import BlurError
-from blur_fusion.model.provenance import STAGES, dvc_digest, dvc_entry, relock
+from blur_fusion.model.provenance import STAGES, dvc_digest, dvc_entry, read_stages, relock
+from blur_fusion.model.release import PARAMS, release_stages
 
 MODEL = "pipeline/blur_fusion/model/shipped/provenance.json"
 GOLDEN = "tests/golden/test_golden.py"
 Edit = Callable[[Path], object]
-LOCKS = ("dvc.lock", "presets/dvc.lock")
+LOCKS = OURS, RELEASE, PRESETS = ("dvc.lock", "release/dvc.lock", "presets/dvc.lock")
 
 
 def _write(path: Path, text: str) -> None:
@@ -35,23 +36,28 @@ def _locked(root: Path, cmd: str, deps: list[str], params: Any, outs: list[str])
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Five stages on the folder data/own, and a preset whose output is absent."""
+    """Five stages on the folder data/own, twice, and a preset whose output is absent."""
     root = tmp_path
-    _yaml(root / "params.yaml", {"seed": 1, "dataset": {"name": "own"}})
+    for path in ("params.yaml", PARAMS):
+        _yaml(root / path, {"seed": 1, "dataset": {"name": "own"}})
     _yaml(root / "presets" / "one.yaml", {"network": {"side": 3}})
     for path in ("data/own/a", "pipeline/old/a.py", "stages/x.py", "artifacts/one", MODEL):
         _write(root / path, path)
-    specs, locks = {}, {}
+    specs = {}
     for name in STAGES:
-        out = f"artifacts/{name}"
-        _write(root / out / "b", name)
         deps = ["data/${dataset.name}", "stages/x.py", "pipeline/old"]
-        params = ["seed", "dataset.name"]
-        specs[name] = {"cmd": "x", "deps": deps, "params": params, "outs": [{out: {"cache": 0}}]}
-        values = {"params.yaml": {"dataset.name": "own", "seed": 1}}
-        locks[name] = _locked(root, "x", ["data/own", *deps[1:]], values, [out])
+        params, outs = ["seed", "dataset.name"], [{f"artifacts/{name}": {"cache": 0}}]
+        specs[name] = {"cmd": "x", "deps": deps, "params": params, "outs": outs}
     _yaml(root / "dvc.yaml", {"stages": specs})
-    _yaml(root / "dvc.lock", {"schema": "2.0", "stages": locks})
+    _write(root / "release" / "dvc.yaml", release_stages((root / "dvc.yaml").read_text("utf-8")))
+    for lock, file in ((OURS, "params.yaml"), (RELEASE, PARAMS)):
+        runs, folder = {}, (root / lock).parent
+        for name, spec in read_stages(root, str(folder)).items():
+            outs = [next(iter(out)) for out in spec["outs"]]
+            _write(root / outs[0] / "b", name)
+            given = {file: {"dataset.name": "own", "seed": 1}}
+            runs[name] = _locked(root, spec["cmd"], spec["deps"], given, outs)
+        _yaml(root / lock, {"schema": "2.0", "stages": runs})
     preset = {
         "matrix": {"name": ["one", "new"]},
         "cmd": "y ${item.name}",
@@ -64,7 +70,8 @@ def project(tmp_path: Path) -> Path:
     (root / "artifacts" / "one").unlink()
     _yaml(root / "presets" / "dvc.yaml", {"stages": {"preset": preset}})
     _yaml(root / "presets" / "dvc.lock", {"schema": "2.0", "stages": {"preset@one": lock}})
-    outputs = {f"artifacts/{name}": dvc_digest(root / "artifacts" / name) for name in STAGES}
+    places = [f"artifacts/release/{name}" for name in STAGES]
+    outputs = {place: dvc_digest(root / place) for place in places}
     _write(root / MODEL, json.dumps({"outputs": outputs, "code": {}, "a": 0.1}))
     _write(root / GOLDEN, "def test_it():\n    assert True\n")
     return root
@@ -72,6 +79,12 @@ def project(tmp_path: Path) -> Path:
 
 def _stages(root: Path, lock: str) -> dict[str, Any]:
     return yaml.safe_load((root / lock).read_text("utf-8"))["stages"]
+
+
+def _runs(root: Path) -> dict[str, Any]:
+    """What both locks say of the five stages."""
+    locks = [(lock, _stages(root, lock)) for lock in (OURS, RELEASE)]
+    return {f"{lock}: {name}": lines for lock, stages in locks for name, lines in stages.items()}
 
 
 def test_unchanged_code_leaves_the_locks_as_they_are(project: Path) -> None:
@@ -83,19 +96,19 @@ def test_unchanged_code_leaves_the_locks_as_they_are(project: Path) -> None:
 def test_code_may_change_and_move(project: Path) -> None:
     (project / "pipeline" / "old").rename(project / "pipeline" / "new")
     _write(project / "pipeline" / "new" / "b.py", "more")
-    for file in ("dvc.yaml", "presets/dvc.yaml"):
+    for file in (lock.replace("lock", "yaml") for lock in LOCKS):
         text = (project / file).read_text("utf-8")
         _write(project / file, text.replace("pipeline/old", "pipeline/new"))
-    before = _stages(project, "dvc.lock")
+    before = _runs(project)
     relock(project)
     entry = {"path": "pipeline/new", **dvc_entry(project / "pipeline" / "new")}
     assert entry["nfiles"] == 2
-    after = _stages(project, "dvc.lock")
-    for name in STAGES:
+    after = _runs(project)
+    for name in after:
         assert [after[name]["deps"][k] for k in (0, 2)] == [before[name]["deps"][k] for k in (0, 2)]
         assert after[name]["deps"][1] == entry and list(after[name]) == list(before[name])
         assert after[name]["outs"] == before[name]["outs"]
-    assert _stages(project, LOCKS[1])["preset@one"]["deps"][1] == entry
+    assert _stages(project, PRESETS)["preset@one"]["deps"][1] == entry
     text = (project / MODEL).read_text("utf-8")
     code = json.loads(text)["code"]
     digests = {"pipeline/new": entry["md5"], "stages/x.py": dvc_digest(project / "stages/x.py")}
@@ -115,7 +128,9 @@ def _replace(file: str, old: str, new: str) -> Edit:
         (lambda root: shutil.rmtree(root / "data/own"), "sample: other data/own"),
         (_replace("artifacts/cnn/b", "c", "b"), "cnn: other artifacts/cnn"),
         (lambda root: shutil.rmtree(root / "artifacts/cnn"), "cnn: other artifacts/cnn"),
-        (_replace("params.yaml", "seed: 1", "seed: 2"), "sample: other params.yaml: seed"),
+        (_replace("params.yaml", "seed: 1", "seed: 2"), "params.yaml: seed; run 'make repro'"),
+        (_replace(PARAMS, "seed: 1", "seed: 2"), "release/params.yaml: seed; run 'make release'"),
+        (lambda root: shutil.rmtree(root / "artifacts/release/cnn"), "cnn; run 'make release'"),
         (_replace("dvc.yaml", "s/fuse:", "s/one:"), "fuse: other artifacts/fuse, artifacts/one"),
         (lambda root: (root / "stages/x.py").unlink(), "stages/x.py: dvc.yaml names it, but it is"),
         (_replace(MODEL, "artifacts/", ""), "of another run"),
@@ -132,12 +147,23 @@ def test_all_else_is_refused_and_nothing_is_written(project: Path, edit: Edit, m
     assert [path.read_bytes() for path in files] == before
 
 
+def test_before_the_first_release_the_models_origin_stays(project: Path) -> None:
+    (project / RELEASE).unlink()
+    before = json.loads((project / MODEL).read_text("utf-8"))
+    _write(project / "stages" / "x.py", "other")
+    relock(project)
+    assert json.loads((project / MODEL).read_text("utf-8")) == before
+    assert not (project / RELEASE).exists()
+    written = _stages(project, OURS)["cnn"]["deps"][-1]["md5"]
+    assert written == dvc_digest(project / "stages" / "x.py")
+
+
 @pytest.mark.parametrize("path", ["presets/one.yaml", "artifacts/one"])
 def test_presets_out_of_date_stay_so(project: Path, path: str) -> None:
     _write(project / path, "network: {side: 4}\n")
     _write(project / "stages" / "x.py", "other")
-    before = (project / LOCKS[1]).read_bytes()
+    before = (project / PRESETS).read_bytes()
     assert relock(project)[0].startswith("preset@one: other ")
-    assert (project / LOCKS[1]).read_bytes() == before
-    written = _stages(project, "dvc.lock")["cnn"]["deps"][-1]["md5"]
+    assert (project / PRESETS).read_bytes() == before
+    written = _stages(project, OURS)["cnn"]["deps"][-1]["md5"]
     assert written == dvc_digest(project / "stages" / "x.py")

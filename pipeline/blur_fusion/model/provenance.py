@@ -25,7 +25,7 @@ from blur_fusion.model.folder import FILES, MODEL, PROVENANCE, SHIPPED, as_json
 Lines = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[3]
-OURS, PRESETS = "", "presets"  # folders of dvc.yaml and dvc.lock
+OURS, RELEASE, PRESETS = "", "release", "presets"  # folders of dvc.yaml and dvc.lock
 GOLDEN = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/golden"]
 
 _CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv"}
@@ -94,7 +94,7 @@ def read_lock(path: Path) -> Lines:
 
 
 def flat_params(path: Path) -> Lines:
-    """The values of params.yaml by dotted name."""
+    """The values of a params file by dotted name."""
     flat = Lines()
     for name, value in _read(path).items():
         groups = value.items() if isinstance(value, dict) else ()
@@ -117,7 +117,8 @@ def recorded(run: Lines) -> Lines:
     """
     params, code, outputs = Lines(), Lines(), Lines()
     for name, stage in run.items():
-        params |= stage.get("params", {}).get("params.yaml", {})
+        for values in stage.get("params", {}).values():
+            params |= values
         code[name] = {dep["path"]: dep["md5"] for dep in stage["deps"] if _is_code(dep["path"])}
         outputs |= {out["path"]: out["md5"] for out in stage["outs"]}
     return {"params": params, "code": code, "outputs": outputs}
@@ -149,7 +150,7 @@ def provenance(artifacts: Path, params_file: Path) -> tuple[Lines, list[str]]:
     artifacts : Path
         Holds load, cnn and fuse.
     params_file : Path
-        params.yaml; the dvc.lock beside it names the code, if it records these artefacts.
+        The dvc.lock beside it names the code, if it records these artefacts.
 
     Returns
     -------
@@ -167,7 +168,8 @@ def provenance(artifacts: Path, params_file: Path) -> tuple[Lines, list[str]]:
     files = {name: artifacts / "fuse" / name for name in (*FILES, MODEL)}
     given, lock_file = flat_params(params_file), params_file.parent / "dvc.lock"
     run, warnings = read_lock(lock_file), []
-    embedded = (given.get("dataset.name"), given.get("dataset.root")) == ("sample", "data")
+    rendered = [out["path"] for out in run.get("sample", {}).get("outs", [])]
+    embedded = f"{given.get('dataset.root')}/{given.get('dataset.name')}" in rendered
     stages = STAGES if embedded else STAGES[1:]
     reason = _mismatch(run, stages, artifacts)
     origin = recorded({} if reason else {name: run[name] for name in stages})
@@ -194,7 +196,7 @@ def _mismatch(run: Lines, stages: Sequence[str], artifacts: Path) -> str:
     return ""
 
 
-def _stages(root: Path, folder: str) -> Lines:
+def read_stages(root: Path, folder: str) -> Lines:
     """The stages of a dvc.yaml, its variables replaced, each of a matrix by itself."""
     given, found = flat_params(root / "params.yaml"), Lines()
     for name, spec in _read(root / folder / "dvc.yaml")["stages"].items():
@@ -240,34 +242,37 @@ def _relocked(root: Path, spec: Lines, lock: Lines) -> Lines:
 
 
 def relock(root: Path) -> list[str]:
-    """Write digests of the code below `root` into both dvc.lock and the model's provenance.
+    """Write digests of the code below `root` into each dvc.lock and the model's provenance.
 
     Refused unless code alone differs from what dvc.lock records and the golden test passes. Nothing
-    is trained; `make verify-release` stays the proof.
+    is trained; `make verify-release` stays the proof. What has no dvc.lock yet is left out.
 
     Gives a line for each preset that was out of date before: it stays so. Raises BlurError, and
     writes nothing, if something else than code differs or the golden test fails.
     """
     digest = cache(lambda path: dvc_digest(root / path) if (root / path).exists() else "")
-    locks, stale = {folder: _read(root / folder / "dvc.lock") for folder in (OURS, PRESETS)}, []
+    paths = {folder: root / folder / "dvc.lock" for folder in (OURS, RELEASE, PRESETS)}
+    locks, stale = {of: _read(path) for of, path in paths.items() if path.exists()}, []
     for folder, lock in locks.items():
-        for name, spec in _stages(root, folder).items():
+        for name, spec in read_stages(root, folder).items():
             old = lock["stages"].get(name)
-            change = _change(root, spec, old, digest, folder == OURS) if old else "run, or none"
-            require(not change or folder == PRESETS, f"{name}: other {change}; run 'make repro'")
+            change = _change(root, spec, old, digest, folder != PRESETS) if old else "run, or none"
+            line = f"{name}: other {change}; run 'make {folder or 'repro'}'"
+            require(not change or folder == PRESETS, line)
             stale += [f"{name}: other {change}; left out of date"] if change else []
             lock["stages"] |= {} if change else {name: _relocked(root, spec, old)}
     origin = root / SHIPPED.relative_to(ROOT) / PROVENANCE
     lines = json.loads(origin.read_text(encoding="utf-8"))
-    run = recorded({name: locks[OURS]["stages"][name] for name in STAGES})
-    same = lines["outputs"] == run["outputs"]
-    require(same, f"{origin}: is of another run than dvc.lock; run 'make release'")
-    lines["code"] = run["code"]
+    if RELEASE in locks:
+        run = recorded({name: locks[RELEASE]["stages"][name] for name in STAGES})
+        same = lines["outputs"] == run["outputs"]
+        require(same, f"{origin}: is of another run than {RELEASE}/dvc.lock; run 'make release'")
+        lines["code"] = run["code"]
     passed = subprocess.run([sys.executable, *GOLDEN], cwd=root, check=False).returncode == 0
     require(passed, f"{GOLDEN[-1]}: fails, so results changed; run 'make repro'")
     for folder, lock in locks.items():
         text = yaml.safe_dump(lock, sort_keys=False, allow_unicode=True, width=1000)
-        (root / folder / "dvc.lock").write_text(text, encoding="utf-8")
+        paths[folder].write_text(text, encoding="utf-8")
     origin.write_bytes(as_json(lines))
     return stale
 

@@ -29,7 +29,8 @@ from blur_fusion.model.folder import (
     read_provenance,
     unpacked,
 )
-from blur_fusion.model.provenance import ROOT, STAGES
+from blur_fusion.model.provenance import RELEASE, ROOT, STAGES, read_stages
+from blur_fusion.model.release import ARTIFACTS, PARAMS
 from blur_fusion.parallel import shown
 
 CLOSE = 1e-3  # a probability may differ by so much and still be the same answer
@@ -190,10 +191,12 @@ def verify_release(root: Path, shipped: Path, folder: Path) -> Comparison:
     copy = folder / "tree"
     count = copy_tracked(root, copy)
     print(f"{count} tracked files copied; training anew")
+    written = read_stages(copy, RELEASE)
     for stage in STAGES:
-        _run(copy, "-m", f"stages.{stage}")
-    _run(copy, "-m", "blur_fusion.cli.main", "export", str(folder / "model"))
-    return compare(shipped, folder / "model", _validation(Store.open(copy / "artifacts/load")))
+        _run(copy, *written[stage]["cmd"].split()[1:])
+    places = "--model-dir", ARTIFACTS, "--params", PARAMS
+    _run(copy, "-m", "blur_fusion.cli.main", "export", str(folder / "model"), *places)
+    return compare(shipped, folder / "model", _validation(Store.open(copy / ARTIFACTS / "load")))
 
 
 def main() -> None:
