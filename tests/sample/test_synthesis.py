@@ -30,6 +30,7 @@ def kernels() -> list[Kernel]:
     made += [straight_motion(length, 0.7) for length in (1.5, 6, 31.4)]
     made += [blur.shaken_motion(extent, rng, worry) for extent in (3, 40) for worry in (0.1, 1)]
     made += [certh_kernel(name, scale) for name in FILTERS for scale in (0.05, 0.31, 1)]
+    made += [blur.double_exposure(distance, 0.4, rng) for distance in (5, 30) for _ in range(4)]
     for scale in (0.2, 1.0, 1.7):
         made += [k for _ in range(30) for k in blur.natural_blur(scale, rng).kernels]
         made += [k for _ in range(5) for k in blur.sharp_blur(scale, rng).kernels]
@@ -79,6 +80,24 @@ def test_shaken_paths_have_their_extent_and_differ() -> None:
     assert all(19 <= np.ptp(np.nonzero(path > 0), axis=1).max() <= 23 for path in paths)
     assert len({path.tobytes() for path in paths}) == 8
     assert np.array_equal(blur.shaken_motion(20, np.random.default_rng(8), 0.8), paths[0])
+
+
+def test_a_bent_path_turns_back() -> None:
+    def reach(bend: float) -> float:
+        rows, columns = np.nonzero(blur.shaken_motion(40, np.random.default_rng(2), 0, bend) > 0)
+        return float(min(np.ptp(rows), np.ptp(columns)) / max(np.ptp(rows), np.ptp(columns)))
+
+    assert reach(2 * np.pi) > 0.9 > reach(0)
+
+
+@pytest.mark.parametrize("distance", [5.0, 12.0, 30.0])
+def test_a_double_exposure_has_separate_rests(distance: float) -> None:
+    for seed in range(10):
+        kernel = blur.double_exposure(distance, 0.5, np.random.default_rng(seed))
+        count, owners = cv2.connectedComponents((kernel > 0.02 * kernel.max()).astype(np.uint8))
+        assert count - 1 in (2, 3)
+        for owner in range(1, count):
+            assert kernel[owners == owner].sum() > 0.2
 
 
 def test_certh_has_fifteen_filters() -> None:

@@ -47,18 +47,18 @@ def gaussian(sigma: float) -> Kernel:
     return _normalised(line @ line.T)
 
 
-def _trace(points: npt.NDArray[np.float64]) -> Kernel:
-    """Spread one unit of light evenly over `points` (n, 2), bilinearly, centred on their middle."""
+def _trace(points: npt.NDArray[np.float64], light: npt.NDArray[np.float64] | float = 1.0) -> Kernel:
+    """Spread `light` over `points` (n, 2), bilinearly, centred on their middle."""
     points = points - (points.max(axis=0) + points.min(axis=0)) / 2
     half = int(np.ceil(np.abs(points).max())) + 1
     kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float64)
     column, row = (points + half).T
     left, top = np.floor(column).astype(int), np.floor(row).astype(int)
     right, bottom = column - left, row - top
-    np.add.at(kernel, (top, left), (1 - right) * (1 - bottom))
-    np.add.at(kernel, (top, left + 1), right * (1 - bottom))
-    np.add.at(kernel, (top + 1, left), (1 - right) * bottom)
-    np.add.at(kernel, (top + 1, left + 1), right * bottom)
+    np.add.at(kernel, (top, left), light * (1 - right) * (1 - bottom))
+    np.add.at(kernel, (top, left + 1), light * right * (1 - bottom))
+    np.add.at(kernel, (top + 1, left), light * (1 - right) * bottom)
+    np.add.at(kernel, (top + 1, left + 1), light * right * bottom)
     return _normalised(kernel)
 
 
@@ -68,30 +68,48 @@ def straight_motion(length: float, angle: float) -> Kernel:
     return _trace(np.stack([along * np.cos(angle), along * np.sin(angle)], axis=1))
 
 
-def shaken_motion(extent: float, rng: np.random.Generator, anxiety: float = 0.3) -> Kernel:
+def shaken_motion(
+    extent: float, rng: np.random.Generator, anxiety: float = 0.3, bend: float = 0.0
+) -> Kernel:
     """Path of a shaken hand-held camera, `extent` pixels across.
 
-    A particle with inertia is pushed at random; `anxiety` (0 to 1) says how hard. After
-    Boracchi and Foi, "Modeling the performance of image restoration from motion blur", IEEE
-    Transactions on Image Processing 21(8), 2012.
+    A particle with inertia is pushed at random; `anxiety` (0 to 1) says how hard, `bend` by how
+    many radians it turns on its way. After Boracchi and Foi, "Modeling the performance of image
+    restoration from motion blur", IEEE Transactions on Image Processing 21(8), 2012.
     """
     steps = 200
+    across, along = np.sin(bend / steps), np.cos(bend / steps)
+    bending = np.array([[along, across], [-across, along]])
     turn = rng.uniform(0, 2 * np.pi)
     velocity = np.array([np.cos(turn), np.sin(turn)])
     pushes = rng.standard_normal((steps, 2)) * anxiety * 0.35
     jerks = rng.random(steps) < 0.01 * anxiety
     path = np.zeros((steps, 2))
     for step in range(1, steps):
-        velocity = velocity + pushes[step] - 0.01 * path[step - 1] / steps
+        velocity = velocity @ bending + pushes[step] - 0.01 * path[step - 1] / steps
         if jerks[step]:
             velocity = -velocity + pushes[step]
         velocity /= np.hypot(*velocity)
         path[step] = path[step - 1] + velocity
-    across = np.ptp(path, axis=0).max()
+    wide = np.ptp(path, axis=0).max()
     fine = np.linspace(0, steps - 1, max(steps, int(8 * extent)))
     knots = np.arange(steps)
     smooth = np.stack([np.interp(fine, knots, path[:, axis]) for axis in (0, 1)], axis=1)
-    return _trace(smooth * (extent / across))
+    return _trace(smooth * (extent / wide))
+
+
+def double_exposure(distance: float, sigma: float, rng: np.random.Generator) -> Kernel:
+    """Two or three points at least `distance` apart, each a Gaussian of `sigma`.
+
+    What a hand leaves that jerks between two rests; each rest holds a quarter of the light or more.
+    """
+    count = int(rng.integers(2, 4))
+    angles = rng.uniform(0, 2 * np.pi) + rng.uniform(-0.9, 0.9, count - 1)
+    steps = np.stack([np.cos(angles), np.sin(angles)], axis=1) * rng.uniform(1, 1.5)
+    points = np.concatenate([np.zeros((1, 2)), np.cumsum(distance * steps, axis=0)])
+    shares = 0.25 + (1 - 0.25 * count) * rng.dirichlet(np.ones(count))
+    wide = np.pad(_trace(points, shares), int(np.ceil(3 * sigma)))
+    return _normalised(np.asarray(cv2.GaussianBlur(wide, (0, 0), sigma)))
 
 
 def turned(kernel: Kernel, angle: float, scale: float) -> Kernel:
@@ -114,6 +132,7 @@ VIEWING_SIDE = 768
 DISK_RADIUS = (1.6, 22.0)
 GAUSSIAN_SIGMA = (0.95, 9.0)
 MOTION_EXTENT = (5.0, 48.0)
+REST_DISTANCE = (5.0, 27.0)
 # What a steady hand and a good lens leave is no blur.
 SHARP_SIGMA = (0.2, 0.5)
 
@@ -161,6 +180,10 @@ def _defocus(scale: float, rng: np.random.Generator) -> Blur:
 
 
 def _motion(scale: float, rng: np.random.Generator) -> Blur:
+    if rng.random() < 0.08:
+        sigma = max(0.3, scale * rng.uniform(*SHARP_SIGMA))
+        distance = log_uniform(REST_DISTANCE, rng) * scale
+        return Blur("motion", (double_exposure(distance, sigma, rng),))
     extent = log_uniform(MOTION_EXTENT, rng) * scale
     if rng.random() < 0.4:
         angle = rng.uniform(0, np.pi)
@@ -169,7 +192,8 @@ def _motion(scale: float, rng: np.random.Generator) -> Blur:
             other = straight_motion(extent * rng.uniform(1, 1.5), bent)
             return Blur("motion", (straight_motion(extent, angle), other), rng.uniform(0, 6.3))
         return Blur("motion", (straight_motion(extent, angle),))
-    path = shaken_motion(extent * 1.2, rng, rng.uniform(0.1, 1))
+    bend = rng.normal(0, 3) if rng.random() < 0.3 else 0.0  # hooks and loops
+    path = shaken_motion(extent * 1.2, rng, rng.uniform(0.1, 1), bend)
     if rng.random() < 0.4:  # a camera that rolls moves its corners otherwise than its middle
         other = turned(path, rng.normal(0, 0.5), rng.uniform(0.5, 1.3))
         return Blur("motion", (path, other), rng.uniform(0, 6.3))
