@@ -1,6 +1,7 @@
 """Perturbed copies of training images, and what is written over pictures."""
 
 import numpy as np
+import pytest
 
 from blur_fusion.data.augment import perturbed
 from blur_fusion.data.overlays import overlay
@@ -27,3 +28,11 @@ def test_overlays_touch_a_part_of_the_picture_only() -> None:
         changed = (result != picture).any(axis=2).mean()
         assert result.shape == picture.shape and 0 < changed < 0.5
     assert (picture == before).all()
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (32, 200), (200, 32), (33, 47, 3), (300, 400)])
+def test_overlays_keep_shape_and_type(shape: tuple[int, ...]) -> None:
+    picture = np.full(shape, 100, np.uint8)
+    for seed in range(60):
+        result = overlay(picture, np.random.default_rng(seed))
+        assert result.shape == shape and result.dtype == np.uint8

@@ -1,4 +1,4 @@
-"""Captions, date stamps, watermarks and borders, drawn over a finished picture."""
+"""Captions, date stamps, watermarks and frames, drawn over a finished picture."""
 
 from __future__ import annotations
 
@@ -71,8 +71,48 @@ def _border(result: Picture, rng: np.random.Generator) -> None:
         part[:] = round(level)
 
 
+def _tiled(result: Picture, rng: np.random.Generator) -> None:
+    """A watermark repeated over the whole picture, mostly on a slant."""
+    height, width = result.shape[:2]
+    tall, across = max(8, int(rng.uniform(0.03, 0.1) * height)), max(24, int(0.3 * width))
+    gap = ((int(rng.uniform(0.5, 4) * tall), 0), (int(rng.uniform(0.1, 0.6) * across), 0))
+    tile = np.pad(_cover((tall, across), _words(rng), rng), gap)
+    side = height + width
+    repeats = (-(-side // tile.shape[0]), -(-side // tile.shape[1]))
+    sheet = np.tile(tile, repeats)[:side, :side]
+    turn = cv2.getRotationMatrix2D((side / 2, side / 2), float(rng.choice([0, 30, 45, -30])), 1)
+    turn[:, 2] -= ((side - width) / 2, (side - height) / 2)
+    cover = cv2.warpAffine(sheet, turn, (width, height))
+    _paint(result, np.asarray(cover, np.uint8), 255.0 * (rng.random() < 0.8), rng.uniform(0.1, 0.5))
+
+
+def _cctv(result: Picture, rng: np.random.Generator) -> None:
+    """Date, place or number in two or three corners, with or without a box."""
+    height, width = result.shape[:2]
+    tall = min(height // 3, max(8, int(rng.uniform(0.025, 0.07) * height)))
+    across = min(width // 2, max(12, int(rng.uniform(0.12, 0.4) * width)))
+    boxed, edge = rng.random() < 0.4, int(rng.uniform(0, 0.02) * height)
+    for corner in rng.permutation(4)[: int(rng.integers(2, 4))].tolist():
+        row = edge if corner < 2 else height - edge - tall
+        column = edge if corner % 2 else width - edge - across
+        part = result[row : row + tall, column : column + across]
+        if boxed:
+            part[:] = 0
+        _paint(part, _cover((tall, across), _words(rng), rng), 255.0, 1.0)
+
+
+def _round_frame(result: Picture, rng: np.random.Generator) -> None:
+    """Black outside an ellipse that holds most of the picture: fisheye, scope, peephole."""
+    height, width = result.shape[:2]
+    inside = np.zeros((height, width), np.uint8)
+    reach = rng.uniform(0.9, 1.15, 2) / 2 * (width, height)
+    centre = (width // 2, height // 2)
+    cv2.ellipse(inside, centre, reach.astype(int).tolist(), 0, 0, 360, 255, -1, cv2.LINE_AA)
+    _paint(result, 255 - inside, 0.0, 1.0)
+
+
 def overlay(picture: Picture, rng: np.random.Generator) -> Picture:
-    """`picture` with a caption strip, letters or a border; now and then with two of them.
+    """`picture` with captions, letters, a border or a round frame; now and then with two of them.
 
     Parameters
     ----------
@@ -85,6 +125,7 @@ def overlay(picture: Picture, rng: np.random.Generator) -> Picture:
     ndarray of uint8, same shape
     """
     result = picture.copy()
+    draw = (_strip, _strip, _written, _written, _border, _tiled, _cctv, _round_frame)
     for _ in range(1 + int(rng.random() < 0.2)):
-        (_strip, _strip, _written, _written, _border)[int(rng.integers(5))](result, rng)
+        draw[int(rng.integers(len(draw)))](result, rng)
     return result
