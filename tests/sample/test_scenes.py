@@ -1,5 +1,6 @@
 """Scenes and the camera of the embedded data set."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -7,15 +8,17 @@ import pytest
 
 from blur_fusion.errors import BlurError
 from blur_fusion.sample.blur import Blur, disk
-from blur_fusion.sample.camera import develop, draw_camera
+from blur_fusion.sample.camera import develop, draw_camera, expose, untouched
 from blur_fusion.sample.photographs import EVALUATION_PHOTOGRAPHS, TRAINING_PHOTOGRAPHS, photograph
-from blur_fusion.sample.scenes import FAMILIES, render_scene
+from blur_fusion.sample.scenes import DEEP, FAMILIES, panned, render_scene, shallow_focus
 from blur_fusion.sample.shots import _shoot
+from blur_fusion.sample.textures import Field
 
 SIZE = (120, 160)
+View = Callable[[Field, np.random.Generator], Field]
 
 
-@pytest.mark.parametrize("size", [SIZE, (96, 75), (200, 256)])
+@pytest.mark.parametrize("size", [SIZE, (96, 75), (72, 96), (200, 256)])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_scenes_are_light(family: str, size: tuple[int, int]) -> None:
     for seed in range(3):
@@ -26,25 +29,35 @@ def test_scenes_are_light(family: str, size: tuple[int, int]) -> None:
 
 
 def test_rendered_scenes_of_all_families_and_photographs() -> None:
-    scenes = [render_scene(SIZE, np.random.default_rng(seed)) for seed in range(60)]
-    assert len({family for family, _ in scenes}) >= 7
+    scenes = [render_scene(SIZE, np.random.default_rng(seed)) for seed in range(200)]
+    assert {family for family, _ in scenes} == set(FAMILIES)
     for family, views in scenes:
-        assert family in FAMILIES
+        assert len(views) == 1 or family not in DEEP
         assert all(view.shape == SIZE and view.min() >= 0 for view in views)
+        assert all(view.dtype == np.float32 for view in views)
         assert all(np.isfinite(view).all() for view in views)
     assert render_scene(SIZE, np.random.default_rng(0), "china.jpg")[0] == "photograph"
 
 
-def test_shallow_focus_blurs_the_ground_and_keeps_a_subject() -> None:
-    seen = 0
-    for seed in range(40):
-        _, views = render_scene((240, 320), np.random.default_rng(seed), "grass.png")
-        for shallow in views[1:]:
-            seen += 1
-            same = np.isclose(shallow, views[0], atol=1e-4)
-            assert 0.005 < same.mean() < 0.98
-            assert shallow[~same].std() < views[0][~same].std()
-    assert seen > 3
+@pytest.mark.parametrize("view", [shallow_focus, panned])
+def test_views_blur_the_ground_and_keep_a_subject(view: View) -> None:
+    for seed in range(12):
+        scene = photograph("grass.png", (240, 320), np.random.default_rng(seed))
+        seen = view(scene, np.random.default_rng(seed))
+        same = np.isclose(seen, scene, atol=1e-4)
+        assert 0.005 < same.mean() < 0.98
+        assert seen[~same].std() < scene[~same].std()
+
+
+def test_panning_leaves_detail_across_its_streaks() -> None:
+    def detail(seed: int) -> float:
+        scene = np.random.default_rng(seed).random((240, 320), dtype=np.float32)
+        seen = panned(scene, np.random.default_rng(seed))
+        ground = ~np.isclose(seen, scene, atol=1e-4)
+        along, across = (np.abs(np.diff(seen, axis=axis, append=0))[ground] for axis in (1, 0))
+        return float(across.mean() / along.mean())
+
+    assert np.median([detail(seed) for seed in range(12)]) > 2
 
 
 def test_photographs_are_never_in_both_halves() -> None:
@@ -59,8 +72,9 @@ def test_photographs_are_never_in_both_halves() -> None:
 def developed(light: np.ndarray, **settings: float) -> np.ndarray:
     """What a camera without noise and processing, but for `settings`, makes of `light`."""
     camera = draw_camera(False, 1.0, np.random.default_rng(0))
-    plain = {"electrons": 1e6, "read_noise": 0.0, "grain": 0.0, "denoise": 0.0, "sharpen": 0.0}
-    camera = replace(camera, **{**plain, "contrast": 0.0, **settings})
+    plain = dict.fromkeys(("read_noise", "grain", "pattern", "denoise", "contrast"), 0.0)
+    plain |= {"electrons": 1e6, "sharpen": 0.0, "film": 0.0}
+    camera = replace(camera, **{**plain, **settings})
     return develop(light, camera, np.random.default_rng(0))
 
 
@@ -88,6 +102,28 @@ def test_noise_grows_as_electrons_get_few() -> None:
     flat = np.full((80, 80), 0.3, np.float32)
     spreads = [developed(flat, electrons=count).std() for count in (1e6, 3000, 150)]
     assert spreads[0] < spreads[1] < spreads[2]
+
+
+def test_film_grain_is_as_strong_as_asked_in_the_finished_picture() -> None:
+    flat = np.full((120, 160), 0.2, np.float32)
+    for film in (5.0, 16.0):
+        for sharpen in (0.0, 2.2):
+            picture = developed(flat, film=film, film_sigma=1.0, sharpen=sharpen)
+            assert picture.std() == pytest.approx(film, rel=0.1)
+
+
+def test_a_screenshot_is_what_was_on_the_screen() -> None:
+    camera = untouched(draw_camera(False, 1.0, np.random.default_rng(0)))
+    ramp = np.tile(np.linspace(0, 1, 256, dtype=np.float32), (20, 1))
+    picture = develop(ramp, camera, np.random.default_rng(0))
+    assert (picture == picture[0]).all() and picture[0, 0] == 0 and picture[0, -1] == 255
+
+
+def test_a_small_bright_thing_is_not_burnt_out() -> None:
+    scene = np.full((160, 160), 0.01, np.float32)
+    scene[:40, :40] = 0.8
+    camera = replace(draw_camera(False, 1.0, np.random.default_rng(0)), exposure=0.8)
+    assert expose(scene, camera, False).max() < 1 < expose(scene, camera, True).max()
 
 
 def test_two_kernels_fade_into_one_another() -> None:

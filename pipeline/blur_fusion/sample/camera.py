@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -27,6 +27,8 @@ class Camera:
     sharpen: float
     sharpen_sigma: float
     vignette: float
+    film: float
+    film_sigma: float
     quality: int
     cast: tuple[float, float]
 
@@ -37,8 +39,9 @@ def draw_camera(dark: bool, scale: float, rng: np.random.Generator) -> Camera:
     `scale` is pixels of this picture for one at viewing size.
     """
     low, high = (5.8, 9.0) if dark else (7.0, 11.5)
+    high_key = 1.8 if rng.random() < 0.06 and not dark else 1.0
     return Camera(
-        exposure=float(np.exp(rng.normal(0, 0.35))),
+        exposure=float(high_key * np.exp(rng.normal(0, 0.35))),
         electrons=float(np.exp(rng.uniform(low, high))),
         read_noise=float(rng.uniform(1, 6)),
         grain=float(rng.choice([0.0, 0.5, 0.8]) * max(1.0, scale)),
@@ -49,14 +52,24 @@ def draw_camera(dark: bool, scale: float, rng: np.random.Generator) -> Camera:
         sharpen=float(rng.choice([0.0, 0.3, 0.7, 1.2, 2.2])),
         sharpen_sigma=float(rng.uniform(0.6, 1.8) * max(1.0, scale)),
         vignette=float(rng.uniform(0, 0.4)),
+        film=float(rng.uniform(5, 16) if rng.random() < 0.1 else 0.0),
+        film_sigma=float(rng.uniform(0.5, 1.2) * max(1.0, scale)),
         quality=int(rng.integers(62, 98)),
         cast=(float(rng.normal(0, 4)), float(rng.normal(0, 4))),
     )
 
 
+def untouched(camera: Camera) -> Camera:
+    """`camera` adding nothing of its own, as in a screenshot."""
+    quiet = replace(camera, electrons=np.inf, read_noise=0.0, grain=0.0, pattern=0.0, film=0.0)
+    return replace(quiet, denoise=0.0, contrast=0.0, sharpen=0.0, vignette=0.0)
+
+
 def expose(scene: Field, camera: Camera, dark: bool) -> Field:
     """Set the brightness: the upper middle tones reach a level, or a dark scene stays dark."""
-    level = max(float(np.percentile(scene[::8, ::8], 85)), 1e-4)
+    middle, bright = np.percentile(scene[::8, ::8], (85, 99))
+    # A small bright thing before a dark ground is not burnt out, but lamps are.
+    level = max(float(middle if dark else max(middle, 0.4 * bright)), 1e-4)
     target = 0.45 * camera.exposure
     gain = min(target / level, 3.0 * camera.exposure) if dark else target / level
     rows, columns = axes(scene.shape)
@@ -97,6 +110,14 @@ def _tone(light: Field, contrast: float) -> Picture:
     return table[(light * 4095 + 0.5).astype(np.uint16)]
 
 
+def _film_grain(picture: Picture, camera: Camera, rng: np.random.Generator) -> Picture:
+    """Coarse grain of `camera.film` grey levels, whatever else was done to the picture."""
+    grain = rng.standard_normal(picture.shape, dtype=np.float32)
+    grain = np.asarray(cv2.GaussianBlur(grain, (0, 0), camera.film_sigma), dtype=np.float32)
+    grain *= camera.film / max(float(grain.std()), 1e-6)
+    return np.clip(picture + grain + 0.5, 0, 255).astype(np.uint8)
+
+
 def develop(light: Field, camera: Camera, rng: np.random.Generator) -> Picture:
     """Take the shot.
 
@@ -118,7 +139,7 @@ def develop(light: Field, camera: Camera, rng: np.random.Generator) -> Picture:
         soft = cv2.GaussianBlur(picture, (0, 0), camera.sharpen_sigma)
         sharper = cv2.addWeighted(picture, 1 + camera.sharpen, soft, -camera.sharpen, 0)
         picture = np.asarray(sharper, dtype=np.uint8)
-    return picture
+    return _film_grain(picture, camera, rng) if camera.film > 0 else picture
 
 
 def colourise(luma: Picture, camera: Camera, rng: np.random.Generator) -> Picture:

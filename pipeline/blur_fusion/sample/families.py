@@ -8,9 +8,20 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.sample.textures import Field, LeafStyle, Size, axes, dead_leaves, fractal, strands
+from blur_fusion.sample.blur import log_uniform
+from blur_fusion.sample.textures import (
+    Field,
+    LeafStyle,
+    Size,
+    axes,
+    dead_leaves,
+    fractal,
+    strands,
+)
 
 Corners = npt.NDArray[np.float32]
+
+LETTERS = np.array(list(string.ascii_letters + string.digits + "    .,"))
 
 
 def leaves(size: Size, rng: np.random.Generator) -> Field:
@@ -56,14 +67,13 @@ def few_edges(size: Size, rng: np.random.Generator) -> Field:
 def _lines_of_text(size: Size, rng: np.random.Generator) -> Field:
     """Ink coverage (0..1) of lines of random letters."""
     ink = np.zeros(size, np.uint8)
-    letters = np.array(list(string.ascii_letters + string.digits + "    .,"))
     scale = rng.uniform(0.35, 2.5)
     font = int(rng.integers(0, 8))
     step = int(34 * scale * rng.uniform(0.9, 1.6))
     margin = int(rng.uniform(0, 0.2) * size[1])
     thickness = int(max(1, round(scale * rng.uniform(0.7, 2.5))))
     for row in range(step, size[0] + step, step):
-        words = "".join(rng.choice(letters, int(rng.integers(5, 70))))
+        words = "".join(rng.choice(LETTERS, int(rng.integers(5, 70))))
         cv2.putText(ink, words, (margin, row), font, scale, 255, thickness, cv2.LINE_AA)
     return np.asarray(ink.astype(np.float32) / 255, dtype=np.float32)
 
@@ -117,20 +127,26 @@ def buildings(size: Size, rng: np.random.Generator) -> Field:
 
 
 def _lamps(size: Size, rng: np.random.Generator) -> Field:
-    """Points, signs and lit windows, up to a hundred times as bright as white."""
+    """Points, lit windows and letters, up to two hundred times as bright as white."""
     height, width = size
-    light = np.zeros(size, np.float32)
+    light, signs = np.zeros(size, np.float32), np.zeros(size, np.uint8)
     for _ in range(int(rng.integers(4, 90))):
         centre = (int(rng.integers(width)), int(rng.integers(height)))
-        power = float(np.exp(rng.uniform(-1, 4.6)))
-        if rng.random() < 0.7:
-            cv2.circle(light, centre, int(rng.integers(0, 5)), power, -1)
-        else:
+        power, sort = float(np.exp(rng.uniform(-0.5, 5.3))), rng.random()
+        if sort < 0.6:
+            cv2.circle(light, centre, int(rng.integers(0, 4)), power, -1)
+        elif sort < 0.93:
             reach = rng.integers(2, int(0.04 * width) + 3, 2)
             corner = (centre[0] + int(reach[0]), centre[1] + int(reach[1]))
-            cv2.rectangle(light, centre, corner, min(power, 3.0), -1)
+            cv2.rectangle(light, centre, corner, min(power, 4.0), -1)
+        else:
+            word, font = "".join(rng.choice(LETTERS, 6)), int(rng.integers(8))
+            scale = float(rng.uniform(0.4, 1.8))
+            tone = int(min(255, 60 * power))
+            cv2.putText(signs, word, centre, font, scale, tone, int(scale) + 1, cv2.LINE_AA)
+    light += signs.astype(np.float32) / 60
     glow = cv2.GaussianBlur(light, (0, 0), 0.012 * width)
-    return (light + rng.uniform(0.01, 0.15) * glow).astype(np.float32)
+    return (light + rng.uniform(0.005, 0.1) * glow).astype(np.float32)
 
 
 def night(size: Size, rng: np.random.Generator) -> Field:
@@ -159,7 +175,7 @@ def snow(size: Size, rng: np.random.Generator) -> Field:
     return np.where(covered, things, ground).astype(np.float32)
 
 
-def _clouds(size: Size, rng: np.random.Generator) -> Field:
+def clouds(size: Size, rng: np.random.Generator) -> Field:
     """Smooth sky, brighter in some direction, with or without soft clouds."""
     brightness, (rows, columns), tilt = rng.uniform(0.15, 0.9), axes(size), rng.normal(0, 0.4)
     ramp = np.clip(0.5 + 0.5 * (rows + tilt * columns) / (1 + abs(tilt)), 0, 1).astype(np.float32)
@@ -172,7 +188,7 @@ def _clouds(size: Size, rng: np.random.Generator) -> Field:
 
 def sky(size: Size, rng: np.random.Generator) -> Field:
     """Mostly empty sky or sea: a strip of land, or wires, birds and masts, are all the detail."""
-    scene = _clouds(size, rng)
+    scene = clouds(size, rng)
     height, width = size
     with_land = rng.random() < 0.65
     if with_land:
@@ -196,10 +212,11 @@ def sky(size: Size, rng: np.random.Generator) -> Field:
 
 
 def fog(size: Size, rng: np.random.Generator) -> Field:
-    """Any scene at a fraction of its contrast, under a veil of light."""
+    """Any scene at a fraction of its contrast, down to a few grey levels, under a veil of light."""
     make = (leaves, buildings, fine_texture)[int(rng.integers(3))]
-    veil = rng.uniform(0.2, 0.7)
-    return (veil + rng.uniform(0.12, 0.6) * make(size, rng)).astype(np.float32)
+    veil, scene = rng.uniform(0.2, 0.9), make(size, rng)
+    contrast = log_uniform((0.03, 0.5), rng) / max(float(scene.std()), 1e-3)
+    return (veil * (1 + contrast * scene)).astype(np.float32)
 
 
 def moon(size: Size, rng: np.random.Generator) -> Field:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from blur_fusion.sample.blur import disk, polygon
+from blur_fusion.sample.blur import Kernel, disk, log_uniform, polygon, straight_motion
 from blur_fusion.sample.families import (
     buildings,
     few_edges,
@@ -20,7 +20,9 @@ from blur_fusion.sample.families import (
     snow,
     text,
 )
+from blur_fusion.sample.flat import empty, screen, stripes
 from blur_fusion.sample.photographs import photograph
+from blur_fusion.sample.subjects import portrait, subject
 from blur_fusion.sample.textures import Field, Size, fractal
 
 Family = Callable[[Size, np.random.Generator], Field]
@@ -36,38 +38,69 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "sky": (sky, 0.09),
     "fog": (fog, 0.06),
     "moon": (moon, 0.03),
+    "subject": (subject, 0.10),
+    "portrait": (portrait, 0.06),
+    "stripes": (stripes, 0.035),
+    "screen": (screen, 0.035),
+    "empty": (empty, 0.02),
 }
-SHALLOW_SHARE = 0.3
+# What has one distance already, and what nothing else may stand in.
+DEEP = ("sky", "moon", "snow", "few_edges", "subject", "portrait", "screen", "empty")
+ALONE = ("night", "moon", "subject", "portrait", "screen", "empty")
+UNEVEN_SHARE = 0.3
+PANNED_SHARE = 0.25  # of those
 MIXED_SHARE = 0.25
+
+
+def _blob(size: Size, reaches: tuple[float, float], rng: np.random.Generator) -> Field:
+    """1 within a blob near the middle; `reaches` bound its half axes as shares of the extents."""
+    height, width = size
+    centre = rng.uniform(0.25, 0.75, 2) * (width, height)
+    reach = rng.uniform(*reaches, 2) * (width, height)
+    columns = (np.arange(width, dtype=np.float32)[None, :] - centre[0]) / reach[0]
+    rows = (np.arange(height, dtype=np.float32)[:, None] - centre[1]) / reach[1]
+    wobble = 0.25 * fractal(size, 0.4, rng, coarsest=8)
+    distance = np.hypot(columns, rows) + wobble
+    # However it wobbles, or is cut by the border, it covers what an ellipse would.
+    limit = np.quantile(distance[::4, ::4], np.pi * reach.prod() / (width * height))
+    return (distance <= limit).astype(np.float32)
 
 
 def subject_mask(size: Size, rng: np.random.Generator) -> Field:
     """Where the subject stands (0..1): a blob near the middle, or a band of ground in focus."""
-    height, width = size
+    height = size[0]
     if rng.random() < 0.25:
         middle, half = rng.uniform(0.35, 0.8) * height, rng.uniform(0.04, 0.2) * height
         distance = np.abs(np.arange(height, dtype=np.float32)[:, None] - middle)
         band = np.clip(1.5 - distance / half, 0, 1)
         return np.asarray(np.broadcast_to(band, size), dtype=np.float32)
-    centre = rng.uniform(0.25, 0.75, 2) * (width, height)
-    reach = rng.uniform(0.1, 0.34, 2) * (width, height)
-    columns = (np.arange(width, dtype=np.float32)[None, :] - centre[0]) / reach[0]
-    rows = (np.arange(height, dtype=np.float32)[:, None] - centre[1]) / reach[1]
-    wobble = 0.25 * fractal(size, 0.4, rng, coarsest=8)
-    return (np.hypot(columns, rows) + wobble < 1).astype(np.float32)
+    return _blob(size, (0.08, 0.34), rng)
 
 
-def shallow_focus(scene: Field, rng: np.random.Generator) -> Field:
-    """The subject sharp, all else far out of focus: sharp to the eye, blurred by area."""
-    mask = subject_mask(scene.shape[:2], rng)
-    radius = np.exp(rng.uniform(np.log(3), np.log(24))) * scene.shape[1] / 1024
-    blades = int(rng.integers(5, 9))
-    kernel = disk(radius) if rng.random() < 0.5 else polygon(radius, blades, rng.uniform(0, 6))
+def _blurred_outside(scene: Field, mask: Field, kernel: Kernel) -> Field:
     # The background alone is blurred, so that the subject does not bleed into it.
     ground = cv2.filter2D(scene * (1 - mask), -1, kernel)
     weight = cv2.filter2D(1 - mask, -1, kernel)
     background = np.where(weight > 0.02, ground / np.maximum(weight, 0.02), scene)
     return (mask * scene + (1 - mask) * background).astype(np.float32)
+
+
+def shallow_focus(scene: Field, rng: np.random.Generator) -> Field:
+    """The subject sharp, all else out of focus: sharp to the eye, blurred by area."""
+    mask = subject_mask(scene.shape[:2], rng)
+    radius = log_uniform((2, 24), rng) * scene.shape[1] / 1024
+    blades = int(rng.integers(5, 9))
+    kernel = disk(radius) if rng.random() < 0.5 else polygon(radius, blades, rng.uniform(0, 6))
+    return _blurred_outside(scene, mask, kernel)
+
+
+def panned(scene: Field, rng: np.random.Generator) -> Field:
+    """The subject followed by the camera and sharp, all else streaked."""
+    mask = _blob(scene.shape[:2], (0.13, 0.31), rng)
+    length = log_uniform((15, 90), rng) * scene.shape[1] / 1024
+    level = rng.random() < 0.75
+    angle = rng.normal(0, 0.12) if level else rng.uniform(0, np.pi)
+    return _blurred_outside(scene, mask, straight_motion(length, angle))
 
 
 def render_scene(size: Size, rng: np.random.Generator, photo: str = "") -> tuple[str, list[Field]]:
@@ -79,7 +112,7 @@ def render_scene(size: Size, rng: np.random.Generator, photo: str = "") -> tuple
         Name of the family, or "photograph".
     views : list of ndarray of float32, shape `size`
         Linear luminance as the lens would see it: in focus and perhaps, as a second, with shallow
-        focus. 1 is white, lamps lie far above.
+        focus or panned. 1 is white, lamps lie far above.
     """
     if photo:
         family, focused = "photograph", photograph(photo, size, rng)
@@ -88,8 +121,10 @@ def render_scene(size: Size, rng: np.random.Generator, photo: str = "") -> tuple
         shares = np.array([FAMILIES[name][1] for name in names])
         family = str(rng.choice(names, p=shares / shares.sum()))
         focused = FAMILIES[family][0](size, rng)
-        if family not in ("night", "moon") and rng.random() < MIXED_SHARE:
+        if family not in ALONE and rng.random() < MIXED_SHARE:
             other = (leaves, fine_texture, few_edges)[int(rng.integers(3))]
             focused = np.where(subject_mask(size, rng) > 0.5, other(size, rng), focused)
-    deep = family in ("sky", "moon", "snow", "few_edges") or rng.random() > SHALLOW_SHARE
-    return family, [focused] if deep else [focused, shallow_focus(focused, rng)]
+    if family in DEEP or rng.random() > UNEVEN_SHARE:
+        return family, [focused]
+    view = panned if rng.random() < PANNED_SHARE else shallow_focus
+    return family, [focused, view(focused, rng)]

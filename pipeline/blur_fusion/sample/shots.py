@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from blur_fusion.data.overlays import overlay
 from blur_fusion.sample.blur import VIEWING_SIDE, natural_blur, sharp_blur
-from blur_fusion.sample.camera import Picture, colourise, develop, draw_camera, expose
+from blur_fusion.sample.camera import Picture, colourise, develop, draw_camera, expose, untouched
 from blur_fusion.sample.digital import FILTERS, apply_filter, filter_kind
 from blur_fusion.sample.scenes import render_scene
 from blur_fusion.sample.textures import Field, Size
@@ -73,7 +73,10 @@ def _shoot(
     dark = family in DARK
     camera = draw_camera(dark, scale, rng)
     blur = natural_blur(scale, rng) if blurred else sharp_blur(scale, rng)
-    exposed = expose(view, camera, dark)
+    if family == "screen" and rng.random() < 0.5:
+        camera, exposed = untouched(camera), view
+    else:
+        exposed = expose(view, camera, dark)
     lens = sharp_blur(scale, rng).apply(exposed) if blurred else exposed
     luma = develop(blur.apply(lens), camera, rng)
     picture = colourise(luma, camera, rng)

@@ -97,7 +97,7 @@ def _radii(style: LeafStyle, rng: np.random.Generator) -> npt.NDArray[np.float64
     return np.asarray((low + rng.random(style.count) * (high - low)) ** (1 / power))
 
 
-def _outline(rng: np.random.Generator) -> Outline:
+def outline(rng: np.random.Generator) -> Outline:
     """One shape of about unit radius: ellipse, polygon, bar or blob."""
     sort = rng.integers(4)
     corners = 24 if sort in (0, 3) else int(rng.integers(3, 7))
@@ -115,7 +115,7 @@ def _outline(rng: np.random.Generator) -> Outline:
 def leaf_map(size: Size, style: LeafStyle, rng: np.random.Generator) -> npt.NDArray[np.int32]:
     """For every pixel the number (1..count) of the leaf on top, 0 where there is none."""
     owner = np.zeros(size, np.int32)
-    outlines = [_outline(rng) for _ in range(32)]
+    outlines = [outline(rng) for _ in range(32)]
     radii = _radii(style, rng)
     centres = rng.random((style.count, 2)) * (size[1], size[0])
     picks = rng.integers(len(outlines), size=style.count)
