@@ -98,7 +98,7 @@ def _cctv(result: Picture, rng: np.random.Generator) -> None:
         part = result[row : row + tall, column : column + across]
         if boxed:
             part[:] = 0
-        _paint(part, _cover((tall, across), _words(rng), rng), 255.0, 1.0)
+        _paint(part, _cover((tall, across), _words(rng)[:12], rng), 255.0, 1.0)
 
 
 def _round_frame(result: Picture, rng: np.random.Generator) -> None:

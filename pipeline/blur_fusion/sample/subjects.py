@@ -41,10 +41,12 @@ def _plain_ground(size: Size, rng: np.random.Generator) -> Field:
 def silhouette(size: Size, rng: np.random.Generator) -> Field:
     """Where a thing is (0..1): a body, perhaps with limbs or leaves, smooth or furry."""
     mask, extent = np.zeros(size, np.uint8), min(size)
-    for part in range(int(rng.integers(1, 6))):
+    shapes = [outline(rng).astype(np.float32) for _ in range(7)]
+    shapes.sort(key=cv2.contourArea, reverse=True)  # the largest is the body
+    for part, shape in enumerate(shapes[: int(rng.integers(1, 6))]):
         reach, away = (0.45, 0.05) if part == 0 else (rng.uniform(0.1, 0.35), 0.3)
         middle = 0.5 * np.array(size[::-1]) + rng.normal(0, away * extent, 2)
-        points = np.rint((outline(rng) * reach * extent + middle) * 16).astype(np.int32)
+        points = np.rint((shape * reach * extent + middle) * 16).astype(np.int32)
         cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, shift=4)
     solid = mask.astype(np.float32) / 255
     if rng.random() < 0.4:
@@ -61,8 +63,8 @@ def subject(size: Size, rng: np.random.Generator) -> Field:
         scene = far_ground(size, rng, int(rng.integers(0, 12)))
     else:
         scene = (clouds if sort < 0.7 else _plain_ground)(size, rng)
-    # An outline fills about half of its box.
-    side = np.sqrt(2 * rng.uniform(0.02, 0.1)) * np.exp(rng.normal(0, 0.15) * np.array([1, -1]))
+    # An outline fills a little less than half of its box.
+    side = np.sqrt(2.3 * rng.uniform(0.02, 0.1)) * np.exp(rng.normal(0, 0.15) * np.array([1, -1]))
     tall, wide = (max(8, int(share * extent)) for share, extent in zip(side, size, strict=True))
     row, column = (int(rng.integers(a - b + 1)) for a, b in zip(size, (tall, wide), strict=True))
     makers = (leaves, leaves, fine_texture, fine_texture, buildings, text)
