@@ -126,7 +126,8 @@ def measure_variants(artifacts: Path, params: Params) -> dict[str, Any]:
     """
     store = Store.open(artifacts / "load")
     kinds = np.full_like(store.kinds, "")  # no network for kinds: it would take a third of the time
-    table = read_table(artifacts / "cnn", artifacts / "features", store.labels, store.splits, kinds)
+    known = store.labels, store.splits, kinds, store.folds
+    table = read_table(artifacts / "cnn", artifacts / "features", *known)
     held = table.index[~table.train]
     codes = metrics.scenes_of([store.rows[int(row)] for row in held])
     todo = trainings(table, params)

@@ -14,7 +14,7 @@ def main(params_file: str = "params.yaml", artifacts: str = "artifacts") -> None
 
     folder = Path(artifacts)
     store = Store.open(folder / "load")
-    known = store.labels, store.splits, store.kinds
+    known = store.labels, store.splits, store.kinds, store.folds
     table = read_table(folder / "cnn", folder / "features", *known)
     print(write_fused(table, folder / "cnn", folder / "fuse", load_params(params_file)))
 

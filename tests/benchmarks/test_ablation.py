@@ -66,7 +66,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def table(project: Path) -> Table:
     folder, store = project / "artifacts", Store.open(project / "artifacts/load")
     kinds = np.full_like(store.kinds, "")
-    return read_table(folder / "cnn", folder / "features", store.labels, store.splits, kinds)
+    known = store.labels, store.splits, kinds, store.folds
+    return read_table(folder / "cnn", folder / "features", *known)
 
 
 def fake_logits(table: Table, params: Params) -> dict[str, np.ndarray]:

@@ -30,6 +30,7 @@ def tiny_params() -> Params:
     """Of a stack small enough to be trained in a test."""
     params = Params()
     small = {"hidden": (8, 4), "epochs": 20, "members": 2, "batch": 32, "base_dropout": 0.3}
+    small |= {"fold_members": 1, "kind_members": 1}
     features = dataclasses.replace(params.features, levels=1, tiles=3, percentiles=(50.0,))
     fuse = dataclasses.replace(params.fuse, **small)
     return dataclasses.replace(params, fuse=fuse, features=features)
@@ -58,6 +59,7 @@ def made_up(count: int = 240, width: int = 6, seed: int = 0) -> dict[str, np.nda
         "kinds": kinds,
         "logits": logits,
         "measures": measures,
+        "folds": np.arange(count) % 3,
         "ranked_logits": logits[:20, None] + steps * first[0],
         "ranked_measures": measures[:20, None] + steps * first[1],
         "copied_logits": logits + 0.3 * rng.standard_normal((count, 4)).astype(np.float32),
@@ -153,7 +155,7 @@ def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
     rows = made_up(400, len(names))
     splits = write_stages(tmp_path, rows, names)
     stages = tmp_path / "cnn", tmp_path / "features"
-    table = read_table(*stages, rows["labels"], splits, rows["kinds"])
+    table = read_table(*stages, rows["labels"], splits, rows["kinds"], rows["folds"])
     assert (table.own[:, 4:] == rows["measures"][table.index]).all()
     build_network(params.cnn).save_weights(tmp_path / "cnn" / "final.weights.h5")
     line = write_fused(table, tmp_path / "cnn", tmp_path / "first", params)
@@ -183,7 +185,7 @@ def test_stage_end_to_end_and_same_bytes(tmp_path: Path) -> None:
     assert again == pytest.approx(validation["fused"], abs=1e-12)
     with (tmp_path / "first" / "history.csv").open() as file:
         history = list(csv.DictReader(file))
-    members = 2 * params.fuse.members + params.fuse.kind_members
+    members = 2 * params.fuse.members + params.fuse.kind_members + 3 * params.fuse.fold_members
     assert len(history) == members * params.fuse.epochs
     assert model.stack.names == tuple(names)
     (said,) = load(tmp_path / "first").predict(np.full((90, 120), 99, np.uint8))
@@ -195,23 +197,38 @@ def test_rows_must_match_the_store(tmp_path: Path) -> None:
     splits = write_stages(tmp_path, rows, ["a", "b", "c"])
     leaking = np.where(np.arange(40) == 0, "test", splits)
     stages = tmp_path / "cnn", tmp_path / "features"
+    labels, others = rows["labels"], (rows["kinds"], rows["folds"])
     with pytest.raises(BlurError, match="other rows than train and validation"):
-        read_table(*stages, rows["labels"], leaking, rows["kinds"])
+        read_table(*stages, labels, leaking, *others)
     with pytest.raises(BlurError, match="run the stage cnn"):
-        read_table(tmp_path / "none", tmp_path / "features", rows["labels"], splits, rows["kinds"])
+        read_table(tmp_path / "none", tmp_path / "features", labels, splits, *others)
     with pytest.raises(BlurError, match="the train rows hold one class only"):
-        read_table(*stages, np.where(splits == "train", 0, rows["labels"]), splits, rows["kinds"])
+        read_table(*stages, np.where(splits == "train", 0, labels), splits, *others)
+
+
+def made_up_table(folder: Path, count: int) -> tuple[Table, dict[str, np.ndarray]]:
+    """Rows of no known kind, and the table that the stages' files give."""
+    names = feature_names(tiny_params().features)
+    rows = made_up(count, len(names))
+    known = rows["labels"], write_stages(folder, rows, names), np.full(count, ""), rows["folds"]
+    return read_table(folder / "cnn", folder / "features", *known), rows
 
 
 def test_a_stack_without_kinds_tells_none(tmp_path: Path) -> None:
-    params = tiny_params()
-    names = feature_names(params.features)
-    rows = made_up(160, len(names))
-    splits = write_stages(tmp_path, rows, names)
-    unknown = np.full(len(rows["labels"]), "")
-    table = read_table(tmp_path / "cnn", tmp_path / "features", rows["labels"], splits, unknown)
-    stack, _ = fit_stack(table, params)
+    table, rows = made_up_table(tmp_path, 160)
+    stack, _ = fit_stack(table, tiny_params())
     assert not stack.tells_kinds and "motion" not in stack.logits(rows["logits"], rows["measures"])
+
+
+def test_without_a_residual_the_stack_is_the_sum_of_its_judges(tmp_path: Path) -> None:
+    (table, rows), params, slopes = made_up_table(tmp_path, 160), tiny_params(), {}
+    for residual in (0.0, 0.5):
+        fuse = dataclasses.replace(params.fuse, residual=residual)
+        stack, _ = fit_stack(table, dataclasses.replace(params, fuse=fuse))
+        found = stack.logits(rows["logits"], rows["measures"])
+        slopes[residual] = (2 * found["fused"] - found["features"]) / found["cnn"]
+    assert slopes[0.0] == pytest.approx(slopes[0.0][0]) and slopes[0.0][0] > 0
+    assert np.ptp(slopes[0.5]) > 0.01
 
 
 KINDS = np.array(["sharp", "defocus", "motion", "motion", "sharp", "defocus"])
@@ -237,6 +254,8 @@ def kinds_table() -> tuple[Inputs, Table]:
         own=block(6, 5),
         ranked=block(4, STEPS, 5),
         ranked_kinds=SERIES_OF,
+        folds=np.zeros(6, np.int64),
+        ranked_folds=np.zeros(4, np.int64),
         copied=block(4, 5),
     )
     rows = Inputs(

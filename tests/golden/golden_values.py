@@ -35,7 +35,7 @@ CNN = params.CnnParams(**SMALL, **CROPS, **RATES, **MORE, check_images=60)
 DENSE = {"hidden": (16, 8), "epochs": 5, "batch": 32, "members": 2, "clip": 3.0}
 DROPPED = {"dropout": 0.25, "base_dropout": 0.2, "learning_rate": 0.02, "weight_decay": 0.001}
 EXTRA = {"ranked": 20, "rank_weight": 0.5, "copy_weight": 1.0, "agreement_weight": 0.3}
-FUSE = params.FuseParams(**DENSE, **DROPPED, **EXTRA, kind_members=1)
+FUSE = params.FuseParams(**DENSE, **DROPPED, **EXTRA, kind_members=1, fold_members=1)
 
 Pixels = np.ndarray
 Values = dict[str, Any]  # a text, a list of numbers, or numbers by name
@@ -250,6 +250,8 @@ def stack() -> Values:
         own=np.concatenate([logits, measures], axis=1),
         ranked=np.concatenate([noise(20, 3, 4), noise(20, 3, width)], axis=2) + growth,
         ranked_kinds=np.array([""] * 20),
+        folds=np.arange(count) % 3,
+        ranked_folds=np.arange(20) % 3,
         copied=np.concatenate(
             [logits[train] + noise(160, 4) / 2, measures[train] + noise(160, width) / 2], axis=1
         ),

@@ -21,7 +21,7 @@ TINY: dict[str, dict[str, Any]] = {
         **{"wide_crop_side": 96, "wide_crops": 2, "check_images": 12},
     },
     "features": {"levels": 2, "tiles": 4, "percentiles": [50, 95]},
-    "fuse": {"hidden": [6], "epochs": 3, "members": 2, "kind_members": 1},
+    "fuse": {"hidden": [6], "epochs": 3, "members": 2, "fold_members": 1, "kind_members": 1},
     "evaluate": {"resamples": 50, "worst_images": 4},
 }
 

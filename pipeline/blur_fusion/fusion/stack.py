@@ -124,8 +124,8 @@ class Stack:
         For CNN logits (4 columns) and focus measures together.
     networks : Networks
         On all columns, those of the ensembles in turn: on focus measures alone (weights of CNN
-        logits are 0), on everything, for the kind. Bases: the CNN's logit of blurred, and that of
-        motion against defocus.
+        logits are 0); on everything, to be added to these and holding the CNN's share; for the
+        kind. Bases: the CNN's logit of blurred, and that of motion against defocus.
     members : tuple of int
         How many of them belong to each of `ENSEMBLES`; none tell the kind where the training
         images did not.

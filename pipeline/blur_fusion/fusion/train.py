@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,12 @@ from keras import layers
 from blur_fusion.cnn.crossfit import parallel_fits
 from blur_fusion.cnn.fit import History, make_deterministic
 from blur_fusion.errors import BlurError, require
-from blur_fusion.fusion.calibration import RateTable, choose_threshold, fit_calibration
+from blur_fusion.fusion.calibration import (
+    Calibration,
+    RateTable,
+    choose_threshold,
+    fit_calibration,
+)
 from blur_fusion.fusion.stack import (
     BLURRED,
     JUDGES,
@@ -52,6 +57,8 @@ class Table:
         Training rows; the others are validation.
     kinds : ndarray of str, shape (n,)
         sharp, defocus, motion, or empty where unknown.
+    folds : ndarray of int, shape (n,)
+        Of the training rows, by scene.
     names : tuple of str
         Of the focus measures.
     own : ndarray of float32, shape (n, 4 + F)
@@ -61,6 +68,7 @@ class Table:
         Of training images blurred further and further: see `blur_fusion.data.augment`.
     ranked_kinds : ndarray of str, shape (r,)
         Of the images before they were blurred further.
+    ranked_folds : ndarray of int, shape (r,)
     copied : ndarray of float32, shape (t, 4 + F)
         Of the t training images, perturbed: see `blur_fusion.data.augment`.
     """
@@ -69,16 +77,23 @@ class Table:
     labels: npt.NDArray[np.int64]
     train: npt.NDArray[np.bool_]
     kinds: npt.NDArray[np.str_]
+    folds: npt.NDArray[np.int64]
     names: tuple[str, ...]
     own: Floats
     ranked: Floats
     ranked_kinds: npt.NDArray[np.str_]
+    ranked_folds: npt.NDArray[np.int64]
     copied: Floats
 
     def __post_init__(self) -> None:
         for name, part in (("train", self.train), ("validation", ~self.train)):
             both = set(self.labels[part].tolist()) == {0, 1}
             require(both, f"fuse: the {name} rows hold one class only; needs sharp and blurred")
+
+    @property
+    def raw(self) -> dict[str, Floats]:
+        """Training rows, not standardised, under the names of :class:`Inputs`."""
+        return {"values": self.own[self.train], "ranked": self.ranked, "copies": self.copied}
 
     def held_logits(self, stack: Stack) -> dict[str, npt.NDArray[np.float64]]:
         """What `stack` answers to the validation rows: see `Stack.logits`."""
@@ -100,6 +115,7 @@ def read_table(
     labels: npt.NDArray[np.int64],
     splits: npt.NDArray[np.str_],
     kinds: npt.NDArray[np.str_],
+    folds: npt.NDArray[np.int64],
 ) -> Table:
     """Join the outputs of the stages `cnn` and `features` by row of the store.
 
@@ -123,10 +139,12 @@ def read_table(
         labels=labels[index],
         train=splits[index] == "train",
         kinds=kinds[index],
+        folds=folds[index],
         names=tuple(str(name) for name in measured["names"]),
         own=np.concatenate([logits, values], axis=-1),
         ranked=np.concatenate([network["ranked_logits"], measured["ranked_values"]], axis=-1),
         ranked_kinds=kinds[network["ranked_index"]],
+        ranked_folds=folds[network["ranked_index"]],
         copied=np.concatenate([network["copied_logits"], measured["copied_values"]], axis=-1),
     )
 
@@ -138,7 +156,7 @@ class Inputs:
     Attributes
     ----------
     values : ndarray of float32, shape (n, d + 1)
-        The base is the CNN's logit, or zero.
+        What the network corrects is the base: see :func:`prior` and :func:`kind_inputs`, or zero.
     labels : ndarray of int, shape (n,)
     ranked : ndarray of float32, shape (r, steps, d + 1)
         Series of images of growing blur; their logits should grow. May be empty.
@@ -152,13 +170,25 @@ class Inputs:
     copies: Floats
 
     def without_logits(self) -> Inputs:
-        """The same rows without the CNN's columns, and without a base."""
+        """The same rows without the CNN's columns."""
 
         def part(rows: Floats) -> Floats:
-            measures, base = rows[..., len(LOGIT_NAMES) : -1], np.zeros_like(rows[..., -1:])
-            return np.concatenate([measures, base], axis=-1)
+            return rows[..., len(LOGIT_NAMES) :]
 
         return Inputs(part(self.values), self.labels, part(self.ranked), part(self.copies))
+
+    def taken(self, rows: npt.NDArray[np.bool_], ranked: npt.NDArray[np.bool_]) -> Inputs:
+        """Some of the rows, and of the series."""
+        return Inputs(self.values[rows], self.labels[rows], self.ranked[ranked], self.copies[rows])
+
+    def on_base(self, base: Callable[[str], Floats]) -> Inputs:
+        """The same rows on another base: `base` of "values", "ranked" and "copies"."""
+
+        def part(name: str) -> Floats:
+            columns = getattr(self, name)[..., :-1]
+            return np.concatenate([columns, base(name)[..., None].astype(np.float32)], axis=-1)
+
+        return Inputs(part("values"), self.labels, part("ranked"), part("copies"))
 
     def pairs(self) -> Floats:
         """Neighbours (p, 2, d + 1) in the series, less blurred first."""
@@ -182,17 +212,57 @@ def kind_inputs(rows: Inputs, table: Table) -> Inputs:
     named = np.flatnonzero((kinds == "motion") | (kinds == "defocus"))
     series = (table.ranked_kinds == "sharp") | (table.ranked_kinds == "defocus")
 
-    def guessed(part: Floats, raw: Floats) -> Floats:
-        guess = motion_logit(raw).astype(np.float32)
-        return np.concatenate([part[..., :-1], guess[..., None]], axis=-1)
-
-    further = guessed(rows.ranked[series][:, 1:], table.ranked[series][:, 1:])
-    further = further.reshape(-1, further.shape[-1])
-    values = guessed(rows.values[named], table.own[table.train][named])
-    copies = guessed(rows.copies[named], table.copied[named])
+    guessed = rows.on_base(lambda name: motion_logit(table.raw[name]).astype(np.float32))
+    further = guessed.ranked[series][:, 1:].reshape(-1, guessed.ranked.shape[-1])
     labels = np.append(kinds[named] == "motion", np.zeros(len(further))).astype(np.int64)
-    own, copied = (np.concatenate([part, further]) for part in (values, copies))
+    own, copied = (
+        np.concatenate([part[named], further]) for part in (guessed.values, guessed.copies)
+    )
     return Inputs(own, labels, rows.ranked[:0], copied)
+
+
+def _logit(networks: Networks, rows: Floats) -> Floats:
+    """Mean logit (...) of an ensemble without a base, on rows (..., d + 1)."""
+    flat = rows.reshape(-1, rows.shape[-1])
+    found = networks.logits(flat[:, :-1], flat[:, -1:]).mean(axis=0)
+    return found.reshape(rows.shape[:-1]).astype(np.float32)
+
+
+def prior(measures: Inputs, table: Table, by_fold: dict[int, Networks]) -> tuple[Any, Any, Any]:
+    """The sum of both calibrated judges, the measures' logits out of fold too.
+
+    Parameters
+    ----------
+    measures : Inputs
+        All training rows of `table`, standardised, without the CNN's logits.
+    table : Table
+    by_fold : dict of Networks
+        On measures, by the fold that they did not see.
+
+    Returns
+    -------
+    base : callable
+        The sum for "values", "ranked" or "copies".
+    cnn, features : Calibration
+    """
+    own = table.folds[table.train]
+    folds = {"values": own, "ranked": table.ranked_folds, "copies": own}
+
+    def unseen(name: str) -> Floats:
+        rows = getattr(measures, name)
+        found = np.zeros(rows.shape[:-1], np.float32)
+        for fold, networks in by_fold.items():
+            found[folds[name] == fold] = _logit(networks, rows[folds[name] == fold])
+        return found
+
+    logits = {name: (table.raw[name][..., BLURRED], unseen(name)) for name in folds}
+    cnn, features = (fit_calibration(measures.labels, part) for part in logits["values"])
+
+    def base(name: str) -> Floats:
+        network, measured = logits[name]
+        return (cnn.scaled(network) + features.scaled(measured)).astype(np.float32)
+
+    return base, cnn, features
 
 
 class _Sum(layers.Layer):  # type: ignore[misc, unused-ignore]
@@ -250,34 +320,37 @@ def fit_dense(name: str, inputs: Inputs, params: FuseParams, seed: int) -> tuple
         model, member, epoch, loss.
     """
     members, history = [], []
+    keras.utils.set_random_seed(seed)
+    width, steps = inputs.values.shape[1] - 1, -(-len(inputs.labels) // params.batch)
+    rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, steps * params.epochs, 0.02)
+    model, optimizer = build_dense(width, params), keras.optimizers.Adam(rate, clipnorm=1.0)
+    optimizer.build(model.trainable_variables)
+    run_epoch = _epoch(model, optimizer, inputs, params)  # traced once: that takes seconds
     with progress_bar(params.members * params.epochs, f"fuse {name}", "epoch") as bar:
         for number in range(params.members):
             keras.utils.set_random_seed(seed + number)
-            model = build_dense(inputs.values.shape[1] - 1, params)
-            losses = _fit_one(model, inputs, params, seed + number, bar)
+            model.set_weights(build_dense(width, params).get_weights())
+            for variable in optimizer.variables:
+                variable.assign(tf.zeros_like(variable))
+            losses = _fit_one(run_epoch, inputs, params, seed + number, bar)
             members.append(model.get_weights())
             line = {"model": name, "member": number}
             history += [{**line, "epoch": n, "loss": loss} for n, loss in enumerate(losses)]
-            keras.backend.clear_session()
+    keras.backend.clear_session()
     return side_by_side(members), history
 
 
 def _fit_one(
-    model: keras.Model, inputs: Inputs, params: FuseParams, seed: int, bar: Any
+    run_epoch: Any, inputs: Inputs, params: FuseParams, seed: int, bar: Any
 ) -> list[float]:
-    """Train `model`; mean loss of each epoch."""
-    steps = -(-len(inputs.labels) // params.batch)
-    rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, steps * params.epochs, 0.02)
-    optimizer = keras.optimizers.Adam(rate, clipnorm=1.0)
-    optimizer.build(model.trainable_variables)
-    run_epoch = _epoch(model, optimizer, inputs, params)
+    """Train one member; mean loss of each epoch."""
     rng = np.random.default_rng(seed)
     losses = []
     for _ in range(params.epochs):
         order = rng.permutation(len(inputs.labels)).astype(np.int32)
         pairs = rng.permutation((inputs.ranked.shape[1] - 1) * len(inputs.ranked))
         total = run_epoch(tf.constant(order), tf.constant(pairs.astype(np.int32)))
-        losses.append(float(total) / steps)
+        losses.append(float(total) / -(-len(inputs.labels) // params.batch))
         bar.update()
     return losses
 
@@ -331,32 +404,64 @@ def _epoch(model: keras.Model, optimizer: Any, inputs: Inputs, params: FuseParam
 def _fit(name: str, inputs: Inputs, params: Params) -> tuple[Networks, History]:
     """Train in a worker process."""
     make_deterministic(params.seed, params.compute.threads)
-    members = params.fuse.kind_members if name == "kind" else params.fuse.members
-    wanted = dataclasses.replace(params.fuse, members=members)
+    fuse = params.fuse
+    counts = {"features": fuse.members, "both": fuse.members, "kind": fuse.kind_members}
+    wanted = dataclasses.replace(fuse, members=counts.get(name, fuse.fold_members))
+    if name == "both":  # what is added to the sum is learned in its presence
+        wanted = dataclasses.replace(wanted, base_dropout=0)
     return fit_dense(name, inputs, wanted, 100 * params.seed)
 
 
+def _residual(both: Networks, share: float, cnn: Calibration, features: Calibration) -> Networks:
+    """`both`, trained on the sum of calibrated logits, as what is added to the measures' logit.
+
+    Of the way from the sum to what it learned `share` is gone; in units of the measures' logit.
+    """
+    size = features.temperature * share / (1 - share + share * both.gains)
+    kernels = *both.kernels[:-1], both.kernels[-1] * size[:, :, None]
+    biases = *both.biases[:-1], both.biases[-1] * size[:, :, None]
+    gains = np.full_like(both.gains, features.temperature / cnn.temperature)
+    return Networks(tuple(map(_single, kernels)), tuple(map(_single, biases)), _single(gains))
+
+
+def _single(array: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Rounded to what the model folder keeps, so that what is calibrated is what ships."""
+    return array.astype(np.float32).astype(np.float64)
+
+
 def fit_stack(table: Table, params: Params) -> tuple[Stack, History]:
-    """Train on the training rows alone: on measures, on all columns, and for the kind."""
+    """Train on the training rows alone: on measures, on all columns, and for the kind.
+
+    On unlike photos the plain sum of both judges beats a stack that learned to weigh them on
+    rendered ones; so that sum is what the network on all columns corrects, and only by a share.
+    """
     own, kinds = table.own[table.train], table.kinds[table.train]
     standardiser = Standardiser.fit(own, params.fuse.clip)
 
     def rows(raw: Floats) -> Floats:
         standard = standardiser.apply(raw.reshape(-1, raw.shape[-1])).reshape(raw.shape)
-        base = raw[..., BLURRED : BLURRED + 1].astype(np.float32)
-        return np.concatenate([standard, base], axis=-1)
+        return np.concatenate([standard, np.zeros_like(standard[..., :1])], axis=-1)
 
-    labels = table.labels[table.train]
-    everything = Inputs(rows(own), labels, rows(table.ranked), rows(table.copied))
-    wanted = {"features": everything.without_logits(), "both": everything}
+    parts = {name: rows(raw) for name, raw in table.raw.items()}
+    everything = Inputs(labels=table.labels[table.train], **parts)
+    measures = everything.without_logits()
+    wanted = {"features": measures}
+    folds = np.unique(table.folds[table.train]).tolist()
+    for fold in folds:
+        inside = table.folds[table.train] != fold, table.ranked_folds != fold
+        wanted[f"fold_{fold}"] = measures.taken(*inside)
     if min(int((kinds == kind).sum()) for kind in ("motion", "defocus")) >= FEWEST_KINDS:
         wanted["kind"] = kind_inputs(everything, table)
-    jobs = [delayed(_fit)(name, inputs, params) for name, inputs in wanted.items()]
-    fits = Parallel(n_jobs=min(parallel_fits(params.compute), len(jobs)))(jobs)
-    found, histories = zip(*fits, strict=True)
-    ensembles = dict(zip(wanted, found, strict=True))
-    history = [line for lines in histories for line in lines]
-    return Stack.join(table.names, standardiser, ensembles), history
+    run = Parallel(n_jobs=min(parallel_fits(params.compute), len(wanted)))
+    fits = run(delayed(_fit)(name, inputs, params) for name, inputs in wanted.items())
+    fitted, histories = zip(*fits, strict=True)
+    found: dict[str, Networks] = dict(zip(wanted, fitted, strict=True))
+    by_fold = {fold: found.pop(f"fold_{fold}") for fold in folds}
+    base, cnn, features = prior(measures, table, by_fold)
+    (both, losses) = run([delayed(_fit)("both", everything.on_base(base), params)])[0]
+    found["both"] = _residual(both, params.fuse.residual, cnn, features)
+    history = [line for lines in (*histories, losses) for line in lines]
+    return Stack.join(table.names, standardiser, found), history
 
 
 def calibrate(stack: Stack, table: Table, params: Params) -> tuple[Model, dict[str, Any]]:

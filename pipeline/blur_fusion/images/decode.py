@@ -270,9 +270,7 @@ def _decode_jpeg(data: Pixels, name: str, long_side: int, colour: bool, stored: 
     return seen._replace(photo=photo, note=f"cut off: judged by the first {share} % of it")
 
 
-def _as_seen(
-    size: tuple[int, int], image: npt.NDArray[Any], cell: int
-) -> tuple[int, int] | None:
+def _as_seen(size: tuple[int, int], image: npt.NDArray[Any], cell: int) -> tuple[int, int] | None:
     """The stored `size` after EXIF turned it; None where the header does not tell it."""
     turned = image.shape[1] != -(-size[0] // cell)
     return (size[::-1] if turned else size) if size[0] else None

@@ -108,6 +108,7 @@ _NOISE = 0.05  # of a cell, rounding and film, in units of the variance gained o
 _ONE = 14  # bits of a weight of 1
 _DROPPED = 8  # bits, between sums over rows and those over columns
 
+
 def _gap(low: Floats, high: Floats, other_low: Floats, other_high: Floats) -> Floats:
     """Mean distance between a point of one interval and a point of another."""
 
@@ -191,9 +192,7 @@ def average_cells(image: Pixels, cell: int, size: tuple[int, int]) -> Pixels:
         for (first, weights), after in ((down, size[1]), (across, size[0]))
         for part in (first.ctypes.data, weights.ctypes.data, weights.shape[1], after)
     ]
-    if compiled.blur_weighted_sums(
-        image.ctypes.data, image.shape[1], *plans, found.ctypes.data
-    ):
+    if compiled.blur_weighted_sums(image.ctypes.data, image.shape[1], *plans, found.ctypes.data):
         raise MemoryError
     return found
 
