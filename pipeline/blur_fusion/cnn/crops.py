@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.data.augment import blur_series
+from blur_fusion.data.augment import blur_series, resampled
 from blur_fusion.images.resize import pad_to
 
 Pixels = npt.NDArray[np.uint8]
@@ -43,6 +43,8 @@ def augment(crop: Pixels, rng: np.random.Generator) -> Pixels:
         crop = crop[::-1]
     if rng.random() < 0.5:
         crop = crop.T
+    if rng.random() < 0.5:
+        crop = resampled(np.ascontiguousarray(crop), rng)
     if rng.random() < 0.6:
         level = np.linspace(0, 1, 256) ** np.exp(rng.normal(0, 0.35))
         scale = np.exp(rng.uniform(-1.0, 0.15))

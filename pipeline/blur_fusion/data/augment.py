@@ -1,4 +1,4 @@
-"""Training images changed: further out of focus, lettered, turned, faded, compressed."""
+"""Training images changed: further out of focus, lettered, turned, resampled, compressed."""
 
 from __future__ import annotations
 
@@ -72,6 +72,17 @@ def blur_series(
     return series
 
 
+def resampled(image: Pixels, rng: np.random.Generator) -> Pixels:
+    """`image` (h, w), its finest detail a little weaker or stronger.
+
+    So do ways of shrinking differ, such as decoding a JPEG at reduced scale: by up to a tenth of
+    what one pixel holds. No verdict should rest on that.
+    """
+    side = rng.uniform(-0.025, 0.025)
+    line = np.array([side, 1 - 2 * side, side], np.float32)
+    return np.asarray(cv2.sepFilter2D(image, -1, line, line), dtype=np.uint8)
+
+
 def perturbed(image: Pixels, rng: np.random.Generator) -> Pixels:
     """`image` after a few harmless changes; none of them makes it sharp or blurred.
 
@@ -84,10 +95,13 @@ def perturbed(image: Pixels, rng: np.random.Generator) -> Pixels:
     -------
     ndarray of uint8, shape (h, w) or (w, h)
     """
-    turned, lettered, faded, noised, compressed = rng.random(5) < (0.5, 0.3, 0.4, 0.4, 0.4)
+    chances = 0.5, 0.3, 0.5, 0.4, 0.4, 0.4
+    turned, lettered, shrunk, faded, noised, compressed = rng.random(6) < chances
     if turned:
         image = np.rot90(image, int(rng.integers(1, 4)))
     image = np.ascontiguousarray(image)
+    if shrunk:
+        image = resampled(image, rng)
     if lettered:
         image = overlay(image, rng)
     if faded:
