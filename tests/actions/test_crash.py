@@ -136,6 +136,7 @@ def test_interrupted_at_every_moment(
                 report = act(verdict, [root], ActionOptions(move=place / "out"))
             except KeyboardInterrupt:  # while the report was made
                 continue
+        assert ("interrupted; no shot is half done" in report.lines) == report.interrupted
         assert (names(root) & shot) in (set(), shot)
         if report.journal:
             assert undo(report.journal).lines == ()

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from action_trees import Tree, acted, fill, look, names
+from blur_fusion.actions import journal
 from blur_fusion.actions.undo import undo
 from blur_fusion.errors import BlurError
 from scan_command import invoked
@@ -34,6 +36,19 @@ def test_the_command(tmp_path: Path, moved: tuple[Path, Path, Tree]) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (0, "1 files put back\n", "")
     assert look(tmp_path) == before
     assert "already" in invoked("undo", journal).stdout
+
+
+def test_journals_of_one_second_are_numbered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Still(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return cls(2026, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr(journal, "datetime", Still)
+    found = [journal.create(tmp_path, []).path.name for _ in range(3)]
+    assert found == [f"blur-journal-20260101T000000Z{end}.jsonl" for end in ("", "-2", "-3")]
 
 
 def test_a_journal_of_the_first_release(tmp_path: Path) -> None:

@@ -28,6 +28,23 @@ def test_copies_carry_times_and_a_changed_one_survives_undo(root: Path, out: Pat
     assert undone(report).lines == ()
 
 
+def test_a_folder_that_is_gone_is_made_again(root: Path, out: Path) -> None:
+    before = look(root)
+    report = acted(root, "trip/b.jpg", "trip/c.jpg", move=out)
+    (root / "trip").rmdir()
+    assert undone(report).lines == () and look(root) == before
+
+
+def test_a_journal_that_cannot_be_written_undoes_nothing(
+    root: Path, out: Path, monkeypatch: MonkeyPatch
+) -> None:
+    report = acted(root, "a.jpg", move=out)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anything
+    with pytest.raises(BlurError, match="cannot be written; copy it to where it can"):
+        undone(report)
+    assert names(out) == {"a.jpg"}
+
+
 def test_links_are_absolute_and_undone_only_if_ours(root: Path, out: Path) -> None:
     report = acted(root, "a.jpg", "trip/b.jpg", link=out)
     assert os.readlink(out / "trip/b.jpg") == os.path.realpath(root / "trip/b.jpg")
