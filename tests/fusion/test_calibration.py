@@ -1,10 +1,18 @@
 """Threshold, calibration and scaling: properties on made-up scores."""
 
+import json
+
 import numpy as np
 import pytest
 
 from blur_fusion.errors import BlurError
-from blur_fusion.fusion.calibration import Calibration, choose_threshold, fit_calibration, sigmoid
+from blur_fusion.fusion.calibration import (
+    Calibration,
+    RateTable,
+    choose_threshold,
+    fit_calibration,
+    sigmoid,
+)
 from blur_fusion.fusion.stack import Standardiser
 
 
@@ -42,6 +50,21 @@ def test_threshold_between_scores_that_hardly_differ_or_do_not() -> None:
         assert choose_threshold(np.array([0, 1, 1]), np.full(3, score), 0.4) > score
     high = float(np.nextafter(0.5, 1))
     assert choose_threshold(np.array([0, 1]), np.array([0.5, high]), 0.1) == high
+
+
+def test_rates_are_those_of_choose_threshold() -> None:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 2, 157)
+    scores = np.round(np.clip(rng.normal(0.3 + 0.3 * labels, 0.2), 0, 1), 2)  # ties, too
+    table = RateTable.fit(labels, scores)
+    for rate in (0.0, 0.001, 0.01, 0.0125, 0.03, 0.1, 0.123, 0.2999, 0.3, 1 / table.sharp):
+        assert table.threshold(rate) == choose_threshold(labels, scores, rate)
+    assert RateTable.from_json(json.loads(json.dumps(table.as_json()))) == table
+    alarms = [(scores[labels == 0] >= table.threshold(rate)).mean() for rate in (0.0, 0.05, 0.3)]
+    assert alarms[0] == 0 and alarms[1] <= 0.05 < alarms[2] <= 0.3
+    for rate in (-0.01, 0.31, float("nan")):
+        with pytest.raises(BlurError, match="outside 0..0.3"):
+            table.threshold(rate)
 
 
 @pytest.mark.parametrize("labels", [[0, 0], [1, 1]])

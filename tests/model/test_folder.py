@@ -13,7 +13,6 @@ import pytest
 from blur_fusion.errors import BlurError
 from blur_fusion.features import summary
 from blur_fusion.features.summary import feature_names
-from blur_fusion.fusion.calibration import RateTable, choose_threshold
 from blur_fusion.model.classifier import BlurDetector
 from blur_fusion.model.folder import (
     FILES,
@@ -162,18 +161,3 @@ def test_nothing_is_unpickled(folder: Path) -> None:
 def test_an_onnx_that_is_none_is_refused(tmp_path: Path) -> None:
     write_folder(tmp_path / "m", dataclasses.replace(tiny_contents(), network=b"no network"))
     assert "onnxruntime" in _refused(tmp_path / "m")
-
-
-def test_rates_are_those_of_choose_threshold() -> None:
-    rng = np.random.default_rng(3)
-    labels = rng.integers(0, 2, 157)
-    scores = np.round(np.clip(rng.normal(0.3 + 0.3 * labels, 0.2), 0, 1), 2)  # ties, too
-    table = RateTable.fit(labels, scores)
-    for rate in (0.0, 0.001, 0.01, 0.0125, 0.03, 0.1, 0.123, 0.2999, 0.3, 1 / table.sharp):
-        assert table.threshold(rate) == choose_threshold(labels, scores, rate)
-    assert RateTable.from_json(json.loads(json.dumps(table.as_json()))) == table
-    alarms = [(scores[labels == 0] >= table.threshold(rate)).mean() for rate in (0.0, 0.05, 0.3)]
-    assert alarms[0] == 0 and alarms[1] <= 0.05 < alarms[2] <= 0.3
-    for rate in (-0.01, 0.31, float("nan")):
-        with pytest.raises(BlurError, match="outside 0..0.3"):
-            table.threshold(rate)
