@@ -16,10 +16,10 @@ from trees import Tree, contents
 MODELS = ("constant", "laplacian", "cnn", "features", "fused")
 
 
-def switch(folder: Path, name: str) -> None:
+def switch(folder: Path, section: str, name: str, value: Any) -> None:
     path = folder / "params.yaml"
     params = yaml.safe_load(path.read_text("utf-8"))
-    params["dataset"]["name"] = name
+    params[section][name] = value
     path.write_text(yaml.safe_dump(params), encoding="utf-8")
 
 
@@ -92,8 +92,10 @@ def test_held_out_set_as_json(first: tuple[Path, str], folder_tree: Tree) -> Non
 
 
 def test_another_clone_gives_the_same_bytes(first: tuple[Path, str], tmp_path: Path) -> None:
+    """By two processes too, where the first one has used one."""
     folder = tmp_path / "second"
     subprocess.run(["git", "clone", "-q", str(first[0]), str(folder)], check=True)
+    switch(folder, "compute", "workers", 2)
     output = repro(folder, "--force", "--no-run-cache")
     assert ran(output) == list(STAGES)
     for part in ("data/sample", *(f"artifacts/{stage}" for stage in STAGES[1:])):
@@ -110,12 +112,12 @@ def test_a_users_data_set_is_never_touched(first: tuple[Path, str], certh_tree: 
     (own / "TrainingSet/Undistorted/.hidden").write_bytes(b"\0\1")
     before, sample = state(own), contents(folder / "data/sample")
     kept = contents(folder / "artifacts/evaluate")
-    switch(folder, "certh")
+    switch(folder, "dataset", "name", "certh")
     assert ran(repro(folder)) == list(STAGES[1:])
     line = run(folder, "-m", "blur_fusion.evaluation.table").stdout.splitlines()[0]
     assert line.startswith("data set certh ")
     assert state(own) == before
-    switch(folder, "sample")
+    switch(folder, "dataset", "name", "sample")
     # All comes from DVC's cache of runs, which knows no stage with a plain output kept in Git.
     assert set(ran(repro(folder))) <= {"evaluate"}
     assert state(own) == before
@@ -124,7 +126,7 @@ def test_a_users_data_set_is_never_touched(first: tuple[Path, str], certh_tree: 
 
 
 def test_a_data_set_that_is_missing_is_said_in_one_line(first: tuple[Path, str]) -> None:
-    switch(first[0], "nowhere")
+    switch(first[0], "dataset", "name", "nowhere")
     try:
         done = run(first[0], "-m", "dvc", "repro", fails=True)
         assert done.returncode != 0
@@ -134,4 +136,4 @@ def test_a_data_set_that_is_missing_is_said_in_one_line(first: tuple[Path, str])
         assert direct.returncode == 1
         assert direct.stderr.splitlines()[-1].startswith("error: data/nowhere: no such folder")
     finally:
-        switch(first[0], "sample")
+        switch(first[0], "dataset", "name", "sample")

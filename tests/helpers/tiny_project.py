@@ -15,7 +15,9 @@ STAGES = ("sample", "load", "cnn", "features", "fuse", "evaluate")
 TINY: dict[str, dict[str, Any]] = {
     "sample": {"training_scenes": 24, "natural_scenes": 8, "digital_scenes": 2, "long_side": 160},
     "image": {"long_side": 128},
+    "split": {"folds": 2},
     "load": {"shard_images": 16},
+    "compute": {"workers": 1},  # each one more starts TensorFlow
     "cnn": {
         **{"filters": [6, 8], "epochs": 2, "steps_per_epoch": 4, "crop_side": 64, "crops": 6},
         **{"wide_crop_side": 96, "wide_crops": 2, "check_images": 12},
