@@ -17,11 +17,17 @@ def short_preset(name: str, images: int = IMAGES) -> Preset:
 
 
 def narrow(preset: Preset) -> Preset:
-    """The same system, but narrow dense layers and small pictures under a backbone: quick."""
+    """The same system, but quick: narrow dense layers; under a backbone small pictures, one batch.
+
+    A smaller last batch would have Keras trace all of a backbone once more.
+    """
     network = replace(
         preset.network,
         dense=tuple(min(units, 256) for units in preset.network.dense),
         fused_dense=tuple(min(units, 64) for units in preset.network.fused_dense),
     )
-    side = 96 if preset.network.backbone else preset.input.side
-    return replace(preset, network=network, input=replace(preset.input, side=side))
+    preset = replace(preset, network=network)
+    if not network.backbone:
+        return preset
+    recipe = replace(preset.recipe, batch=IMAGES)
+    return replace(preset, input=replace(preset.input, side=96), recipe=recipe)
