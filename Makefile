@@ -63,7 +63,7 @@ relock: $(STAMP) release/dvc.yaml
 	$(BIN)/python -m blur_fusion.model.provenance
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 # The whole of tests/hostile: 20,000 mutated files, 40 kills and more; a table at the end.
 hostile: $(STAMP)

@@ -24,6 +24,15 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 
+# Minutes each: `make test` begins with them, so that all its processes end at about the same time.
+LONG = ("test_end_to_end", "test_run", "test_train", "test_crossfit", "test_dask", "test_golden")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def no_idle_processes() -> Iterator[None]:
     """Joblib's processes end with the file that asked for them.
