@@ -255,6 +255,7 @@ def kinds_table() -> tuple[Inputs, Table]:
         ranked=block(4, STEPS, 5),
         ranked_kinds=SERIES_OF,
         folds=np.zeros(6, np.int64),
+        ranked_rows=np.arange(4),
         ranked_folds=np.zeros(4, np.int64),
         copied=block(4, 5),
     )

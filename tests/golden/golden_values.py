@@ -251,6 +251,7 @@ def stack() -> Values:
         ranked=np.concatenate([noise(20, 3, 4), noise(20, 3, width)], axis=2) + growth,
         ranked_kinds=np.array([""] * 20),
         folds=np.arange(count) % 3,
+        ranked_rows=np.arange(20),
         ranked_folds=np.arange(20) % 3,
         copied=np.concatenate(
             [logits[train] + noise(160, 4) / 2, measures[train] + noise(160, width) / 2], axis=1

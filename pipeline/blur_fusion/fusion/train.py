@@ -68,7 +68,8 @@ class Table:
         Of training images blurred further and further: see `blur_fusion.data.augment`.
     ranked_kinds : ndarray of str, shape (r,)
         Of the images before they were blurred further.
-    ranked_folds : ndarray of int, shape (r,)
+    ranked_rows, ranked_folds : ndarray of int, shape (r,)
+        Their rows in the store, and folds.
     copied : ndarray of float32, shape (t, 4 + F)
         Of the t training images, perturbed: see `blur_fusion.data.augment`.
     """
@@ -82,6 +83,7 @@ class Table:
     own: Floats
     ranked: Floats
     ranked_kinds: npt.NDArray[np.str_]
+    ranked_rows: npt.NDArray[np.int64]
     ranked_folds: npt.NDArray[np.int64]
     copied: Floats
 
@@ -144,6 +146,7 @@ def read_table(
         own=np.concatenate([logits, values], axis=-1),
         ranked=np.concatenate([network["ranked_logits"], measured["ranked_values"]], axis=-1),
         ranked_kinds=kinds[network["ranked_index"]],
+        ranked_rows=network["ranked_index"],
         ranked_folds=folds[network["ranked_index"]],
         copied=np.concatenate([network["copied_logits"], measured["copied_values"]], axis=-1),
     )

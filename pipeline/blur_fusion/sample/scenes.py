@@ -103,6 +103,12 @@ def panned(scene: Field, rng: np.random.Generator) -> Field:
     return _blurred_outside(scene, mask, straight_motion(length, angle))
 
 
+def draw_family(rng: np.random.Generator) -> str:
+    """The family of a scene: the first that its random stream decides."""
+    shares = np.array([share for _, share in FAMILIES.values()])
+    return str(rng.choice(list(FAMILIES), p=shares / shares.sum()))
+
+
 def render_scene(size: Size, rng: np.random.Generator, photo: str = "") -> tuple[str, list[Field]]:
     """Draw one scene of (height, width) `size`: photograph `photo`, or one of a random family.
 
@@ -117,9 +123,7 @@ def render_scene(size: Size, rng: np.random.Generator, photo: str = "") -> tuple
     if photo:
         family, focused = "photograph", photograph(photo, size, rng)
     else:
-        names = list(FAMILIES)
-        shares = np.array([FAMILIES[name][1] for name in names])
-        family = str(rng.choice(names, p=shares / shares.sum()))
+        family = draw_family(rng)
         focused = FAMILIES[family][0](size, rng)
         if family not in ALONE and rng.random() < MIXED_SHARE:
             other = (leaves, fine_texture, few_edges)[int(rng.integers(3))]

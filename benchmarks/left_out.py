@@ -1,0 +1,129 @@
+"""`python -m benchmarks.left_out`: the stack on families of scenes that it has not seen.
+
+Another seed of the same renderer is no other domain; a family of scenes that is left out of
+training is one. The CNN's logits are out of fold, but of networks that saw these families.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.ablation import compare
+from benchmarks.real_photos import json_file_option, tell
+from blur_fusion.cli.options import PATH, params_option
+from blur_fusion.data.store import Store
+from blur_fusion.errors import run
+from blur_fusion.evaluation import metrics
+from blur_fusion.evaluation.metrics import Floats, with_interval
+from blur_fusion.fusion.stack import BLURRED
+from blur_fusion.fusion.train import Table, fit_stack, read_table
+from blur_fusion.params import Params, load_params
+from blur_fusion.sample.scenes import draw_family
+from blur_fusion.sample.tree import plan_scenes
+
+GROUPS = (
+    ("night", "moon"),
+    ("sky", "snow", "fog", "empty"),
+    ("subject", "portrait"),
+    ("text", "screen", "stripes"),
+    ("leaves",),
+    ("buildings", "fine_texture", "few_edges"),
+)
+
+
+def families(store: Store, table: Table, params: Params) -> npt.NDArray[np.str_]:
+    """Family of each row of `table` (n,); empty of photographs and of other data sets."""
+    known = {
+        plan.scene: draw_family(np.random.default_rng([params.seed, plan.number]))
+        for plan in plan_scenes(params.sample)
+        if not plan.photo
+    }
+    return np.array([known.get(store.rows[int(row)].scene, "") for row in table.index])
+
+
+def left_out(table: Table, away: npt.NDArray[np.bool_]) -> Table:
+    """The training rows of `table` but `away` (n,), which take the place of the validation rows."""
+    inside, kept = table.train & ~away, table.train
+    series = np.isin(table.ranked_rows, table.index[inside])
+    rows = {name: getattr(table, name)[kept] for name in ("index", "labels", "kinds", "folds")}
+    return dataclasses.replace(
+        table,
+        **rows,
+        train=inside[kept],
+        own=table.own[kept],
+        copied=table.copied[inside[kept]],
+        ranked=table.ranked[series],
+        ranked_kinds=table.ranked_kinds[series],
+        ranked_folds=table.ranked_folds[series],
+        ranked_rows=table.ranked_rows[series],
+    )
+
+
+def judged(table: Table, params: Params) -> dict[str, Floats]:
+    """Train a stack; logits of the rows that it did not train on, by judge and of the plain sum."""
+    stack, _ = fit_stack(table, params)
+    logits = table.held_logits(stack)
+    heard = stack.networks.gains[stack.members[0], BLURRED]
+    total = logits["features"] + heard * table.own[~table.train, BLURRED]
+    names = ("cnn", "features", "fused")
+    return {"plain sum": total, **{name: logits[name] for name in names}}
+
+
+def measure_families(artifacts: Path, params: Params) -> dict[str, Any]:
+    """Each group of families judged by a stack that was trained on all others.
+
+    Returns
+    -------
+    dict
+        `images`, and `judges`: rows of :func:`benchmarks.ablation.compare` on all of them.
+    """
+    store = Store.open(artifacts / "load")
+    known = store.labels, store.splits, np.full_like(store.kinds, ""), store.folds
+    table = read_table(artifacts / "cnn", artifacts / "features", *known)
+    family = families(store, table, params)
+    parts, index = [], []
+    for group in GROUPS:
+        part = left_out(table, np.isin(family, group))
+        parts.append(judged(part, params))
+        index.append(part.index[~part.train])
+    rows = np.concatenate(index)
+    logits = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    codes = metrics.scenes_of([store.rows[int(row)] for row in rows])
+    again = params.evaluate.resamples, params.seed
+    return {"images": len(rows), "judges": compare(store.labels[rows], codes, logits, *again)}
+
+
+def as_text(found: dict[str, Any]) -> Iterator[str]:
+    """One table, its reference first."""
+    yield f"{found['images']} training images, each of a family that its stack has not seen"
+    yield "differences from the first line, 95 % intervals resampled by scene"
+    yield f"\n{'':<16}{'log-loss':>9}{'difference':>28}{'AUC':>9}{'difference':>28}"
+    for row in found["judges"]:
+        cells = f"{row['name']:<16}"
+        for key in ("log_loss", "auc"):
+            apart = with_interval(row[f"{key}_difference"], "+.4f")
+            cells += f"{row[key]:>9.4f}{apart:>28}"
+        yield cells
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--artifacts", type=PATH, default="artifacts", help="Folder that holds load, cnn and features."
+)
+@params_option
+@json_file_option
+def left_out_command(artifacts: Path, params_file: Path, json_file: Path | None) -> None:
+    """Judge families of the embedded data set by stacks that were trained without them."""
+    found = measure_families(artifacts, load_params(params_file))
+    tell(as_text(found), found, json_file)
+
+
+if __name__ == "__main__":
+    run(left_out_command)
