@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
@@ -124,18 +124,24 @@ def _from_pil(image: Any, colour: bool, turned: bool = True) -> Pixels:
     return from_array(np.asarray(image), colour)
 
 
-def read_bytes(path: Path) -> Pixels:
-    """Content of a file; cv2.imread fails silently, and on odd names."""
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A file; a pipe, which may never end, is not opened."""
     try:
-        about = path.stat()
-        ordinary = stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)
-        require(ordinary, f"{path}: is neither a file nor a folder")  # a pipe may never end
-        with _room(about.st_size):
-            data = np.fromfile(path, dtype=np.uint8)
+        kind = path.stat().st_mode
+        ordinary = stat.S_ISREG(kind) or stat.S_ISDIR(kind)
+        require(ordinary, f"{path}: is neither a file nor a folder")
+        with path.open("rb") as file:
+            require(os.fstat(file.fileno()).st_size > 0, f"{path}: is an empty file")
+            yield file
     except OSError as error:
         raise BlurError(f"{path}: cannot be read ({error.strerror or error})") from None
-    require(data.size > 0, f"{path}: is an empty file")
-    return data
+
+
+def read_bytes(path: Path) -> Pixels:
+    """Content of a file; cv2.imread fails silently, and on odd names."""
+    with _opened(path) as file, _room(os.fstat(file.fileno()).st_size):
+        return np.fromfile(file, dtype=np.uint8)
 
 
 @contextmanager
@@ -353,7 +359,8 @@ def _preview(raw: Any, rawpy: Any, long_side: int, colour: bool) -> Decoded | No
 def _decode_raw(path: Path, long_side: int, colour: bool) -> Decoded:
     """Decode the camera's own preview, else develop the file."""
     rawpy = _extra("rawpy", str(path), "raw")
-    read_bytes(path)  # says why where it cannot
+    with _opened(path):  # says why where it cannot; LibRaw then reads the parts that it wants
+        pass
     try:
         with rawpy.imread(str(path)) as raw:
             photo = raw.sizes.iwidth, raw.sizes.iheight
