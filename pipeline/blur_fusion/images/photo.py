@@ -205,7 +205,7 @@ def working_image(source: Source, long_side: int, colour: bool = False) -> Pixel
 
     Files are oriented by EXIF; the picture is shrunk by area averaging to at most `long_side`
     pixels and never enlarged, because enlarging makes sharp look blurred. A grey JPEG of at least
-    2.6 times `long_side` is decoded at reduced scale; the difference is a few hundredths of the
+    4 times `long_side` is decoded at reduced scale; the difference is a few hundredths of the
     Laplacian variance (see `blur_fusion.images.resize`).
 
     Parameters
