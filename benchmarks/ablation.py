@@ -142,6 +142,17 @@ def measure_variants(artifacts: Path, params: Params) -> dict[str, Any]:
     return {"images": len(held), "scenes": len(set(codes.tolist())), **rows}
 
 
+def table_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Rows of :func:`compare`, below an empty line."""
+    yield f"\n{'':<44}{'log-loss':>9}{'difference':>28}{'AUC':>9}{'difference':>28}"
+    for row in rows:
+        cells = f"{row['name']:<44}"
+        for key in ("log_loss", "auc"):
+            apart = with_interval(row[f"{key}_difference"], "+.4f")
+            cells += f"{row[key]:>9.4f}{apart:>28}"
+        yield cells
+
+
 def as_text(found: Mapping[str, Any]) -> Iterator[str]:
     """One table for each contest, its reference first."""
     yield (
@@ -154,13 +165,7 @@ def as_text(found: Mapping[str, Any]) -> Iterator[str]:
         "chance between trainings is in them"
     )
     for contest in ("judges", "fused", "features"):
-        yield f"\n{'':<44}{'log-loss':>9}{'difference':>28}{'AUC':>9}{'difference':>28}"
-        for row in found[contest]:
-            cells = f"{row['name']:<44}"
-            for key in ("log_loss", "auc"):
-                apart = with_interval(row[f"{key}_difference"], "+.4f")
-                cells += f"{row[key]:>9.4f}{apart:>28}"
-            yield cells
+        yield from table_lines(found[contest])
 
 
 @click.command(context_settings={"show_default": True})

@@ -15,13 +15,13 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.ablation import compare
+from benchmarks.ablation import compare, table_lines
 from benchmarks.real_photos import json_file_option, tell
 from blur_fusion.cli.options import PATH, params_option
 from blur_fusion.data.store import Store
 from blur_fusion.errors import run
 from blur_fusion.evaluation import metrics
-from blur_fusion.evaluation.metrics import Floats, with_interval
+from blur_fusion.evaluation.metrics import Floats
 from blur_fusion.fusion.stack import BLURRED
 from blur_fusion.fusion.train import Table, fit_stack, read_table
 from blur_fusion.params import Params, load_params
@@ -104,13 +104,7 @@ def as_text(found: dict[str, Any]) -> Iterator[str]:
     """One table, its reference first."""
     yield f"{found['images']} training images, each of a family that its stack has not seen"
     yield "differences from the first line, 95 % intervals resampled by scene"
-    yield f"\n{'':<16}{'log-loss':>9}{'difference':>28}{'AUC':>9}{'difference':>28}"
-    for row in found["judges"]:
-        cells = f"{row['name']:<16}"
-        for key in ("log_loss", "auc"):
-            apart = with_interval(row[f"{key}_difference"], "+.4f")
-            cells += f"{row[key]:>9.4f}{apart:>28}"
-        yield cells
+    yield from table_lines(found["judges"])
 
 
 @click.command(context_settings={"show_default": True})
