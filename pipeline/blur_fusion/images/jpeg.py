@@ -18,8 +18,8 @@ _BARE = frozenset(range(0xFFD0, 0xFFD8)) | {0xFF01}  # markers without a length
 _END = b"\xff\xd9"
 _SCAN = re.compile(rb"\xff\xda\0[\x08\x0a\x0c\x0e]([\1-\4])", re.S)
 
-# What is left must be this much larger than the working image. Below it detailed photos gain little,
-# as undoing Huffman's code is most of the work, and probabilities move by up to .07.
+# What is left must be this much larger than the working image. Below it photos gain little, as
+# Huffman's code is most of the work with detailed ones, and probabilities move by up to .07.
 MARGIN = 2.0
 
 REDUCED = {n: getattr(cv2, f"IMREAD_REDUCED_GRAYSCALE_{n}") for n in (8, 4, 2)}
