@@ -1,4 +1,4 @@
-"""Run by another interpreter: another program's verdicts on a folder, as JSON.
+"""Run by another interpreter: another program's verdicts on a folder, as JSON; or bare decoding.
 
 `python peers.py PROGRAM FOLDER ANSWERS.json WORKERS`; imports nothing of ours.
 """
@@ -10,6 +10,9 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 # fastdup's galleries show the images of least "blur", which has no threshold of its own.
 FASTDUP_THRESHOLD = 150
@@ -32,10 +35,25 @@ def fastdup(folder: str, workers: int) -> dict[str, bool]:
     return {name: float(blur) < FASTDUP_THRESHOLD for name, blur in pairs}
 
 
-PEERS = {"cleanvision": cleanvision, "fastdup": fastdup}
+def decode(folder: str, workers: int, flag: str = "IMREAD_GRAYSCALE") -> dict[str, bool]:
+    """Decode each file as OpenCV does, and call none blurred."""
+    cv2 = importlib.import_module("cv2")
+    cv2.setNumThreads(1)
+    paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+    with ThreadPoolExecutor(workers) as pool:
+        read = pool.map(lambda path: cv2.imread(path, getattr(cv2, flag)) is not None, paths)
+        return {path: False for path, done in zip(paths, read, strict=True) if done}
+
+
+Program = Callable[[str, int], dict[str, bool]]
+PEERS: dict[str, Program] = {"cleanvision": cleanvision, "fastdup": fastdup}
+DECODING: dict[str, Program] = {
+    "decoding": decode,
+    "decoding at half": partial(decode, flag="IMREAD_REDUCED_GRAYSCALE_2"),
+}
 
 if __name__ == "__main__":
     program, where, answers, count = sys.argv[1:]
-    found = PEERS[program](where, int(count))
+    found = (PEERS | DECODING)[program](where, int(count))
     with open(answers, "w", encoding="utf-8") as file:
         json.dump({os.path.basename(path): blurred for path, blurred in found.items()}, file)

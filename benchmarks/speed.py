@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from benchmarks.peers import PEERS
+from benchmarks.peers import DECODING, PEERS
 from blur_fusion.cli.options import COUNT, PATH, model_option
 from blur_fusion.data.dataset import LabelledImage
 from blur_fusion.errors import one_line_errors, require
@@ -142,7 +142,9 @@ def peer(name: str, version: str, python: Path, files: Files, workers: int) -> P
     answers = files.folder.with_suffix(f".{name}.json")
     words = (ROOT / "benchmarks" / "peers.py", name, files.folder, answers, workers)
     command = [os.path.abspath(python), *map(str, words)]
-    return Program(f"{name} {version}", files, command, lambda _: json.loads(answers.read_bytes()))
+    return Program(
+        f"{name} {version}".strip(), files, command, lambda _: json.loads(answers.read_bytes())
+    )
 
 
 def _pinned(workers: int) -> Callable[[], None] | None:
@@ -253,6 +255,8 @@ def speed_command(
 ) -> None:
     """Measure how fast and how rightly blur scan, cleanvision and fastdup judge photos.
 
+    Bare decoding by OpenCV, at full and at half size, shows what of it is ours.
+
     FOLDERS are data sets with labels: class folders, or images beside a labels.csv; ambiguous
     photos are left out. Programs run as whole processes, in turn, on copies that are deleted
     afterwards. Accuracy counts each photo once.
@@ -271,6 +275,8 @@ def speed_command(
         with TemporaryDirectory(prefix="speed_", ignore_cleanup_errors=True) as place:
             files = repeat(dataset, count, dataset.name, Path(place) / "photos")
             others = [peer(name, known[name], python, files, workers) for name in rivals]
+            ours = Path(sys.executable)
+            others += [peer(name, "", ours, files, workers) for name in DECODING]
             programs = [blur_scan(files, workers, model), *others]
             compete(programs, rounds, workers)
             click.echo("\n".join(as_text(programs, workers, rounds)))

@@ -79,6 +79,8 @@ def test_command_measures_blur_scan_and_says_what_is_missing(
     ran = CliRunner().invoke(speed_command, given)
     assert ran.exit_code == 0, ran.output
     assert "no-such-package: left out, it is not installed; " in ran.stderr
-    line = ran.stdout.splitlines()[2]
+    _, _, line, *decoding = ran.stdout.splitlines()
+    names = [one.split("  ")[0] for one in decoding]
+    assert names == ["decoding", "decoding at half"] and "unread" not in ran.stdout
     assert line.startswith("blur scan ") and float(line.split()[2]) > 0
     assert " 2 of 2 " in line and " 0 of 2 " in line
