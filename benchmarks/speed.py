@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -16,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+import psutil
 
 from benchmarks.peers import DECODING, PEERS
 from blur_fusion.cli.options import COUNT, PATH, model_option
@@ -25,6 +27,7 @@ from blur_fusion.files import os_errors
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = "blur scan"
+_LOOK = 0.25  # seconds between looks at memory: each takes the kernel some milliseconds
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,9 @@ class Program:
         From standard output to whether each file, by name, is blurred.
     seconds : list of float
         Wall time of each run.
+    memory : float
+        The most that it and its children took together, in MB (10^6 octets), pages that are shared
+        counted once.
     answers : dict of bool
         Of the last run.
     problem : str, optional
@@ -71,6 +77,7 @@ class Program:
     command: list[str]
     answers_of: Callable[[bytes], dict[str, bool]]
     seconds: list[float] = field(default_factory=list)
+    memory: float = 0.0
     answers: dict[str, bool] = field(default_factory=dict)
     problem: str | None = None
 
@@ -168,23 +175,42 @@ def run_once(program: Program, workers: int) -> None:
         del environment["PYTHONPATH"]  # another interpreter shall not find our packages
         environment["SENTRY_OPT_OUT"] = "1"  # fastdup's calls home
     start = time.perf_counter()
-    ran = subprocess.run(
+    ran = subprocess.Popen(
         program.command,
         env=environment,
         cwd=program.files.folder.parent,
-        capture_output=True,
-        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         preexec_fn=_pinned(workers),
     )
-    seconds = time.perf_counter() - start
+    with ThreadPoolExecutor(1) as pool:
+        memory = pool.submit(_most_memory, ran.pid)
+        output, errors = ran.communicate()
+        seconds = time.perf_counter() - start
+    program.memory = max(program.memory, memory.result() / 1e6)
     program.answers = {}
     with suppress(OSError, ValueError, KeyError):
-        program.answers = program.answers_of(ran.stdout)
+        program.answers = program.answers_of(output)
     if program.answers:
         program.seconds.append(seconds)
         return
-    lines = ran.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+    lines = errors.decode("utf-8", "replace").strip().splitlines() or ["no message"]
     program.problem = f"failed with {ran.returncode} ({lines[-1]})"
+
+
+def _most_memory(number: int) -> int:
+    """Largest sum of octets of a process and its children, looked at until it ends."""
+    most = 0
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(number)
+        while process.status() != psutil.STATUS_ZOMBIE:
+            now = 0
+            for one in (process, *process.children(recursive=True)):
+                with suppress(psutil.Error):
+                    now += getattr(one.memory_full_info(), "pss", 0)
+            most = max(most, now)
+            time.sleep(_LOOK)
+    return most
 
 
 def compete(programs: Sequence[Program], rounds: int, workers: int) -> None:
@@ -207,7 +233,8 @@ def as_text(programs: Sequence[Program], workers: int, rounds: int) -> Iterator[
         f"({sum(files.labels.values())} blurred); {workers} cores, whole processes, best of "
         f"{rounds}; ratio: rate of blur scan over this one's"
     )
-    yield f"{'':20} {'photos/s':>8}  {'blurred found':>13}  {'sharp flagged':>13}   ratio  seconds"
+    heads = f"{'photos/s':>8}  {'blurred found':>13}  {'sharp flagged':>13}   ratio     MB  seconds"
+    yield f"{'':20} {heads}"
     for one in programs:
         if one.problem is not None:
             yield f"{one.name:20} {one.problem}"
@@ -216,7 +243,7 @@ def as_text(programs: Sequence[Program], workers: int, rounds: int) -> Iterator[
         unread = f"; {one.unread} photos unread" if one.unread else ""
         yield (
             f"{one.name:20} {one.rate:8.1f}  {one.called_blurred(1):>13}  "
-            f"{one.called_blurred(0):>13}  {ratio:6.2f}  "
+            f"{one.called_blurred(0):>13}  {ratio:6.2f} {one.memory:6.0f}  "
             f"{' '.join(f'{seconds:.2f}' for seconds in one.seconds)}{unread}"
         )
 
