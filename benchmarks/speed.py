@@ -64,12 +64,12 @@ class Program:
         From standard output to whether each file, by name, is blurred.
     seconds : list of float
         Wall time of each run.
-    memory : float
-        The most that it and its children took together, in MB (10^6 octets), pages that are shared
-        counted once.
     answers : dict of bool
         Of the last run.
     problem : str, optional
+    memory : float
+        The most that it and its children took together, in MB (10^6 octets), pages that are shared
+        counted once.
     """
 
     name: str
@@ -77,9 +77,9 @@ class Program:
     command: list[str]
     answers_of: Callable[[bytes], dict[str, bool]]
     seconds: list[float] = field(default_factory=list)
-    memory: float = 0.0
     answers: dict[str, bool] = field(default_factory=dict)
     problem: str | None = None
+    memory: float = 0.0
 
     @property
     def rate(self) -> float:

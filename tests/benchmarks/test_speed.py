@@ -51,6 +51,7 @@ def test_programs_take_turns_and_the_best_run_counts(files: Files, tmp_path: Pat
     compete([ours, slow, broken], 3, workers=1)
     assert log.read_text().split() == ["a", "b", "b", "a", "a", "b"]
     assert len(ours.seconds) == len(slow.seconds) == 3 and min(slow.seconds) > 0.3
+    assert 1 < slow.memory < 200
     assert ours.rate == pytest.approx(10 / min(ours.seconds))
     assert broken.problem == "failed with 1 (no licence)" and not broken.seconds
     lines = list(as_text([ours, slow, broken], 1, 3))
