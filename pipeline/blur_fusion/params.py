@@ -191,7 +191,7 @@ class FuseParams(Section, section="fuse"):
 class ThresholdParams(Section, section="threshold"):
     """The stated cost: the share of sharp validation images that may be called blurred."""
 
-    max_false_alarm_rate: float = ruled(0.044, "between 0 and 1")
+    max_false_alarm_rate: float = ruled(0.066, "between 0 and 1")
 
 
 @dataclass(frozen=True)
