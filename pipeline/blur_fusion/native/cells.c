@@ -1,13 +1,11 @@
-/* Weighted sums over rows, then over columns, in whole numbers: `average_cells` in
-   images/resize.py. */
+/* Weighted sums over rows, then columns, in whole numbers: images/resize.py. */
 
 #include "portable.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 8, ONE = 14, KEPT = 8 }; /* rows at a time; bits of a weight of 1, and those dropped
-                                          after the sum over rows */
+/* Rows at a time; bits of a weight of 1; bits dropped after the first sum, and after the second. */
+enum { ROWS = 8, ONE = 14, DROPPED = 8, REST = 2 * ONE - DROPPED };
 
 WIDE static void add_row(int32_t *restrict sums, const uint8_t *restrict row, int32_t weight,
                          int32_t width)
@@ -20,14 +18,13 @@ WIDE static void to_columns(int32_t *restrict columns, const int32_t *restrict r
 {
     for (int32_t x = 0; x < width; x++)
         for (int32_t row = 0; row < ROWS; row++)
-            columns[x * ROWS + row] = (rows[row * width + x] + (1 << (KEPT - 1))) >> KEPT;
+            columns[x * ROWS + row] = (rows[row * width + x] + (1 << (DROPPED - 1))) >> DROPPED;
 }
 
 WIDE static void add_columns(uint8_t *restrict found, const int32_t *restrict columns,
                              const int32_t *first, const int16_t *weights, int32_t taps,
                              int32_t wide)
 {
-    const int shift = 2 * ONE - KEPT;
     for (int32_t x = 0; x < wide; x++) {
         const int32_t *from = columns + (ptrdiff_t)first[x] * ROWS;
         int32_t totals[ROWS] = {0};
@@ -35,14 +32,14 @@ WIDE static void add_columns(uint8_t *restrict found, const int32_t *restrict co
             for (int row = 0; row < ROWS; row++)
                 totals[row] += weights[x * taps + tap] * from[row];
         for (int row = 0; row < ROWS; row++) {
-            int32_t level = (totals[row] + (1 << (shift - 1))) >> shift;
+            int32_t level = (totals[row] + (1 << (REST - 1))) >> REST;
             found[row * wide + x] = (uint8_t)(level < 0 ? 0 : level > 255 ? 255 : level);
         }
     }
 }
 
-/* `image` (.., width) to `found` (tall, wide). Result r of an axis is the sum of `taps` pixels from
-   `first[r]` on, times `weights` (results, taps). Nonzero without memory. */
+/* `image` (.., width) to `found` (tall, wide): result r of an axis sums pixels from first[r] on,
+   times its weights (results, taps). Nonzero without memory. */
 EXPORTED int blur_weighted_sums(const uint8_t *image, int32_t width, const int32_t *first_down,
                                 const int16_t *down, int32_t taps_down, int32_t tall,
                                 const int32_t *first_across, const int16_t *across,
