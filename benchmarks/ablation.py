@@ -144,12 +144,12 @@ def measure_variants(artifacts: Path, params: Params) -> dict[str, Any]:
 
 def table_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
     """Rows of :func:`compare`, below an empty line."""
-    yield f"\n{'':<44}{'log-loss':>9}{'difference':>28}{'AUC':>9}{'difference':>28}"
+    yield f"\n{'':<44}{'log-loss':>9}{'difference':>30}{'AUC':>9}{'difference':>30}"
     for row in rows:
         cells = f"{row['name']:<44}"
         for key in ("log_loss", "auc"):
             apart = with_interval(row[f"{key}_difference"], "+.4f")
-            cells += f"{row[key]:>9.4f}{apart:>28}"
+            cells += f"{row[key]:>9.4f}{apart:>30}"
         yield cells
 
 
