@@ -109,6 +109,13 @@ def trainings(table: Table, params: Params) -> Iterator[tuple[str, Table, Params
         yield left, with_measures(table, [name for name in measures if name != left]), params
 
 
+def stack_inputs(artifacts: Path) -> tuple[Store, Table]:
+    """What the stack learns from, of no known kinds: networks for them take a third of the time."""
+    store = Store.open(artifacts / "load")
+    known = store.labels, store.splits, np.full_like(store.kinds, ""), store.folds
+    return store, read_table(artifacts / "cnn", artifacts / "features", *known)
+
+
 def measure_variants(artifacts: Path, params: Params) -> dict[str, Any]:
     """Train every variant and compare it with the default on the validation images.
 
@@ -124,10 +131,7 @@ def measure_variants(artifacts: Path, params: Params) -> dict[str, Any]:
     dict
         `images`, `scenes`; `judges`, `fused` and `features`: rows of :func:`compare`.
     """
-    store = Store.open(artifacts / "load")
-    kinds = np.full_like(store.kinds, "")  # no network for kinds: it would take a third of the time
-    known = store.labels, store.splits, kinds, store.folds
-    table = read_table(artifacts / "cnn", artifacts / "features", *known)
+    store, table = stack_inputs(artifacts)
     held = table.index[~table.train]
     codes = metrics.scenes_of([store.rows[int(row)] for row in held])
     todo = trainings(table, params)
@@ -168,10 +172,13 @@ def as_text(found: Mapping[str, Any]) -> Iterator[str]:
         yield from table_lines(found[contest])
 
 
-@click.command(context_settings={"show_default": True})
-@click.option(
+artifacts_option = click.option(
     "--artifacts", type=PATH, default="artifacts", help="Folder that holds load, cnn and features."
 )
+
+
+@click.command(context_settings={"show_default": True})
+@artifacts_option
 @params_option
 @json_file_option
 def ablation_command(artifacts: Path, params_file: Path, json_file: Path | None) -> None:

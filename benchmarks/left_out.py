@@ -15,15 +15,15 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.ablation import compare, table_lines
+from benchmarks.ablation import artifacts_option, compare, stack_inputs, table_lines
 from benchmarks.real_photos import json_file_option, tell
-from blur_fusion.cli.options import PATH, params_option
+from blur_fusion.cli.options import params_option
 from blur_fusion.data.store import Store
 from blur_fusion.errors import run
 from blur_fusion.evaluation import metrics
 from blur_fusion.evaluation.metrics import Floats
 from blur_fusion.fusion.stack import BLURRED
-from blur_fusion.fusion.train import Table, fit_stack, read_table
+from blur_fusion.fusion.train import Table, fit_stack
 from blur_fusion.params import Params, load_params
 from blur_fusion.sample.scenes import draw_family
 from blur_fusion.sample.tree import plan_scenes
@@ -84,9 +84,7 @@ def measure_families(artifacts: Path, params: Params) -> dict[str, Any]:
     dict
         `images`, and `judges`: rows of :func:`benchmarks.ablation.compare` on all of them.
     """
-    store = Store.open(artifacts / "load")
-    known = store.labels, store.splits, np.full_like(store.kinds, ""), store.folds
-    table = read_table(artifacts / "cnn", artifacts / "features", *known)
+    store, table = stack_inputs(artifacts)
     family = families(store, table, params)
     parts, index = [], []
     for group in GROUPS:
@@ -108,9 +106,7 @@ def as_text(found: dict[str, Any]) -> Iterator[str]:
 
 
 @click.command(context_settings={"show_default": True})
-@click.option(
-    "--artifacts", type=PATH, default="artifacts", help="Folder that holds load, cnn and features."
-)
+@artifacts_option
 @params_option
 @json_file_option
 def left_out_command(artifacts: Path, params_file: Path, json_file: Path | None) -> None:

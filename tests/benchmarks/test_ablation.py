@@ -11,9 +11,16 @@ from sklearn.metrics import roc_auc_score
 
 from benchmark_project import NAMES, write_project
 from benchmarks import ablation
-from benchmarks.ablation import ablation_command, compare, losses, trained_logits, with_measures
+from benchmarks.ablation import (
+    ablation_command,
+    compare,
+    losses,
+    stack_inputs,
+    trained_logits,
+    with_measures,
+)
 from blur_fusion.data.store import Store
-from blur_fusion.fusion.train import Table, read_table
+from blur_fusion.fusion.train import Table
 from blur_fusion.params import Params, load_params
 
 Drawn = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
@@ -64,10 +71,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def table(project: Path) -> Table:
-    folder, store = project / "artifacts", Store.open(project / "artifacts/load")
-    kinds = np.full_like(store.kinds, "")
-    known = store.labels, store.splits, kinds, store.folds
-    return read_table(folder / "cnn", folder / "features", *known)
+    return stack_inputs(project / "artifacts")[1]
 
 
 def fake_logits(table: Table, params: Params) -> dict[str, np.ndarray]:

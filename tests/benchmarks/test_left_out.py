@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from benchmark_project import write_project
+from benchmarks.ablation import stack_inputs
 from benchmarks.left_out import families, judged, left_out
 from blur_fusion.data.store import Store
-from blur_fusion.fusion.train import Table, read_table
+from blur_fusion.fusion.train import Table
 from blur_fusion.params import SampleParams, load_params
 from blur_fusion.sample.scenes import draw_family, render_scene
 from blur_fusion.sample.tree import plan_scenes
@@ -17,10 +18,7 @@ from blur_fusion.sample.tree import plan_scenes
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Table]:
-    folder = write_project(tmp_path_factory.mktemp("project")) / "artifacts"
-    store = Store.open(folder / "load")
-    known = store.labels, store.splits, np.full_like(store.kinds, ""), store.folds
-    return store, read_table(folder / "cnn", folder / "features", *known)
+    return stack_inputs(write_project(tmp_path_factory.mktemp("project")) / "artifacts")
 
 
 def test_the_family_is_the_one_that_is_rendered() -> None:

@@ -40,6 +40,12 @@ def polygon(radius: float, blades: int, rotation: float) -> Kernel:
     return _aperture(radius, rotation + 2 * np.pi * np.arange(blades) / blades)
 
 
+def aperture(radius: float, rng: np.random.Generator) -> Kernel:
+    """Defocus of a round aperture or of one with blades, as often."""
+    blades = int(rng.integers(5, 9))
+    return disk(radius) if rng.random() < 0.5 else polygon(radius, blades, rng.uniform(0, 6))
+
+
 def gaussian(sigma: float) -> Kernel:
     """Gaussian of standard deviation `sigma`, cut at three of them."""
     side = 2 * int(np.ceil(3 * sigma)) + 1
@@ -161,9 +167,13 @@ def log_uniform(bounds: tuple[float, float], rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]))))
 
 
+def _sharp_sigma(scale: float, rng: np.random.Generator) -> float:
+    return float(max(0.3, scale * rng.uniform(*SHARP_SIGMA)))
+
+
 def sharp_blur(scale: float, rng: np.random.Generator) -> Blur:
     """What every real lens and sensor does; `scale` is pixels here for one at viewing size."""
-    return Blur("sharp", (gaussian(max(0.3, scale * rng.uniform(*SHARP_SIGMA))),))
+    return Blur("sharp", (gaussian(_sharp_sigma(scale, rng)),))
 
 
 def _defocus(scale: float, rng: np.random.Generator) -> Blur:
@@ -181,7 +191,7 @@ def _defocus(scale: float, rng: np.random.Generator) -> Blur:
 
 def _motion(scale: float, rng: np.random.Generator) -> Blur:
     if rng.random() < 0.08:
-        sigma = max(0.3, scale * rng.uniform(*SHARP_SIGMA))
+        sigma = _sharp_sigma(scale, rng)
         distance = log_uniform(REST_DISTANCE, rng) * scale
         return Blur("motion", (double_exposure(distance, sigma, rng),))
     extent = log_uniform(MOTION_EXTENT, rng) * scale

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from blur_fusion.sample.blur import Kernel, disk, log_uniform, polygon, straight_motion
+from blur_fusion.sample.blur import Kernel, aperture, log_uniform, straight_motion
 from blur_fusion.sample.families import (
     buildings,
     few_edges,
@@ -89,9 +89,7 @@ def shallow_focus(scene: Field, rng: np.random.Generator) -> Field:
     """The subject sharp, all else out of focus: sharp to the eye, blurred by area."""
     mask = subject_mask(scene.shape[:2], rng)
     radius = log_uniform((2, 24), rng) * scene.shape[1] / 1024
-    blades = int(rng.integers(5, 9))
-    kernel = disk(radius) if rng.random() < 0.5 else polygon(radius, blades, rng.uniform(0, 6))
-    return _blurred_outside(scene, mask, kernel)
+    return _blurred_outside(scene, mask, aperture(radius, rng))
 
 
 def panned(scene: Field, rng: np.random.Generator) -> Field:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.sample.blur import disk, log_uniform, polygon
+from blur_fusion.sample.blur import aperture, log_uniform
 from blur_fusion.sample.families import buildings, clouds, few_edges, fine_texture, leaves, text
 from blur_fusion.sample.textures import Field, Size, axes, enlarge, fractal, outline, strands
 
@@ -25,9 +25,7 @@ def far_ground(size: Size, rng: np.random.Generator, lamps: int) -> Field:
     radius = log_uniform((10, 60), rng) * size[1] / 1024 / SHRINK
     rows, columns = rng.integers(small[0], size=lamps), rng.integers(small[1], size=lamps)
     scene[rows, columns] += rng.uniform(0.1, 1.5, lamps) * np.pi * radius**2
-    blades = int(rng.integers(5, 9))
-    kernel = disk(radius) if rng.random() < 0.5 else polygon(radius, blades, rng.uniform(0, 6))
-    ground = cv2.filter2D(scene, -1, kernel, borderType=cv2.BORDER_REFLECT)
+    ground = cv2.filter2D(scene, -1, aperture(radius, rng), borderType=cv2.BORDER_REFLECT)
     return np.maximum(enlarge(np.asarray(ground, np.float32), size), 0.005)
 
 
