@@ -230,6 +230,7 @@ def test_fields_are_in_the_agreed_order() -> None:
     assert (
         *("path", "blurred", "probability", "kind", "logit"),
         *("laplacian_variance", "width", "height", "error", "note", "frame_s"),
+        *("verdict", "focus_x", "focus_y", "burst", "rank", "tie"),
     ) == FIELDS
     failed = Verdict.failed("a/b.jpg", "a/b.jpg: is an\nempty file")
     assert (failed.path, failed.error) == ("a/b.jpg", "is an empty file")

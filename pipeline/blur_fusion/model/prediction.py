@@ -36,6 +36,16 @@ class Prediction:
     exposure : str
         One of `blur_fusion.model.classifier.EXPOSURES`; written where it is asked for, not in
         `FIELDS`.
+    verdict : str
+        "sharp", "blurred", or "unsure" where the probability settles neither.
+    focus_x, focus_y : float
+        Where the photo is sharpest, from left and top: 0..1 of the whole, oriented photo.
+    burst : int
+        Number of the group of like photos that it belongs to, from 1; None of one that is alone.
+    rank : int
+        In its burst, 1 the sharpest.
+    tie : bool
+        Whether it cannot be told apart from the sharpest of its burst.
 
     Examples
     --------
@@ -55,6 +65,12 @@ class Prediction:
     note: str | None = None
     frame_s: float | None = None
     exposure: str | None = None
+    verdict: str | None = None
+    focus_x: float | None = None
+    focus_y: float | None = None
+    burst: int | None = None
+    rank: int | None = None
+    tie: bool | None = None
 
     @classmethod
     def failed(cls, path: str, error: str) -> Prediction:
@@ -73,6 +89,7 @@ class Prediction:
 
 
 EXPOSURE = "exposure"
+AMONG_OTHERS = ("burst", "rank", "tie")  # which the other photos of a scan decide
 FIELDS = tuple(field.name for field in fields(Prediction) if field.name != EXPOSURE)
 WITH_EXPOSURE = (*FIELDS, EXPOSURE)
 

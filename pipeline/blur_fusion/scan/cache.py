@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from blur_fusion.model.prediction import WITH_EXPOSURE, Prediction
+from blur_fusion.model.prediction import AMONG_OTHERS, WITH_EXPOSURE, Prediction
 
 
 class Identity(NamedTuple):
@@ -22,7 +22,7 @@ class Identity(NamedTuple):
 
 
 _MARK = 0x426C7572  # "Blur", PRAGMA application_id: other programs' databases are left alone
-_KEPT = tuple(name for name in WITH_EXPOSURE if name not in ("path", "error"))
+_KEPT = tuple(name for name in WITH_EXPOSURE if name not in ("path", "error", *AMONG_OTHERS))
 
 _SETUP = f"""
 PRAGMA journal_mode = WAL;
