@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from blur_fusion import files
+from blur_fusion.actions.decisions import Decision
 from blur_fusion.actions.journal import Journal, Report, create
 from blur_fusion.actions.plan import ActionOptions, Places, Step, plan_transfers
 from blur_fusion.actions.shots import Notes, find_shots
@@ -20,6 +21,7 @@ from blur_fusion.errors import BlurError
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.parallel import shown
 
+Judged = Prediction | Decision  # what a classifier says of a photo, or a person
 VERBS = {"move": "moved", "copy": "copied", "link": "linked", "tag": "tagged", "untag": "untagged"}
 
 
@@ -81,9 +83,10 @@ class _Run:
     """State of one call of :func:`act`."""
 
     def __init__(
-        self, verdicts: Iterable[Prediction], roots: Sequence[Path], options: ActionOptions
+        self, judged: Iterable[Judged], roots: Sequence[Path], options: ActionOptions
     ) -> None:
-        self.verdicts, self.roots, self.options = list(verdicts), roots, options
+        taken = (one.verdict() if isinstance(one, Decision) else one for one in judged)
+        self.verdicts, self.roots, self.options = list(taken), roots, options
         self.transfer = options.transfer()
         first = Path([*map(str, roots), *(one.path for one in self.verdicts[:1]), "."][0])
         self.home = first if first.is_dir() else first.parent
@@ -173,8 +176,8 @@ class _Run:
         )
 
 
-def act(verdicts: Iterable[Prediction], roots: Sequence[Path], options: ActionOptions) -> Report:
-    """Do to the photos judged blurred what `options` ask for; sharp ones are not touched.
+def act(judged: Iterable[Judged], roots: Sequence[Path], options: ActionOptions) -> Report:
+    """Do to photos judged blurred, or rejected, what `options` ask for; others are not touched.
 
     Tags come first, so that new sidecars go with their photos; of sharp photos what earlier runs
     have tagged is taken off. Sidecars and RAW+JPEG pairs go
@@ -184,7 +187,7 @@ def act(verdicts: Iterable[Prediction], roots: Sequence[Path], options: ActionOp
 
     Parameters
     ----------
-    verdicts : iterable of Prediction
+    judged : iterable of Prediction or Decision
         All that were judged, sharp and failed ones too; `path` as found, of a regular file.
     roots : sequence of Path
         What was scanned, folders and files, as given: they decide the structure below the target.
@@ -201,7 +204,7 @@ def act(verdicts: Iterable[Prediction], roots: Sequence[Path], options: ActionOp
     BlurError
         The target is a file, or holds a scanned folder; two of move, copy and link are asked for.
     """
-    run, interrupted = _Run(verdicts, roots, options), False
+    run, interrupted = _Run(judged, roots, options), False
     try:
         if options.tag:
             run.tag()

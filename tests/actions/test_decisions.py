@@ -1,0 +1,116 @@
+"""Decisions read from what the pages export, and acted on as verdicts are."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from action_trees import fill, look, names, undone
+from blur_fusion.actions.act import act
+from blur_fusion.actions.decisions import Decision, read_decisions
+from blur_fusion.actions.plan import ActionOptions
+from blur_fusion.errors import BlurError
+
+ROWS = [
+    Decision("trip/a.jpg", keep=False),
+    Decision('\'=1+1, "q".jpg', keep=True),
+    Decision("-no utf \udcff.jpg", keep=None),
+]
+CSV = (
+    "\ufeffpath,probability,kind,verdict,decision\n"
+    "trip/a.jpg,0.97,motion,blurred,reject\n"
+    '"\'\'=1+1, ""q"".jpg",0.1,sharp,sharp,keep\n'
+    "'-no utf \udcff.jpg,,,unread,none\n"
+)
+
+
+def written(folder: Path, text: str, encoding: str = "utf-8") -> Path:
+    path = folder / "decisions"
+    path.write_bytes(text.encode(encoding, "surrogateescape"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (CSV, "utf-8"),
+        (CSV.replace("\n", "\r\n").removeprefix("\ufeff"), "utf-8"),
+        (CSV.replace("decision", "Decision ").replace("none", ""), "utf-8"),
+    ],
+)
+def test_csv_reads_back(tmp_path: Path, text: str, encoding: str) -> None:
+    assert read_decisions(written(tmp_path, text, encoding)) == ROWS
+
+
+def test_what_a_spreadsheet_makes_of_it_reads_back(tmp_path: Path) -> None:
+    text = "decision;stars;path\nreject;3;Bär.jpg\n;;\nkeep;;b,c.jpg\n"
+    expected = [Decision("Bär.jpg", keep=False), Decision("b,c.jpg", keep=True)]
+    assert read_decisions(written(tmp_path, text)) == expected
+    tabs = text.replace(";", "\t")
+    assert read_decisions(written(tmp_path, tabs, "utf-16")) == expected
+
+
+def test_json_reads_back(tmp_path: Path) -> None:
+    words = {True: "keep", False: "reject", None: "none"}
+    photos = [{"path": one.path, "kind": None, "decision": words[one.keep]} for one in ROWS]
+    for content in ({"report": "x", "photos": photos}, photos):
+        assert read_decisions(written(tmp_path, json.dumps(content))) == ROWS
+
+
+def test_ratings_labels_and_the_last_word(tmp_path: Path) -> None:
+    rows = [
+        {"path": "a.jpg", "decision": "reject"},
+        {"path": "b.jpg", "rating": 4, "label": "Green"},
+        {"path": "a.jpg", "decision": "KEEP", "rating": "-1", "label": ""},
+    ]
+    first, second = read_decisions(written(tmp_path, json.dumps(rows)))
+    assert first == Decision("a.jpg", True, -1) and second == Decision("b.jpg", None, 4, "Green")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no file of decisions"),
+        ("<!doctype html>\n", "no file of decisions"),
+        ("path,probability\na.jpg,1\n", "no column 'decision'"),
+        ("path,decision\na.jpg,keep\nb.jpg\n", "line 3 is cut off"),
+        ("path,decision\n,keep\n", "line 2 names no photo"),
+        ("path,decision\na\0b,keep\n", "line 2 names no photo"),
+        ("path,decision\na.jpg,maybe\n", "line 2: decision 'maybe' is none of"),
+        ("path,rating\na.jpg,6\n", "line 2: rating '6'"),
+        ("path,rating\na.jpg,2.5\n", "line 2: rating '2.5'"),
+        ('{"photos": [{"path": "a"}, {"path": "b", "rating": [1]}]}', "photo 2: rating"),
+        ('{"photos": [{"path": "a"', "is damaged"),
+        ('{"photos": {}}', "no list of photos"),
+        ("[1]", "photo 1 is no record"),
+        ("[" * 100_000, "is damaged"),
+        ("path,decision\n" + "x" * 200_000, "is damaged"),
+    ],
+)
+def test_damaged_files_are_one_line(tmp_path: Path, text: str, why: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(BlurError) as caught:
+        read_decisions(path)
+    line = str(caught.value)
+    assert line.startswith(f"{path}: ") and why in line and "\n" not in line and len(line) < 500
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BlurError, match="cannot be read"):
+        read_decisions(tmp_path / "none.csv")
+
+
+def test_rejected_photos_are_moved_and_put_back(tmp_path: Path) -> None:
+    root = fill(tmp_path / "photos", "a.jpg", "a.jpg.xmp", "trip/b.jpg", "c.jpg", "d.NEF", "d.jpg")
+    before = look(root)
+    decisions = [
+        Decision(str(root / "a.jpg"), keep=False),
+        Decision(str(root / "trip/b.jpg"), keep=False),
+        Decision(str(root / "c.jpg"), keep=True),
+        Decision(str(root / "d.jpg"), keep=None, rating=3),
+        Decision(str(root / "d.NEF"), keep=None),
+    ]
+    report = act(decisions, [root], ActionOptions(move=tmp_path / "out"))
+    assert report.lines == () and names(root) == {"c.jpg", "d.NEF", "d.jpg"}
+    assert names(tmp_path / "out") == {"a.jpg", "a.jpg.xmp", "trip/b.jpg"}
+    assert undone(report).lines == () and look(root) == before
