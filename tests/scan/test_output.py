@@ -4,12 +4,13 @@ import csv
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from blur_fusion.model.prediction import FIELDS, Prediction
-from blur_fusion.scan.output import Formatter, Tally, in_order, open_output
+from blur_fusion.scan.output import Formatter, Tally, in_order, on_terminal, open_output
 
 ODD = os.fsdecode(b"two\nlines, \"quoted\" 'and' \xff\xc3\xa9\x1b[31m.jpg")
 MEASURED = ("probability", "logit", "laplacian_variance")
@@ -50,6 +51,26 @@ def test_table_is_one_line_for_each() -> None:
     assert lines[1].split() == ["blurred", "0.900", "motion", "b.jpg"]
     assert lines[3].startswith("unread") and lines[3].endswith("c.jpg: is an empty file")
     assert all(line.isprintable() for line in lines)
+
+
+def test_a_terminal_shows_each_photo_in_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "/home/somebody/Photos/" + "2026/" * 22 + "IMG_0001.jpg"
+    (line,) = text("table", [Prediction(long, True, 0.9, "motion")]).splitlines()[1:]
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for columns in (80, 120):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        shown = on_terminal(line, long)
+        assert shown.startswith("\x1b[31mblurred\x1b[0m ") and shown.endswith("/IMG_0001.jpg")
+        assert len(re.sub("\x1b.*?m", "", shown)) == columns
+    monkeypatch.setenv("COLUMNS", "200")
+    assert on_terminal(line, long).endswith(long)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert on_terminal(line, long) == line
+
+
+def test_nothing_found_is_one_line() -> None:
+    assert text("table", []) == "" and Tally().line() == "no photos found"
 
 
 def test_summary() -> None:

@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from blur_fusion.model.prediction import Prediction
 
 
-_grad_cam_option = click.option(
-    "--grad-cam/--no-grad-cam",
-    default=None,
-    help="Show where the network looked, which takes seconds.  [default: with TensorFlow]",
-)
-
-
 @click.command()
 @click.argument("photo", nargs=-1, required=True, type=click.Path(), metavar="PHOTO...")
 @options.model_option
@@ -39,15 +32,19 @@ _grad_cam_option = click.option(
     help="Of the files in a folder.  [default: png]",
 )
 @click.option("--force", is_flag=True, help="Replace files that exist.")
-@_grad_cam_option
+@click.option(
+    "--grad-cam/--no-grad-cam",
+    default=False,
+    help="Show where the network looked too; needs TensorFlow, and takes seconds.",
+)
 @options.threshold_option
 @one_line_errors()
-def explain(photo: tuple[str, ...], grad_cam: bool | None, **asked: Any) -> None:
+def explain(photo: tuple[str, ...], grad_cam: bool, **asked: Any) -> None:
     """Show why each PHOTO is called blurred or not.
 
-    The photo stands beside its blur map and, with TensorFlow, Grad-CAM of the network; below them
-    kind, direction and extent of the blur, and the measures that spoke most for and against. A
-    photo a.jpg is explained in a-explained.png; nothing is overwritten. The exit code is 1 where a
+    The picture holds the photo, its blur map and, with --grad-cam, where the network looked; below
+    them the kind, direction and extent of the blur, and what spoke most for and against it. A
+    photo a.jpg is explained in a-explained.png; nothing is overwritten. The exit code is 1 if a
     photo could not be read.
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
@@ -59,10 +56,8 @@ def explain(photo: tuple[str, ...], grad_cam: bool | None, **asked: Any) -> None
     from blur_fusion.report.explained import Target, write_explanations
 
     classifier = load(asked["model"], threshold=asked["threshold"])
-    missing = grad_cam_missing(classifier)
-    if grad_cam and missing:
+    if grad_cam and (missing := grad_cam_missing(classifier)):
         raise BlurError(missing)
-    heat = missing is None if grad_cam is None else grad_cam
     target = Target.of(asked["output"], asked["style"], len(photo), asked["force"])
     unread = []
 
@@ -75,7 +70,7 @@ def explain(photo: tuple[str, ...], grad_cam: bool | None, **asked: Any) -> None
         word = f"blurred ({found.kind})" if found.blurred else "not blurred"
         click.echo(f"{name}: {word}, probability {found.probability:.3f}: {path}")
 
-    write_explanations(Explainer(classifier), list(photo), target, heat, said)
+    write_explanations(Explainer(classifier), list(photo), target, grad_cam, said)
     if unread:
         raise click.exceptions.Exit(1)
 
@@ -95,7 +90,11 @@ def explain(photo: tuple[str, ...], grad_cam: bool | None, **asked: Any) -> None
 )
 @click.option("--share", is_flag=True, help="Make a public link through Gradio's servers.")
 @click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
-@_grad_cam_option
+@click.option(
+    "--grad-cam/--no-grad-cam",
+    default=None,
+    help="Show where the network looked.  [default: if TensorFlow is installed]",
+)
 @options.threshold_option
 @click.option(
     "--max-upload", type=COUNT, default=60, metavar="MB", help="Largest file that is taken."
@@ -111,8 +110,8 @@ def explain(photo: tuple[str, ...], grad_cam: bool | None, **asked: Any) -> None
 def app(max_upload: int, max_pixels: int, **asked: Any) -> None:
     """Judge photos in the browser, until Ctrl-C.
 
-    Drop photos or take one: verdict, confidence and kind, the photo beside Grad-CAM or its blur
-    map, a threshold to move, a table and its CSV. Served to this machine alone, nothing is sent
+    Drop photos, or take one: verdict, confidence and kind, the photo beside its blur map, a
+    threshold to move, a table and its CSV. Only this machine can reach it, nothing is sent
     elsewhere, and uploads are deleted once they are judged. Needs the extra 'app'.
     """
     from blur_fusion.app.album import MEGA, Limits

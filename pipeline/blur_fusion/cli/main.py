@@ -10,6 +10,7 @@ import click
 
 from blur_fusion import __version__
 from blur_fusion.cli import options
+from blur_fusion.cli.doctor import doctor
 from blur_fusion.cli.explain import app, explain
 from blur_fusion.cli.options import PATH
 from blur_fusion.cli.preset import make, preset
@@ -18,11 +19,27 @@ from blur_fusion.data.sources import CERTH_TARGET, CERTH_URL, KWENTAR_LINE
 from blur_fusion.errors import one_line_errors
 from blur_fusion.startup import own_stderr
 
+_FIRST = """Blur Fusion tells blurred photos from sharp ones. Try:
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+  blur scan ~/Photos                        which photos are blurred
+  blur scan ~/Photos --report review.html   a page to look through them
+  blur scan ~/Photos --move ~/Blurred       move them; blur undo brings them back
+  blur explain photo.jpg                    why a photo is called blurred
+  blur doctor                               what is installed
+
+blur --help lists all commands, blur scan --help all options."""
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
 @click.version_option(__version__, prog_name="blur")
-def blur() -> None:
+@click.pass_context
+def blur(context: click.Context) -> None:
     """Tell blurred photos from sharp ones."""
+    if context.invoked_subcommand is None:
+        click.echo(_FIRST)
 
 
 @blur.group()
@@ -173,7 +190,7 @@ def check(path: Path, as_json: bool, params_file: Path | None, layout: str) -> N
 
 
 data.add_command(make)
-for command in (scan, preset, explain, app):
+for command in (scan, preset, explain, app, doctor):
     blur.add_command(command)
 
 

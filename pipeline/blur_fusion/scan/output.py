@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,6 +32,11 @@ def _csv_line(cells: Iterable[object]) -> str:
     return buffer.getvalue()
 
 
+def _table_head(exposed: bool) -> str:
+    exposure = f"{EXPOSURE:12} " if exposed else ""
+    return f"{'verdict':8} {'probability':>11}  {'kind':8} {exposure}path\n"
+
+
 def _table_line(prediction: Prediction, exposed: bool) -> str:
     path = printable(prediction.path)
     flag = prediction.exposure if prediction.exposure not in (None, "normal") else ""
@@ -43,6 +49,23 @@ def _table_line(prediction: Prediction, exposed: bool) -> str:
     return f"{word:8} {prediction.probability:11.3f}  {kind or '':8} {exposure}{path}\n"
 
 
+_COLOURS = {"blurred": 31, "unsure": 33, "sharp": 32, "unread": 35}  # ECMA-48: 31 is red
+
+
+def on_terminal(line: str, path: str) -> str:
+    """A line of the table as a terminal shows it: in one row, its verdict in colour.
+
+    Too long a path loses its beginning. `NO_COLOR` and terminals without colours are respected.
+    """
+    path = printable(path)
+    left = shutil.get_terminal_size().columns - (len(line.rstrip("\n")) - len(path))
+    if 20 <= left < len(path):
+        line = line.replace(path, "…" + path[1 - left :], 1)
+    word, blank, rest = line.partition(" ")
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
+    return line if plain else f"\x1b[{_COLOURS[word]}m{word}\x1b[0m{blank}{rest}"
+
+
 @dataclass
 class Formatter:
     """Turns predictions into text one by one.
@@ -53,17 +76,18 @@ class Formatter:
         "table", "csv", "json", "jsonl", or "excel": CSV that a spreadsheet opens as it is.
     fields : tuple of str
         Of a prediction, in order; the table holds a column of exposures if they do.
+    terminal : bool
+        Whether a table is shown on a terminal; see :func:`on_terminal`.
     """
 
     name: str
     fields: tuple[str, ...] = FIELDS
+    terminal: bool = False
     _count: int = field(default=0, init=False)
 
     def head(self) -> str:
-        """What comes first."""
-        exposure = f"{EXPOSURE:12} " if EXPOSURE in self.fields else ""
+        """What comes first, also where nothing follows."""
         return {
-            "table": f"{'verdict':8} {'probability':>11}  {'kind':8} {exposure}path\n",
             "csv": _csv_line(self.fields),
             "excel": "\ufeff" + _csv_line(self.fields),
             "json": "[",
@@ -73,7 +97,11 @@ class Formatter:
         """One prediction."""
         self._count += 1
         if self.name == "table":
-            return _table_line(prediction, EXPOSURE in self.fields)
+            exposed = EXPOSURE in self.fields
+            line = _table_line(prediction, exposed)
+            if self.terminal:
+                line = on_terminal(line, prediction.path)
+            return line if self._count > 1 else _table_head(exposed) + line
         values = {name: getattr(prediction, name) for name in self.fields}
         if self.name == "csv":
             return _csv_line(values.values())
@@ -120,6 +148,8 @@ class Tally:
         """The summary."""
         blurred = self.kinds.total()
         number = blurred + self.sharp + self.unread
+        if not number:
+            return "no photos found"
         kinds = f" ({_listed(self.kinds)})" if blurred else ""
         unread = f", {self.unread} unread" if self.unread else ""
         noun = "photo" if number == 1 else "photos"
@@ -181,6 +211,7 @@ def open_output(
     """
     held: list[Prediction] = []
     sys.stdout.flush()
+    formatter.terminal = path is None and sys.stdout.isatty()
     standard = nullcontext(sys.stdout.buffer)
     with standard if path is None else write_whole(path, force=force) as file:
 
@@ -227,7 +258,7 @@ def hand_out(
     bool
         Whether Ctrl-C ended the scan, in good order: what was judged is in the cache.
     """
-    bar = progress_bar(total, "scan", "photo") if sys.stderr.isatty() else None
+    bar = progress_bar(total, "scan", "photo") if total and sys.stderr.isatty() else None
     try:
         for found in answers:
             with bar.external_write_mode(file=sys.stdout) if bar is not None else nullcontext():
@@ -240,6 +271,6 @@ def hand_out(
     except KeyboardInterrupt:
         return True
     finally:
-        if bar is not None:  # a bar of no photos is false
+        if bar is not None:
             bar.close()
     return False
