@@ -183,6 +183,7 @@ def fit_network(
         peak / 20, total - warmup, 0.01, warmup_target=peak, warmup_steps=warmup
     )
     optimizer = keras.optimizers.AdamW(rate, weight_decay=params.weight_decay, clipnorm=1.0)
+    optimizer.build(model.trainable_variables)  # within the step, all of it is traced twice
     step = _train_step(model, optimizer, params)
     network = Network(model)  # traced once for all checks
     history: History = []
