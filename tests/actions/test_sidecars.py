@@ -18,66 +18,32 @@ from blur_fusion.actions.xmp import (
     OURS,
     PHOTOSHOP,
     RDF,
+    RED,
+    WORDS,
     XMP,
+    Marks,
     XmlError,
-    mark,
     unmark,
 )
+from blur_fusion.actions.xmp import mark as marked_with
+from xmp_samples import DARKTABLE, DIGIKAM_FILE, LIGHTROOM, wrapped
 
-# Sidecars as other programs write them, shortened
-LIGHTROOM = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0-c000">
- <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-  <rdf:Description rdf:about=""
-    xmlns:xmp="http://ns.adobe.com/xap/1.0/"
-    xmlns:dc="http://purl.org/dc/elements/1.1/"
-    xmlns:lr="http://ns.adobe.com/lightroom/1.0/"
-    xmlns:crs="http://ns.adobe.com/camera-raw-settings/1.0/"
-   xmp:Rating="3" xmp:Label="Gr&#252;n &gt; &quot;" crs:Exposure2012='+0.50 > "x"'>
-   <dc:subject>
-    <rdf:Bag>
-     <rdf:li>Anna &amp; Otto</rdf:li>
-    </rdf:Bag>
-   </dc:subject>
-   <lr:hierarchicalSubject><rdf:Bag/></lr:hierarchicalSubject>
-   <!-- kept --><crs:ToneCurve><rdf:Seq><rdf:li>0, 0</rdf:li></rdf:Seq></crs:ToneCurve>
-  </rdf:Description>
- </rdf:RDF>
-</x:xmpmeta>
-"""
-DARKTABLE = b"""<?xml version="1.0" encoding="UTF-8"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="XMP Core 4.4.0-Exiv2">
- <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-  <rdf:Description rdf:about="" xmlns:darktable="http://darktable.sf.net/"
-   xmlns:dc="http://purl.org/dc/elements/1.1/" darktable:xmp_version="5">
-   <darktable:colorlabels><rdf:Seq><rdf:li>3</rdf:li></rdf:Seq></darktable:colorlabels>
-   <dc:creator><rdf:Seq><rdf:li>\xc3\x84nne</rdf:li></rdf:Seq></dc:creator>
-  </rdf:Description>
- </rdf:RDF>
-</x:xmpmeta>
-"""
-DIGIKAM_FILE = b"""\xef\xbb\xbf<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
-xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-<rdf:Description rdf:about="" xmlns:digiKam="http://www.digikam.org/ns/1.0/"><digiKam:TagsList><rdf:Seq>
-<rdf:li>Places/Rome</rdf:li></rdf:Seq></digiKam:TagsList></rdf:Description></rdf:RDF></x:xmpmeta>
-<?xpacket end="w"?>"""
 MARKS = ("motion", 0.98765)
 SUBJECT, HIERARCHY = (DC, "subject"), (LR, "hierarchicalSubject")
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">&b;</x:xmpmeta>"""
 
 
+def mark(data: bytes, kind: str | None, probability: float | None) -> bytes:
+    """As a blurred photo is tagged."""
+    words = tuple(word for word in WORDS if word in ("blurred", kind))
+    return marked_with(data, Marks(words, RED, probability=probability))
+
+
 def keywords(data: bytes, namespace: str, name: str) -> list[str]:
     """The values of a keyword property, read by another parser."""
     (node,) = ElementTree.fromstring(data).iter(f"{{{namespace}}}{name}")
     return [item.text or "" for item in node.iter(f"{{{RDF}}}li")]
-
-
-def _wrap(inner: str) -> bytes:
-    return (
-        f'<r:RDF xmlns:r="{RDF}" xmlns:dc="{DC}"><r:Description r:about="">{inner}'
-        "</r:Description></r:RDF>"
-    ).encode()
 
 
 @pytest.mark.parametrize(
@@ -89,8 +55,8 @@ def _wrap(inner: str) -> bytes:
         (LIGHTROOM.decode().encode("utf-16"), "not in UTF-8"),
         (b'<?xml version="1.0" encoding="iso-8859-1"?><a/>', "iso-8859-1"),
         (b"<html/>", "no rdf:RDF"),
-        (_wrap("<dc:subject>text</dc:subject>"), "subject is no list"),
-        (_wrap("").replace(b"r:about", b"dc:subject"), "subject is no list"),
+        (wrapped("<dc:subject>text</dc:subject>"), "subject is no list"),
+        (wrapped("").replace(b"r:about", b"dc:subject"), "subject is no list"),
     ],
 )
 def test_what_cannot_be_edited_is_left(tmp_path: Path, data: bytes, why: str) -> None:
@@ -199,8 +165,8 @@ def test_the_probability_is_renewed() -> None:
     twice = mark(once, "motion", 0.5)
     assert b">0.9877<" in once and b">0.5000<" in twice and b"0.9877" not in twice
     attribute = f"xmlns:b=\"{OURS}\" b:probability = '0.1'"
-    data = _wrap("").replace(b' r:about=""', f' r:about="" {attribute}'.encode())
-    assert b'b:probability = "0.5000"' in mark(data, None, 0.5)
+    data = wrapped("").replace(b' r:about=""', f' r:about="" {attribute}'.encode())
+    assert b"b:probability = '0.5000'" in mark(data, None, 0.5)
 
 
 @given(
@@ -208,7 +174,7 @@ def test_the_probability_is_renewed() -> None:
     st.sampled_from(["defocus", "motion", "sharp", None, "<&\"'"]),
 )
 def test_any_keyword_stays(words: list[str], kind: str | None) -> None:
-    tree = ElementTree.fromstring(_wrap("<dc:subject><r:Bag/></dc:subject>"))
+    tree = ElementTree.fromstring(wrapped("<dc:subject><r:Bag/></dc:subject>"))
     bag = next(tree.iter(f"{{{RDF}}}Bag"))
     for word in words:
         ElementTree.SubElement(bag, f"{{{RDF}}}li").text = word
@@ -267,7 +233,7 @@ def test_tags_that_another_program_has_rewritten_are_taken_off() -> None:
     green = unmark(REWRITTEN.replace(b'Label="Red"', b'Label="Green"'))
     assert green is not None and b'a:Label="Green"' in green  # changed since
     renewed = mark(REWRITTEN, "defocus", 0.5)
-    assert keywords(renewed, *SUBJECT) == ["blurred", "defocus"] and b'"0.5000"' in renewed
+    assert keywords(renewed, *SUBJECT) == ["blurred", "defocus"] and b"'0.5000'" in renewed
     assert mark(renewed, "defocus", 0.5) == renewed
 
 

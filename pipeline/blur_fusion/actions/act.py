@@ -7,22 +7,48 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from blur_fusion import files
 from blur_fusion.actions.decisions import Decision
 from blur_fusion.actions.journal import Journal, Report, create
 from blur_fusion.actions.plan import ActionOptions, Places, Step, plan_transfers
-from blur_fusion.actions.shots import Notes, find_shots
+from blur_fusion.actions.shots import Notes, Shot, find_shots
 from blur_fusion.actions.sidecars import sidecars, tag
 from blur_fusion.actions.undo import put_back
-from blur_fusion.actions.xmp import XmlError
+from blur_fusion.actions.xmp import RED, WORDS, YELLOW, Marks, XmlError
 from blur_fusion.errors import BlurError
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.parallel import shown
 
 Judged = Prediction | Decision  # what a classifier says of a photo, or a person
-VERBS = {"move": "moved", "copy": "copied", "link": "linked", "tag": "tagged", "untag": "untagged"}
+VERBS = {
+    **{"move": "moved", "copy": "copied", "link": "linked"},
+    **{"tag": "tagged", "rate": "rated", "untag": "untagged"},
+}
+
+
+def _judged(one: Prediction, rate: bool) -> Marks | None:
+    """What sidecars are to say of a verdict; of a sharp photo nothing."""
+    if one.blurred:
+        words = tuple(word for word in WORDS if word in ("blurred", one.kind))
+        rejected = -1 if rate else None
+        return Marks(words, RED, rejected, rejected, one.probability)
+    if rate and one.verdict == "unsure":
+        return Marks(("unsure",), YELLOW, probability=one.probability)
+    return None
+
+
+def _decided(one: Decision, rate: bool) -> Marks | None:
+    """What sidecars are to say of a decision; without ratings, of a photo that is kept nothing."""
+    if one.keep is False:
+        stars, flag = (-1 if one.rating is None else one.rating, -1) if rate else (None, None)
+        return Marks(("rejected",), one.label or RED, stars, flag)
+    if not rate:
+        return None
+    stars = 0 if one.rating is None and one.keep else one.rating
+    return Marks((), one.label, stars, 1 if one.keep else None)
 
 
 def _missing(folder: Path) -> list[Path]:
@@ -85,8 +111,10 @@ class _Run:
     def __init__(
         self, judged: Iterable[Judged], roots: Sequence[Path], options: ActionOptions
     ) -> None:
-        taken = (one.verdict() if isinstance(one, Decision) else one for one in judged)
-        self.verdicts, self.roots, self.options = list(taken), roots, options
+        given = list(judged)
+        self.decisions = {os.path.abspath(x.path): x for x in given if isinstance(x, Decision)}
+        self.verdicts = [x.verdict() if isinstance(x, Decision) else x for x in given]
+        self.roots, self.options = roots, options
         self.transfer = options.transfer()
         first = Path([*map(str, roots), *(one.path for one in self.verdicts[:1]), "."][0])
         self.home = first if first.is_dir() else first.parent
@@ -112,21 +140,32 @@ class _Run:
                 files.own_as(str(path), str(self.home))
         return self.journal
 
+    def marks(self, shot: Shot) -> Marks | None:
+        """What the sidecars of a shot are to say; None: nothing of ours."""
+        decision = self.decisions.get(os.path.abspath(shot.verdict.path))
+        if decision is None:
+            marks = _judged(shot.verdict, self.options.rate)
+        else:
+            marks = _decided(decision, self.options.rate)
+        return marks and replace(marks, force=self.options.force)
+
     def tag(self) -> None:
-        """Tag the blurred shots, and take our earlier tags off the sharp ones."""
+        """Tag or rate shots; of those of which nothing is to be said, take our marks off."""
         journal = None if self.options.dry_run else self.open_journal
+        verb = "rate" if self.options.rate else "tag"
         for shot in find_shots(self.verdicts, self.notes, {}, sharp=True):
-            for target, photo in sidecars(shot).items():
+            marks = self.marks(shot)
+            for target, photo in sidecars(shot, new=marks is not None).items():
                 try:
-                    if not tag(target, photo, shot, journal, self.notes):
+                    if not tag(target, photo, marks, journal, self.notes):
                         continue
                 except (XmlError, OSError) as error:
                     reason = getattr(error, "strerror", None) or error
                     self.notes.failures.append(f"{target}: left as it is: {reason}")
                     continue
-                if shot.verdict.blurred:
+                if marks:
                     self.coming.setdefault(shot.folder, set()).add(os.path.basename(target))
-                self.done.append(f"{'tag' if shot.verdict.blurred else 'untag'} {target}")
+                self.done.append(f"{verb if marks else 'untag'} {target}")
 
     def transfer_shots(self) -> None:
         """Move, copy or link the blurred shots."""
@@ -179,8 +218,8 @@ class _Run:
 def act(judged: Iterable[Judged], roots: Sequence[Path], options: ActionOptions) -> Report:
     """Do to photos judged blurred, or rejected, what `options` ask for; others are not touched.
 
-    Tags come first, so that new sidecars go with their photos; of sharp photos what earlier runs
-    have tagged is taken off. Sidecars and RAW+JPEG pairs go
+    Tags and ratings come first, so that new sidecars go with their photos; of sharp photos what
+    earlier runs have added is taken off. Sidecars and RAW+JPEG pairs go
     together: where a file of a shot cannot go, none does. Nothing is ever overwritten. Every step
     is in a journal on disk before it is taken: `blur-journal-<UTC time>.jsonl` in the target
     folder, or for tags alone in the first of `roots`; `undo` puts all back.
@@ -206,7 +245,7 @@ def act(judged: Iterable[Judged], roots: Sequence[Path], options: ActionOptions)
     """
     run, interrupted = _Run(judged, roots, options), False
     try:
-        if options.tag:
+        if options.tag or options.rate:
             run.tag()
         run.transfer_shots()
     except BlurError as error:

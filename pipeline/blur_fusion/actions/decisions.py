@@ -1,22 +1,37 @@
-"""What a person has decided about photos, as the pages export it."""
+"""What a person has decided about photos: as the pages export it, or as editors write it.
+
+Of ratings and flags -1 (rejected) is a reject, a picked photo or one with a star or more is kept,
+and the rest says nothing. Sidecars count before what is embedded, of several the newest; what a
+scan of ours has written is nobody's decision.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blur_fusion.actions.shots import PHOTOS, Notes, find_shots
+from blur_fusion.actions.sidecars import LARGEST, sidecars
+from blur_fusion.actions.xmp import Marks, XmlError, read
 from blur_fusion.errors import BlurError, require
 from blur_fusion.files import from_excel, os_errors, printable
+from blur_fusion.images.formats import suffix
 from blur_fusion.model.prediction import Prediction
 
 WORDS = {"keep": True, "reject": False, "none": None, "": None}
 LOWEST, HIGHEST = -1, 5  # of `xmp:Rating`; -1 is rejected
 HOW = "export decisions from a page of blur, as CSV or JSON"
+_HEAD = 1 << 18  # octets of a JPEG that are looked through for its XMP
+_EMBEDDED = re.compile(rb"\xff\xe1(..)http://ns\.adobe\.com/xap/1\.0/\0", re.S)
+_SAID = ("label", "rating", "flag")
 _DECIDES = frozenset(("decision", "rating", "label"))  # columns of which one is needed
 
 
@@ -106,6 +121,52 @@ def _decision(place: str, row: dict[str, Any]) -> Decision:
     return Decision(str(path), WORDS[known], stars, str(label) if label else None)
 
 
+def _packets(photo: str, beside: Iterable[str]) -> Iterator[bytes]:
+    """XMP of a photo: its sidecars, the newest first, and what is embedded in a JPEG."""
+    with suppress(OSError):
+        for path in sorted(beside, key=os.path.getmtime, reverse=True):
+            if os.path.getsize(path) <= LARGEST:
+                yield Path(path).read_bytes()
+    if suffix(photo) in (".jpg", ".jpeg", ".jpe"):
+        with suppress(OSError), open(photo, "rb") as file:
+            head = file.read(_HEAD)
+            if found := _EMBEDDED.search(head):
+                yield head[found.end() : found.start(1) + int.from_bytes(found[1], "big")]
+
+
+def _marks(packets: Iterable[bytes]) -> Marks:
+    """What several packets say, each in what those before it leave open."""
+    found = Marks()
+    for packet in packets:
+        with suppress(XmlError):
+            one = read(packet)
+            pairs = ((getattr(found, name), getattr(one, name)) for name in _SAID)
+            label, rating, flag = (first if first is not None else more for first, more in pairs)
+            found = Marks((), label, rating, flag)
+    return found
+
+
+def _in_folder(folder: Path) -> Iterator[Decision]:
+    """What sidecars and JPEGs below a folder say; photos of which nothing is said are left out."""
+    given: dict[str, str] = {}
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = (os.path.join(place, name) for name in sorted(names) if suffix(name) in PHOTOS)
+        given |= {os.path.abspath(path): path for path in paths}
+    photos = (Prediction(path, False) for path in given)
+    for shot in find_shots(photos, Notes(), {}, sharp=True):
+        beside = sidecars(shot, new=False)
+        for name in shot.photos:
+            photo = os.path.join(shot.folder, name)
+            own = [path for path, owner in beside.items() if owner == photo]
+            marks = _marks(_packets(photo, own))
+            worth = [mark for mark in (marks.flag, marks.rating) if mark]
+            keep = worth[0] > 0 if worth else None
+            stars = marks.rating or None
+            if worth or marks.label:
+                yield Decision(given.get(photo, photo), keep, stars, marks.label)
+
+
 def read_decisions(path: Path | str) -> list[Decision]:
     """Read what was decided, in the order of the file; of a photo named twice the last counts.
 
@@ -114,12 +175,13 @@ def read_decisions(path: Path | str) -> list[Decision]:
     path : Path or str
         CSV or JSON as the pages export them: `path` and `decision` ("keep", "reject", "none" or
         empty), or also `rating` and `label`; other columns are ignored. Quotes that keep a
-        spreadsheet from taking names for formulas are taken off.
+        spreadsheet from taking names for formulas are taken off. Or a folder of photos with
+        ratings, labels and flags in their sidecars, or embedded in JPEGs.
 
     Returns
     -------
     list of Decision
-        Undecided photos too.
+        Of a file undecided photos too.
 
     Raises
     ------
@@ -127,6 +189,8 @@ def read_decisions(path: Path | str) -> list[Decision]:
         The file cannot be read, is damaged or holds no decisions.
     """
     path = Path(path)
+    if path.is_dir():
+        return list(_in_folder(path))
     with os_errors(path, "cannot be read"):
         content = path.read_bytes()
     found: dict[str, Decision] = {}

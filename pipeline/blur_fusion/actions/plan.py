@@ -18,13 +18,15 @@ Owner = tuple[str, str] | None  # folder and stem
 
 @dataclass(frozen=True, slots=True)
 class ActionOptions:
-    """What to do with blurred photos; at most one of `move`, `copy` and `link`."""
+    """What to do with blurred or rejected photos; at most one of `move`, `copy` and `link`."""
 
     move: Path | None = None
     copy: Path | None = None
     link: Path | None = None
     tag: bool = False
     dry_run: bool = False
+    rate: bool = False  # ratings and flags beside the keywords and labels of `tag`
+    force: bool = False  # ratings and flags of others may be lowered
 
     def transfer(self) -> tuple[str, Path] | None:
         """What to do and the target folder; None where photos stay.
