@@ -206,3 +206,11 @@ def read_decisions(path: Path | str) -> list[Decision]:
         reason = printable(str(error))[:200]
         raise BlurError(f"{path}: is damaged ({reason}); {HOW}") from None
     return list(found.values())
+
+
+def common_folder(decisions: Iterable[Decision]) -> list[Path]:
+    """The folder in which all the photos lie, for `act` as what was scanned; empty without one."""
+    folders = {os.path.dirname(os.path.abspath(one.path)) for one in decisions}
+    with suppress(ValueError):  # none, or on several drives
+        return [Path(os.path.commonpath(folders))]
+    return []

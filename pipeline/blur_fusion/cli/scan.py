@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,58 +12,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blur_fusion.cli import options
+from blur_fusion.cli.actions import ACTIONS, action_options, asked_action, perform
 from blur_fusion.cli.options import COUNT, PATH, PROPORTION, warn
 from blur_fusion.errors import one_line_errors
 from blur_fusion.startup import freeze, prepare
 
 if TYPE_CHECKING:
-    from blur_fusion.actions.plan import ActionOptions
     from blur_fusion.model.classifier import Classifier
-    from blur_fusion.model.prediction import Prediction
     from blur_fusion.scan.output import Consumer, Tally
     from blur_fusion.scan.pool import Pool
     from blur_fusion.scan.tasks import JobSpec
 
-ACTIONS = ("move", "copy", "link", "tag")
 UNREAD, USAGE, BLURRED, INTERRUPTED = 1, 2, 3, 130
 
 
-def _action(asked: dict[str, Any]) -> ActionOptions | None:
-    """What is to be done with blurred photos; nothing of it is imported where nothing is."""
-    if not any(asked[name] for name in ACTIONS):
-        return None
-    from blur_fusion.actions.plan import ActionOptions
-
-    action = ActionOptions(*(asked[name] for name in (*ACTIONS, "dry_run")))
-    action.transfer()  # two of them at once end here
-    return action
-
-
-def _act(
-    photos: Sequence[Prediction], roots: Sequence[Path], action: ActionOptions, page: Path | None
-) -> bool:
-    """Move, copy, link or tag, and have a page follow; whether something could not be done."""
-    from blur_fusion.actions.act import act
-
-    report = act(photos, roots, action)
-    for line in report.plan:
-        click.echo(line)
-    warn(*report.lines)
-    click.echo(report.summary, err=True)
-    if report.moved and page is not None and page.is_file():
-        from blur_fusion.report.review import follow
-
-        follow(page, report.moved)
-    if report.interrupted:
-        raise KeyboardInterrupt
-    return report.failed
-
-
-def _check(asked: dict[str, Any], acts: bool) -> None:
+def _check(asked: dict[str, Any]) -> None:
     """Options that say nothing beside one another are a mistake."""
     dask = asked["backend"] == "dask"
     for wrong, line in (
-        (asked["dry_run"] and not acts, "--dry-run goes with --move, --copy, --link or --tag"),
         (dask and not asked["scheduler"], "--backend dask needs --scheduler ADDRESS"),
         (asked["scheduler"] and not dask, "--scheduler goes with --backend dask"),
         (dask and asked["workers"], "--workers does not go with --backend dask, which has its own"),
@@ -115,8 +80,8 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     from blur_fusion.scan.output import Tally, hand_out
     from blur_fusion.scan.tasks import JobSpec
 
-    action = _action(asked)
-    _check(asked, action is not None)
+    action = asked_action(asked)
+    _check(asked)
     if asked["csv_excel"]:
         asked["style"] = "excel"
     limits = {name: asked[name] for name in ("threshold", "max_false_alarms")}
@@ -159,7 +124,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
         click.echo(tally.line(), err=not table)
         if interrupted:
             raise KeyboardInterrupt
-        failed = action and _act(tally.photos or [], roots, action, asked["report"])
+        failed = action and perform(tally.photos or [], roots, action, asked["report"])
     if asked["fail_on_blurred"] and tally.kinds:
         return BLURRED
     return UNREAD if tally.unread or failed else 0
@@ -181,7 +146,9 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     help="CSV that a spreadsheet opens: marked as UTF-8, no name taken for a formula.",
 )
 @click.option("--output", type=PATH, help="Write verdicts to this new file.")
-@click.option("--force", is_flag=True, help="Replace the files of --output and --report.")
+@click.option(
+    "--force", is_flag=True, help="Replace the files of --output and --report, and lower ratings."
+)
 @options.threshold_option
 @click.option(
     "--max-false-alarms",
@@ -213,20 +180,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Of the Dask cluster, such as tcp://10.0.0.1:8786."
 )
-@click.option("--move", type=PATH, metavar="DIR", help="Move blurred photos below DIR.")
-@click.option(
-    "--copy",
-    type=PATH,
-    metavar="DIR",
-    help="Copy blurred photos below DIR, and the kept frames of videos.",
-)
-@click.option("--link", type=PATH, metavar="DIR", help="Link to blurred photos below DIR.")
-@click.option(
-    "--tag",
-    is_flag=True,
-    help="Tag blurred photos in XMP sidecars; our tags of before are renewed or taken off.",
-)
-@click.option("--dry-run", is_flag=True, help="Only say what would be moved, copied or tagged.")
+@action_options("blurred", ", and the kept frames of videos")
 @click.option(
     "--exclude",
     multiple=True,
@@ -256,8 +210,8 @@ def scan(context: click.Context, /, inputs: tuple[str, ...], **asked: Any) -> No
     """Say which photos are blurred, how surely and of what kind.
 
     INPUTS are files, folders with all below them, patterns in quotes, or - for a list on standard
-    input, one a line or ended by NUL; a folder in it stands for all below it. Photos are
-    only read unless --move, --copy, --link or --tag says otherwise; 'blur undo' puts those back.
+    input, one a line or ended by NUL; a folder in it stands for all below it. Photos are only read
+    unless --move, --copy, --link, --tag or --rate says otherwise; 'blur undo' puts those back.
 
     Exit codes: 0 all were read; 1 some could not be read or acted on, the rest is done; 2 wrong
     usage, nothing was judged; 3 blurred ones were found, with --fail-on-blurred, also where others

@@ -1,0 +1,106 @@
+"""`blur apply`: decisions from a page, done without a browser, and undone."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from action_trees import fill, look, names
+from blur_fusion.actions.decisions import Decision, read_decisions
+from scan_command import invoked
+
+
+def decided(folder: Path, **words: str) -> Path:
+    """Decisions as the page's JSON; a double underscore in a name is a slash."""
+    rows = [
+        {"path": str(folder / f"{name.replace('__', '/')}.jpg"), "decision": word}
+        for name, word in words.items()
+    ]
+    path = folder.parent / "decisions.json"
+    path.write_text(json.dumps({"photos": rows}), encoding="utf-8")
+    return path
+
+
+def test_rejected_photos_are_moved_below_the_target_and_back(root: Path, out: Path) -> None:
+    before, journals = look(root), out
+    file = decided(root, a="reject", trip__b="reject", trip__c="keep")
+    dry = invoked("apply", file, "--move", out, "--dry-run")
+    assert dry.exit_code == 0 and look(root) == before and not out.exists()
+    assert dry.stdout.splitlines() == [
+        f"move {root}/a.jpg -> {out}/a.jpg",
+        f"move {root}/trip/b.jpg -> {out}/trip/b.jpg",
+    ]
+    done = invoked("apply", file, "--move", out, "--rate")
+    assert done.exit_code == 0 and done.stdout == ""
+    assert done.stderr.splitlines()[0] == "2 rejected, 1 kept, 0 undecided"
+    assert names(out) == {"a.jpg", "a.jpg.xmp", "trip/b.jpg", "trip/b.jpg.xmp"}
+    assert read_decisions(root) == [Decision(str(root / "trip/c.jpg"), keep=True)]
+    (journal,) = journals.glob("blur-journal-*")
+    assert invoked("undo", journal).exit_code == 0 and look(root) == before
+
+
+def test_ratings_of_a_folder_are_applied(root: Path, out: Path) -> None:
+    invoked("apply", decided(root, trip__b="reject", trip__c="keep"), "--rate")
+    assert invoked("apply", root, "--copy", out).exit_code == 0
+    assert names(out) == {"trip/b.jpg", "trip/b.jpg.xmp"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "line"),
+    [
+        ((), 2, "say what to do"),
+        (("--dry-run",), 2, "--dry-run goes with"),
+        (("--move", "x", "--copy", "y"), 1, "error: move, copy and link exclude one another"),
+        (("--move", ".."), 1, "choose another target"),
+    ],
+)
+def test_wrong_usage_is_one_line(root: Path, words: tuple[str, ...], code: int, line: str) -> None:
+    file = decided(root, a="reject")
+    if words[-1:] == ("..",):
+        words = ("--move", str(root))
+    ran = invoked("apply", file, *words)
+    assert ran.exit_code == code and line in ran.stderr and "Traceback" not in ran.stderr
+    assert names(root) == {"a.jpg", "trip/b.jpg", "trip/c.jpg"}
+
+
+def test_photos_that_are_elsewhere_are_said(
+    root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = root.parent / "d.csv"
+    file.write_text("path,decision\ntrip/b.jpg,reject\ngone.jpg,reject\n", encoding="utf-8")
+    ran = invoked("apply", file, "--move", out)
+    assert ran.exit_code == 1 and "none of its photos is there" in ran.stderr
+    monkeypatch.chdir(root)
+    ran = invoked("apply", file, "--move", out)
+    assert ran.exit_code == 1 and f"{root}/gone.jpg: left out" in ran.stderr
+    assert names(out) == {"trip/b.jpg"}
+
+
+def test_an_interrupted_run_is_in_the_journal(
+    root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, replace = look(root), os.replace
+
+    def interrupted(source: str, target: str) -> None:
+        if str(target).endswith("b.jpg"):
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    ran = invoked("apply", decided(root, a="reject", trip__b="reject"), "--move", out)
+    monkeypatch.undo()
+    assert ran.exit_code == 130 and "interrupted; no shot is half done" in ran.stderr
+    assert names(out) == {"a.jpg"} and names(root) == {"trip/b.jpg", "trip/c.jpg"}
+    assert invoked("undo", next(out.glob("blur-journal-*"))).exit_code == 0
+    assert look(root) == before
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return fill(tmp_path / "photos", "a.jpg", "trip/b.jpg", "trip/c.jpg")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
