@@ -16,6 +16,7 @@ from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
 from blur_fusion.model.classifier import load
 from blur_fusion.presets.examples import Source, make_three_class, open_source
+from blur_fusion.presets.lite0 import lite0
 from blur_fusion.presets.networks import build, build_fused
 from blur_fusion.presets.params import load_preset
 from blur_fusion.presets.run import judged_lines, read_run, report_lines, run_preset, swept
@@ -75,17 +76,17 @@ def test_transfer_weights_from_a_file_or_a_clear_line(
     preset_source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     preset = narrow(short_preset("transfer"))
-    backbone = keras.applications.MobileNetV2((96, 96, 3), include_top=False, weights=None)
-    path = tmp_path / "mobilenet.weights.h5"
+    backbone = lite0((96, 96, 3))
+    path = tmp_path / "lite0.weights.h5"
     backbone.save_weights(path)
     loaded = build(preset, str(path))[1]
     assert loaded is not None and not loaded.trainable
     for ours, theirs in zip(loaded.get_weights(), backbone.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    with pytest.raises(BlurError, match="no such file of weights"):
+    with pytest.raises(BlurError, match="no such file of weights .* 'python -m benchmarks.lite0'"):
         build(preset, str(tmp_path / "gone.h5"))
     path.write_bytes(b"no weights")
-    with pytest.raises(BlurError, match="no weights of MobileNetV2"):
+    with pytest.raises(BlurError, match="no weights of EfficientNetLite0"):
         build(preset, str(path))
 
     def refuse(**words: Any) -> None:
@@ -93,7 +94,9 @@ def test_transfer_weights_from_a_file_or_a_clear_line(
 
     monkeypatch.setattr(keras.applications, "MobileNetV2", refuse)
     with pytest.raises(BlurError, match="ImageNet weights cannot be downloaded .* --weights FILE"):
-        run_preset(preset, preset_source, tmp_path / "run", tiny_params())
+        other = replace(preset.network, backbone="MobileNetV2", weights="imagenet")
+        other_preset = replace(preset, network=other)
+        run_preset(other_preset, preset_source, tmp_path / "run", tiny_params())
     assert not (tmp_path / "run").exists()
 
 

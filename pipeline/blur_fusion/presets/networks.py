@@ -12,7 +12,8 @@ import numpy.typing as npt
 from keras import layers
 
 from blur_fusion.errors import BlurError, require
-from blur_fusion.presets.params import NetworkParams, Preset, RecipeParams
+from blur_fusion.presets.lite0 import lite0
+from blur_fusion.presets.params import LITE0, NetworkParams, Preset, RecipeParams
 from blur_fusion.progress import progress_bar
 
 Examples = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
@@ -28,19 +29,26 @@ def _answer(x: Any, network: NetworkParams, hidden: tuple[int, ...], classes: in
 
 
 def _backbone(x: Any, network: NetworkParams, weights: str) -> tuple[Any, keras.Model]:
-    """A network of `keras.applications`, at first frozen; its batch statistics always stay.
+    """Lite0 or a network of `keras.applications`, frozen at first; batch statistics always stay.
 
     Raises
     ------
     BlurError
         The weights cannot be downloaded, or the file holds none that fit.
     """
-    known = weights in ("random", "imagenet") or Path(weights).is_file()
-    require(known, f"{weights}: no such file of weights (network.weights, --weights)")
+    ours = network.backbone == LITE0
+    named = ("random",) if ours else ("random", "imagenet")
+    known = weights in named or Path(weights).is_file()
+    way = "; 'python -m benchmarks.lite0' makes that of ImageNet" if ours else ""
+    require(known, f"{weights}: no such file of weights (network.weights, --weights){way}")
     given = None if weights == "random" else weights
-    build = getattr(keras.applications, network.backbone)
+    shape = x.shape[1:]
     try:
-        backbone = build(input_shape=x.shape[1:], include_top=False, weights=given)
+        if ours:
+            backbone = lite0(shape, given)
+        else:
+            build = getattr(keras.applications, network.backbone)
+            backbone = build(input_shape=shape, include_top=False, weights=given)
     except Exception as error:  # urllib, h5py and Keras each have their own
         reason = " ".join(str(error).split())[:160]
         if given != "imagenet":
@@ -49,7 +57,7 @@ def _backbone(x: Any, network: NetworkParams, weights: str) -> tuple[Any, keras.
         way = "give a file of weights without top by --weights FILE, or --weights random"
         raise BlurError(f"{line}; {way}") from None
     backbone.trainable = False
-    if network.backbone.startswith("MobileNet"):  # EfficientNet scales by itself
+    if network.backbone.startswith("MobileNet"):  # the others scale by themselves
         x = layers.Rescaling(1 / 127.5, offset=-1)(x)
     return backbone(x, training=False), backbone
 

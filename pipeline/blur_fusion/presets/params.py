@@ -12,6 +12,7 @@ from blur_fusion.images.photo import InputSpec
 from blur_fusion.params import Section, not_negative, positive, read_params, ruled
 
 FOLDER = Path("presets")
+LITE0 = "EfficientNetLite0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,7 @@ class NetworkParams(Section, section="network"):
     Laplacian variance; empty where there is none.
     """
 
-    backbone: Literal["", "MobileNetV2", "EfficientNetB0"]
+    backbone: Literal["", "EfficientNetLite0", "MobileNetV2", "EfficientNetB0"]
     weights: str
     filters: tuple[int, ...] = positive()
     convolutions: int = positive()
