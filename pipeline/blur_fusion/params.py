@@ -189,9 +189,21 @@ class FuseParams(Section, section="fuse"):
 
 @dataclass(frozen=True)
 class ThresholdParams(Section, section="threshold"):
-    """The stated cost: the share of sharp validation images that may be called blurred."""
+    """The stated costs, as shares of validation images.
+
+    Attributes
+    ----------
+    max_false_alarm_rate : float
+        Of the sharp ones, that may be called blurred; decides the threshold.
+    max_miss_rate : float
+        Of the blurred ones, that may be called surely sharp.
+    max_sure_false_alarm_rate : float
+        Of the sharp ones, that may be called surely blurred.
+    """
 
     max_false_alarm_rate: float = ruled(0.066, "between 0 and 1")
+    max_miss_rate: float = ruled(0.03, "between 0 and 1")
+    max_sure_false_alarm_rate: float = ruled(0.02, "between 0 and 1")
 
 
 @dataclass(frozen=True)

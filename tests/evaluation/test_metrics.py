@@ -17,6 +17,7 @@ from blur_fusion.evaluation.metrics import (
     METRICS,
     Answers,
     estimate,
+    measure_doubt,
     measure_kinds,
     one_per_scene,
     proportions,
@@ -25,7 +26,8 @@ from blur_fusion.evaluation.metrics import (
     weighted_metrics,
     worst_rows,
 )
-from blur_fusion.evaluation.table import difference_lines, kind_lines
+from blur_fusion.evaluation.table import difference_lines, doubt_lines, kind_lines
+from blur_fusion.model.prediction import Prediction
 from evaluation_fakes import tiny_params
 
 NONE = {"value": None, "low": None, "high": None}
@@ -258,6 +260,28 @@ def test_kinds_nobody_knows_have_no_line(
     assert found["blur"] == {"images": 0, "accuracy": NONE}
     lines = list(kind_lines(found))
     assert line in lines[0] if line else lines == []
+
+
+def test_doubt_and_its_line_by_hand() -> None:
+    labels = [0, 0, 0, 0, 1, 1, 1, 1, 1, 1]
+    piles = ["sharp", "sharp", "blurred", "unsure", *["blurred"] * 3, "sharp", "unsure", "unsure"]
+    images = [
+        LabelledImage(Path(), "", label, "", "", str(k), "") for k, label in enumerate(labels)
+    ]
+    said = [Prediction("", pile != "sharp", 0.5, verdict=pile) for pile in piles]
+    found = measure_doubt(images, said, resamples=300, seed=1)
+    counts = {"unsure": (3, 10), "false_alarms": (1, 3), "misses": (1, 4)}
+    for name, (hits, of) in counts.items():
+        one = found[name]
+        assert (one["images"], one["of"], one["value"]) == (hits, of, pytest.approx(hits / of))
+        assert one["low"] < one["value"] < one["high"]
+    (line,) = doubt_lines(found)
+    assert (
+        line.startswith("unsure: 30.0 % (") and "), 3 of 10 images; of the others wrong: " in line
+    )
+    assert ") of 3 sharp, 25.0 % (" in line and line.endswith(") of 4 blurred")
+    settled = [replace(one, verdict="sharp") for one in said]
+    assert list(doubt_lines(measure_doubt(images, settled, 10, 1))) == []
 
 
 def _differences(labels: np.ndarray, fused: Any, cnn: Answers) -> dict[str, Any]:

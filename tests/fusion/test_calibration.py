@@ -10,10 +10,12 @@ from blur_fusion.fusion.calibration import (
     Calibration,
     RateTable,
     choose_threshold,
+    doubt_band,
     fit_calibration,
     sigmoid,
 )
 from blur_fusion.fusion.stack import Standardiser
+from blur_fusion.params import ThresholdParams
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -50,6 +52,32 @@ def test_threshold_between_scores_that_hardly_differ_or_do_not() -> None:
         assert choose_threshold(np.array([0, 1, 1]), np.full(3, score), 0.4) > score
     high = float(np.nextafter(0.5, 1))
     assert choose_threshold(np.array([0, 1]), np.array([0.5, high]), 0.1) == high
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_band_keeps_both_costs_and_encloses_the_threshold(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(150) % 2)
+    scores = sigmoid(labels * rng.uniform(0, 4) + rng.standard_normal(150))
+    costs = ThresholdParams(0.1, *rng.choice([0.02, 0.05, 0.3], 2).tolist())
+    threshold = choose_threshold(labels, scores, costs.max_false_alarm_rate)
+    low, high = doubt_band(labels, scores, threshold, costs)
+    assert low <= threshold <= high
+    sharp, blurred = scores[labels == 0], scores[labels == 1]
+    assert (blurred < low).mean() <= costs.max_miss_rate
+    assert (sharp >= high).mean() <= costs.max_sure_false_alarm_rate
+    # Written out: no other place between scores that keeps the cost is sure of more.
+    ranked = np.unique(scores)
+    for cut in [0, *(ranked[:-1] + ranked[1:]) / 2, 1]:
+        if (blurred < cut).mean() <= costs.max_miss_rate:
+            assert (sharp < min(cut, threshold)).sum() <= (sharp < low).sum()
+        if (sharp >= cut).mean() <= costs.max_sure_false_alarm_rate:
+            assert (blurred >= max(cut, threshold)).sum() <= (blurred >= high).sum()
+
+
+def test_a_band_closes_where_the_threshold_costs_little_enough() -> None:
+    labels, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9])
+    assert doubt_band(labels, scores, 0.5, ThresholdParams()) == (0.5, 0.5)
 
 
 def test_rates_are_those_of_choose_threshold() -> None:

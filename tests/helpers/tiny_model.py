@@ -4,6 +4,7 @@ Its network answers by the mean size of fine detail, so that it tells a blurred 
 one; the weights of its dense networks are random and small.
 """
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,14 @@ from onnx import TensorProto, helper
 from blur_fusion.features.summary import feature_names
 from blur_fusion.fusion.calibration import Calibration, RateTable
 from blur_fusion.fusion.stack import JUDGES, LOGIT_NAMES, Model, Networks, Stack, Standardiser
-from blur_fusion.model.folder import PROVENANCE, ModelFolder, as_json, packed, write_folder
+from blur_fusion.model.folder import (
+    PROVENANCE,
+    ModelFolder,
+    as_json,
+    packed,
+    read_folder,
+    write_folder,
+)
 from blur_fusion.model.onnx import Graph
 from blur_fusion.params import Params
 
@@ -98,6 +106,15 @@ def tiny_contents(kinds: bool = True) -> ModelFolder:
     model = Model(stack, calibrations, dict.fromkeys(JUDGES, 0.5), rates)
     cnn = {"patterns": PATTERNS, "filters": [CHANNELS]}
     return ModelFolder(tiny_network(), tiny_weights(), cnn, model, PARAMS.features, 256)
+
+
+def with_band(model: Path, folder: Path, low: float, high: float) -> Path:
+    """A copy of a model whose fused judge is unsure from `low` up to `high`."""
+    contents, _ = read_folder(model)
+    bands = {"fused": (low, high)}
+    doubting = dataclasses.replace(contents.model, bands=bands)
+    write_folder(folder, dataclasses.replace(contents, model=doubting))
+    return folder
 
 
 def write_tiny_model(folder: Path) -> Path:

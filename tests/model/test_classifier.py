@@ -33,12 +33,20 @@ from blur_fusion.model.classifier import BlurDetector, ConstantClassifier, Lapla
 from blur_fusion.model.onnx import Graph
 from blur_fusion.model.prediction import FIELDS, Verdict
 from blur_fusion.startup import one_opencv_thread
-from pictures import noise
-from tiny_model import FINEST, OFFSETS, PATTERNS, SLOPES, tiny_contents, write_tiny_model
+from pictures import exif, noise, save
+from tiny_model import (
+    FINEST,
+    OFFSETS,
+    PATTERNS,
+    SLOPES,
+    tiny_contents,
+    with_band,
+    write_tiny_model,
+)
 from trees import REPOSITORY, write_photo
 
 JUDGES = ("fused", "cnn", "features")
-MOST_FILES, MOST_FUNCTIONS = 16, 85  # of ours, on the way of one photo
+MOST_FILES, MOST_FUNCTIONS = 18, 92  # of ours, on the way of one photo
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +243,61 @@ def test_fields_are_in_the_agreed_order() -> None:
     failed = Verdict.failed("a/b.jpg", "a/b.jpg: is an\nempty file")
     assert (failed.path, failed.error) == ("a/b.jpg", "is an empty file")
     assert failed.blurred is None is failed.probability
+
+
+def test_any_threshold_but_the_model_s_own_closes_its_band(model: Path, tmp_path: Path) -> None:
+    folder = with_band(model, tmp_path / "m", 0.2, 0.9)
+    own = BlurDetector(folder)
+    assert (own.threshold, own.band, own.asked) == (0.5, (0.2, 0.9), None)
+    closed = [own.at(0.5), BlurDetector(folder, threshold=0.5), load(folder, max_false_alarms=0.1)]
+    closed += [BlurDetector(model), load(folder, judge="cnn"), ConstantClassifier(0.5)]
+    for one in closed:
+        assert one.band == (one.threshold, one.threshold) and one.asked == one.threshold
+    assert own.fingerprint != own.at(0.5).fingerprint == closed[1].fingerprint
+    for again in (pickle.loads(pickle.dumps(own)), copy.copy(own)):
+        assert (again.band, again.fingerprint) == (own.band, own.fingerprint)
+    assert pickle.loads(pickle.dumps(own.at(0.5))).band == (0.5, 0.5)
+
+
+def test_verdicts_by_the_band(model: Path, tmp_path: Path, photos: list[Path]) -> None:
+    plain = BlurDetector(model).predict(photos)
+    ranked = sorted(one.probability or 0.0 for one in plain)
+    low, high = ranked[3], ranked[-3]  # these themselves are unsure and blurred
+    assert low < 0.5 < high
+    said = BlurDetector(with_band(model, tmp_path / "m", low, high)).predict(photos)
+    for one, before in zip(said, plain, strict=True):
+        assert (one.probability, one.blurred) == (before.probability, before.blurred)
+        assert before.verdict == ("blurred" if before.blurred else "sharp")
+    piles = [one.verdict for one in sorted(said, key=lambda one: one.probability or 0.0)]
+    assert piles == ["sharp"] * 3 + ["unsure"] * 6 + ["blurred"] * 3
+    assert [one.verdict for one in ConstantClassifier(0.6).predict(photos)] == ["blurred"] * 12
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("level", [0, 255])
+def test_nothing_to_judge_is_unsure_and_says_so(model: Path, judge: str, level: int) -> None:
+    detector = load(model, judge=judge)
+    share = detector.model.rates.share_blurred
+    for one in (detector, detector.at(0.0), detector.at(1.0)):
+        (said,) = one.predict(np.full((90, 120), level, np.uint8))
+        assert said.verdict == "unsure" and said.note == classifier.NOTHING
+        assert said.probability == pytest.approx(share) and said.blurred == (share >= one.threshold)
+        assert said.focus_x is said.focus_y is None
+
+
+def test_where_a_photo_is_sharpest(model: Path, tmp_path: Path) -> None:
+    """As a viewer sees it, so turned by EXIF."""
+    image = np.full((300, 400, 3), 90, np.uint8)
+    image[40:80, 300:340] = noise(40, 40)
+    path = save(tmp_path / "a.jpg", image, exif(6, "<"))  # to be turned clockwise
+    for source, place in ((image, (0.8, 0.2)), (path, (0.8, 0.8))):
+        (said,) = BlurDetector(model).predict(source)
+        assert (said.focus_x, said.focus_y) == pytest.approx(place, abs=0.05)
+    part = Photo(image)
+    part.image(BlurDetector(model).spec)
+    part.note = "cut off: judged by the first 70 % of it"
+    (said,) = BlurDetector(model).predict(part)
+    assert said.note == part.note and said.focus_x is None  # where the part lies is not known
 
 
 def test_verdicts_are_the_stacks(model: Path, photos: list[Path]) -> None:

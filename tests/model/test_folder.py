@@ -18,12 +18,13 @@ from blur_fusion.model.folder import (
     FILES,
     MODEL,
     STACK,
+    as_json,
     packed,
     read_folder,
     unpacked,
     write_folder,
 )
-from tiny_model import PARAMS, tiny_contents, write_tiny_model
+from tiny_model import PARAMS, tiny_contents, with_band, write_tiny_model
 from tiny_network import noise
 
 
@@ -73,6 +74,15 @@ def test_reads_back_exactly_and_writes_the_same_bytes(tmp_path: Path) -> None:
     assert digest == hashlib.sha256((tmp_path / "b" / MODEL).read_bytes()).hexdigest()
 
 
+def test_doubt_is_kept_and_a_model_of_before_knows_none(folder: Path, tmp_path: Path) -> None:
+    doubting = with_band(folder, tmp_path / "m", 0.2, 0.9)
+    assert read_folder(doubting)[0].model.bands == {"fused": (0.2, 0.9)}
+    lines = json.loads((doubting / MODEL).read_bytes())
+    del lines["unsure"]
+    (doubting / MODEL).write_bytes(as_json(lines))
+    assert BlurDetector(doubting).band == (0.5, 0.5)
+
+
 def test_a_model_without_kinds(tmp_path: Path) -> None:
     write_folder(tmp_path / "m", tiny_contents(kinds=False))
     image = np.full((90, 120), 99, np.uint8)
@@ -118,6 +128,9 @@ def test_damaged_json_is_refused(folder: Path, text: str) -> None:
         ("judges", {}, "damaged"),
         ("judges fused temperature", 0.0, "temperature 0.0"),
         ("judges fused threshold", None, "damaged"),
+        ("unsure", {"fused": [0.6, 0.9]}, "unsure.fused"),
+        ("unsure", {"other": [0.2, 0.9]}, "damaged"),
+        ("unsure", [0.2, 0.9], "damaged"),
         ("long_side", 0, "damaged"),
         ("files", {}, "damaged"),
         ("cnn", 3, "damaged"),

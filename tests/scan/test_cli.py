@@ -16,8 +16,9 @@ import pytest
 
 from blur_fusion.model.classifier import load
 from blur_fusion.model.prediction import FIELDS
-from scan_command import blur, emptied, found, imported, linked, rows, started
-from trees import write_photo
+from scan_command import blur, emptied, found, imported, invoked, linked, rows, started
+from tiny_model import with_band
+from trees import contents, write_photo
 
 
 def test_formats_agree(photos: Path, model: Path, tmp_path: Path) -> None:
@@ -54,6 +55,8 @@ def test_exit_codes(photos: Path, model: Path) -> None:
         ["--threshold", ".5", "--max-false-alarms", ".1"],
         ["--move", "a", "--copy", "b"],
         ["--dry-run"],
+        ["--unsure", "a"],
+        ["--unsure", "a", "--tag"],
         ["--report", photos],
         ["--backend", "dask"],
         ["--scheduler", "tcp://127.0.0.1:1"],
@@ -113,6 +116,63 @@ def test_moving(photos: Path, model: Path, tmp_path: Path) -> None:
     assert dry.returncode == 0 and not target.exists() and b"move " in dry.stdout
     assert blur(photos, "--model", model, "--move", target).returncode == 0
     assert sorted(path.name for path in target.glob("*.jpg")) == ["00.jpg", "03.jpg"]
+
+
+@pytest.fixture
+def doubting(photos: Path, model: Path, tmp_path: Path) -> Path:
+    """A model that is sure of one blurred photo and of three sharp ones."""
+    said = load(model).predict(sorted(photos.iterdir()))
+    ranked = sorted((one.probability or 0.0 for one in said), reverse=True)
+    low, high = ((ranked[place] + ranked[place + 1]) / 2 for place in (2, 0))
+    return with_band(model, tmp_path / "doubting", low, high)
+
+
+def test_a_verdict_is_the_same_on_every_way(photos: Path, doubting: Path, tmp_path: Path) -> None:
+    expected = load(doubting).predict(sorted(photos.iterdir()))
+    words = [one.verdict for one in expected]
+    assert sorted(map(str, words)) == ["blurred", "sharp", "sharp", "sharp", "unsure", "unsure"]
+    given = (photos, "--model", doubting)
+    for more in (
+        ("--workers", "1"),
+        ("--workers", "2"),
+        ("--cache", tmp_path / "cache"),
+        ("--cache", tmp_path / "cache"),
+        ("--report", tmp_path / "page.html"),
+    ):
+        lines = found(*given, *more, "--exposure")
+        assert lines == [dataclasses.asdict(one) for one in expected]
+    ran = blur(*given).stdout.decode()
+    assert ran.splitlines()[-1].startswith("6 photos: 1 blurred (")
+    assert ran.endswith("), 2 unsure, 3 sharp\n")
+    assert [line.split()[0] for line in ran.splitlines()[1:-1]] == words
+    for closed in (("--threshold", "0.5"), ("--max-false-alarms", "0.1")):
+        assert "unsure" not in {row["verdict"] for row in found(*given, *closed)}
+    highest = max(expected, key=lambda one: one.probability or 0.0)
+    others = [path for path in photos.iterdir() if str(path) != highest.path]
+    assert blur(*given, "--fail-on-blurred").returncode == 3
+    assert blur(*others, "--model", doubting, "--fail-on-blurred").returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["move", "copy", "link"])
+def test_unsure_photos_go_where_they_are_asked_to(
+    photos: Path, doubting: Path, tmp_path: Path, kind: str
+) -> None:
+    words = {Path(row["path"]).name: row["verdict"] for row in found(photos, "--model", doubting)}
+    before, blurred, unsure = contents(photos), tmp_path / "blurred", tmp_path / "unsure"
+    given = ("scan", photos, "--model", doubting, f"--{kind}", blurred)
+    dry = invoked(*given, "--unsure", unsure, "--dry-run")
+    assert dry.exit_code == 0 and dry.stdout.count(f"{kind} {photos}") == 3
+    assert not blurred.exists() and not unsure.exists()
+    assert invoked(*given, "--unsure", unsure).exit_code == 0
+    for folder, word in ((blurred, "blurred"), (unsure, "unsure")):
+        moved = {path.name for path in folder.glob("*.jpg")}
+        assert moved == {name for name, verdict in words.items() if verdict == word}
+    assert (contents(photos) == before) == (kind != "move")
+    for folder in (unsure, blurred):
+        (journal,) = folder.glob("blur-journal-*.jsonl")
+        assert invoked("undo", journal).exit_code == 0
+    assert contents(photos) == before
+    assert not list(blurred.glob("*.jpg")) and not list(unsure.glob("*.jpg"))
 
 
 def test_a_report_leads_to_moved_photos(photos: Path, model: Path, tmp_path: Path) -> None:

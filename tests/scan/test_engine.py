@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ from blur_fusion.model.prediction import Prediction
 from blur_fusion.scan.cache import Cache
 from blur_fusion.scan.engine import BATCH, BatchScheduler, scan
 from blur_fusion.scan.inputs import Found
-from blur_fusion.scan.tasks import JobSpec, settled
+from blur_fusion.scan.tasks import JobSpec
 from fake_classifier import FakeClassifier, album, files_in, scan_here, threads
 from scan_command import python
 from trees import write_photo
@@ -117,12 +118,28 @@ def test_files_are_taken_as_needed(photos: Path) -> None:
 
 
 def test_another_threshold_needs_no_other_scan() -> None:
-    prediction = Prediction("a", True, 0.6, "motion", 0.4, 10.0, 5, 5)
-    assert settled(prediction, 0.6) == prediction
-    above = settled(prediction, 0.61)
+    prediction = Prediction("a", True, 0.6, "motion", 0.4, 10.0, 5, 5, verdict="blurred")
+    assert prediction.settled(0.6) is prediction
+    above = prediction.settled(0.61)
     assert (above.blurred, above.kind, above.logit) == (False, "sharp", 0.4)
+    assert above.verdict == "sharp"
     failed = Prediction.failed("a", "gone")
-    assert settled(failed, 0.5) == failed
+    assert failed.settled(0.5) is failed
+
+
+@pytest.mark.parametrize(
+    ("probability", "blurred", "verdict"),
+    [(0.19, False, "sharp"), (0.2, False, "unsure"), (0.5, True, "unsure"), (0.9, True, "blurred")],
+)
+def test_a_band_leaves_verdicts_open(probability: float, blurred: bool, verdict: str) -> None:
+    kept = Prediction("a", True, probability, "motion", 0.0, verdict="blurred")
+    found = kept.settled(0.5, (0.2, 0.9))
+    assert (found.blurred, found.verdict) == (blurred, verdict)
+    assert found.kind == ("motion" if blurred else "sharp")
+    closed = kept.settled(0.5)
+    assert closed.verdict == ("blurred" if blurred else "sharp")
+    nothing = replace(kept, verdict="unsure")  # to judge: no threshold settles that
+    assert nothing.settled(0.5).verdict == nothing.settled(0.5, (0.2, 0.9)).verdict == "unsure"
 
 
 def test_thumbnails_come_from_file_and_cache(tmp_path: Path) -> None:

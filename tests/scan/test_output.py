@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,17 @@ def test_a_terminal_shows_each_photo_in_one_row(monkeypatch: pytest.MonkeyPatch)
 
 def test_nothing_found_is_one_line() -> None:
     assert text("table", []) == "" and Tally().line() == "no photos found"
+
+
+def test_three_piles() -> None:
+    words = ("blurred", "unsure", "sharp")
+    said = [replace(PREDICTIONS[0], verdict=word) for word in words]
+    assert [line.split()[0] for line in text("table", said).splitlines()[1:]] == list(words)
+    assert [line.split()[2] for line in text("table", said).splitlines()[1:2]] == ["motion"]
+    tally = Tally()
+    for prediction in said:
+        tally.add(prediction)
+    assert tally.line() == "3 photos: 1 blurred (1 motion), 1 unsure, 1 sharp"
 
 
 def test_summary() -> None:

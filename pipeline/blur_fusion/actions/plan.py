@@ -183,7 +183,7 @@ def plan_transfers(
             known += not steps
             plan += [steps] if steps else []
     if inside:
-        notes.left.append(f"{places.target}: {inside} blurred photos lie in it already; left")
+        notes.left.append(f"{places.target}: {inside} photos lie in it already; left")
     if known:
-        notes.left.append(f"{places.target}: {known} blurred photos are there from an earlier run")
+        notes.left.append(f"{places.target}: {known} photos are there from an earlier run")
     return plan

@@ -226,7 +226,7 @@ def find_shots(
         blurry = [member for member, one in known.items() if one.blurred]
         clear = [os.path.basename(member) for member in known if member not in blurry]
         if blurry and clear:
-            why = f"judged blurred, but {clear[0]} of the same shot sharp"
+            why = f"{clear[0]} of the same shot is judged otherwise"
             notes.left.append(f"{blurry[0]}: {why}; left")
             continue
         surest = max(known.values(), key=lambda one: one.probability or 0.0)

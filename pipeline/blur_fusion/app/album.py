@@ -16,9 +16,8 @@ from blur_fusion.explain.explainer import Explainer, Explanation, View
 from blur_fusion.files import os_errors
 from blur_fusion.images.photo import Photo
 from blur_fusion.images.thumbnails import encoded
-from blur_fusion.model.prediction import Prediction
+from blur_fusion.model.prediction import Band, Prediction
 from blur_fusion.scan.output import Formatter
-from blur_fusion.scan.tasks import settled
 
 MEGA = 1_000_000
 
@@ -126,17 +125,17 @@ class Album:
         if 0 <= number < len(self.uploads):
             self.chosen = number
 
-    def predictions(self, threshold: float) -> list[Prediction]:
-        """All predictions under `threshold`; nothing is judged anew."""
-        return [settled(upload.prediction, threshold) for upload in self.uploads]
+    def predictions(self, threshold: float, band: Band | None = None) -> list[Prediction]:
+        """All predictions under a threshold and band; nothing is judged anew."""
+        return [upload.prediction.settled(threshold, band) for upload in self.uploads]
 
-    def csv(self, threshold: float) -> str:
+    def csv(self, threshold: float, band: Band | None = None) -> str:
         """All predictions as `blur scan --format csv` writes them."""
         lines = Formatter("csv")
-        return lines.head() + "".join(map(lines.row, self.predictions(threshold)))
+        return lines.head() + "".join(map(lines.row, self.predictions(threshold, band)))
 
     def explained(
-        self, explainer: Explainer, threshold: float, grad_cam: bool
+        self, explainer: Explainer, threshold: float, grad_cam: bool, band: Band | None = None
     ) -> Explanation | None:
         """Explanation of the photo shown; None where there is none. Made once for each photo.
 
@@ -153,5 +152,5 @@ class Album:
             except BlurError:
                 found = explainer.explain_view(view)
             self._kept = self.chosen, found
-        prediction = settled(upload.prediction, threshold)
+        prediction = upload.prediction.settled(threshold, band)
         return dataclasses.replace(self._kept[1], prediction=prediction, threshold=threshold)

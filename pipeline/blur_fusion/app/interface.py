@@ -12,6 +12,7 @@ import gradio as gr
 
 from blur_fusion.app.album import MEGA, Album, Limits, judge_upload
 from blur_fusion.explain.explainer import Explainer
+from blur_fusion.model.prediction import Band
 from blur_fusion.report.explained import SHOWN
 from blur_fusion.report.pages import fragment
 
@@ -45,35 +46,49 @@ class App:
     explainer : Explainer
         Of a classifier with threshold 0; predictions are settled by the slider.
     threshold : float
-        Where the slider stands at first.
+        Where the slider stands at first, before it is rounded.
     grad_cam : bool
     limits : Limits
+    band : tuple of float, optional
+        Probabilities of which the verdict is unsure, as long as the slider stands where it stood.
     """
 
     explainer: Explainer
     threshold: float
     grad_cam: bool
     limits: Limits
+    band: Band | None = None
 
-    def words(self, album: Album, threshold: float) -> tuple[str, str]:
+    @property
+    def start(self) -> float:
+        """Where the slider stands at first."""
+        return round(self.threshold, 2)
+
+    def settings(self, slider: float) -> tuple[float, Band | None]:
+        """Threshold and band where the slider stands there."""
+        return (self.threshold, self.band) if slider == self.start else (slider, None)
+
+    def words(self, album: Album, slider: float) -> tuple[str, str]:
         """All that depends on the threshold: headline and table."""
-        predictions = album.predictions(threshold)
+        threshold, band = self.settings(slider)
+        predictions = album.predictions(threshold, band)
         if not predictions:
             return EMPTY, ""
-        found = album.explained(self.explainer, threshold, self.grad_cam)
+        found = album.explained(self.explainer, threshold, self.grad_cam, band)
         shown = predictions[album.chosen], found, threshold
         # The CSV file is an address of its own: nothing is left on the server.
-        csv = base64.b64encode(album.csv(threshold).encode("utf-8", "replace")).decode()
+        csv = base64.b64encode(album.csv(threshold, band).encode("utf-8", "replace")).decode()
         return (
             fragment("parts.html", "said", *shown, **SHOWN),
             fragment("app.html", "table", predictions, album.chosen, csv, **SHOWN),
         )
 
-    def page(self, album: Album, threshold: float) -> tuple[Any, ...]:
+    def page(self, album: Album, slider: float) -> tuple[Any, ...]:
         """Everything: the album, its pictures with what they mean, and :meth:`words`."""
-        found = album.explained(self.explainer, threshold, self.grad_cam)
+        threshold, band = self.settings(slider)
+        found = album.explained(self.explainer, threshold, self.grad_cam, band)
         seen = "" if found is None else fragment("app.html", "seen", found, **SHOWN)
-        return album, seen, *self.words(album, threshold)
+        return album, seen, *self.words(album, slider)
 
     def judge(
         self,
@@ -126,7 +141,7 @@ def build(app: App) -> gr.Blocks:
                 sources=["webcam"], type="filepath", image_mode=None, label="Camera", height=320
             )
         threshold = gr.Slider(
-            *(0, 1, round(app.threshold, 2)),
+            *(0, 1, app.start),
             step=0.01,
             label="Blurred from this probability on",
             elem_id="threshold",

@@ -151,7 +151,7 @@ def serve(settings: Settings, said: Callable[[str], object]) -> None:
         os.environ["GRADIO_TEMP_DIR"] = folder
         from blur_fusion.app.interface import App, build
 
-        blocks = build(App(explainer, classifier.threshold, heat, settings.limits))
+        blocks = build(App(explainer, classifier.threshold, heat, settings.limits, classifier.band))
         try:
             _launch(blocks, settings, said)
         finally:

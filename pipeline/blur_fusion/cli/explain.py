@@ -67,7 +67,9 @@ def explain(photo: tuple[str, ...], grad_cam: bool, **asked: Any) -> None:
             unread.append(name)
             options.warn(f"{name}: {printable(found.error)}")
             return
-        word = f"blurred ({found.kind})" if found.blurred else "not blurred"
+        word = {"blurred": f"blurred ({found.kind})", "sharp": "not blurred"}.get(
+            found.pile, found.pile
+        )
         click.echo(f"{name}: {word}, probability {found.probability:.3f}: {path}")
 
     write_explanations(Explainer(classifier), list(photo), target, grad_cam, said)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +20,42 @@ from blur_fusion.errors import one_line_errors
 from blur_fusion.startup import freeze, prepare
 
 if TYPE_CHECKING:
+    from blur_fusion.actions.plan import ActionOptions
     from blur_fusion.model.classifier import Classifier
+    from blur_fusion.model.prediction import Prediction
     from blur_fusion.scan.output import Consumer, Tally
     from blur_fusion.scan.pool import Pool
     from blur_fusion.scan.tasks import JobSpec
 
 UNREAD, USAGE, BLURRED, INTERRUPTED = 1, 2, 3, 130
+
+
+def _actions(asked: dict[str, Any]) -> dict[str, ActionOptions]:
+    """What is to be done with photos, by verdict; nothing of it is imported where nothing is."""
+    action = asked_action(asked)
+    transfer = action.transfer() if action else None
+    if asked["unsure"] and transfer is None:
+        raise click.UsageError("--unsure goes with --move, --copy or --link")
+    if action is None:
+        return {}
+    if transfer is None or asked["unsure"] is None:
+        return {"blurred": action}
+    other: dict[str, Any] = {transfer[0]: asked["unsure"], "tag": False, "rate": False}
+    return {"blurred": action, "unsure": replace(action, **other)}
+
+
+def _act(
+    photos: Sequence[Prediction],
+    roots: Sequence[Path],
+    actions: Mapping[str, ActionOptions],
+    page: Path | None,
+) -> bool:
+    """Act on the photos of each verdict in `actions`; whether something could not be done."""
+    failed = False
+    for verdict, action in actions.items():
+        chosen = [replace(one, blurred=one.pile == verdict) for one in photos]
+        failed |= perform(chosen, roots, action, page)
+    return failed
 
 
 def _check(asked: dict[str, Any]) -> None:
@@ -80,22 +112,23 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     from blur_fusion.scan.output import Tally, hand_out
     from blur_fusion.scan.tasks import JobSpec
 
-    action = asked_action(asked)
+    actions = _actions(asked)
     _check(asked)
     if asked["csv_excel"]:
         asked["style"] = "excel"
     limits = {name: asked[name] for name in ("threshold", "max_false_alarms")}
     classifier = load(asked["model"], **limits)
-    threshold = classifier.threshold
+    threshold, band = classifier.threshold, classifier.band
     if asked["cache"] or asked["report"] or asked["scheduler"]:
         # Kinds of sharp photos too, as these are kept, or a slider may call them blurred.
         classifier = classifier.at(0.0)
     names = list(named(inputs, sys.stdin.buffer))
     roots = [Path(name.path) for name in names if not name.problem]
-    if action is not None and (transfer := action.transfer()):
-        from blur_fusion.actions.plan import Places
+    for action in actions.values():
+        if transfer := action.transfer():
+            from blur_fusion.actions.plan import Places
 
-        Places(transfer[1], roots)  # a wrong target ends here
+            Places(transfer[1], roots)  # a wrong target ends here
     search = Search(Selection(asked["exclude"], asked["include"], asked["all_folders"]))
     files = list(search.find(names))
     for line in search.notes():
@@ -103,28 +136,28 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     job = JobSpec(
         model=os.path.abspath(asked["model"]) if asked["model"] else None,
         fingerprint=classifier.fingerprint,
-        threshold=classifier.threshold,
+        threshold=classifier.asked,
         thumbnails=asked["report"] is not None,
         every=asked["every"],
         frames=None if asked["dry_run"] else asked["copy"],
     )
     freeze()
     exposed = Counter[str]() if asked["exposure"] else None
-    tally = Tally(exposed=exposed, photos=None if action is None else [])
+    tally = Tally(exposed=exposed, photos=[] if actions else None)
     with ExitStack() as stack:
         pool = stack.enter_context(_pool(asked, job, classifier, len(files)))
         consumers = _consumers(asked, threshold, tally, stack)
         opened = stack.pop_all()
     with one_line_errors(code=UNREAD):
         with opened, closing(scan(files, pool, asked["cache"], warn)) as answers:
-            interrupted = hand_out(answers, len(files), threshold, consumers)
+            interrupted = hand_out(answers, len(files), threshold, consumers, band)
             if interrupted and (asked["output"] or asked["report"]):
                 raise KeyboardInterrupt  # neither a file nor a page is left half done
         table = asked["style"] == "table" and asked["output"] is None
         click.echo(tally.line(), err=not table)
         if interrupted:
             raise KeyboardInterrupt
-        failed = action and perform(tally.photos or [], roots, action, asked["report"])
+        failed = _act(tally.photos or [], roots, actions, asked["report"])
     if asked["fail_on_blurred"] and tally.kinds:
         return BLURRED
     return UNREAD if tally.unread or failed else 0
@@ -168,7 +201,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
 @click.option(
     "--exposure", is_flag=True, help="Say too which photos are dark, overexposed, low-contrast."
 )
-@click.option("--fail-on-blurred", is_flag=True, help="Exit with 3 where a photo is blurred.")
+@click.option("--fail-on-blurred", is_flag=True, help="Exit with 3 where a verdict is blurred.")
 @click.option("--cache", type=PATH, help="Remember verdicts in this file, and go on from there.")
 @options.workers_option
 @click.option(
@@ -181,6 +214,12 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     "--scheduler", metavar="ADDRESS", help="Of the Dask cluster, such as tcp://10.0.0.1:8786."
 )
 @action_options("blurred", ", and the kept frames of videos")
+@click.option(
+    "--unsure",
+    type=PATH,
+    metavar="DIR",
+    help="Move, copy or link the unsure photos too, below this DIR.",
+)
 @click.option(
     "--exclude",
     multiple=True,
@@ -208,6 +247,10 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
 @click.pass_context
 def scan(context: click.Context, /, inputs: tuple[str, ...], **asked: Any) -> None:
     """Say which photos are blurred, how surely and of what kind.
+
+    A verdict is sharp, blurred, or unsure where validation images so judged were too often judged
+    wrongly, or a photo holds nothing to judge; with --threshold or --max-false-alarms only the
+    latter.
 
     INPUTS are files, folders with all below them, patterns in quotes, or - for a list on standard
     input, one a line or ended by NUL; a folder in it stands for all below it. Photos are only read

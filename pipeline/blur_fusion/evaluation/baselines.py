@@ -103,7 +103,8 @@ def settings(judge: Classifier) -> dict[str, Any]:
         return {"threshold": None, "share_blurred": judge.probability}
     if isinstance(judge, LaplacianClassifier):
         return {"threshold": judge.limit, "slope": judge.slope, "intercept": judge.intercept}
-    return {"threshold": judge.threshold}
+    doubt = {} if judge.asked is not None else {"unsure": list(judge.band)}
+    return {"threshold": judge.threshold, **doubt}
 
 
 def known_baselines(report: Mapping[str, Any]) -> dict[str, Classifier]:

@@ -401,6 +401,40 @@ def measure_kinds(
     }
 
 
+def measure_doubt(
+    images: Sequence[LabelledImage], said: Sequence[Prediction], resamples: int, seed: int
+) -> dict[str, Any]:
+    """How often the verdict is unsure, and how often it is wrong where it is not.
+
+    Parameters
+    ----------
+    images : sequence of LabelledImage, length n
+    said : sequence of Prediction, length n
+    resamples, seed : int
+
+    Returns
+    -------
+    dict
+        `unsure`, `false_alarms` (sharp images called blurred, of the sharp ones that a verdict is
+        given of) and `misses` (blurred ones called sharp, likewise): each `images`, `of`, and the
+        proportion's value, low, high (95 % interval by scene).
+    """
+    labels, codes = labels_of(images), scenes_of(images)
+    piles = np.array([one.pile for one in said], dtype=np.str_)
+    sure, sharp = piles != "unsure", labels == 0
+    columns = {
+        "unsure": (~sure, np.ones_like(sure)),
+        "false_alarms": (sharp & (piles == "blurred"), sharp & sure),
+        "misses": (~sharp & (piles == "sharp"), ~sharp & sure),
+    }
+    hits, counted = (np.stack(part, axis=1) for part in zip(*columns.values(), strict=True))
+    draws = proportions(hits, counted, codes, resamples, seed)
+    return {
+        name: {"images": int(hit.sum()), "of": int(count.sum()), **estimate(draws[:, place])}
+        for place, (name, (hit, count)) in enumerate(columns.items())
+    }
+
+
 def worst_rows(labels: Ints, probabilities: Floats, verdicts: Flags, count: int) -> Ints:
     """Rows of the `count` worst mistakes, misses first, each group from the worst on.
 

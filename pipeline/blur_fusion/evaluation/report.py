@@ -72,14 +72,14 @@ def build(
         `name` and `digest`.
     params : Params
     judge : str
-        The classifier whose kinds of blur are looked at.
+        The classifier whose doubt and kinds of blur are looked at.
 
     Returns
     -------
     dict
         For each classifier its `settings`, `overall` and `subsets`: metric -> value, low, high
         (95 % interval; None where undefined) and `counts`. Beside them `dataset`, `interval`,
-        `kinds` and, of ours, `differences` and `mcnemar`.
+        `doubt`, `kinds` and, of ours, `differences` and `mcnemar`.
     """
     answers = {name: metrics.Answers.of([one[name] for one in said]) for name in classifiers}
     overall, draws = metrics.measured(images, answers, params)
@@ -107,6 +107,8 @@ def build(
     report["interval"] = {"level": 0.95, "resamples": resamples, "unit": "scene"}
     named = [one[judge].kind for one in said]
     report["kinds"] = metrics.measure_kinds(images, named, resamples, seed)
+    chosen = [one[judge] for one in said]
+    report["doubt"] = metrics.measure_doubt(images, chosen, resamples, seed)
     if set(OURS) <= answers.keys():
         report["differences"] = metrics.differences(draws)
         cnn, fused = answers["cnn"].verdicts, answers["fused"].verdicts

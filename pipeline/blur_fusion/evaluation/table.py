@@ -49,6 +49,18 @@ def kind_lines(kinds: Mapping[str, Any]) -> Iterator[str]:
     yield from confusion_lines({kind: confusion[kind] for kind in KINDS})
 
 
+def doubt_lines(doubt: Mapping[str, Any]) -> Iterator[str]:
+    """The entry `doubt`; nothing where no verdict is unsure."""
+    if not doubt["unsure"]["images"]:
+        return
+    share, alarms, misses = (doubt[name] for name in ("unsure", "false_alarms", "misses"))
+    yield (
+        f"unsure: {with_interval(share, '.1%')}, {share['images']} of {share['of']} images; "
+        f"of the others wrong: {with_interval(alarms, '.1%')} of {alarms['of']} sharp, "
+        f"{with_interval(misses, '.1%')} of {misses['of']} blurred"
+    )
+
+
 def confusion_lines(confusion: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
     """A line for each true class, with how often it was named each."""
     yield _line(f"{'named:':>17}", confusion)
@@ -148,6 +160,7 @@ def render(report: Report) -> str:
     blocks = {
         "mcnemar": _mcnemar_lines,
         "differences": difference_lines,
+        "doubt": doubt_lines,
         "kinds": kind_lines,
         "robustness": robustness_lines,  # of the test images only, not of a held-out data set
     }

@@ -39,7 +39,7 @@ def headline(prediction: Prediction) -> str:
     """In a word or two."""
     if prediction.probability is None:
         return "Not read"
-    return "Blurred" if prediction.blurred else "Not blurred"
+    return {"blurred": "Blurred", "unsure": "Unsure"}.get(prediction.pile, "Not blurred")
 
 
 def surely(prediction: Prediction, threshold: float) -> str:
@@ -60,6 +60,8 @@ def _pixels(extent: float, prediction: Prediction) -> str:
 def kind_line(explanation: Explanation) -> str:
     """The kind of blur with its direction and extent, one sentence or two."""
     prediction, spread = explanation.prediction, explanation.spread
+    if prediction.pile == "unsure" and prediction.note:
+        return f"{prediction.note[0].upper()}{prediction.note[1:]}."
     if not prediction.blurred:
         return "Not blurred as a whole; the map shows where it is soft."
     if spread is None:

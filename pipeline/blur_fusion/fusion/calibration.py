@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.errors import require
+from blur_fusion.params import ThresholdParams
 
 _STEPS = 100
 _FLATTEST = 1e-3  # a logit that is worth nothing or misleads is flattened, but keeps its order
@@ -144,6 +145,42 @@ def choose_threshold(
     return middle if middle > below else float(distinct[cut + 1])  # neighbours in floating point
 
 
+def doubt_band(
+    labels: npt.NDArray[np.integer],
+    probabilities: npt.NDArray[np.floating],
+    threshold: float,
+    costs: ThresholdParams,
+) -> tuple[float, float]:
+    """Probabilities between which a verdict is too often wrong to be given.
+
+    Below the first an image is surely sharp: it is the largest at which at most
+    `costs.max_miss_rate` of the blurred images lie below. From the second on it is surely blurred:
+    at most `costs.max_sure_false_alarm_rate` of the sharp ones are. Both are chosen as
+    :func:`choose_threshold` does, and moved to `threshold` where it lies outside.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+        1 is blurred, 0 sharp.
+    probabilities : ndarray of float, shape (n,)
+    threshold : float
+    costs : ThresholdParams
+
+    Returns
+    -------
+    low, high : float
+
+    Raises
+    ------
+    BlurError
+        There is no sharp or no blurred image, or a probability is not finite.
+    """
+    truth, scores = np.asarray(labels), np.asarray(probabilities, np.float64)
+    low = 1 - choose_threshold(1 - truth, 1 - scores, costs.max_miss_rate)
+    high = choose_threshold(truth, scores, costs.max_sure_false_alarm_rate)
+    return min(low, threshold), max(high, threshold)
+
+
 LARGEST = 0.3  # beyond it a list of blurred photos is of no use
 
 
@@ -195,6 +232,11 @@ class RateTable:
             if not steps or steps[-1][1] != threshold:
                 steps.append((alarms, threshold))
         return cls(sharp, blurred, tuple(steps))
+
+    @property
+    def share_blurred(self) -> float:
+        """Of the validation images."""
+        return self.blurred / (self.sharp + self.blurred)
 
     def threshold(self, rate: float) -> float:
         """Threshold for a false-alarm rate of at most `rate` on the validation images.

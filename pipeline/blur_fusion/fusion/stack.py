@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -234,9 +234,13 @@ class Model:
         Probabilities from which each of `JUDGES` calls a photo blurred.
     rates : RateTable
         Thresholds of the fused judge by false-alarm rate.
+    bands : dict of (float, float)
+        Of judges that know doubt: probabilities between which they are unsure, around their
+        threshold.
     """
 
     stack: Stack
     calibrations: dict[str, Calibration]
     thresholds: dict[str, float]
     rates: RateTable
+    bands: dict[str, tuple[float, float]] = field(default_factory=dict)

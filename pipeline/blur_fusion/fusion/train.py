@@ -22,6 +22,7 @@ from blur_fusion.fusion.calibration import (
     Calibration,
     RateTable,
     choose_threshold,
+    doubt_band,
     fit_calibration,
 )
 from blur_fusion.fusion.stack import (
@@ -468,7 +469,7 @@ def fit_stack(table: Table, params: Params) -> tuple[Stack, History]:
 
 
 def calibrate(stack: Stack, table: Table, params: Params) -> tuple[Model, dict[str, Any]]:
-    """Temperature, bias and threshold of each judge, from the validation rows alone.
+    """Temperature, bias, threshold and band of doubt of each judge, from the validation rows alone.
 
     Returns
     -------
@@ -479,7 +480,11 @@ def calibrate(stack: Stack, table: Table, params: Params) -> tuple[Model, dict[s
     labels, raw = table.labels[~table.train], table.held_logits(stack)
     calibrations = {judge: fit_calibration(labels, raw[judge]) for judge in JUDGES}
     validation = {judge: calibrations[judge].probability(raw[judge]) for judge in JUDGES}
-    rate = params.threshold.max_false_alarm_rate
+    costs = params.threshold
+    rate = costs.max_false_alarm_rate
     thresholds = {judge: choose_threshold(labels, validation[judge], rate) for judge in JUDGES}
+    bands = {
+        judge: doubt_band(labels, validation[judge], thresholds[judge], costs) for judge in JUDGES
+    }
     rates = RateTable.fit(labels, validation["fused"])
-    return Model(stack, calibrations, thresholds, rates), validation
+    return Model(stack, calibrations, thresholds, rates, bands), validation

@@ -17,13 +17,14 @@ import numpy.typing as npt
 
 from blur_fusion import __version__
 from blur_fusion.errors import BlurError, require
+from blur_fusion.features.content import sharpest_place
 from blur_fusion.features.summary import describe
 from blur_fusion.fusion.calibration import sigmoid
 from blur_fusion.fusion.stack import BLURRED, JUDGES, LOGIT_NAMES, motion_logit
 from blur_fusion.images.photo import InputSpec, Photo, as_photos
 from blur_fusion.model.folder import MODEL, NETWORK, SHIPPED, read_folder, read_provenance
 from blur_fusion.model.network import OnnxNetwork, open_session
-from blur_fusion.model.prediction import Prediction
+from blur_fusion.model.prediction import Band, Prediction, verdict_at
 from blur_fusion.native.library import library
 from blur_fusion.parallel import ordered_map
 from blur_fusion.startup import one_opencv_thread
@@ -33,6 +34,7 @@ RECIPE = InputSpec(512, square=True, colour=True, resampling="pillow")
 PUBLISHED_THRESHOLD = 470.0  # chosen on CERTH's training rows; 87.2 % on its evaluation rows
 SMALLEST_VARIANCE = 1e-3  # a flat picture has 0, whose logarithm would not be finite
 PRESET_WEIGHTS = "network.npz"  # beside a trained preset's ONNX, for Grad-CAM
+NOTHING = "holds nothing to judge: neither detail nor edges"
 EXPOSURES = ("normal", "dark", "overexposed", "low-contrast")
 
 # Grey levels. Of 81 real photos, many at night or in snow, they call 2 dark (one of the moon), 3
@@ -107,6 +109,10 @@ class Classifier:
         What it looks at.
     threshold : float
         A photo is blurred where its probability reaches it.
+    band : tuple of float
+        Probabilities between which the verdict is "unsure"; they enclose the threshold. Both are
+        the threshold where another than the model's own was asked for, and of classifiers that
+        know no doubt.
     digest : str
         Of all that makes its probabilities.
     fingerprint : str
@@ -118,9 +124,15 @@ class Classifier:
     name: str
     spec: InputSpec
     threshold: float
+    band: Band
     digest: str
     fingerprint: str
     threads = 1
+
+    @property
+    def asked(self) -> float | None:
+        """The threshold to ask for to get this classifier again; None is the model's own."""
+        return self.threshold if self.band[0] == self.band[1] else None
 
     def stages(self) -> tuple[Callable[[Photo], Any], ...]:
         """What is done with a photo in turn; the last one gives its prediction."""
@@ -168,17 +180,19 @@ class Classifier:
         return answers
 
     def at(self, threshold: float) -> Self:
-        """The same classifier with another threshold; nothing is loaded again."""
+        """The same classifier with another threshold and no doubt; nothing is loaded again."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other._use(threshold)
         return other
 
-    def _use(self, threshold: float) -> None:
+    def _use(self, threshold: float, band: Band | None = None) -> None:
         require(0 <= threshold <= 1, f"threshold: {threshold:g} is no probability, give 0..1")
         self.threshold = float(threshold)
+        self.band = band or (self.threshold, self.threshold)
         judge = f" {self.name}" if self.name in JUDGES[:-1] else ""
-        key = f"{self.digest} {self.threshold!r} {__version__}{judge}"
+        doubt = "" if self.asked is not None else f" {self.band!r}"
+        key = f"{self.digest} {self.threshold!r} {__version__}{judge}{doubt}"
         self.fingerprint = hashlib.sha256(key.encode()).hexdigest()
 
     def _answer(self, photo: Photo, logit: float, kind: str = "blurred", **seen: Any) -> Prediction:
@@ -186,7 +200,8 @@ class Classifier:
         probability = float(sigmoid(np.array(logit)))
         blurred = probability >= self.threshold
         kind = kind if blurred else "sharp"
-        seen |= {"width": photo.size[0], "height": photo.size[1], "note": photo.note}
+        seen = {"verdict": verdict_at(probability, self.band), "note": photo.note, **seen}
+        seen |= {"width": photo.size[0], "height": photo.size[1]}
         return Prediction(photo.path, blurred, probability, kind, logit, **seen)
 
 
@@ -264,7 +279,8 @@ class BlurDetector(Classifier):
         "cnn", "features", or both "fused". Those of one folder share what they compute of a
         `Photo`, so that asking all three costs one pass.
     threshold : float, optional
-        Probability from which a photo counts as blurred, instead of the model's own.
+        Probability from which a photo counts as blurred, instead of the model's own: nothing is
+        unsure then but what holds nothing to judge.
     max_false_alarms : float, optional
         Instead of a threshold: proportion of sharp photos, 0..0.3, that may be called blurred (as
         measured on the model's validation images).
@@ -317,10 +333,13 @@ class BlurDetector(Classifier):
         if max_false_alarms is not None:
             require(judge == "fused", f"max_false_alarms: not known of {judge}, only of fused")
             threshold = contents.model.rates.threshold(max_false_alarms)
-        self._use(contents.model.thresholds[judge] if threshold is None else threshold)
+        if threshold is None:
+            self._use(contents.model.thresholds[judge], contents.model.bands.get(judge))
+        else:
+            self._use(threshold)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self.folder, self.digest, self.name, self.threshold, self.threads)
+        return _again, (self.folder, self.digest, self.name, self.asked, self.threads)
 
     def stages(self) -> tuple[Callable[[Photo], Any], ...]:
         """Decode, compute what the judge hears, answer."""
@@ -356,9 +375,15 @@ class BlurDetector(Classifier):
         kind = "blurred"
         if towards_motion is not None:
             kind = "motion" if towards_motion[0] > 0 else "defocus"
-        working, logit = photo.image(self.spec), self.model.calibrations[self.name].scaled(raw)
-        seen = {"laplacian_variance": laplacian_variance(working), "exposure": exposure(working)}
-        return self._answer(photo, float(logit[0]), kind, **seen)
+        working, logit = photo.image(self.spec), self.model.calibrations[self.name].scaled(raw)[0]
+        seen: dict[str, Any] = {"exposure": exposure(working)}
+        seen["laplacian_variance"] = laplacian_variance(working)
+        if (focus := sharpest_place(working)) is None:
+            logit = _log_odds(self.model.rates.share_blurred)
+            seen |= {"verdict": "unsure", "note": photo.note or NOTHING}
+        elif photo.note is None:  # of a part it would not be known where in the photo it lies
+            seen |= {"focus_x": focus[0], "focus_y": focus[1]}
+        return self._answer(photo, float(logit), kind, **seen)
 
 
 class PresetClassifier(Classifier):
@@ -419,11 +444,12 @@ class PresetClassifier(Classifier):
         if self.threshold != self._own:
             return said
         blurred = int(classes.argmax()) == self.blurred
-        return dataclasses.replace(said, blurred=blurred, kind="blurred" if blurred else "sharp")
+        word = "blurred" if blurred else "sharp"
+        return dataclasses.replace(said, blurred=blurred, kind=word, verdict=word)
 
 
 def _again(
-    folder: str | None, digest: str, judge: str, threshold: float, threads: int
+    folder: str | None, digest: str, judge: str, threshold: float | None, threads: int
 ) -> Classifier:
     """What a pickle or a copy opens."""
     found = load(folder, judge=judge, threshold=threshold)

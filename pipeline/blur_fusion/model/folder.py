@@ -105,6 +105,7 @@ def write_folder(folder: Path, contents: ModelFolder) -> None:
             judge: {**dataclasses.asdict(calibration), "threshold": model.thresholds[judge]}
             for judge, calibration in model.calibrations.items()
         },
+        "unsure": {judge: list(band) for judge, band in model.bands.items()},
         "validation": model.rates.as_json(),
         "files": {name: _sha256(content) for name, content in files.items()},
     }
@@ -182,10 +183,22 @@ def read_folder(folder: Path) -> tuple[ModelFolder, str]:
         if side < 1 or not isinstance(lines["cnn"], dict):
             raise ValueError("long_side or cnn")
         rates = RateTable.from_json(lines["validation"])
+        bands = _bands(lines.get("unsure", {}), thresholds)  # models of before knew no doubt
     with _parsing(folder / STACK):
         stack = Stack.from_arrays(names, unpacked(files[STACK]))
-    model = Model(stack, calibrations, thresholds, rates)
+    model = Model(stack, calibrations, thresholds, rates, bands)
     return ModelFolder(files[NETWORK], files[WEIGHTS], lines["cnn"], model, params, side), digest
+
+
+def _bands(
+    given: Mapping[str, Any], thresholds: Mapping[str, float]
+) -> dict[str, tuple[float, float]]:
+    """Of each judge the probabilities between which it is unsure; ValueError if they cannot be."""
+    bands = {judge: (float(low), float(high)) for judge, (low, high) in given.items()}
+    for judge, (low, high) in bands.items():
+        if not 0 <= low <= thresholds[judge] <= high <= 1:
+            raise ValueError(f"unsure.{judge}")
+    return bands
 
 
 def _features(lines: dict[str, Any]) -> tuple[FeatureParams, tuple[str, ...]]:

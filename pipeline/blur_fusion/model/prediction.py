@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from blur_fusion.errors import TOO_LARGE, BlurError
+
+Band = tuple[float, float]  # surely sharp below the first probability, blurred from the second on
+
+
+def verdict_at(probability: float, band: Band) -> str:
+    """The word: "sharp" below the band, "blurred" from its upper end on, "unsure" within.
+
+    Examples
+    --------
+    >>> [verdict_at(probability, (0.2, 0.9)) for probability in (0.1, 0.2, 0.9)]
+    ['sharp', 'unsure', 'blurred']
+    """
+    if probability >= band[1]:
+        return "blurred"
+    return "sharp" if probability < band[0] else "unsure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +101,37 @@ class Prediction:
         if isinstance(error, MemoryError):
             return cls.failed(path, TOO_LARGE)
         return cls.failed(path, f"cannot be {what} ({type(error).__name__}: {error})")
+
+    @property
+    def pile(self) -> str:
+        """The verdict; of a classifier that gave none, what `blurred` says; "unread"."""
+        if self.error is not None or self.probability is None:
+            return "unread"
+        return self.verdict or ("blurred" if self.blurred else "sharp")
+
+    def settled(self, threshold: float, band: Band | None = None) -> Prediction:
+        """The same under another threshold.
+
+        Only for a prediction of a classifier with this threshold and band, or with a lower one and
+        none: its `kind` is then the likely kind of blur, and it is unsure only of a photo that
+        holds nothing to judge.
+
+        Parameters
+        ----------
+        threshold : float
+            Blurred where the probability reaches it.
+        band : tuple of float, optional
+            See :func:`verdict_at`; by default nothing is unsure but what holds nothing to judge.
+        """
+        if self.probability is None:
+            return self
+        blurred, verdict = self.probability >= threshold, self.verdict
+        if verdict != "unsure":
+            verdict = verdict_at(self.probability, band or (threshold, threshold))
+        if (blurred, verdict) == (self.blurred, self.verdict):
+            return self
+        kind = self.kind if blurred or not self.blurred else "sharp"
+        return replace(self, blurred=blurred, kind=kind, verdict=verdict)
 
 
 EXPOSURE = "exposure"

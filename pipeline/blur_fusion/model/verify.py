@@ -137,7 +137,7 @@ def compare(ours: Path, theirs: Path, images: Iterable[Pixels]) -> Comparison:
     classifiers = load(ours), load(theirs)
     pairs = [[one.predict(image)[0] for one in classifiers] for image in images]
     said = np.array([[one.probability for one in pair] for pair in pairs], np.float64)
-    apart = [(a.blurred, a.kind) != (b.blurred, b.kind) for a, b in pairs]
+    apart = [(a.blurred, a.kind, a.verdict) != (b.blurred, b.kind, b.verdict) for a, b in pairs]
     return Comparison(
         other_bytes=_unlike(_contents(ours), _contents(theirs)),
         origin=_unlike(read_provenance(ours), read_provenance(theirs)),

@@ -161,7 +161,7 @@ def scan(
         Taken as they are needed.
     pool : Pool
         Whose classifier has threshold 0 where predictions are kept, in a cache or a report.
-        :func:`blur_fusion.scan.tasks.settled` decides later.
+        `Prediction.settled` decides later.
     cache : Path, optional
         File of predictions that are kept between scans.
     warn : callable

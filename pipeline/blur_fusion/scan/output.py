@@ -17,9 +17,9 @@ from pathlib import Path
 
 from blur_fusion.errors import BlurError
 from blur_fusion.files import for_excel, printable, write_whole
-from blur_fusion.model.prediction import EXPOSURE, FIELDS, Prediction
+from blur_fusion.model.prediction import EXPOSURE, FIELDS, Band, Prediction
 from blur_fusion.progress import progress_bar
-from blur_fusion.scan.tasks import Answer, settled
+from blur_fusion.scan.tasks import Answer
 from blur_fusion.startup import lead_nowhere
 
 Consumer = Callable[[Prediction, bytes | None], None]  # of a photo and its small JPEG, if any
@@ -44,8 +44,8 @@ def _table_line(prediction: Prediction, exposed: bool) -> str:
     if prediction.error is not None or prediction.probability is None:
         reason = printable(prediction.error or "")
         return f"{'unread':8} {'':>11}  {'':8} {exposure}{path}: {reason}\n"
-    word = "blurred" if prediction.blurred else "sharp"
-    kind = prediction.kind if prediction.blurred else ""
+    word = prediction.pile
+    kind = prediction.kind if word == "blurred" else ""
     return f"{word:8} {prediction.probability:11.3f}  {kind or '':8} {exposure}{path}\n"
 
 
@@ -126,6 +126,7 @@ class Tally:
     """Counts of predictions; of exposures, and the photos themselves, only where these are set."""
 
     sharp: int = 0
+    unsure: int = 0
     unread: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     exposed: Counter[str] | None = None
@@ -137,23 +138,23 @@ class Tally:
             self.exposed[prediction.exposure] += 1
         if self.photos is not None and prediction.frame_s is None:
             self.photos.append(prediction)
-        if prediction.error is not None:
-            self.unread += 1
-        elif prediction.blurred:
+        pile = prediction.pile
+        if pile == "blurred":
             self.kinds[prediction.kind or "unknown"] += 1
         else:
-            self.sharp += 1
+            setattr(self, pile, getattr(self, pile) + 1)
 
     def line(self) -> str:
         """The summary."""
         blurred = self.kinds.total()
-        number = blurred + self.sharp + self.unread
+        number = blurred + self.unsure + self.sharp + self.unread
         if not number:
             return "no photos found"
         kinds = f" ({_listed(self.kinds)})" if blurred else ""
+        unsure = f", {self.unsure} unsure" if self.unsure else ""
         unread = f", {self.unread} unread" if self.unread else ""
         noun = "photo" if number == 1 else "photos"
-        line = f"{number} {noun}: {blurred} blurred{kinds}, {self.sharp} sharp{unread}"
+        line = f"{number} {noun}: {blurred} blurred{kinds}{unsure}, {self.sharp} sharp{unread}"
         if self.exposed is None:
             return line
         return f"{line}; exposure: {_listed(self.exposed) or 'all normal'}"
@@ -249,9 +250,13 @@ def open_output(
 
 
 def hand_out(
-    answers: Iterable[list[Answer]], total: int, threshold: float, consumers: Sequence[Consumer]
+    answers: Iterable[list[Answer]],
+    total: int,
+    threshold: float,
+    consumers: Sequence[Consumer],
+    band: Band | None = None,
 ) -> bool:
-    """Hand the answers of a scan of `total` files to all consumers, judged by `threshold`.
+    """Hand the answers of a scan of `total` files to all consumers, settled by threshold and band.
 
     Returns
     -------
@@ -263,7 +268,7 @@ def hand_out(
         for found in answers:
             with bar.external_write_mode(file=sys.stdout) if bar is not None else nullcontext():
                 for prediction, thumbnail in found:
-                    prediction = settled(prediction, threshold)
+                    prediction = prediction.settled(threshold, band)
                     for consume in consumers:
                         consume(prediction, thumbnail)
             if bar is not None:

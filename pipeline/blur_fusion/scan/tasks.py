@@ -45,8 +45,8 @@ class JobSpec:
         comes with their blur.
     fingerprint : str
         Of the classifier; a worker whose classifier has another one does nothing.
-    threshold : float
-        Of the classifier; 0 tells the likely kind of every photo.
+    threshold : float, optional
+        Of the classifier, None its own; 0 tells the likely kind of every photo.
     thumbnails : bool
         Whether answers carry a small JPEG.
     every : int
@@ -57,7 +57,7 @@ class JobSpec:
 
     model: str | None
     fingerprint: str
-    threshold: float = 0.0
+    threshold: float | None = 0.0
     thumbnails: bool = False
     every: int = 5
     frames: Path | None = None
@@ -237,20 +237,3 @@ def _renamed(answer: Answer, task: Task) -> Answer:
     if prediction.path in (path, task.path):
         return answer
     return Answer(replace(prediction, path=path), small)
-
-
-def settled(prediction: Prediction, threshold: float) -> Prediction:
-    """A prediction under another threshold.
-
-    Parameters
-    ----------
-    prediction : Prediction
-        Of a classifier with this threshold, or a lower one: its `kind` is the likely kind of blur.
-    threshold : float
-        Blurred where the probability reaches it.
-    """
-    probability = prediction.probability
-    if probability is None or (probability >= threshold) == prediction.blurred:
-        return prediction
-    kind = "sharp" if prediction.blurred else prediction.kind
-    return replace(prediction, blurred=not prediction.blurred, kind=kind)
