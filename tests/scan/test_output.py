@@ -55,7 +55,7 @@ def test_table_is_one_line_for_each() -> None:
 
 
 def test_a_terminal_shows_each_photo_in_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    long = "/home/somebody/Photos/" + "2026/" * 22 + "IMG_0001.jpg"
+    long = "/media/somebody/Photos/" + "2026/" * 22 + "IMG_0001.jpg"
     (line,) = text("table", [Prediction(long, True, 0.9, "motion")]).splitlines()[1:]
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
