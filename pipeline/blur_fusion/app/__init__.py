@@ -1,1 +1,1 @@
-"""`blur app`: judge photos in the browser; needs the extra `app`."""
+"""Pages that are served: `blur app` (extra `app`) and `blur review` (extra `review`)."""

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from blur_fusion.app.album import Limits
+from blur_fusion.app.guard import HOSTS, LOOPBACK, guarded
 from blur_fusion.errors import BlurError, require
 
-LOOPBACK = "127.0.0.1"
 _QUIET = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -32,11 +31,6 @@ _POLICY = (
     b"style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; "
     b"font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
     b"object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
-)
-_HEADERS = (
-    (b"content-security-policy", _POLICY),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
 )
 
 
@@ -68,45 +62,6 @@ class Settings:
     threshold: float | None = None
     browser: bool = False
     limits: Limits = Limits()
-
-
-def _refusal(headers: dict[bytes, str], hosts: tuple[str, ...]) -> str:
-    """Why a request is refused: another page leads or sends a browser here; empty if it is not."""
-    host, origin = headers.get(b"host", ""), headers.get(b"origin")
-    with suppress(ValueError):
-        if not hosts or urlsplit(f"//{host}").hostname in hosts:
-            foreign = origin is not None and urlsplit(origin).netloc != host
-            return "requests from other pages are refused" if foreign else ""
-    return f"this address is not served here; open {' or '.join(hosts)}"
-
-
-def _guarded(app: Any, hosts: tuple[str, ...] | None) -> Any:
-    """ASGI middleware that adds `_HEADERS`, and refuses what other pages have a browser ask for.
-
-    Parameters
-    ----------
-    hosts : tuple of str, optional
-        Names that a request may ask for; any if empty. None refuses nothing, as a tunnel may lead
-        here.
-    """
-
-    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
-        if hosts is not None and scope["type"] in ("http", "websocket"):
-            headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-            if line := _refusal(headers, hosts):
-                from starlette.responses import PlainTextResponse
-
-                await PlainTextResponse(line, 403)(scope, receive, send)
-                return
-
-        async def sent(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *_HEADERS]}
-            await send(message)
-
-        await app(scope, receive, sent if scope["type"] == "http" else send)
-
-    return wrapped
 
 
 def _warm(explainer: Any) -> None:
@@ -165,7 +120,7 @@ def _launch(blocks: Any, settings: Settings, said: Callable[[str], object]) -> N
     from blur_fusion.app.interface import FONT, HEAD, LIGHT, MONO
     from blur_fusion.report.pages import FOLDER, STYLE
 
-    own = (LOOPBACK, "localhost", "::1") if settings.host in (LOOPBACK, "localhost") else ()
+    own = HOSTS if settings.host in (LOOPBACK, "localhost") else ()
     hosts = None if settings.share else own
     theme = gr.themes.Base(primary_hue="neutral", font=FONT, font_mono=MONO)
     blocks.queue(default_concurrency_limit=2)
@@ -183,7 +138,7 @@ def _launch(blocks: Any, settings: Settings, said: Callable[[str], object]) -> N
             ssr_mode=False,
             mcp_server=False,
             enable_monitoring=False,
-            app_kwargs={"middleware": [Middleware(_guarded, hosts=hosts)]},
+            app_kwargs={"middleware": [Middleware(guarded, hosts=hosts, policy=_POLICY)]},
             theme=theme,
             css_paths=FOLDER / STYLE,
             head=HEAD,

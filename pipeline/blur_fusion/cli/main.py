@@ -15,6 +15,7 @@ from blur_fusion.cli.doctor import doctor
 from blur_fusion.cli.explain import app, explain
 from blur_fusion.cli.options import PATH
 from blur_fusion.cli.preset import make, preset
+from blur_fusion.cli.review import review
 from blur_fusion.cli.scan import scan
 from blur_fusion.data.sources import CERTH_TARGET, CERTH_URL, KWENTAR_LINE
 from blur_fusion.errors import one_line_errors
@@ -191,7 +192,7 @@ def check(path: Path, as_json: bool, params_file: Path | None, layout: str) -> N
 
 
 data.add_command(make)
-for command in (scan, apply, preset, explain, app, doctor):
+for command in (scan, review, apply, preset, explain, app, doctor):
     blur.add_command(command)
 
 

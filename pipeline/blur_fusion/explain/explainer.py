@@ -145,6 +145,12 @@ class Explainer:
     def __init__(self, classifier: Classifier) -> None:
         self.classifier = classifier
 
+    @property
+    def working(self) -> InputSpec:
+        """What working images are, in grey."""
+        spec = self.classifier.spec
+        return InputSpec(LONG_SIDE) if spec.square else replace(spec, colour=False)
+
     def view(self, photo: Photo) -> View:
         """Judge a photo.
 
@@ -155,7 +161,7 @@ class Explainer:
         """
         (prediction,) = self.classifier.predict(photo)
         require(prediction.error is None, f"{photo.path}: {prediction.error}")
-        spec = InputSpec(LONG_SIDE) if self.classifier.spec.square else self.classifier.spec
+        spec = self.working
         return View(prediction, photo.image(spec), photo.image(replace(spec, colour=True)))
 
     def explain(self, photo: Photo | Any, grad_cam: bool = False) -> Explanation:

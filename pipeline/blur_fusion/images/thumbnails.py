@@ -1,28 +1,34 @@
-"""Pictures as files in memory: small JPEGs of photos, and data URIs for pages."""
+"""Pictures as files in memory: thumbnails of photos, and data URIs for pages."""
 
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.errors import require
+from blur_fusion.errors import BlurError, require
+from blur_fusion.images.formats import RAW, suffix
+from blur_fusion.images.photo import InputSpec, Photo
 from blur_fusion.images.resize import area_average
 
 Pixels = npt.NDArray[np.uint8]
 
-SIDE = 240  # pixels; about 10 kB as JPEG
-QUALITY = 75
+SIDE = 240  # pixels
+# As a page of 10,000 shall have at most 60 MB, base64 and words included; photos take 3.4 kB.
+LARGEST = 4200
+_TRIES = ((1, 60), (1, 40), (1, 20), (2, 20), (4, 20))  # divisor and quality; the first that fits
+_SETTINGS = {".jpg": cv2.IMWRITE_JPEG_QUALITY, ".webp": cv2.IMWRITE_WEBP_QUALITY}
 _REDUCED = {n: getattr(cv2, f"IMREAD_REDUCED_COLOR_{n}") for n in (8, 4, 2)}
 
 
 def encoded(pixels: Pixels, ending: str = ".jpg", quality: int = 88) -> bytes:
-    """Grey or RGB pixels as a JPEG or, with the ending ".png", a PNG file."""
+    """Grey or RGB pixels as a JPEG, WebP (".webp") or PNG file (".png")."""
     bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
-    settings = [cv2.IMWRITE_JPEG_QUALITY, quality] if ending == ".jpg" else []
+    settings = [_SETTINGS[ending], quality] if ending in _SETTINGS else []
     done, data = cv2.imencode(ending, bgr, settings)
     require(bool(done), f"OpenCV could not write a {ending[1:].upper()} picture")
     return data.tobytes()
@@ -43,31 +49,36 @@ def _shrunk(pixels: Pixels, side: int) -> Pixels:
 
 
 def thumbnail(pixels: Pixels, side: int = SIDE) -> bytes:
-    """Shrink `pixels` by area averaging, as a JPEG.
+    """Shrink `pixels` by area averaging, as a WebP file of at most `LARGEST` octets.
 
     Parameters
     ----------
     pixels : ndarray of uint8, shape (h, w) or (h, w, 3) RGB
-        Grey, such as the working image, or colour; already oriented.
+        Already oriented.
     side : int
         Largest height or width of the result, in pixels; nothing is enlarged.
 
     Returns
     -------
     bytes
-        A JPEG file.
+        A WebP file, half as large as a JPEG that looks like it.
     """
-    return encoded(_shrunk(pixels, side), quality=QUALITY)
+    for divisor, quality in _TRIES:
+        data = encoded(_shrunk(pixels, side // divisor), ".webp", quality)
+        if len(data) <= LARGEST:
+            break
+    return data
 
 
-def file_thumbnail(
+def small_photo(
     path: str | Path, size: tuple[int, int] | None = None, side: int = SIDE
-) -> bytes | None:
-    """A thumbnail in colour, straight from the file and oriented by EXIF.
+) -> Pixels | None:
+    """A photo straight from its file, small, in colour and oriented by EXIF.
 
     Parameters
     ----------
     path : str or Path
+        Of a RAW file the embedded preview is taken.
     size : tuple of int, optional
         Width and height of the photo. Where given, a JPEG is decoded at a half, a quarter or an
         eighth, never below `side`, which is several times as fast.
@@ -76,17 +87,19 @@ def file_thumbnail(
 
     Returns
     -------
-    bytes or None
-        A JPEG file; None where OpenCV cannot read the file: `thumbnail` of the working image serves
-        for those.
+    ndarray of uint8, shape (h, w, 3), or None
+        RGB; None where the file cannot be read.
     """
     fits = (flag for divisor, flag in _REDUCED.items() if size and max(size) // divisor >= side)
-    flag = next(fits, cv2.IMREAD_COLOR)
+    image = None
+    if suffix(str(path)) not in RAW:  # of which OpenCV takes some for TIFFs
+        with suppress(OSError, cv2.error):
+            flag = next(fits, cv2.IMREAD_COLOR)
+            image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), flag)
+    if image is not None:
+        small = _shrunk(np.asarray(image, np.uint8), side)
+        return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
     try:
-        image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), flag)
-    except (OSError, cv2.error):
+        return Photo(path).image(InputSpec(side, colour=True))
+    except BlurError:
         return None
-    if image is None:
-        return None
-    small = cv2.cvtColor(_shrunk(np.asarray(image, np.uint8), side), cv2.COLOR_BGR2RGB)
-    return encoded(np.asarray(small, np.uint8), quality=QUALITY)

@@ -1,4 +1,8 @@
-"""The page on which a scan's predictions are reviewed, written row by row: memory stays flat."""
+"""The page on which a scan's predictions are reviewed: to pass on, or served by `blur review`.
+
+The page to pass on is written row by row, so that memory stays flat. Both run the same scripts but
+for one, which says where pictures come from and decisions go.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,10 @@ from blur_fusion.report.pages import FOLDER, pieces
 
 TITLE = "Blurred photos"
 BLOCK = 256  # rows in one script element; V8 holds no string above 512 MB
-SCRIPTS = ("rows.js", "review.js", "grid.js", "page.js", "controls.js")  # in order, as one
+# In order, as one; the first names are those of a page to pass on, the second of a served one.
+SCRIPTS = ("rows.js", "browser.js", "review.js", "grid.js", "page.js", "large.js", "controls.js")
+SERVED = tuple("served.js" if name == "browser.js" else name for name in SCRIPTS) + ("apply.js",)
+_MORE = ("verdict", "note", "focus_x", "focus_y", "burst", "rank", "tie")  # where there are any
 _ROW = b'{"path":'  # how the line of a row begins, and no other
 _ROWS, _SCRIPT = b"<!--rows-->", b"<!--script-->"  # nothing that is put in holds a "<"
 
@@ -37,15 +44,18 @@ def link_to(path: str, folder: Path) -> str | None:
     return quote(os.fsencode(relative.replace(os.sep, "/")))  # ":" too, so it stays a path
 
 
-def _row(verdict: Verdict, thumbnail: bytes | None, folder: Path) -> dict[str, Any]:
-    """One photo, as the page's script reads it; `folder` is that of the page."""
+def _row(verdict: Verdict, link: str | None = None, thumbnail: bytes | None = None) -> bytes:
+    """One photo, as the page's script reads it."""
     known = verdict.probability is not None and math.isfinite(verdict.probability)
-    return {
+    more = ((key, getattr(verdict, key)) for key in _MORE)
+    row = {
         **{key: getattr(verdict, key) for key in ("path", "kind", "width", "height", "error")},
         "probability": verdict.probability if known else None,
-        "link": link_to(verdict.path, folder),
+        "link": link,
         "thumbnail": base64.b64encode(thumbnail).decode("ascii") if thumbnail else None,
+        **{key: value for key, value in more if value is not None},
     }
+    return _as_script(row).encode()
 
 
 def _as_script(value: Any) -> str:
@@ -58,19 +68,52 @@ def _as_script(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _around_rows(title: str) -> tuple[bytes, bytes]:
+def _element(name: str, content: bytes) -> bytes:
+    return b'<script type="application/json" class="%s">%s</script>\n' % (name.encode(), content)
+
+
+def _around_rows(title: str, scripts: tuple[str, ...], **more: Any) -> tuple[bytes, bytes]:
     """What stands before the rows and what stands behind them.
 
-    The Content-Security-Policy allows no connection, only this one script by its SHA-256, and
-    images from the page itself or the disk (an original, when one photo is enlarged).
+    The Content-Security-Policy allows only this one script by its SHA-256; and images and
+    connections as `more` says.
     """
-    parts = [(FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    parts = [(FOLDER / name).read_text(encoding="utf-8") for name in scripts]
     script = '"use strict";\n(() => {\n' + "".join(parts) + "})();\n"
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    sources = {"script_source": f"'sha256-{digest}'", "picture_sources": "data: file:"}
-    page = b"".join(pieces("review.html", title=title, layout="review", **sources))
+    values = {"title": title, "layout": "review", "script_source": f"'sha256-{digest}'", **more}
+    page = b"".join(pieces("review.html", **values))
     before, _, after = page.partition(_ROWS)
     return before, after.replace(_SCRIPT, script.encode())
+
+
+def served_page(
+    title: str,
+    verdicts: Iterable[Verdict],
+    about: Mapping[str, Any],
+    actions: Iterable[tuple[str, str]],
+    saved: str,
+) -> bytes:
+    """The page that `blur review` serves; pictures and decisions have addresses relative to it.
+
+    Parameters
+    ----------
+    title : str
+    verdicts : iterable of Prediction
+        Their places are what the addresses name them by.
+    about : mapping
+        "report", "name" and "threshold" as in a page to pass on, and "decisions": a letter for
+        each photo, "k" (keep), "r" (reject) or "-".
+    actions : iterable of (str, str)
+        What can be done with decisions: a name, and a line that says it.
+    saved : str
+        Where decisions are kept, for people.
+    """
+    here = {"picture_sources": "data: 'self'", "connections": "'self'", "served": True}
+    before, after = _around_rows(title, SERVED, actions=actions, saved=saved, **here)
+    rows = b",\n".join(map(_row, verdicts))
+    between = _element("rows", b"[\n" + rows + b"]") + _element("about", _as_script(about).encode())
+    return before + between + after
 
 
 @contextmanager
@@ -93,7 +136,7 @@ def review_page(
     Yields
     ------
     callable
-        Appends one photo: a prediction, and its thumbnail as a JPEG file or None.
+        Appends one photo: a prediction, and its thumbnail as a WebP file or None.
 
     Raises
     ------
@@ -103,26 +146,25 @@ def review_page(
     path = Path(path)
     folder, photos, rows = path.absolute().parent, hashlib.sha256(), 0
     with write_whole(path, force=force) as file:
-        before, after = _around_rows(title)
+        here = {"picture_sources": "data: file:", "served": False}
+        before, after = _around_rows(title, SCRIPTS, **here)
         file.write(before)
 
         def add(verdict: Verdict, thumbnail: bytes | None) -> None:
             nonlocal rows
-            photo = _row(verdict, thumbnail, folder)
-            photos.update(_as_script([photo["path"], photo["thumbnail"]]).encode())
-            between = ",\n"
+            photos.update(os.fsencode(verdict.path) + b"\0" + (thumbnail or b"") + b"\0")
+            between = b",\n"
             if rows % BLOCK == 0:
-                end = "]</script>\n" if rows else ""
-                between = f'{end}<script type="application/json" class="rows">[\n'
-            file.write((between + _as_script(photo)).encode())
+                end = b"]</script>\n" if rows else b""
+                between = end + b'<script type="application/json" class="rows">[\n'
+            file.write(between + _row(verdict, link_to(verdict.path, folder), thumbnail))
             rows += 1
 
         yield add
         number = photos.hexdigest()[:32]  # of photos, not time: decisions find it again
         about = {"report": number, "name": path.stem, "threshold": threshold}
-        end = "]</script>\n" if rows else ""
-        block = f'{end}<script type="application/json" class="about">{_as_script(about)}</script>'
-        file.write(block.encode())
+        file.write(b"]</script>\n" if rows else b"")
+        file.write(_element("about", _as_script(about).encode()))
         file.write(after)
 
 

@@ -22,7 +22,7 @@ from blur_fusion.progress import progress_bar
 from blur_fusion.scan.tasks import Answer
 from blur_fusion.startup import lead_nowhere
 
-Consumer = Callable[[Prediction, bytes | None], None]  # of a photo and its small JPEG, if any
+Consumer = Callable[[Prediction, bytes | None], None]  # of a photo and its thumbnail, if any
 
 
 def _csv_line(cells: Iterable[object]) -> str:

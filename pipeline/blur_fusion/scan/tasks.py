@@ -18,7 +18,7 @@ import numpy.typing as npt
 from blur_fusion.errors import BlurError, require
 from blur_fusion.files import os_errors
 from blur_fusion.images.photo import Photo
-from blur_fusion.images.thumbnails import encoded, file_thumbnail, thumbnail
+from blur_fusion.images.thumbnails import encoded, small_photo, thumbnail
 from blur_fusion.model.classifier import Classifier, load
 from blur_fusion.model.prediction import Prediction
 
@@ -28,7 +28,7 @@ _QUALITY = 95  # of frames that are written
 
 
 class Answer(NamedTuple):
-    """A prediction and, where asked for, a small JPEG of the photo."""
+    """A prediction and, where asked for, a thumbnail of the photo."""
 
     prediction: Prediction
     thumbnail: bytes | None = None
@@ -48,7 +48,7 @@ class JobSpec:
     threshold : float, optional
         Of the classifier, None its own; 0 tells the likely kind of every photo.
     thumbnails : bool
-        Whether answers carry a small JPEG.
+        Whether answers carry a thumbnail.
     every : int
         Of a video, each how manieth frame is looked at.
     frames : Path, optional
@@ -121,11 +121,13 @@ def problem_of(job: JobSpec) -> str | None:
     return None
 
 
-def _answer(job: JobSpec, classifier: Classifier, photo: Photo, prediction: Prediction) -> Answer:
-    """The answer to a photo that was judged, with what was judged as thumbnail if `job` asks so."""
+def _answer(job: JobSpec, task: Task, prediction: Prediction) -> Answer:
+    """The answer to a photo, with a thumbnail of its file if `job` asks so."""
     if not job.thumbnails or prediction.error is not None:
         return Answer(prediction)
-    return Answer(prediction, thumbnail(photo.image(classifier.spec)))
+    width, height = prediction.width, prediction.height
+    small = small_photo(task.place, (width, height) if width and height else None)
+    return Answer(prediction, None if small is None else thumbnail(small))
 
 
 def _frames(path: str, every: int) -> Iterator[Frame]:
@@ -187,7 +189,7 @@ def judge_video(classifier: Classifier, path: str, job: JobSpec) -> list[Answer]
         photo = Photo(frame[1], f"{path}#t={frame[0]:.3f}")
         (prediction,) = classifier.predict([photo])
         prediction = replace(prediction, frame_s=frame[0])
-        return frame, _answer(job, classifier, photo, prediction)
+        return frame, Answer(prediction)
 
     def blur(pair: tuple[Frame, Answer]) -> float:
         logit = pair[1].prediction.logit
@@ -197,7 +199,7 @@ def judge_video(classifier: Classifier, path: str, job: JobSpec) -> list[Answer]
     try:
         for _, frames in groupby(_frames(path, job.every), lambda frame: int(frame[0])):
             frame, answer = min(map(look, frames), key=blur)
-            kept.append(answer)
+            kept.append(answer._replace(thumbnail=thumbnail(frame[1]) if job.thumbnails else None))
             if job.frames is not None:
                 _write(frame, path, job.frames)
     except Exception as error:  # also damage that no decoder foresaw
@@ -215,17 +217,13 @@ def run_tasks(job: JobSpec, tasks: Sequence[Task]) -> list[list[Answer]]:
     """
     classifier = classifier_for(job)
     photos = [Photo(task.place) for task in tasks if not task.video and task.known is None]
-    judged = iter(zip(photos, classifier.predict(photos), strict=True))
+    judged = iter(classifier.predict(photos))
     found = []
     for task in tasks:
         if task.video:
             answers = judge_video(classifier, task.place, job)
-        elif task.known is not None:  # the cache holds no pictures
-            width, height = task.known.width, task.known.height
-            size = (width, height) if width and height else None
-            answers = [Answer(task.known, file_thumbnail(task.place, size))]
-        else:
-            answers = [_answer(job, classifier, *next(judged))]
+        else:  # the cache holds no pictures
+            answers = [_answer(job, task, task.known or next(judged))]
         found.append([_renamed(answer, task) for answer in answers])
     return found
 

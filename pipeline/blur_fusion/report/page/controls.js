@@ -11,24 +11,33 @@ const ACTIONS = {
   last: () => move(grid.list.length - 1),
   up: () => move(cursor - grid.columns < 0 ? cursor : cursor - grid.columns),
   down: () => move(cursor + grid.columns),
-  full: () => $("large").open && document.querySelector(".stage").classList.toggle("full"),
+  full: () => toggle("full"),
+  map: () => toggle("map"),
+  side: () => bursts.size && toggle("side"),
+  best,
+  apply: () => openApply(), // of served pages
 };
 const KEYS = {
-  k: "keep", r: "reject", x: "reject", u: "undo", enter: "enlarge", z: "full", home: "first",
-  end: "last", arrowleft: "previous", arrowright: "next", arrowup: "up", arrowdown: "down",
+  k: "keep", p: "keep", r: "reject", x: "reject", u: "undo", enter: "enlarge", z: "full", m: "map",
+  b: "side", g: "best", home: "first", end: "last", arrowleft: "previous", arrowright: "next",
+  arrowup: "up", arrowdown: "down",
 };
-const ONCE = new Set(["keep", "reject", "undo", "enlarge", "full"]); // not while a key is held
+if ($("apply")) KEYS.a = "apply";
+const REPEATED = /^(first|last|previous|next|up|down)$/; // while a key is held
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return; // Ctrl+R reloads
   const at = event.target;
-  const letter = /^[a-z]$/i.test(event.key);
+  const letter = /^[a-z0-4]$/i.test(event.key);
+  if ($("apply")?.open) return;
   if (at.matches("select, input[type=number]")) return;
   if (!letter && at.matches("input")) return; // arrows move the slider
   if (event.key === "Enter" && at.matches("button, summary")) return;
   if (event.key === "Enter" && $("large").open) return ACTIONS.close();
   const action = KEYS[event.key.toLowerCase()];
-  if (!action || (event.repeat && ONCE.has(action))) return;
+  const pile = document.querySelectorAll("#piles input")[event.key];
+  if (pile) return pile.click();
+  if (!action || (event.repeat && !REPEATED.test(action))) return;
   event.preventDefault();
   ACTIONS[action]();
 });
@@ -42,17 +51,12 @@ document.addEventListener("click", (event) => {
   if (index === cursor) enlarge(); // a second click, or a tap on the photo with the ring
   else move(index);
 });
-document.querySelector(".stage").addEventListener("click", ACTIONS.full);
-$("large").addEventListener("close", () => {
-  document.querySelector(".stage").classList.remove("full");
-  $("grid").focus({ preventScroll: true });
-});
 
 function setThreshold(value) {
   state.threshold = Math.min(1, Math.max(0, value));
   showThreshold();
   update();
-  save();
+  store.save([]);
 }
 
 function showThreshold() {
@@ -78,19 +82,18 @@ $("exact").addEventListener("change", showThreshold);
 $("reset").addEventListener("click", () => setThreshold(about.threshold));
 $("controls").addEventListener("change", ({ target }) => {
   if (!(target.name in state)) return;
-  state[target.name] = target.type === "checkbox" ? target.checked : target.value;
+  state[target.name] = target.value;
   update();
 });
 $("csv").addEventListener("click", () => download(asCsv(), "csv", "text/csv"));
 $("json").addEventListener("click", () => download(asJson(), "json", "application/json"));
 
+for (const item of document.querySelectorAll(".bursts")) item.hidden = !bursts.size;
 function begin() {
   past.length = 0;
   load();
   showThreshold();
   update();
 }
-// Another tab of the same report decided something.
-addEventListener("storage", (event) => event.key === KEY && begin());
 begin();
 $("grid").focus({ preventScroll: true });

@@ -48,6 +48,7 @@ class Grid {
     const last = Math.min(this.list.length, row(innerHeight + AHEAD) + this.columns);
     for (const [index, tile] of this.tiles) {
       if (index >= first && index < last) continue;
+      tile.querySelector("img")?.removeAttribute("src"); // one that is under way is not wanted
       tile.remove();
       this.tiles.delete(index);
     }
@@ -68,7 +69,8 @@ class Grid {
     tile.setAttribute("aria-posinset", index + 1);
     const photo = this.list[index];
     const image = tile.querySelector("img");
-    if (photo.thumbnail) image.src = `data:image/jpeg;base64,${photo.thumbnail}`;
+    const picture = store.thumbnail(photo);
+    if (picture) image.src = picture;
     else image.replaceWith(photo.error || "no picture");
     this.draw(tile, photo, index);
     this.tiles.set(index, tile);

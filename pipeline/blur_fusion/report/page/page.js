@@ -1,4 +1,4 @@
-// The page: controls, keys, the current photo and its enlarged view.
+// The page: what is shown of each photo, the current photo, and decisions.
 const $ = (id) => document.getElementById(id);
 const grid = new Grid($("grid"), drawTile);
 let cursor = 0; // index in grid.list
@@ -11,26 +11,29 @@ function drawTile(tile, photo, index) {
   tile.setAttribute("aria-selected", index === cursor);
   tile.setAttribute("aria-label", `${photo.name}, ${described(photo)}`);
   tile.title = photo.error || photo.path;
-  const texts = [photo.name, kindOf(photo), probabilityText(photo), DECIDED[decision]];
-  tile.querySelectorAll("p.name, span").forEach((part, k) => (part.textContent = texts[k]));
+  if (photo.burst) tile.dataset.burst = photo.burst % 2 ? "odd" : "even";
+  const texts = [photo.name, labelOf(photo), probabilityText(photo), DECIDED[decision]];
+  tile.querySelectorAll("p.name, .line span").forEach((part, k) => (part.textContent = texts[k]));
+  tile.querySelector(".badge").textContent = rankText(photo);
 }
 
 function status() {
-  const kinds = Object.fromEntries(KINDS.map((kind) => [kind, 0]));
-  for (const photo of photos) kinds[kindOf(photo)]++;
-  const flagged = photos.length - kinds.sharp - kinds.unreadable;
+  const piles = Object.fromEntries(PILES.map((pile) => [pile, 0]));
+  for (const photo of photos) piles[verdictOf(photo)]++;
   const [kept, rejected] = ["k", "r"].map((mark) => decisions.filter((d) => d === mark).length);
-  const parts = [`<b>${flagged}</b> of ${photos.length} flagged as blurred`];
-  if (kinds.unreadable) parts.push(`<b>${kinds.unreadable}</b> unreadable`);
+  const parts = [`<b>${piles.blurred}</b> of ${photos.length} flagged as blurred`];
+  for (const pile of ["unsure", "unreadable"]) {
+    if (piles[pile]) parts.push(`<b>${piles[pile]}</b> ${pile}`);
+  }
   if (kept || rejected) parts.push(`<b>${kept}</b> kept, <b>${rejected}</b> rejected`);
   if (grid.list.length < photos.length) parts.push(`${grid.list.length} shown`);
-  if (!storing) parts.push("this browser stores no decisions: export before you leave");
   $("status").innerHTML = parts.join(" \u00b7 "); // numbers alone: no name is in it
-  for (const chip of document.querySelectorAll("#kinds label")) {
-    const { value, checked } = chip.querySelector("input");
-    const number = value ? kinds[value] : photos.length;
+  $("trouble").textContent = store.trouble;
+  for (const chip of document.querySelectorAll("#piles label")) {
+    const { value } = chip.querySelector("input");
+    const number = value ? piles[value] : photos.length;
     chip.querySelector("span").textContent = `${value || "all"} ${number}`;
-    chip.hidden = value === "blurred" && !number && !checked; // few have a blur of no known kind
+    chip.hidden = value === "unreadable" && !number;
   }
 }
 
@@ -50,7 +53,7 @@ function histogram() {
 // Filter again; the cursor stays on its photo, or at its place where that is gone.
 function update() {
   const photo = current();
-  const list = byProbability.filter(shown);
+  const list = ORDERS[state.order].filter(shown);
   const same = list.length === grid.list.length && list.every((item, k) => item === grid.list[k]);
   const found = list.indexOf(photo);
   cursor = Math.max(0, found >= 0 ? found : Math.min(cursor, list.length - 1));
@@ -66,13 +69,16 @@ function showCurrent() {
   if (photo) $("grid").setAttribute("aria-activedescendant", `photo-${cursor}`);
   else $("grid").removeAttribute("aria-activedescendant");
   const folder = photo ? photo.path.slice(0, -photo.name.length) : "";
-  const place = photo ? `${cursor + 1} / ${grid.list.length} · ${photo.name}` : "";
-  $("current").textContent = folder ? `${place} · ${folder}` : place;
+  const at = photo ? `${cursor + 1} / ${grid.list.length} · ${photo.name}` : "";
+  $("current").textContent = folder ? `${at} · ${folder}` : at;
   $("current").title = photo ? photo.path : "";
+  const needs = { undo: past.length, best: photo?.burst, side: bursts.size, close: 1, apply: 1 };
   for (const button of document.querySelectorAll("[data-do]")) {
     const action = button.dataset.do;
-    button.disabled = action === "undo" ? !past.length : !photo && action !== "close";
-    if (button.className) button.setAttribute("aria-pressed", photo ? decisionOf(photo) === action : false);
+    button.disabled = !(action in needs ? needs[action] : photo);
+    if (button.matches(".keep, .reject")) {
+      button.setAttribute("aria-pressed", Boolean(photo) && decisionOf(photo) === action);
+    }
   }
   if ($("large").open) enlarge();
 }
@@ -89,45 +95,30 @@ function move(to) {
 function judge(mark) {
   const photo = current();
   if (!photo) return;
-  if (decisions[photo.index] !== mark) {
-    past.push([photo.index, decisions[photo.index]]);
-    decisions[photo.index] = mark;
-    save();
-  }
+  const before = decide([[photo.index, mark]]);
+  if (before.length) past.push(before);
   update();
   move(current() === photo ? cursor + 1 : cursor); // filtered away: the next one is here
 }
 
-function undo() {
-  if (!past.length) return;
-  const [number, mark] = past.pop();
-  decisions[number] = mark;
-  save();
+// Of a burst, keep the sharpest and reject the rest, but for those that cannot be told from it.
+function best() {
+  const frames = current() ? burstOf(current()) : [];
+  if (frames.length < 2) return;
+  const mark = (photo) => (photo.rank === 1 ? "k" : photo.tie ? decisions[photo.index] : "r");
+  const before = decide(frames.map((photo) => [photo.index, mark(photo)]));
+  if (before.length) past.push(before);
+  const last = Math.max(...frames.map((photo) => grid.list.indexOf(photo)));
+  const next = grid.list[last + 1];
   update();
-  const index = grid.list.indexOf(photos[number]);
-  move(index >= 0 ? index : cursor);
+  move(state.order === "bursts" && next ? grid.list.indexOf(next) : cursor);
 }
 
-// The original from the disk where the page lies beside it; else the thumbnail.
-function enlarge() {
-  const photo = current();
-  if (!photo) return $("large").close();
-  const image = $("large-image");
-  const thumbnail = photo.thumbnail ? `data:image/jpeg;base64,${photo.thumbnail}` : "";
-  const note = (text) => ($("large-note").textContent = described(photo) + text);
-  $("large-name").textContent = photo.name;
-  $("large-name").title = photo.path;
-  image.alt = photo.name;
-  image.src = thumbnail;
-  note(thumbnail ? ", thumbnail" : "");
-  if (photo.link && location.protocol === "file:") {
-    const original = new Image();
-    original.onload = () => {
-      if (current() !== photo) return;
-      image.src = original.src;
-      note("");
-    };
-    original.src = photo.link;
-  }
-  if (!$("large").open) $("large").showModal();
+function undo() {
+  const marks = past.pop();
+  if (!marks) return;
+  decide(marks);
+  update();
+  const index = grid.list.indexOf(photos[marks[0][0]]);
+  move(index >= 0 ? index : cursor);
 }

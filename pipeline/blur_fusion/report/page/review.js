@@ -1,32 +1,24 @@
-// Decisions: one character a photo, in the browser's storage under the report's id.
+// Decisions: one character a photo.
 const NAMES = { "-": "none", k: "keep", r: "reject" };
-const KEY = `blur-report:${about.report}`;
 const decisions = new Array(photos.length).fill("-");
-const past = []; // [index, decision before], for undo
-let storing = true;
+const past = []; // what was decided before, for undo: lists of [index, decision]
 
 const decisionOf = (photo) => NAMES[decisions[photo.index]];
 
 function load() {
-  try {
-    const saved = JSON.parse(localStorage.getItem(KEY) || "{}");
-    if (saved.decisions?.length === photos.length) {
-      [...saved.decisions].forEach((mark, k) => (decisions[k] = mark in NAMES ? mark : "-"));
-    }
-    if (saved.threshold >= 0 && saved.threshold <= 1) state.threshold = saved.threshold;
-  } catch {
-    storing = false;
+  const saved = store.load();
+  if (saved?.decisions?.length === photos.length) {
+    [...saved.decisions].forEach((mark, k) => (decisions[k] = mark in NAMES ? mark : "-"));
   }
+  if (saved?.threshold >= 0 && saved.threshold <= 1) state.threshold = saved.threshold;
 }
 
-function save() {
-  try {
-    const saved = { decisions: decisions.join(""), threshold: state.threshold };
-    localStorage.setItem(KEY, JSON.stringify(saved));
-    storing = true;
-  } catch {
-    storing = false; // storage is off or full: the status line says so
-  }
+function decide(marks) {
+  const changed = marks.filter(([index, mark]) => decisions[index] !== mark);
+  const before = changed.map(([index]) => [index, decisions[index]]);
+  for (const [index, mark] of changed) decisions[index] = mark;
+  if (changed.length) store.save(changed.map(([index]) => index));
+  return before;
 }
 
 // All photos in the order of the page; kind and verdict are those at the slider's threshold.

@@ -2,38 +2,55 @@
 const blocks = (name) => [...document.querySelectorAll(`script.${name}`)];
 const about = JSON.parse(blocks("about")[0].textContent);
 const photos = [];
+const bursts = new Map(); // number -> its photos, the sharpest first
 for (const block of blocks("rows")) {
   for (const photo of JSON.parse(block.textContent)) {
     photo.index = photos.length; // place in the file: what decisions are stored by
     photo.name = photo.path.split(/[\\/]/).pop() || photo.path;
     photos.push(photo);
+    if (photo.burst) bursts.set(photo.burst, [...(bursts.get(photo.burst) || []), photo]);
   }
   block.remove();
 }
+for (const burst of bursts.values()) burst.sort((a, b) => a.rank - b.rank);
+const burstOf = (photo) => bursts.get(photo.burst) || [photo];
 const readable = (photo) => photo.error === null && photo.probability !== null;
 const rank = (photo) => (readable(photo) ? photo.probability : -1);
 const byProbability = photos.slice().sort((a, b) => rank(b) - rank(a) || a.index - b.index);
+const together = [...bursts.values()].flat();
+const ORDERS = {
+  probability: byProbability,
+  bursts: [...together, ...byProbability.filter((photo) => !photo.burst)],
+};
 const DECIDED = { keep: "✓ keep", reject: "✕ reject", none: "" };
-const KINDS = ["defocus", "motion", "blurred", "sharp", "unreadable"];
+const KINDS = ["defocus", "motion"];
+const PILES = ["blurred", "unsure", "sharp", "unreadable"];
 // At the slider's threshold, which applies at once.
-const state = { threshold: about.threshold, kind: "", flagged: false, decided: "" };
+const state = { threshold: about.threshold, pile: "", kind: "", decided: "", order: "probability" };
 
+// The scan's verdict; another threshold than the scan's leaves no doubt between two.
 function verdictOf(photo) {
   if (!readable(photo)) return "unreadable";
+  if (photo.verdict && state.threshold === about.threshold) return photo.verdict;
   return photo.probability >= state.threshold ? "blurred" : "sharp";
 }
 
 // The scan tells the kind of what it flagged; what only the slider flags is "blurred".
 function kindOf(photo) {
+  if (!readable(photo)) return "unreadable";
+  if (photo.probability < state.threshold) return "sharp";
+  return KINDS.includes(photo.kind) ? photo.kind : "blurred";
+}
+
+function labelOf(photo) {
   const verdict = verdictOf(photo);
-  if (verdict !== "blurred") return verdict;
-  return KINDS.slice(0, 2).includes(photo.kind) ? photo.kind : "blurred";
+  return verdict === "blurred" ? kindOf(photo) : verdict;
 }
 
 function shown(photo) {
   return (
+    (!state.pile || verdictOf(photo) === state.pile) &&
     (!state.kind || kindOf(photo) === state.kind) &&
-    (!state.flagged || verdictOf(photo) === "blurred") &&
     (!state.decided || decisionOf(photo) === state.decided)
   );
 }
@@ -48,8 +65,16 @@ function probabilityText(photo) {
   return same ? text : String(photo.probability);
 }
 
+// "2/5", with "≈" where it cannot be told from the sharpest.
+function rankText(photo) {
+  const frames = burstOf(photo);
+  if (frames.length < 2) return "";
+  return `${photo.tie && photo.rank > 1 ? "≈ " : ""}${photo.rank}/${frames.length}`;
+}
+
 function described(photo) {
   const sure = readable(photo) ? `probability ${probabilityText(photo)}` : photo.error;
-  const parts = [verdictOf(photo), kindOf(photo), sure || "no probability", decisionOf(photo)];
-  return [...new Set(parts)].filter((part) => part !== "none").join(", ");
+  const frames = rankText(photo) && `sharpness ${rankText(photo)} of burst ${photo.burst}`;
+  const parts = [verdictOf(photo), labelOf(photo), sure || "no probability", frames, photo.note];
+  return [...new Set([...parts, DECIDED[decisionOf(photo)].slice(2)])].filter(Boolean).join(", ");
 }

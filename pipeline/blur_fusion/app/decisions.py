@@ -1,0 +1,116 @@
+"""Decisions on disk: the file is whole after each of them, whenever the program is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from blur_fusion.errors import require
+from blur_fusion.files import flush, identity, os_errors, write_whole
+from blur_fusion.model.prediction import Prediction
+from blur_fusion.scan.tasks import settled
+
+NAMES = {"-": "none", "k": "keep", "r": "reject"}  # as the page's script has them
+_LETTERS = {name: letter for letter, name in NAMES.items()}
+
+
+class DecisionFile:
+    """What was decided of photos, in the JSON that the pages export; a photo without is not in it.
+
+    Photos that it tells of and that are not here now stay in it, and so do decisions that another
+    program has put there meanwhile.
+
+    Parameters
+    ----------
+    path : Path
+        Made with the first decision.
+    folder : Path
+        Absolute; that of the photos. Where the file was written for another one, as before the
+        folder was moved, decisions are taken over for photos at the same place below it.
+    predictions : sequence of Prediction
+        With absolute paths, of a classifier with threshold 0.
+
+    Raises
+    ------
+    BlurError
+        There is a file that holds no decisions, or it cannot be read; its folder cannot be written.
+    """
+
+    def __init__(self, path: Path, folder: Path, predictions: Sequence[Prediction]) -> None:
+        self.path, self._folder, self._predictions = path, folder, predictions
+        self._lock = Lock()
+        self._records: dict[str, dict[str, Any]] = {}  # by path
+        self._known: dict[str, int] | None = None  # the file as it was when it was last read
+        writable = path.parent.is_dir() and os.access(path.parent, os.W_OK)
+        require(writable, f"{path.parent}: cannot be written; say where with --decisions FILE")
+        self._read()
+
+    def _read(self) -> None:
+        """Take up the file as it is."""
+        if not os.path.lexists(self.path):
+            return
+        with os_errors(self.path, "cannot be read"):
+            self._known, content = identity(str(self.path)), self.path.read_bytes()
+        try:
+            found = json.loads(content)
+            folder = found.get("folder") or str(self._folder)
+            records = {self._here(record["path"], folder): record for record in found["photos"]}
+            good = all(record["decision"] in _LETTERS for record in records.values())
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            good = False
+        line = f"{self.path}: holds no decisions of blur; name another file with --decisions"
+        require(good, line)
+        self._records = {path: {**record, "path": path} for path, record in records.items()}
+
+    def _here(self, path: str, folder: str) -> str:
+        """Where a photo of `folder` is below our folder."""
+        inside = folder != str(self._folder) and Path(path).is_relative_to(folder)
+        return str(self._folder / Path(path).relative_to(folder)) if inside else path
+
+    def letters(self) -> str:
+        """A letter of `NAMES` for each of the predictions."""
+        found = (self._records.get(one.path, {}).get("decision") for one in self._predictions)
+        return "".join(_LETTERS[name or "none"] for name in found)
+
+    def decide(self, letters: Mapping[int, str], threshold: float) -> None:
+        """Decide on photos by their numbers; it is on disk when this returns.
+
+        Parameters
+        ----------
+        letters : mapping of int to str
+            Of `NAMES`.
+        threshold : float
+            That of the page: kinds and verdicts are written by it.
+
+        Raises
+        ------
+        BlurError
+            The file cannot be written.
+        """
+        with self._lock:
+            there = os.path.lexists(self.path)
+            if there and identity(str(self.path)) != self._known:
+                self._read()
+            for number, letter in letters.items():
+                one = settled(self._predictions[number], threshold)
+                self._records[one.path] = {
+                    "path": one.path,
+                    "probability": one.probability,
+                    "kind": one.kind,
+                    "verdict": one.verdict or ("blurred" if one.blurred else "sharp"),
+                    "decision": NAMES[letter],
+                }
+            self._write(threshold, there)
+
+    def _write(self, threshold: float, there: bool) -> None:
+        records = [one for one in self._records.values() if one["decision"] != "none"]
+        lines = ",\n".join(map(json.dumps, records))  # in ASCII: odd names stay what they are
+        head = json.dumps({"report": "review", "folder": str(self._folder), "threshold": threshold})
+        with write_whole(self.path, force=there) as file:
+            file.write(f'{head[:-1]}, "photos": [\n{lines}\n]}}\n'.encode())
+            flush(file)
+        self._known = identity(str(self.path))
