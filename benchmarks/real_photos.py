@@ -19,9 +19,10 @@ from blur_fusion.errors import BlurError, require, run
 from blur_fusion.evaluation import metrics
 from blur_fusion.evaluation.metrics import Answers, Floats, Ints, counts, readable, with_interval
 from blur_fusion.evaluation.report import Said, as_json, predict_each
+from blur_fusion.evaluation.table import doubt_lines
 from blur_fusion.fusion.stack import JUDGES
 from blur_fusion.images.photo import Photo
-from blur_fusion.model.classifier import Classifier, load
+from blur_fusion.model.classifier import NOTHING, Classifier, load
 from blur_fusion.params import Params, load_params
 
 DIGITAL = f"certh/{INNER}/EvaluationSet/{EVALUATION['digital']}"
@@ -238,6 +239,10 @@ def as_text(found: Mapping[str, Any]) -> Iterator[str]:
     for title in ("pooled", STRANGERS):
         if found[title]:
             yield from _pooled_lines(title, found[title])
+    for title, doubt in found["doubt"].items():
+        yield from (f"{title}, fused, {line}" for line in doubt_lines(doubt))
+    yield from (f"nothing to judge: {name}" for name in found["nothing"])
+    yield ""
     yield "found of the blurred, flagged of the sharp, each judge at its own threshold"
     yield _row("", JUDGES, 22)
     cell = "{found}/{blurred}, {flagged}/{sharp}"
@@ -262,6 +267,10 @@ def as_text(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {three}  {truth:<8} {photo['set']}: {photo['name']}"
 
 
+def _holds_nothing(one: Said) -> bool:
+    return one["fused"].note == NOTHING
+
+
 def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -> dict[str, Any]:
     """Judge everything that `find_photos` lists below `root`.
 
@@ -275,6 +284,8 @@ def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -
     Returns
     -------
     dict
+        `doubt` on all photos and on either group: see `metrics.measure_doubt`; what is said to hold
+        `nothing` to judge;
         `pooled` and `strangers` (None where that set is missing): see :func:`pooled`; of each of
         the `sets` what each judge found and flagged at its own threshold; `kinds` named by fused
         where they are known; `stacks`; what fused has `wrong`; `missing`, `thresholds`.
@@ -310,11 +321,19 @@ def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -
             named = [one["fused"].kind for one in answered]
             kinds[name] = metrics.measure_kinds(photos, named, *again)
     strangers = [name for name in sets if name.startswith(STRANGERS)]
+    groups = {"all photos": list(sets), "pooled": POOLED, STRANGERS: strangers}
+    doubt = {}
+    for title, names in groups.items():
+        photos, answered = of(names)
+        if photos:
+            doubt[title] = metrics.measure_doubt(photos, [one["fused"] for one in answered], *again)
     stacks = {}
     for name, stack in focus_stacks.items():
         logits = np.array([said[path]["fused"].logit for _, path in stack], np.float64)
         stacks[name] = along_stack([step for step, _ in stack], logits)
     return {
+        "doubt": doubt,
+        "nothing": [photo.name for photo in everything if _holds_nothing(said[photo.path])],
         "pooled": pooled(*of(POOLED), *again),
         "strangers": pooled(*of(strangers), *again) if STRANGERS not in missing else None,
         "sets": sets,
@@ -358,8 +377,9 @@ def real_photos_command(
 ) -> None:
     """Judge the real photos below SHARED_DATA with a model, its thresholds as they stand.
 
-    Prints pooled AUC and recall at 1 % false alarms with 95 % intervals, verdicts by set, kinds of
-    blur, the order of focus stacks, and every photo judged wrongly. Nothing is fitted to them.
+    Prints pooled AUC and recall at 1 % false alarms with 95 % intervals, how many are unsure and
+    how many of the others wrong, verdicts by set, kinds of blur, the order of focus stacks, and
+    every photo judged wrongly. Nothing is fitted to them.
     """
     judges = {judge: load(model, judge=judge) for judge in JUDGES}
     found = judge_photos(shared_data, judges, load_params(params_file))

@@ -109,6 +109,10 @@ def test_all_figures_of_made_up_photos(shared: Path) -> None:
     sets = found["sets"]
     assert list(sets) == [*POOLED, "strangers/panning"]
     assert sets["kwentar"]["fused"] == {"blurred": 2, "found": 2, "sharp": 1, "flagged": 0}
+    every = found["doubt"]["all photos"]
+    assert every["unsure"]["of"] == 14 and every["unsure"]["images"] == 0
+    assert (every["misses"]["images"], every["misses"]["of"]) == (1, 7)
+    assert found["doubt"]["pooled"]["misses"]["images"] == 0 and found["nothing"] == []
     (wrong,) = found["wrong"]
     assert (wrong["set"], wrong["name"]) == ("strangers/panning", BAD)
     assert found["pooled"]["photos"] == 12 and found["strangers"]["photos"] == 2

@@ -34,7 +34,7 @@ JUDGES: dict[str, Judge] = {
 class FakeClassifier(Classifier):
     """Judges working images by a function of grey levels; keeps what it saw."""
 
-    threshold, spec = 0.5, InputSpec(768)
+    threshold, band, spec = 0.5, (0.5, 0.5), InputSpec(768)
 
     def __init__(self, name: str, judge: Judge | None = None) -> None:
         self.name, self.judge = name, judge or JUDGES.get(name, _spread)
