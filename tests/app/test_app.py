@@ -124,6 +124,21 @@ def test_the_slider_acts_without_judging_anew(
     page.wait_for_selector("#headline :text('No photo yet')")
 
 
+def test_three_piles_until_the_slider_is_moved(model: Path, photos: list[Path]) -> None:
+    from blur_fusion.app.album import Album, Limits, judge_upload
+    from blur_fusion.app.interface import App
+    from blur_fusion.explain.explainer import Explainer
+
+    explainer, album = Explainer(BlurDetector(model, threshold=0.0)), Album()
+    album.add([judge_upload(explainer, path, Limits()) for path in photos])
+    crisp = album.predictions(0.5)[0].probability or 0.0
+    app = App(explainer, 0.503, False, Limits(), band=(crisp / 2, 0.51))
+    headline, table = app.words(album, 0.5)  # as the slider shows it
+    assert "1 of 3 blurred, 1 unsure, 1 not read" in table and "<h2>Unsure</h2>" in headline
+    headline, table = app.words(album, 0.51)
+    assert "1 of 3 blurred, 1 not read" in table and "<h2>Not blurred</h2>" in headline
+
+
 def test_what_is_too_large_is_refused_and_names_are_text(
     page: Page, address: tuple[str, Path], photos: list[Path], tmp_path: Path
 ) -> None:

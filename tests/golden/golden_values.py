@@ -133,6 +133,7 @@ def shipped() -> Values:
         "probability by features": said["features"],
         "probability": said["fused"],
         "threshold": [load().threshold],
+        "unsure between": list(load().band),
     }
 
 

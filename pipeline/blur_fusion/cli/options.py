@@ -63,7 +63,7 @@ model_dir_option = click.option(
 threshold_option = click.option(
     "--threshold",
     type=PROPORTION,
-    help="Probability from which a photo is blurred, instead of the model's own.",
+    help="Probability from which a photo is blurred, instead of the model's own two.",
 )
 _params_option = partial(click.option, "--params", "params_file", type=PATH)
 own_params_option = _params_option(
