@@ -153,4 +153,5 @@ class Album:
                 found = explainer.explain_view(view)
             self._kept = self.chosen, found
         prediction = upload.prediction.settled(threshold, band)
-        return dataclasses.replace(self._kept[1], prediction=prediction, threshold=threshold)
+        known = self._kept[1]
+        return dataclasses.replace(known, prediction=prediction, threshold=threshold, band=band)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from blur_fusion.explain.explainer import Contribution, Explanation
-from blur_fusion.model.prediction import Prediction
+from blur_fusion.model.prediction import Band, Prediction
 
 READ_MAP = (
     "Blur map: dark places are sharp, yellow ones blurred; hatched ones, such as sky, hold nothing "
@@ -42,12 +42,22 @@ def headline(prediction: Prediction) -> str:
     return {"blurred": "Blurred", "unsure": "Unsure"}.get(prediction.pile, "Not blurred")
 
 
-def surely(prediction: Prediction, threshold: float) -> str:
-    """For example "probability of blur 93 %, called blurred from 72 % on"."""
+def surely(prediction: Prediction, threshold: float, band: Band | None = None) -> str:
+    """For example "probability of blur 93 %, called blurred from 72 % on"; with a band, both ends.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    threshold : float
+    band : tuple of float, optional
+        See `blur_fusion.model.prediction.verdict_at`.
+    """
     assert prediction.probability is not None
+    low, high = band or (threshold, threshold)
+    sharp = f"called sharp below {percent(low)}, " if low < high else "called "
     return (
-        f"probability of blur {percent(prediction.probability)}, "
-        f"called blurred from {percent(threshold)} on"
+        f"probability of blur {percent(prediction.probability)}, {sharp}blurred from "
+        f"{percent(high)} on"
     )
 
 

@@ -189,7 +189,8 @@ def figure(explanation: Explanation) -> Pixels:
     foot = bars + 28 + len(shown) * _BAR + 26
     canvas = _Canvas(width, foot + _LINE * len(lines) + _MARGIN)
     canvas.text(captions.headline(prediction), _MARGIN, 48, 34, bold=True)
-    canvas.text(captions.surely(prediction, explanation.threshold), _MARGIN, 78, 18, _SOFT)
+    surely = captions.surely(prediction, explanation.threshold, explanation.band)
+    canvas.text(surely, _MARGIN, 78, 18, _SOFT)
     canvas.text(captions.kind_line(explanation), _MARGIN, 104, 18)
     fits = width // 20  # letters of a path in half the width
     path = prediction.path if len(prediction.path) <= fits else f"...{prediction.path[-fits:]}"

@@ -19,7 +19,7 @@ from blur_fusion.fusion.stack import LOGIT_NAMES
 from blur_fusion.images.photo import InputSpec, Photo, center_crop
 from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
 from blur_fusion.model.classifier import PRESET_WEIGHTS, BlurDetector, Classifier, PresetClassifier
-from blur_fusion.model.prediction import Prediction
+from blur_fusion.model.prediction import Band, Prediction
 
 if TYPE_CHECKING:
     import keras
@@ -86,6 +86,8 @@ class Explanation:
         The largest first.
     spread : PointSpread or None
         In pixels of the photo; None unless it is called blurred by motion or defocus.
+    band : tuple of float, optional
+        See `blur_fusion.model.prediction.verdict_at`.
     """
 
     prediction: Prediction
@@ -95,6 +97,7 @@ class Explanation:
     grad_cam: Floats | None
     contributions: list[Contribution]
     spread: PointSpread | None
+    band: Band | None = None
 
 
 def contributions(classifier: BlurDetector, working: Pixels) -> list[Contribution]:
@@ -181,6 +184,7 @@ class Explainer:
         return Explanation(
             prediction=view.prediction,
             threshold=self.classifier.threshold,
+            band=self.classifier.band,
             photo=view.photo,
             map=self.blur_map(view.working),
             grad_cam=self.grad_cam(view.working, view.photo) if grad_cam else None,
