@@ -11,8 +11,7 @@ from typing import Any
 
 from blur_fusion.errors import require
 from blur_fusion.files import flush, identity, os_errors, write_whole
-from blur_fusion.model.prediction import Prediction
-from blur_fusion.scan.tasks import settled
+from blur_fusion.model.prediction import Band, Prediction
 
 NAMES = {"-": "none", "k": "keep", "r": "reject"}  # as the page's script has them
 _LETTERS = {name: letter for letter, name in NAMES.items()}
@@ -76,7 +75,9 @@ class DecisionFile:
         found = (self._records.get(one.path, {}).get("decision") for one in self._predictions)
         return "".join(_LETTERS[name or "none"] for name in found)
 
-    def decide(self, letters: Mapping[int, str], threshold: float) -> None:
+    def decide(
+        self, letters: Mapping[int, str], threshold: float, band: Band | None = None
+    ) -> None:
         """Decide on photos by their numbers; it is on disk when this returns.
 
         Parameters
@@ -85,6 +86,8 @@ class DecisionFile:
             Of `NAMES`.
         threshold : float
             That of the page: kinds and verdicts are written by it.
+        band : tuple of float, optional
+            See `Prediction.settled`.
 
         Raises
         ------
@@ -96,12 +99,12 @@ class DecisionFile:
             if there and identity(str(self.path)) != self._known:
                 self._read()
             for number, letter in letters.items():
-                one = settled(self._predictions[number], threshold)
+                one = self._predictions[number].settled(threshold, band)
                 self._records[one.path] = {
                     "path": one.path,
                     "probability": one.probability,
                     "kind": one.kind,
-                    "verdict": one.verdict or ("blurred" if one.blurred else "sharp"),
+                    "verdict": "unreadable" if one.error is not None else one.pile,
                     "decision": NAMES[letter],
                 }
             self._write(threshold, there)

@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -36,7 +36,7 @@ from blur_fusion.scan.engine import scan
 from blur_fusion.scan.inputs import Found, Search
 from blur_fusion.scan.output import hand_out
 from blur_fusion.scan.pool import WorkerPool
-from blur_fusion.scan.tasks import JobSpec, settled
+from blur_fusion.scan.tasks import JobSpec
 from blur_fusion.startup import freeze
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Review:
     predictions : list of Prediction
         With absolute paths, of a classifier with threshold 0.
     classifier : Classifier
-    threshold : float
+        Whose threshold and band decide at first.
     decisions : DecisionFile
     move : Path
         Where rejected photos are moved to.
@@ -109,11 +109,11 @@ class Review:
         folder: Path,
         predictions: list[Prediction],
         classifier: Classifier,
-        threshold: float,
         decisions: DecisionFile,
         move: Path,
     ) -> None:
-        self.folder, self.predictions, self.threshold = folder, predictions, threshold
+        self.folder, self.predictions = folder, predictions
+        self.threshold, self.band = classifier.threshold, classifier.band
         self.decisions, self.move = decisions, move
         self._explainer = Explainer(classifier)
         self._moved: dict[str, str] = {}  # where photos are that were moved
@@ -134,12 +134,26 @@ class Review:
             ("rate", "Rate kept and rejected photos, in XMP sidecars that photo editors read"),
             ("tag", "Tag rejected photos with keywords, in XMP sidecars"),
         ]
-        seen = (settled(one, self.threshold) for one in self.predictions)
+        seen = (one.settled(self.threshold, self.band) for one in self.predictions)
         title, saved = (
             f"Review of {printable(str(self.folder))}",
             printable(str(self.decisions.path)),
         )
         return served_page(title, seen, about, actions, saved)
+
+    def decide(self, letters: Mapping[int, str], threshold: float) -> None:
+        """Keep decisions on photos by their numbers; on disk when this returns.
+
+        Raises
+        ------
+        BlurError
+            They are none, or cannot be written.
+        """
+        known = range(len(self.predictions))
+        good = all(number in known and letter in NAMES for number, letter in letters.items())
+        require(good and 0 <= threshold <= 1, "is no request of the page")
+        band = self.band if threshold == self.threshold else None
+        self.decisions.decide(letters, threshold, band)
 
     def place(self, number: int) -> tuple[str, Prediction]:
         """Where a photo is now, and what was said of it.
@@ -236,15 +250,15 @@ class Review:
 
 def judge(
     folder: Path, settings: ReviewSettings, cache: Path, leave: Path, warn: Callable[[str], None]
-) -> tuple[Classifier, float, list[Prediction]]:
+) -> tuple[Classifier, list[Prediction]]:
     """Scan the photos below `folder`, but for those in the folder `leave`.
 
     Returns
     -------
-    (the classifier with threshold 0, its own threshold, a prediction for each photo)
+    (the classifier, a prediction by it with threshold 0 for each photo)
     """
-    classifier = load(settings.model, threshold=settings.threshold)
-    threshold, classifier = classifier.threshold, classifier.at(0.0)
+    own = load(settings.model, threshold=settings.threshold)
+    classifier = own.at(0.0)
     files = [
         one
         for one in Search().find([Found(str(folder))])
@@ -262,7 +276,7 @@ def judge(
     ):
         if hand_out(answers, len(files), 0.0, [lambda one, _: found.append(one)]):
             raise KeyboardInterrupt
-    return classifier, threshold, found
+    return own, found
 
 
 def opened(settings: ReviewSettings, warn: Callable[[str], None]) -> Review:
@@ -280,9 +294,9 @@ def opened(settings: ReviewSettings, warn: Callable[[str], None]) -> Review:
     Places(move, [folder])  # a wrong target ends here
     DecisionFile(path, folder, [])  # a wrong file too, before the scan
     cache = settings.cache or path.with_suffix(".cache")
-    classifier, threshold, predictions = judge(folder, settings, cache, move, warn)
+    own, predictions = judge(folder, settings, cache, move, warn)
     decisions = DecisionFile(path, folder, predictions)
-    return Review(folder, predictions, classifier, threshold, decisions, move)
+    return Review(folder, predictions, own, decisions, move)
 
 
 def application(review: Review, token: str) -> Any:
@@ -322,11 +336,7 @@ def application(review: Review, token: str) -> Any:
     async def decide(request: Request) -> Response:
         content = await asked(request)
         letters = {int(number): letter for number, letter in content["decisions"].items()}
-        known = range(len(review.predictions))
-        good = all(number in known and letter in NAMES for number, letter in letters.items())
-        threshold = float(content["threshold"])
-        require(good and 0 <= threshold <= 1, "is no request of the page")
-        await run_in_threadpool(review.decisions.decide, letters, threshold)
+        await run_in_threadpool(review.decide, letters, float(content["threshold"]))
         return JSONResponse({})
 
     def acting(call: Callable[[str], dict[str, Any]]) -> Any:

@@ -28,10 +28,12 @@ const PILES = ["blurred", "unsure", "sharp", "unreadable"];
 // At the slider's threshold, which applies at once.
 const state = { threshold: about.threshold, pile: "", kind: "", decided: "", order: "probability" };
 
-// The scan's verdict; another threshold than the scan's leaves no doubt between two.
+// The scan's verdict; another threshold than the scan's leaves in doubt only what holds nothing to
+// judge: that is sharpest nowhere.
 function verdictOf(photo) {
   if (!readable(photo)) return "unreadable";
-  if (photo.verdict && state.threshold === about.threshold) return photo.verdict;
+  const empty = photo.verdict === "unsure" && photo.focus_x === undefined;
+  if (photo.verdict && (empty || state.threshold === about.threshold)) return photo.verdict;
   return photo.probability >= state.threshold ? "blurred" : "sharp";
 }
 
