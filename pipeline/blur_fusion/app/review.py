@@ -259,24 +259,22 @@ def judge(
     """
     own = load(settings.model, threshold=settings.threshold)
     classifier = own.at(0.0)
-    files = [
-        one
-        for one in Search().find([Found(str(folder))])
-        if not one.video and not Path(one.path).is_relative_to(leave)
-    ]
+    beyond = os.path.join(leave, "")
+    found = Search().find([Found(str(folder))])
+    files = [one for one in found if not one.video and not one.path.startswith(beyond)]
     job = JobSpec(
         model=os.path.abspath(settings.model) if settings.model else None,
         fingerprint=classifier.fingerprint,
     )
-    found: list[Prediction] = []
+    predictions: list[Prediction] = []
     freeze()
     with (
         WorkerPool(job, classifier, cores(), cores() - 1, len(files)) as pool,
         closing(scan(files, pool, cache, warn)) as answers,
     ):
-        if hand_out(answers, len(files), 0.0, [lambda one, _: found.append(one)]):
+        if hand_out(answers, len(files), 0.0, [lambda one, _: predictions.append(one)]):
             raise KeyboardInterrupt
-    return own, found
+    return own, predictions
 
 
 def opened(settings: ReviewSettings, warn: Callable[[str], None]) -> Review:

@@ -19,8 +19,8 @@ Pixels = npt.NDArray[np.uint8]
 
 SIDE = 240  # pixels
 # As a page of 10,000 shall have at most 60 MB, base64 and words included; photos take 3.4 kB.
-LARGEST = 4200
-_TRIES = ((1, 60), (1, 40), (1, 20), (2, 20), (4, 20))  # divisor and quality; the first that fits
+LARGEST = 4100
+_TRIES = ((1, 70), (1, 50), (1, 30), (2, 30), (4, 20))  # divisor and quality; the first that fits
 _SETTINGS = {".jpg": cv2.IMWRITE_JPEG_QUALITY, ".webp": cv2.IMWRITE_WEBP_QUALITY}
 _REDUCED = {n: getattr(cv2, f"IMREAD_REDUCED_COLOR_{n}") for n in (8, 4, 2)}
 

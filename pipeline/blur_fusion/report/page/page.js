@@ -104,7 +104,7 @@ function judge(mark) {
 // Of a burst, keep the sharpest and reject the rest, but for those that cannot be told from it.
 function best() {
   const frames = current() ? burstOf(current()) : [];
-  if (frames.length < 2) return;
+  if (frames.length < 2 || !frames[0].rank) return;
   const mark = (photo) => (photo.rank === 1 ? "k" : photo.tie ? decisions[photo.index] : "r");
   const before = decide(frames.map((photo) => [photo.index, mark(photo)]));
   if (before.length) past.push(before);

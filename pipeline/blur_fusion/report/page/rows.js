@@ -2,7 +2,7 @@
 const blocks = (name) => [...document.querySelectorAll(`script.${name}`)];
 const about = JSON.parse(blocks("about")[0].textContent);
 const photos = [];
-const bursts = new Map(); // number -> its photos, the sharpest first
+const bursts = new Map(); // number -> its photos, the sharpest first; a series has no ranks
 for (const block of blocks("rows")) {
   for (const photo of JSON.parse(block.textContent)) {
     photo.index = photos.length; // place in the file: what decisions are stored by
@@ -12,7 +12,7 @@ for (const block of blocks("rows")) {
   }
   block.remove();
 }
-for (const burst of bursts.values()) burst.sort((a, b) => a.rank - b.rank);
+for (const burst of bursts.values()) burst.sort((a, b) => (a.rank ?? 99) - (b.rank ?? 99));
 const burstOf = (photo) => bursts.get(photo.burst) || [photo];
 const readable = (photo) => photo.error === null && photo.probability !== null;
 const rank = (photo) => (readable(photo) ? photo.probability : -1);
@@ -71,7 +71,7 @@ function probabilityText(photo) {
 function rankText(photo) {
   const frames = burstOf(photo);
   if (frames.length < 2) return "";
-  return `${photo.tie && photo.rank > 1 ? "≈ " : ""}${photo.rank}/${frames.length}`;
+  return `${photo.tie && photo.rank > 1 ? "≈ " : ""}${photo.rank ?? "–"}/${frames.length}`;
 }
 
 function described(photo) {
