@@ -20,7 +20,7 @@ import pytest
 
 from blur_fusion.errors import BlurError
 from blur_fusion.files import from_excel
-from blur_fusion.images.thumbnails import thumbnail
+from blur_fusion.images.thumbnails import encoded, thumbnail
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.report.review import BLOCK, follow, link_to, review_page
 
@@ -296,6 +296,79 @@ def test_enter_enlarges_the_original(page: Page, tmp_path: Path) -> None:
     assert page.locator(".tile.reject .name").all_inner_texts() == ["gone.jpg"]
     press(page, "ArrowLeft")
     assert current(page) == "100% #1.jpg"
+
+
+def test_three_piles(page: Page, tmp_path: Path) -> None:
+    """The slider leaves no doubt between two thresholds, but of what holds nothing to judge."""
+    told = {"dim": "unsure", "shaken": "blurred", "soft": "unsure", "edge": "unsure"}
+    found = [
+        dataclasses.replace(one, verdict=told.get(Path(one.path).stem, "sharp"), focus_x=0.5)
+        for one in verdicts()
+    ]
+    empty = dataclasses.replace(verdict("trip/empty.jpg", 0.5), verdict="unsure", note="is empty")
+    page.goto(report(tmp_path, [*found, empty]))
+    assert status(page) == "1 of 7 flagged as blurred · 4 unsure · 1 unreadable"
+    press(page, "2")
+    assert names(page) == ["soft.jpg", "empty.jpg", "edge.jpg", "dim.jpg"]
+    labels = page.locator(".tile .kind").all_inner_texts()
+    assert labels == ["unsure"] * 4
+    press(page, "3")
+    assert names(page) == ["crisp.jpg"]
+    press(page, "4", "0")
+    set_slider(page, 0.9)
+    assert status(page) == "1 of 7 flagged as blurred · 1 unsure · 1 unreadable"
+    set_slider(page, 0.2)
+    press(page, "2")
+    assert names(page) == ["empty.jpg"]
+    assert "is empty" in str(page.locator(".tile").get_attribute("aria-label"))
+
+
+def in_bursts(*places: tuple[str, int | None, int | None, bool | None]) -> list[Prediction]:
+    return [
+        dataclasses.replace(verdict(path), burst=burst, rank=rank, tie=tie)
+        for path, burst, rank, tie in places
+    ]
+
+
+def test_bursts_side_by_side(page: Page, tmp_path: Path) -> None:
+    found = in_bursts(
+        *(
+            ("alone", None, None, None),
+            ("b3", 1, 3, False),
+            ("b1", 1, 1, False),
+            ("b2", 1, 2, True),
+        ),
+        *(("s1", 2, None, None), ("s2", 2, None, None)),  # a series, which is left alone
+    )
+    page.goto(report(tmp_path, found))
+    assert names(page) == ["alone", "b3", "b1", "b2", "s1", "s2"]
+    press(page, "ArrowRight", "b")
+    captions = page.locator(".stage figcaption")
+    assert captions.all_inner_texts() == ["1/3 · b1", "≈ 2/3 · b2", "3/3 · b3"]
+    assert page.locator(".stage .now").inner_text() == "3/3 · b3"
+    press(page, "g", "Escape")  # what cannot be told from the sharpest is left to the person
+    assert names(page) == ["b1", "b2", "b3", "s1", "s2", "alone"]
+    decisions = page.locator(".tile .decision").all_inner_texts()
+    assert decisions == ["✓ keep", "", "✕ reject", "", "", ""]
+    assert current(page) == "s1" and status(page).endswith("1 kept, 1 rejected")
+    press(page, "g")
+    assert status(page).endswith("1 kept, 1 rejected")
+    press(page, "u")
+    assert "kept" not in status(page) and current(page) == "b1"
+    page.get_by_label("Order").select_option("blurred first")
+    assert names(page)[0] == "alone"
+
+
+def test_full_size_shows_where_it_is_sharpest(page: Page, tmp_path: Path) -> None:
+    original = tmp_path / "large.jpg"
+    original.write_bytes(encoded(np.full((3000, 4000, 3), 90, np.uint8)))
+    found = dataclasses.replace(verdict(str(original)), focus_x=0.75, focus_y=0.25)
+    page.goto(report(tmp_path, [found]))
+    press(page, "Enter", "z")
+    until(page, "() => document.querySelector('.stage img').clientWidth === 4000")
+    figure = page.locator(".stage figure")
+    place = "f => [f.scrollLeft + f.clientWidth / 2, f.scrollTop + f.clientHeight / 2]"
+    assert figure.evaluate(place) == pytest.approx([3000, 750], abs=2)
 
 
 def test_the_page_itself_refuses_to_connect_and_to_run_other_scripts(
