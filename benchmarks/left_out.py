@@ -60,8 +60,6 @@ def left_out(table: Table, away: npt.NDArray[np.bool_]) -> Table:
         own=table.own[kept],
         copied=table.copied[inside[kept]],
         ranked=table.ranked[series],
-        ranked_kinds=table.ranked_kinds[series],
-        ranked_folds=table.ranked_folds[series],
         ranked_rows=table.ranked_rows[series],
     )
 

@@ -11,7 +11,7 @@ from benchmarks.ablation import stack_inputs
 from benchmarks.left_out import families, judged, left_out
 from blur_fusion.data.store import Store
 from blur_fusion.fusion.train import Table
-from blur_fusion.params import SampleParams, load_params
+from blur_fusion.params import ComputeParams, SampleParams, load_params
 from blur_fusion.sample.scenes import draw_family, render_scene
 from blur_fusion.sample.tree import plan_scenes
 
@@ -46,6 +46,9 @@ def test_what_is_left_out_is_judged_and_not_trained_on(project: tuple[Store, Tab
     assert np.array_equal(part.index[part.train], table.index[table.train & ~away])
     assert len(part.copied) == part.train.sum() and not np.isin(part.ranked_rows, held).any()
     params = load_params(Path("params.yaml"))
-    small = dataclasses.replace(params.fuse, hidden=(4,), epochs=2, members=1, residual=0.0)
-    found = judged(part, dataclasses.replace(params, fuse=small))
+    small = dataclasses.replace(
+        params.fuse, hidden=(4,), epochs=2, members=1, fold_members=1, residual=0.0
+    )
+    here = ComputeParams(threads=1, workers=1)  # TensorFlow is loaded
+    found = judged(part, dataclasses.replace(params, fuse=small, compute=here))
     assert found["fused"] == pytest.approx(found["plain sum"] / 2, rel=1e-6)

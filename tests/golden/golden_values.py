@@ -250,10 +250,8 @@ def stack() -> Values:
         names=tuple(f"m{k}" for k in range(width)),
         own=np.concatenate([logits, measures], axis=1),
         ranked=np.concatenate([noise(20, 3, 4), noise(20, 3, width)], axis=2) + growth,
-        ranked_kinds=np.array([""] * 20),
         folds=np.arange(count) % 3,
         ranked_rows=np.arange(20),
-        ranked_folds=np.arange(20) % 3,
         copied=np.concatenate(
             [logits[train] + noise(160, 4) / 2, measures[train] + noise(160, width) / 2], axis=1
         ),

@@ -21,6 +21,8 @@ def write_project(root: Path) -> Path:
     values["cnn"] |= {"filters": [4, 6], "patterns": 7, "epochs": 1, "steps_per_epoch": 2}
     values["cnn"] |= {"crop_side": 32, "crops": 4, "ranked": 2, "wide_crop_side": 48}
     values["cnn"] |= {"wide_crops": 2, "check_images": 4}
+    values["fuse"] |= {"fold_members": 1, "kind_members": 1}
+    values["split"]["folds"] = 2
     values["compute"]["workers"] = 1
     values["image"]["long_side"] = 96
     values["evaluate"]["resamples"] = 60

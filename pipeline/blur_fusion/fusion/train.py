@@ -52,7 +52,7 @@ class Table:
     Attributes
     ----------
     index : ndarray of int, shape (n,)
-        Row in the store.
+        Row in the store, ascending.
     labels : ndarray of int, shape (n,)
     train : ndarray of bool, shape (n,)
         Training rows; the others are validation.
@@ -67,10 +67,8 @@ class Table:
         and the focus measures.
     ranked : ndarray of float32, shape (r, steps, 4 + F)
         Of training images blurred further and further: see `blur_fusion.data.augment`.
-    ranked_kinds : ndarray of str, shape (r,)
-        Of the images before they were blurred further.
-    ranked_rows, ranked_folds : ndarray of int, shape (r,)
-        Their rows in the store, and folds.
+    ranked_rows : ndarray of int, shape (r,)
+        Their rows in the store.
     copied : ndarray of float32, shape (t, 4 + F)
         Of the t training images, perturbed: see `blur_fusion.data.augment`.
     """
@@ -83,9 +81,7 @@ class Table:
     names: tuple[str, ...]
     own: Floats
     ranked: Floats
-    ranked_kinds: npt.NDArray[np.str_]
     ranked_rows: npt.NDArray[np.int64]
-    ranked_folds: npt.NDArray[np.int64]
     copied: Floats
 
     def __post_init__(self) -> None:
@@ -97,6 +93,11 @@ class Table:
     def raw(self) -> dict[str, Floats]:
         """Training rows, not standardised, under the names of :class:`Inputs`."""
         return {"values": self.own[self.train], "ranked": self.ranked, "copies": self.copied}
+
+    @property
+    def ranked_places(self) -> npt.NDArray[np.int64]:
+        """Where in the other arrays the images of `ranked` are: int, shape (r,)."""
+        return np.searchsorted(self.index, self.ranked_rows)
 
     def held_logits(self, stack: Stack) -> dict[str, npt.NDArray[np.float64]]:
         """What `stack` answers to the validation rows: see `Stack.logits`."""
@@ -146,9 +147,7 @@ def read_table(
         names=tuple(str(name) for name in measured["names"]),
         own=np.concatenate([logits, values], axis=-1),
         ranked=np.concatenate([network["ranked_logits"], measured["ranked_values"]], axis=-1),
-        ranked_kinds=kinds[network["ranked_index"]],
         ranked_rows=network["ranked_index"],
-        ranked_folds=folds[network["ranked_index"]],
         copied=np.concatenate([network["copied_logits"], measured["copied_values"]], axis=-1),
     )
 
@@ -214,8 +213,7 @@ def kind_inputs(rows: Inputs, table: Table) -> Inputs:
     """
     kinds = table.kinds[table.train]
     named = np.flatnonzero((kinds == "motion") | (kinds == "defocus"))
-    series = (table.ranked_kinds == "sharp") | (table.ranked_kinds == "defocus")
-
+    series = np.isin(table.kinds[table.ranked_places], ("sharp", "defocus"))
     guessed = rows.on_base(lambda name: motion_logit(table.raw[name]).astype(np.float32))
     further = guessed.ranked[series][:, 1:].reshape(-1, guessed.ranked.shape[-1])
     labels = np.append(kinds[named] == "motion", np.zeros(len(further))).astype(np.int64)
@@ -250,7 +248,7 @@ def prior(measures: Inputs, table: Table, by_fold: dict[int, Networks]) -> tuple
     cnn, features : Calibration
     """
     own = table.folds[table.train]
-    folds = {"values": own, "ranked": table.ranked_folds, "copies": own}
+    folds = {"values": own, "ranked": table.folds[table.ranked_places], "copies": own}
 
     def unseen(name: str) -> Floats:
         rows = getattr(measures, name)
@@ -452,8 +450,9 @@ def fit_stack(table: Table, params: Params) -> tuple[Stack, History]:
     wanted = {"features": measures}
     folds = np.unique(table.folds[table.train]).tolist()
     for fold in folds:
-        inside = table.folds[table.train] != fold, table.ranked_folds != fold
-        wanted[f"fold_{fold}"] = measures.taken(*inside)
+        inside = table.folds != fold
+        rows, series = inside[table.train], inside[table.ranked_places]
+        wanted[f"fold_{fold}"] = measures.taken(rows, series)
     if min(int((kinds == kind).sum()) for kind in ("motion", "defocus")) >= FEWEST_KINDS:
         wanted["kind"] = kind_inputs(everything, table)
     run = Parallel(n_jobs=min(parallel_fits(params.compute), len(wanted)))

@@ -268,8 +268,7 @@ def _decode_jpeg(data: Pixels, name: str, long_side: int, colour: bool, stored: 
     share = int(100 * part.share)
     require(share >= 50, f"{name}: is cut off: only {share} % of it is whole; copy it again")
     seen = _decode_jpeg(part.data, name, long_side, colour, stored)
-    upright = seen.pixels.shape[1] == -(-size[0] // seen.cell)
-    photo = size if upright else size[::-1]
+    photo = size if seen.photo == jpeg.jpeg_size(part.data) else size[::-1]  # turned
     return seen._replace(photo=photo, note=f"cut off: judged by the first {share} % of it")
 
 
