@@ -451,8 +451,8 @@ def fit_stack(table: Table, params: Params) -> tuple[Stack, History]:
     folds = np.unique(table.folds[table.train]).tolist()
     for fold in folds:
         inside = table.folds != fold
-        rows, series = inside[table.train], inside[table.ranked_places]
-        wanted[f"fold_{fold}"] = measures.taken(rows, series)
+        part = inside[table.train], inside[table.ranked_places]
+        wanted[f"fold_{fold}"] = measures.taken(*part)
     if min(int((kinds == kind).sum()) for kind in ("motion", "defocus")) >= FEWEST_KINDS:
         wanted["kind"] = kind_inputs(everything, table)
     run = Parallel(n_jobs=min(parallel_fits(params.compute), len(wanted)))
