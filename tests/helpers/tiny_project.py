@@ -24,7 +24,7 @@ TINY: dict[str, dict[str, Any]] = {
     },
     "features": {"levels": 2, "tiles": 4, "percentiles": [50, 95]},
     "fuse": {"hidden": [6], "epochs": 3, "members": 2, "fold_members": 1, "kind_members": 1},
-    "evaluate": {"resamples": 50, "worst_images": 4},
+    "evaluate": {"resamples": 50, "worst_images": 4, "robustness_images": 6},
 }
 
 
