@@ -24,8 +24,8 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 
-# Minutes each: `make test` begins with them, so that all its processes end at about the same time.
-LONG = ("test_end_to_end", "test_run", "test_train", "test_crossfit", "test_dask", "test_golden")
+# Up to minutes each: `make test` begins with them, so that all its processes end at about the same time.
+LONG = ("test_end_to_end", "test_run", "test_crossfit", "test_train", "test_dask", "test_golden")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -60,12 +60,15 @@ def test_exit_codes(photos: Path, model: Path) -> None:
         ["--report", photos],
         ["--backend", "dask"],
         ["--scheduler", "tcp://127.0.0.1:1"],
-        ["--backend", "dask", "--scheduler", "tcp://127.0.0.1:1"],
         ["--backend", "dask", "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"],
     ):
-        ran = blur(photos, *(["--model", model] if "--model" not in wrong else []), *wrong)
-        assert ran.returncode == 2, wrong
-        assert b"rror: " in ran.stderr and b"Traceback" not in ran.stderr and ran.stdout == b""
+        said = invoked("scan", photos, *(["--model", model] * ("--model" not in wrong)), *wrong)
+        assert (said.exit_code, said.stdout) == (2, ""), wrong
+        assert "rror: " in said.stderr and "Traceback" not in said.stderr
+    dask = ("--backend", "dask", "--scheduler", "tcp://127.0.0.1:1")
+    ran = blur(photos, "--model", model, *dask)
+    assert ran.returncode == 2 and b"rror: " in ran.stderr
+    assert b"Traceback" not in ran.stderr and ran.stdout == b""
 
 
 def test_thresholds_from_one_cache(photos: Path, model: Path, tmp_path: Path) -> None:
