@@ -29,8 +29,8 @@ NATIVE = "pipeline/blur_fusion/native"
 EXEMPT = {LIBRARY / f"{name}.py" for name in ("errors", "progress", "startup", "params")}
 ROOMS = (
     *("startup", "errors", "files", "params", "progress", "parallel", "native", "images", "data"),
-    *("sample", "features", "cnn", "fusion", "model", "evaluation", "actions", "scan", "explain"),
-    *("report", "app", "presets", "cli"),
+    *("sample", "features", "cnn", "fusion", "model", "evaluation", "actions", "scan", "bursts"),
+    *("explain", "report", "app", "presets", "cli"),
 )
 
 

@@ -19,7 +19,7 @@ from blur_fusion.actions.sidecars import sidecars, tag
 from blur_fusion.actions.undo import put_back
 from blur_fusion.actions.xmp import RED, WORDS, YELLOW, Marks, XmlError
 from blur_fusion.errors import BlurError
-from blur_fusion.model.prediction import Prediction
+from blur_fusion.model.prediction import Prediction, is_loser
 from blur_fusion.parallel import shown
 
 Judged = Prediction | Decision  # what a classifier says of a photo, or a person
@@ -168,11 +168,14 @@ class _Run:
                 self.done.append(f"{verb if marks else 'untag'} {target}")
 
     def transfer_shots(self) -> None:
-        """Move, copy or link the blurred shots."""
+        """Move, copy or link the blurred shots, and the losers of bursts where asked."""
         if not self.transfer or not self.places:
             return
         kind, dry = self.transfer[0], self.options.dry_run
-        shots = find_shots(self.verdicts, self.notes, self.coming)
+        wanted = self.verdicts
+        if self.options.losers:
+            wanted = [replace(one, blurred=True) if is_loser(one) else one for one in wanted]
+        shots = find_shots(wanted, self.notes, self.coming)
         plan = plan_transfers(shots, kind, self.places, self.notes)
         for steps in plan if dry else shown(plan, len(plan), kind):
             failures = [] if dry else _perform(kind, steps, self.open_journal(), self.notes)

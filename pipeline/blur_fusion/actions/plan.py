@@ -27,6 +27,7 @@ class ActionOptions:
     dry_run: bool = False
     rate: bool = False  # ratings and flags beside the keywords and labels of `tag`
     force: bool = False  # ratings and flags of others may be lowered
+    losers: bool = False  # what is less sharp than the best of its burst is transferred too
 
     def transfer(self) -> tuple[str, Path] | None:
         """What to do and the target folder; None where photos stay.

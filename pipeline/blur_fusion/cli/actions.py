@@ -59,7 +59,8 @@ def asked_action(asked: dict[str, Any]) -> ActionOptions | None:
     from blur_fusion.actions.plan import ActionOptions
 
     names = (*ACTIONS, "dry_run", "force")
-    action = ActionOptions(**{name: asked[name] for name in names})
+    given = {name: asked[name] for name in names}
+    action = ActionOptions(**given, losers=asked.get("move_losers", False))
     action.transfer()  # two of them at once end here
     return action
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from blur_fusion.actions.plan import ActionOptions
     from blur_fusion.model.classifier import Classifier
     from blur_fusion.model.prediction import Prediction
+    from blur_fusion.scan.inputs import Found
     from blur_fusion.scan.output import Consumer, Tally
     from blur_fusion.scan.pool import Pool
-    from blur_fusion.scan.tasks import JobSpec
+    from blur_fusion.scan.tasks import Answer, JobSpec
 
 UNREAD, USAGE, BLURRED, INTERRUPTED = 1, 2, 3, 130
 
@@ -41,6 +42,7 @@ def _actions(asked: dict[str, Any]) -> dict[str, ActionOptions]:
     if transfer is None or asked["unsure"] is None:
         return {"blurred": action}
     other: dict[str, Any] = {transfer[0]: asked["unsure"], "tag": False, "rate": False}
+    other["losers"] = False  # they go with the blurred ones
     return {"blurred": action, "unsure": replace(action, **other)}
 
 
@@ -51,9 +53,15 @@ def _act(
     page: Path | None,
 ) -> bool:
     """Act on the photos of each verdict in `actions`; whether something could not be done."""
+    from blur_fusion.model.prediction import is_loser
+
     failed = False
     for verdict, action in actions.items():
-        chosen = [replace(one, blurred=one.pile == verdict) for one in photos]
+        gone = verdict != "blurred" and actions["blurred"].losers
+        chosen = [
+            replace(one, blurred=one.pile == verdict and not (gone and is_loser(one)))
+            for one in photos
+        ]
         failed |= perform(chosen, roots, action, page)
     return failed
 
@@ -61,10 +69,16 @@ def _act(
 def _check(asked: dict[str, Any]) -> None:
     """Options that say nothing beside one another are a mistake."""
     dask = asked["backend"] == "dask"
+    transfers = any(asked[name] for name in ("move", "copy", "link"))
     for wrong, line in (
         (dask and not asked["scheduler"], "--backend dask needs --scheduler ADDRESS"),
         (asked["scheduler"] and not dask, "--scheduler goes with --backend dask"),
         (dask and asked["workers"], "--workers does not go with --backend dask, which has its own"),
+        (asked["burst_gap"] is not None and not asked["bursts"], "--burst-gap goes with --bursts"),
+        (
+            asked["move_losers"] and not (asked["bursts"] and transfers),
+            "--move-losers goes with --bursts and one of --move, --copy and --link",
+        ),
     ):
         if wrong:
             raise click.UsageError(line)
@@ -83,10 +97,28 @@ def _consumers(
 
         page = review_page(asked["report"], threshold, force=asked["force"])
         consumers.append(stack.enter_context(page))
-    formatter = Formatter(asked["style"], WITH_EXPOSURE if asked["exposure"] else FIELDS)
+    fields = WITH_EXPOSURE if asked["exposure"] else FIELDS
+    formatter = Formatter(asked["style"], fields, bursts=asked["bursts"])
     alone = not any(asked[name] for name in ("report", "cache", *ACTIONS))
     output = open_output(formatter, asked["output"], asked["force"], asked["sort"], alone)
     return [*consumers, stack.enter_context(output)]
+
+
+def _bursts(
+    asked: dict[str, Any], files: list[Found], fingerprint: str
+) -> Callable[[list[Answer]], list[Answer]]:
+    """What says of each answer where its photo stands in its burst; does nothing unless asked."""
+    if not asked["bursts"]:
+        return lambda found: found
+    from blur_fusion.bursts.find import find_bursts, marked
+    from blur_fusion.bursts.groups import GAP
+    from blur_fusion.scan.cache import Cache
+
+    photos = [one.path for one in files if one.problem is None and not one.video]
+    gap = GAP if asked["burst_gap"] is None else asked["burst_gap"]
+    with Cache(asked["cache"], fingerprint) as cache:  # whose faults the scan tells
+        marks = find_bursts(photos, gap, cache, asked["workers"] or 0)
+    return lambda found: marked(found, marks)
 
 
 def _pool(
@@ -141,16 +173,19 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
         every=asked["every"],
         frames=None if asked["dry_run"] else asked["copy"],
     )
+    in_burst = _bursts(asked, files, classifier.fingerprint)
     freeze()
     exposed = Counter[str]() if asked["exposure"] else None
-    tally = Tally(exposed=exposed, photos=[] if actions else None)
+    bursts = Counter[int]() if asked["bursts"] else None
+    tally = Tally(exposed=exposed, bursts=bursts, photos=[] if actions else None)
     with ExitStack() as stack:
         pool = stack.enter_context(_pool(asked, job, classifier, len(files)))
         consumers = _consumers(asked, threshold, tally, stack)
         opened = stack.pop_all()
     with one_line_errors(code=UNREAD):
         with opened, closing(scan(files, pool, asked["cache"], warn)) as answers:
-            interrupted = hand_out(answers, len(files), threshold, consumers, band)
+            told = map(in_burst, answers)
+            interrupted = hand_out(told, len(files), threshold, consumers, band)
             if interrupted and (asked["output"] or asked["report"]):
                 raise KeyboardInterrupt  # neither a file nor a page is left half done
         table = asked["style"] == "table" and asked["output"] is None
@@ -193,13 +228,30 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     "--sort",
     type=click.Choice(
         ("given", "path", "blurred", "probability", "kind", "logit", "laplacian_variance")
-        + ("width", "height")
+        + ("width", "height", "burst")
     ),
     default="given",
     help="Order of the verdicts; by probability, the most blurred come first.",
 )
 @click.option(
     "--exposure", is_flag=True, help="Say too which photos are dark, overexposed, low-contrast."
+)
+@click.option(
+    "--bursts",
+    is_flag=True,
+    help="Find photos of one scene in quick succession, and rank them by sharpness.",
+)
+@click.option(
+    "--burst-gap",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Longest time between two photos of a burst.  [default: 2]",
+)
+@click.option(
+    "--move-losers",
+    is_flag=True,
+    help="Have --move, --copy and --link take those too that are less sharp than the best of "
+    "their burst.",
 )
 @click.option("--fail-on-blurred", is_flag=True, help="Exit with 3 where a verdict is blurred.")
 @click.option("--cache", type=PATH, help="Remember verdicts in this file, and go on from there.")

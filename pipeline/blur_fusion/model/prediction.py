@@ -134,6 +134,11 @@ class Prediction:
         return replace(self, blurred=blurred, kind=kind, verdict=verdict)
 
 
+def is_loser(prediction: Prediction) -> bool:
+    """Whether another photo of its burst is sharper, and not by chance."""
+    return (prediction.rank or 0) > 1 and not prediction.tie
+
+
 EXPOSURE = "exposure"
 AMONG_OTHERS = ("burst", "rank", "tie")  # which the other photos of a scan decide
 FIELDS = tuple(field.name for field in fields(Prediction) if field.name != EXPOSURE)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from blur_fusion.model.prediction import AMONG_OTHERS, WITH_EXPOSURE, Prediction
 
@@ -19,6 +20,13 @@ class Identity(NamedTuple):
     path: bytes  # resolved
     size: int
     mtime_ns: int
+
+
+class Noted(NamedTuple):
+    """Where something on one or several files is kept."""
+
+    file: Identity
+    name: str
 
 
 _MARK = 0x426C7572  # "Blur", PRAGMA application_id: other programs' databases are left alone
@@ -34,6 +42,7 @@ CREATE TABLE IF NOT EXISTS verdicts (
 ) WITHOUT ROWID
 """
 _STORE = "INSERT OR REPLACE INTO verdicts (path, size, mtime_ns, model, verdict) VALUES (?,?,?,?,?)"
+# What is known of several files is kept with the first, under a name for what it is and the others.
 _QUERY = "SELECT verdict FROM verdicts WHERE path=? AND size=? AND mtime_ns=? AND model=?"
 
 
@@ -95,6 +104,12 @@ class Cache:
         base.executescript(_SETUP)
         return base
 
+    @staticmethod
+    def _identity(path: str) -> Identity:
+        about = os.stat(path)
+        time = (about.st_mtime_ns + 2**63) % 2**64 - 2**63  # SQLite's whole numbers end in 2262
+        return Identity(os.fsencode(os.path.realpath(path)), about.st_size, time)
+
     def get(self, path: str) -> tuple[Identity | None, Prediction | None]:
         """A file as it is, and the prediction for it as it is, named `path`; None if unknown."""
         file = prediction = None
@@ -102,11 +117,9 @@ class Cache:
             if self._base is None:
                 return None, None
             try:
-                about = os.stat(path)
+                file = self._identity(path)
             except OSError:  # whoever judges it says what is wrong
                 return None, None
-            time = (about.st_mtime_ns + 2**63) % 2**64 - 2**63  # SQLite's whole numbers end in 2262
-            file = Identity(os.fsencode(os.path.realpath(path)), about.st_size, time)
             row = self._base.execute(_QUERY, (*file, self._model)).fetchone()
             known = json.loads(row[0]) if row else {}
             # An earlier version knew fewer fields: such a photo is judged again.
@@ -120,3 +133,31 @@ class Cache:
         text = json.dumps({name: getattr(prediction, name) for name in _KEPT})
         with self._guarded():
             self._base.execute(_STORE, (*file, self._model, text))
+
+    def recall(self, what: str, paths: Sequence[str]) -> tuple[Noted | None, Any]:
+        """What was kept of files as they are: where to keep it, and the value; None if unknown.
+
+        Parameters
+        ----------
+        what : str
+            A name for it, with the version of what makes it.
+        paths : sequence of str
+        """
+        with self._guarded():
+            if self._base is None:
+                return None, None
+            try:
+                files = [self._identity(path) for path in paths]
+            except OSError:
+                return None, None
+            others = hashlib.sha256(repr(files).encode()).hexdigest()[:32]
+            noted = Noted(files[0], f"{what} {others}")
+            row = self._base.execute(_QUERY, (*noted.file, noted.name)).fetchone()
+            return noted, json.loads(row[0]) if row else None
+        return None, None
+
+    def note(self, noted: Noted | None, value: Any) -> None:
+        """Keep a value of what JSON can hold."""
+        if self._base is not None and noted is not None:
+            with self._guarded():
+                self._base.execute(_STORE, (*noted.file, noted.name, json.dumps(value)))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from blur_fusion.errors import BlurError
 from blur_fusion.files import for_excel, printable, write_whole
-from blur_fusion.model.prediction import EXPOSURE, FIELDS, Band, Prediction
+from blur_fusion.model.prediction import EXPOSURE, FIELDS, Band, Prediction, is_loser
 from blur_fusion.progress import progress_bar
 from blur_fusion.scan.tasks import Answer
 from blur_fusion.startup import lead_nowhere
@@ -32,21 +32,26 @@ def _csv_line(cells: Iterable[object]) -> str:
     return buffer.getvalue()
 
 
-def _table_head(exposed: bool) -> str:
-    exposure = f"{EXPOSURE:12} " if exposed else ""
-    return f"{'verdict':8} {'probability':>11}  {'kind':8} {exposure}path\n"
+def _table_head(exposed: bool, bursts: bool) -> str:
+    more = (f"{EXPOSURE:12} " if exposed else "") + (
+        f"{'burst':>5} {'rank':>4}  " if bursts else ""
+    )
+    return f"{'verdict':8} {'probability':>11}  {'kind':8} {more}path\n"
 
 
-def _table_line(prediction: Prediction, exposed: bool) -> str:
+def _table_line(prediction: Prediction, exposed: bool, bursts: bool) -> str:
     path = printable(prediction.path)
     flag = prediction.exposure if prediction.exposure not in (None, "normal") else ""
-    exposure = f"{flag:12} " if exposed else ""
+    more = f"{flag:12} " if exposed else ""
+    if bursts:
+        rank = f"{prediction.rank or ''}{'=' if prediction.tie else ' '}"
+        more += f"{prediction.burst or '':>5} {rank:>5} "
     if prediction.error is not None or prediction.probability is None:
         reason = printable(prediction.error or "")
-        return f"{'unread':8} {'':>11}  {'':8} {exposure}{path}: {reason}\n"
+        return f"{'unread':8} {'':>11}  {'':8} {more}{path}: {reason}\n"
     word = prediction.pile
     kind = prediction.kind if word == "blurred" else ""
-    return f"{word:8} {prediction.probability:11.3f}  {kind or '':8} {exposure}{path}\n"
+    return f"{word:8} {prediction.probability:11.3f}  {kind or '':8} {more}{path}\n"
 
 
 _COLOURS = {"blurred": 31, "unsure": 33, "sharp": 32, "unread": 35}  # ECMA-48: 31 is red
@@ -78,11 +83,14 @@ class Formatter:
         Of a prediction, in order; the table holds a column of exposures if they do.
     terminal : bool
         Whether a table is shown on a terminal; see :func:`on_terminal`.
+    bursts : bool
+        Whether the table says each photo's burst and its rank there; "=" shares the first place.
     """
 
     name: str
     fields: tuple[str, ...] = FIELDS
     terminal: bool = False
+    bursts: bool = False
     _count: int = field(default=0, init=False)
 
     def head(self) -> str:
@@ -98,10 +106,10 @@ class Formatter:
         self._count += 1
         if self.name == "table":
             exposed = EXPOSURE in self.fields
-            line = _table_line(prediction, exposed)
+            line = _table_line(prediction, exposed, self.bursts)
             if self.terminal:
                 line = on_terminal(line, prediction.path)
-            return line if self._count > 1 else _table_head(exposed) + line
+            return line if self._count > 1 else _table_head(exposed, self.bursts) + line
         values = {name: getattr(prediction, name) for name in self.fields}
         if self.name == "csv":
             return _csv_line(values.values())
@@ -123,19 +131,24 @@ class Formatter:
 
 @dataclass
 class Tally:
-    """Counts of predictions; of exposures, and the photos themselves, only where these are set."""
+    """Counts of predictions; of bursts, exposures and the photos, only where these are set."""
 
     sharp: int = 0
     unsure: int = 0
     unread: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     exposed: Counter[str] | None = None
+    bursts: Counter[int] | None = None
+    losers: int = 0
     photos: list[Prediction] | None = None
 
     def add(self, prediction: Prediction, thumbnail: bytes | None = None) -> None:
         """Count one."""
         if self.exposed is not None and prediction.exposure not in (None, "normal"):
             self.exposed[prediction.exposure] += 1
+        if self.bursts is not None and prediction.burst is not None:
+            self.bursts[prediction.burst] += 1
+            self.losers += is_loser(prediction)
         if self.photos is not None and prediction.frame_s is None:
             self.photos.append(prediction)
         pile = prediction.pile
@@ -155,9 +168,18 @@ class Tally:
         unread = f", {self.unread} unread" if self.unread else ""
         noun = "photo" if number == 1 else "photos"
         line = f"{number} {noun}: {blurred} blurred{kinds}{unsure}, {self.sharp} sharp{unread}"
+        line += self._of_bursts()
         if self.exposed is None:
             return line
         return f"{line}; exposure: {_listed(self.exposed) or 'all normal'}"
+
+    def _of_bursts(self) -> str:
+        if self.bursts is None:
+            return ""
+        noun = "burst" if len(self.bursts) == 1 else "bursts"
+        number = self.bursts.total()
+        more = f" of {number} photos, {self.losers} less sharp than the best" if number else ""
+        return f"; {len(self.bursts) or 'no'} {noun}{more}"
 
 
 def _listed(counts: Counter[str]) -> str:
@@ -167,10 +189,12 @@ def _listed(counts: Counter[str]) -> str:
 def in_order(predictions: list[Prediction], key: str) -> list[Prediction]:
     """Predictions by a field: text and numbers ascending, what speaks for blur descending.
 
-    So the most blurred come first by `probability`, `logit` or `blurred`; files that could not be
-    read come last.
+    So the most blurred come first by `probability`, `logit` or `blurred`, and the sharpest of each
+    burst by `burst`; files that could not be read, or are alone, come last.
     """
     value = attrgetter(key)
+    if key == "burst":
+        predictions = sorted(predictions, key=lambda prediction: prediction.rank or 0)
     if key == "path":
         return sorted(predictions, key=lambda prediction: os.fsencode(prediction.path))
     known = [prediction for prediction in predictions if value(prediction) is not None]

@@ -1,0 +1,261 @@
+"""From files to bursts: each photo's place in its own, with what is known kept in the cache."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import astuple, replace
+from itertools import groupby
+from typing import NamedTuple
+
+from blur_fusion.bursts.alignment import SIDE, Pixels, Shift, align, small_picture
+from blur_fusion.bursts.capture import Capture, read_capture
+from blur_fusion.bursts.groups import ALIKE_IN_TIME, GAP, Shot, chains, scenes, shots
+from blur_fusion.bursts.ranking import Place, ranked
+from blur_fusion.bursts.series import recognise
+from blur_fusion.bursts.sharpness import Cells, grid
+from blur_fusion.images.decode import decode
+from blur_fusion.parallel import ordered_map
+from blur_fusion.progress import progress_bar
+from blur_fusion.scan.cache import Cache
+from blur_fusion.scan.tasks import Answer
+from blur_fusion.startup import one_opencv_thread
+
+# Of the long side: larger JPEGs are taken at full size up to four times this; of RAW files the
+# camera's own preview where it is at least as large, else half the size.
+_FULL = 4096
+_SMALLEST = 16  # pixels of a side that can be compared
+_HEADER, _RESULT = "capture 1", "bursts 1"  # what is cached, and its version
+
+
+class Mark(NamedTuple):
+    """What is said of a photo that is not alone.
+
+    Attributes
+    ----------
+    burst : int
+        From 1.
+    rank : int, optional
+        1 is the sharpest; None of a series that is left alone, and of what cannot be read.
+    tie : bool, optional
+        Whether it shares the first place.
+    series : str, optional
+        What it is, where it is left alone: see `blur_fusion.bursts.series`.
+    """
+
+    burst: int
+    rank: int | None = None
+    tie: bool | None = None
+    series: str | None = None
+
+
+class Burst(NamedTuple):
+    """Photos of one scene, and the place of each; the places are None in a series."""
+
+    shots: Sequence[Shot]
+    places: Sequence[Place | None]
+    series: str | None = None
+
+
+def _picture(path: str, long_side: int) -> Pixels | None:
+    """Grey; None where the file cannot be read, which whoever judges it says."""
+    try:
+        found = decode(path, path, long_side)
+    except Exception:  # also damage that no decoder foresaw
+        return None
+    whole = found.note is None and min(found.pixels.shape) >= _SMALLEST
+    return found.pixels if whole else None
+
+
+def judge(scene: Sequence[Shot]) -> Burst:
+    """Rank photos of one scene, or say what series they are.
+
+    One is decoded at a time; what stays of each takes some 30 kB.
+
+    Parameters
+    ----------
+    scene : sequence of Shot
+        In the order in which they were taken.
+    """
+    tiles, framed, shifts, steps, seen = [], [], [], [], []
+    first = before = None
+    for number, shot in enumerate(scene):
+        image = _picture(shot.paths[0], _FULL)
+        if image is None:
+            continue
+        small = small_picture(image)
+        if first is None or before is None:
+            first, shape, shift = small, grid(*image.shape), Shift(0.0, 0.0, 1.0)
+        else:
+            step, direct = align(before, small), align(first, small)
+            steps.append(step)
+            if direct.likeness >= ALIKE_IN_TIME:
+                shift = direct
+            elif step.likeness >= ALIKE_IN_TIME:
+                shift = Shift(shift.right + step.right, shift.down + step.down, step.likeness)
+        before = small
+        cells = Cells(image, shape)
+        tiles.append(cells.tiles(shift.right, shift.down))
+        framed.append(cells.tiles())
+        shifts.append(shift)
+        seen.append(number)
+    places: list[Place | None] = [None] * len(scene)
+    if len(seen) < 2:
+        return Burst(scene, places)
+    series = recognise([scene[number].capture for number in seen], tiles, shifts, steps)
+    if series is None:
+        for number, place in zip(seen, ranked(tiles, framed), strict=True):
+            places[number] = place
+    return Burst(scene, places, series)
+
+
+def _small(path: str) -> Pixels | None:
+    picture = _picture(path, SIDE)
+    return None if picture is None else small_picture(picture)
+
+
+def rank_photos(paths: Iterable[str]) -> Burst:
+    """Rank photos that are known to show one scene, or say what series they are.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        In the order in which they were taken.
+
+    Returns
+    -------
+    Burst
+        A place for each, None where it cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, cv2, numpy
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> scene = numpy.random.default_rng(0).integers(0, 255, (40, 60), "u1")
+    >>> scene = scene.repeat(9, axis=0).repeat(9, axis=1)
+    >>> for name, blur in (("a.png", 4), ("b.png", 1)):
+    ...     done = cv2.imwrite(str(folder / name), cv2.GaussianBlur(scene, (0, 0), blur))
+    >>> [place.rank for place in rank_photos([folder / "a.png", folder / "b.png"]).places]
+    [2, 1]
+    """
+    return judge([Shot((str(path),), read_capture(str(path))) for path in paths])
+
+
+class _Chain:
+    """A chain of shots, and where its bursts are kept."""
+
+    def __init__(self, found: Sequence[Shot], cache: Cache) -> None:
+        self.shots, self._cache = found, cache
+        self._noted, known = cache.recall(_RESULT, [shot.paths[0] for shot in found])
+        self.known = known is not None
+        self.bursts = [
+            Burst(
+                [found[number] for number in numbers],
+                [Place(*place) if place else None for place in places],
+                series,
+            )
+            for numbers, places, series in known or []
+        ]
+
+    def keep(self) -> None:
+        """Remember what was found."""
+        number = {id(shot): place for place, shot in enumerate(self.shots)}
+        value = [
+            [[number[id(shot)] for shot in burst.shots], burst.places, burst.series]
+            for burst in self.bursts
+        ]
+        self._cache.note(self._noted, value)
+
+
+def _captured(path: str, cache: Cache) -> Capture:
+    noted, known = cache.recall(_HEADER, [path])
+    if known is not None:
+        return Capture(*known)
+    capture = read_capture(path)
+    cache.note(noted, astuple(capture))
+    return capture
+
+
+def _judge_all(waiting: Sequence[_Chain], workers: int) -> None:
+    """Find and judge the bursts of each chain, with progress on a terminal."""
+    number = sum(len(chain.shots) for chain in waiting)
+    bar = progress_bar(number, "bursts", "photo") if sys.stderr.isatty() and number else None
+    paths = (shot.paths[0] for chain in waiting for shot in chain.shots)
+    pictures = ordered_map(_small, paths, workers)
+
+    def found() -> Iterator[tuple[_Chain, list[Shot]]]:
+        for chain in waiting:
+            for scene in scenes(chain.shots, (next(pictures) for _ in chain.shots)):
+                yield chain, scene
+
+    def judged() -> Iterator[tuple[_Chain, Burst]]:
+        for chain, burst in ordered_map(lambda pair: (pair[0], judge(pair[1])), found(), workers):
+            if bar is not None:
+                bar.update(len(burst.shots))
+            yield chain, burst
+
+    with bar if bar is not None else nullcontext():
+        for chain, bursts in groupby(judged(), lambda pair: pair[0]):
+            chain.bursts = [burst for _, burst in bursts]
+            chain.keep()  # at once: who is interrupted finds it there
+    for chain in waiting:
+        if not chain.bursts:
+            chain.keep()
+
+
+def find_bursts(
+    paths: Sequence[str], gap: float = GAP, cache: Cache | None = None, workers: int = 0
+) -> dict[str, Mark]:
+    """Find photos of one scene in quick succession, and rank them by sharpness.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Of photos, in any order.
+    gap : float
+        Longest time between two neighbours of a burst, in seconds.
+    cache : Cache, optional
+        Keeps what headers say, and the places in bursts whose files stay as they are.
+    workers : int
+        Threads; 0 is one for each core.
+
+    Returns
+    -------
+    dict
+        A mark for each photo that is not alone; bursts are numbered in the order of `paths`.
+    """
+    memory = cache or Cache(None, "")
+    with one_opencv_thread():
+        found = [Shot(tuple(files), _captured(files[0], memory)) for files in shots(paths)]
+        all_chains = [_Chain(chain, memory) for chain in chains(found, gap)]
+        _judge_all([chain for chain in all_chains if not chain.known], workers)
+    order = {path: number for number, path in enumerate(paths)}
+
+    def first(burst: Burst) -> int:
+        return min(order[path] for shot in burst.shots for path in shot.paths)
+
+    bursts = sorted((burst for chain in all_chains for burst in chain.bursts), key=first)
+    return {
+        path: Mark(number, place and place.rank, place and place.tie, burst.series)
+        for number, burst in enumerate(bursts, 1)
+        for shot, place in zip(burst.shots, burst.places, strict=True)
+        for path in shot.paths
+    }
+
+
+def marked(answers: Iterable[Answer], marks: Mapping[str, Mark]) -> list[Answer]:
+    """Answers that say too where their photos stand in their bursts.
+
+    A series that is left alone is named in the note.
+    """
+    found = []
+    for answer in answers:
+        prediction = answer.prediction
+        if (mark := marks.get(prediction.path)) is not None:
+            burst, rank, tie, series = mark
+            notes = (prediction.note, series and f"{series}, left alone")
+            note = "; ".join(filter(None, notes)) or None
+            prediction = replace(prediction, burst=burst, rank=rank, tie=tie, note=note)
+        found.append(answer._replace(prediction=prediction))
+    return found
