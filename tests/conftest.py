@@ -24,7 +24,7 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 
-# Up to minutes each: `make test` begins with them, so that all its processes end at about the same time.
+# `make test` begins with these, up to minutes each, so that its processes end at about one time.
 LONG = ("test_end_to_end", "test_run", "test_crossfit", "test_train", "test_dask", "test_golden")
 
 
