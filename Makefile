@@ -1,5 +1,5 @@
 # Every target creates .venv if it is missing; PYTHON=/path/to/python chooses the interpreter.
-.PHONY: repro mine compare release verify-release relock test hostile lint clean lock venv
+.PHONY: repro mine compare release verify-release relock test hostile docs lint clean lock venv
 .DELETE_ON_ERROR:
 
 CANDIDATES = python3 python3.11 python3.12 python3.13 python
@@ -68,6 +68,10 @@ test: $(STAMP)
 # The whole of tests/hostile: 20,000 mutated files, 40 kills and more; a table at the end.
 hostile: $(STAMP)
 	BLUR_HOSTILE=all $(BIN)/python -m pytest tests/hostile
+
+# What README and docs take from the command line, the figures, dvc.yaml and the code.
+docs: $(STAMP)
+	PYTHONPATH=. $(BIN)/python -m docs.generate
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.screenshots`: the pictures of app and report for README.
+"""`python -m benchmarks.screenshots`: the pictures in docs: an explanation, the app, the report.
 
 The photo is one that scikit-image bundles, moved on purpose. Needs Chromium and Playwright (extra
-`dev`), and for the report artifacts/evaluate/report.html.
+`dev`). The report is left as it is where artifacts/evaluate/report.html is absent.
 """
 
 from __future__ import annotations
@@ -53,6 +53,13 @@ def _save(shot: bytes, path: Path) -> None:
     raise BlurError(f"{path}: does not fit {LIMIT // 1000} kB")
 
 
+def _explained(photo: Path, model: Path | None) -> bytes:
+    words = [sys.executable, "-m", "blur_fusion.cli.main", "explain", photo.name]
+    words += ["--model", str(model.absolute())] if model else []
+    subprocess.run(words, cwd=photo.parent, check=True, stdout=subprocess.DEVNULL)
+    return photo.with_name(f"{photo.stem}-explained.png").read_bytes()
+
+
 def _app(page: Any, photo: Path, model: Path | None) -> bytes:
     words = [sys.executable, "-u", "-m", "blur_fusion.cli.main", "app", "--port", "0"]
     words += ["--model", str(model)] if model else []
@@ -88,18 +95,20 @@ def _report(page: Any, report: Path) -> bytes:
 )
 @model_option
 def screenshots_command(docs: Path, report: Path, model: Path | None) -> None:
-    """Write app.png and report.png."""
+    """Write explained.png, app.png and report.png."""
     from playwright.sync_api import sync_playwright
 
     browser = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
     require(browser is not None, "no Chromium on PATH")
-    require(report.is_file(), f"{report}: no such file; run 'make repro' first")
     docs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         page = chromium.new_page(viewport={"width": 1160, "height": 800})
-        _save(_report(page, report), docs / "report.png")
-        _save(_app(page, _photo(Path(folder)), model), docs / "app.png")
+        photo = _photo(Path(folder))
+        _save(_explained(photo, model), docs / "explained.png")
+        if report.is_file():
+            _save(_report(page, report), docs / "report.png")
+        _save(_app(page, photo, model), docs / "app.png")
         chromium.close()
 
 

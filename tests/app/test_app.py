@@ -135,7 +135,7 @@ def test_three_piles_until_the_slider_is_moved(model: Path, photos: list[Path]) 
     app = App(explainer, 0.503, False, Limits(), band=(crisp / 2, 0.51))
     headline, table = app.words(album, 0.5)  # as the slider shows it
     assert "1 of 3 blurred, 1 unsure, 1 not read" in table and "<h2>Unsure</h2>" in headline
-    assert "blurred from 51 % on" in headline and "called sharp below " in headline
+    assert "blurred from 51 %" in headline and "sharp below " in headline
     headline, table = app.words(album, 0.51)
     assert "1 of 3 blurred, 1 not read" in table and "<h2>Not blurred</h2>" in headline
 

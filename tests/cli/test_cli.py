@@ -39,7 +39,7 @@ def test_command_and_options_have_help(name: str) -> None:
     result = invoked(*name.split()[1:], "--help")
     assert result.exit_code == 0 and result.stdout.startswith("Usage: ")
     if not isinstance(command, click.Group):
-        assert name in (REPOSITORY / "README.md").read_text(encoding="utf-8")
+        assert f"\n## {name}\n" in (REPOSITORY / "docs/cli.md").read_text("utf-8"), "make docs"
 
 
 def test_version_and_that_help_imports_nothing_but_click() -> None:

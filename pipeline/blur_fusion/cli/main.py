@@ -23,11 +23,12 @@ from blur_fusion.startup import own_stderr
 
 _FIRST = """Blur Fusion tells blurred photos from sharp ones. Try:
 
-  blur scan ~/Photos                        which photos are blurred
-  blur scan ~/Photos --report review.html   a page to look through them
-  blur scan ~/Photos --move ~/Blurred       move them; blur undo brings them back
-  blur explain photo.jpg                    why a photo is called blurred
-  blur doctor                               what is installed
+  blur scan ~/Photos                       which photos are blurred
+  blur scan ~/Photos --report review.html  a page to look through them
+  blur review ~/Photos                     the same page, live: keep or reject
+  blur scan ~/Photos --move ~/Blurred      move them; blur undo brings them back
+  blur explain photo.jpg                   why a photo is called blurred
+  blur doctor                              what is installed
 
 blur --help lists all commands, blur scan --help all options."""
 

@@ -6,16 +6,16 @@ from blur_fusion.explain.explainer import Contribution, Explanation
 from blur_fusion.model.prediction import Band, Prediction
 
 READ_MAP = (
-    "Blur map: dark places are sharp, yellow ones blurred; hatched ones, such as sky, hold nothing "
-    "to tell by."
+    "Blur map: dark is sharp, yellow is blurred; hatched areas, such as sky, hold too little "
+    "detail to tell."
 )
 READ_HEAT = (
-    "Grad-CAM: red and yellow places drew the network towards 'blurred', blue ones hardly counted; "
+    "Grad-CAM: red and yellow areas drew the network towards 'blurred', blue ones hardly counted; "
     "the outer edge of a photo is not judged."
 )
 READ_BARS = (
-    "Each bar is how far the logit would move if that input were as usual in training: to the "
-    "right it spoke for blurred, to the left against."
+    "Each bar shows how far an input moved the logit from where its usual value would leave it: to "
+    "the right for blurred, to the left against."
 )
 BARS = "What spoke for blurred (right) and against (left)"
 _SHOWN = 4  # inputs for and against
@@ -43,7 +43,7 @@ def headline(prediction: Prediction) -> str:
 
 
 def surely(prediction: Prediction, threshold: float, band: Band | None = None) -> str:
-    """For example "probability of blur 93 %, called blurred from 72 % on"; with a band, both ends.
+    """For example "probability of blur 93 %, blurred from 72 %"; with a band, both ends.
 
     Parameters
     ----------
@@ -54,11 +54,9 @@ def surely(prediction: Prediction, threshold: float, band: Band | None = None) -
     """
     assert prediction.probability is not None
     low, high = band or (threshold, threshold)
-    sharp = f"called sharp below {percent(low)}, " if low < high else "called "
-    return (
-        f"probability of blur {percent(prediction.probability)}, {sharp}blurred from "
-        f"{percent(high)} on"
-    )
+    sharp = f"sharp below {percent(low)}, " if low < high else ""
+    probability = percent(prediction.probability)
+    return f"probability of blur {probability}; {sharp}blurred from {percent(high)}"
 
 
 def _pixels(extent: float, prediction: Prediction) -> str:
@@ -75,17 +73,17 @@ def kind_line(explanation: Explanation) -> str:
     if not prediction.blurred:
         return "Not blurred as a whole; the map shows where it is soft."
     if spread is None:
-        return "Blurred; this model tells no kinds."
+        return "Blurred; this model does not tell which kind."
     if prediction.kind == "defocus":
         if spread.extent is None:
-            return "Out of focus; how far cannot be told from this photo."
+            return "Out of focus; this photo does not tell how far."
         return f"Out of focus: points are disks of {_pixels(2 * spread.extent, prediction)} across."
     if spread.angle is None:
         return "Motion blur; no single direction stands out."
-    way = f"{spread.angle:.0f} degrees (0 is level, 90 upright, counterclockwise)"
+    way = f"{spread.angle:.0f} degrees (counterclockwise from level)"
     if spread.extent is None:
-        return f"Motion blur along {way}; its length cannot be told from this photo."
-    return f"Motion blur along {way}, {_pixels(spread.extent, prediction)} long."
+        return f"Motion blur at {way}; this photo does not tell its length."
+    return f"Motion blur at {way}, {_pixels(spread.extent, prediction)} long."
 
 
 def strongest(found: list[Contribution]) -> list[Contribution]:

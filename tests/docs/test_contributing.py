@@ -1,0 +1,59 @@
+"""CONTRIBUTING followed to the letter, in a copy: a measure, a reader, a preset."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scan_command import ENVIRONMENT
+from trees import REPOSITORY, checked_out
+
+TEXT = (REPOSITORY / "CONTRIBUTING.md").read_text("utf-8")
+STEP = re.compile(r"`([\w/.-]+\.(?:py|yaml))`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CHANGES = {
+    title: STEP.findall(body)
+    for title, body in re.findall(r"^## (Add .*?)\n(.*?)(?=^## )", TEXT, re.MULTILINE | re.DOTALL)
+}
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the three changes touch, and what tests them."""
+    folder = tmp_path_factory.mktemp("copy")
+    for name in checked_out():
+        kept = name.startswith(("pipeline/", "presets/", "stages/", "tests/")) or "/" not in name
+        if kept and (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, folder / name)
+    return folder
+
+
+def test_three_changes_are_described() -> None:
+    assert [title.split()[2] for title in CHANGES] == ["focus", "reader", "preset"]
+    assert all(len(steps) == 2 and steps[1][0].startswith("tests/") for steps in CHANGES.values())
+
+
+def test_they_work_as_described(copy: Path) -> None:
+    """All three at once: they do not touch one another."""
+    tests = []
+    for (target, code), (test, checks) in CHANGES.values():
+        fresh = not (copy / target).exists()
+        with (copy / target).open("a", encoding="utf-8") as file:
+            file.write(code if fresh else f"\n\n{code}")
+        (copy / test).write_text(checks, "utf-8")
+        tests.append(test)
+    (measures, _), (layouts, _) = (steps[0] for steps in list(CHANGES.values())[:2])
+    lint = [sys.executable, "-m", "ruff", "check", "-q", "--config", "pyproject.toml"]
+    subprocess.run([*lint, measures, layouts, *tests], cwd=copy, check=True)
+    measured = ["test_names_table", "test_answers_as_blur_grows", "test_ignores"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+        + ["tests/features/test_features.py", "-k", " or ".join((*measured, "test_it", "name_is"))],
+        **{"cwd": copy, "env": ENVIRONMENT | {"PYTHONPATH": ""}, "capture_output": True},
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stdout
+    assert int(re.findall(r"(\d+) passed", ran.stdout)[0]) >= 8

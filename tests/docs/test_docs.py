@@ -1,0 +1,152 @@
+"""README, CONTRIBUTING, docs: code that runs, parts that are current, links that lead on."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from blur_fusion.cli.main import blur
+from blur_fusion.errors import BlurError
+from docs import generate
+from scan_command import ENVIRONMENT
+from trees import REPOSITORY, write_photo
+
+PAGES = [*generate.pages(), *(REPOSITORY / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY"))]
+NAMES = [path.relative_to(REPOSITORY).as_posix() for path in PAGES]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TARGETS = re.findall(r"^(\w[\w-]*):", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE)
+# What installs, trains for minutes, or needs a network; of these, only names are checked.
+ELSEWHERE = ("git", "pip", "pipx", "pre-commit", "uv", "uvx", "dvc", "cd")
+
+
+def blocks(name: str, *languages: str) -> list[str]:
+    text = (REPOSITORY / name).read_text("utf-8")
+    return [code for language, code in BLOCK.findall(text) if language in languages]
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the photos that the pages speak of, where `blur` and `python` are programs."""
+    home = tmp_path_factory.mktemp("home")
+    for number, place in enumerate((".", "Photos", "Photos/2026")):
+        write_photo(home / place / "a.jpg", number, size=(300, 400))
+        write_photo(home / place / "b.jpg", number, blurred=True, size=(300, 400))
+    for label in ("sharp", "blurred"):
+        shutil.copytree(home / "Photos", home / "labelled" / label)
+    (home / "bin").mkdir()
+    for name, words in (("blur", "-m blur_fusion.cli.main"), ("python", "")):
+        program = home / "bin" / name
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        program.chmod(0o755)
+    shutil.copy(REPOSITORY / "params.yaml", home)
+    return home
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_generated_is_current(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)  # the help of `blur preset` lists those of this folder
+    text = (REPOSITORY / name).read_text("utf-8")
+    assert generate.filled(text) == text, "run `make docs`"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_lead_somewhere(name: str) -> None:
+    text = (REPOSITORY / name).read_text("utf-8")
+    for target in re.findall(r"\]\(([^)#]+)", text):
+        if "://" not in target:
+            assert (REPOSITORY / name).parent.joinpath(target).exists(), target
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if blocks(name, "python") and name != "CONTRIBUTING.md"]
+)
+def test_python_runs(name: str, sandbox: Path) -> None:
+    for code in blocks(name, "python"):
+        ran = subprocess.run(
+            [sys.executable, "-c", code],
+            **{"cwd": sandbox, "env": ENVIRONMENT, "capture_output": True, "text": True},
+        )
+        assert ran.returncode == 0, f"{code}\n{ran.stderr}"
+
+
+def _elsewhere(words: list[str]) -> None:
+    """Check what can be checked of a command that is not run."""
+    for extras in re.findall(r"blur-fusion\[([\w,]+)\]", " ".join(words)):
+        project = (REPOSITORY / "pyproject.toml").read_text("utf-8")
+        assert all(f"\n{extra} = [" in project for extra in extras.split(","))
+    if words[0] == "make":
+        assert not set(words[1:2]) - set(TARGETS), words
+    elif words[0] == "python":
+        assert importlib.util.find_spec(words[words.index("-m") + 1]) is not None
+    else:
+        assert words[0] in ELSEWHERE, words
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if blocks(name, "console")])
+def test_commands_run(name: str, sandbox: Path) -> None:
+    environment = ENVIRONMENT | {
+        "HOME": str(sandbox),
+        "PATH": f"{sandbox / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONHASHSEED": "0",
+    }
+    before = set(sandbox.iterdir())
+    for line in "".join(blocks(name, "console")).splitlines():
+        command = line.split(" #")[0].strip().replace(".venv/bin/", "")
+        words = command.split()
+        if not words:
+            continue
+        if words[0] not in ("blur", "find"):
+            _elsewhere(words)
+            continue
+        if words[:2] == ["blur", "export"]:  # as if a model had been trained
+            shutil.copytree(generate.LIBRARY / "model" / "shipped", sandbox / words[2])
+            continue
+        ran = subprocess.run(
+            ["bash", "-c", command],
+            **{"cwd": sandbox, "env": environment, "capture_output": True, "text": True},
+        )
+        allowed = {0, 3} if "--fail-on-blurred" in words else {0}
+        assert ran.returncode in allowed, f"{command}\n{ran.stdout}{ran.stderr}"
+    for path in set(sandbox.iterdir()) - before:  # each page begins with the same folder
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def test_settings_of_the_quality_gate() -> None:
+    hook, action = map(yaml.safe_load, blocks("docs/quality-gate.md", "yaml"))
+    (asked,) = hook["repos"][0]["hooks"]
+    (known,) = yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    assert asked["id"] == known["id"]
+    given = action["jobs"]["photos"]["steps"][-1]["with"]
+    inputs = yaml.safe_load((REPOSITORY / "action.yml").read_text("utf-8"))["inputs"]
+    assert set(given) <= set(inputs)
+
+
+def test_readme_is_short() -> None:
+    assert len((REPOSITORY / "README.md").read_text("utf-8").splitlines()) <= 130
+
+
+def test_every_option_that_is_named_is_there() -> None:
+    """Of `blur`, in all pages but the generated one and what others' programs are told."""
+    known = {word for words in generate._commands(blur) for word in _options(words)}
+    for name in NAMES:
+        text = BLOCK.sub("", (REPOSITORY / name).read_text("utf-8"))
+        for option in re.findall(r"`(?:blur [\w ]*)?(--[a-z][a-z-]*)", text):
+            assert option in known, f"{name}: {option}"
+
+
+def _options(words: tuple[str, ...]) -> set[str]:
+    command = blur
+    for word in words:
+        command = command.commands[word]
+    return {"--help", *(opt for p in command.params for opt in (*p.opts, *p.secondary_opts))}
+
+
+def test_a_part_that_nobody_writes_is_told() -> None:
+    with pytest.raises((BlurError, KeyError)):
+        generate.filled("<!-- generated: nonsense -->\n<!-- end -->\n")
