@@ -33,7 +33,11 @@ if "avx2" in _PROCESSOR:  # else it is no x86-64, or older than all of this
 
 
 def run(main: Callable[..., None]) -> None:
-    """Call the `main` of a stage with the words of the command line."""
-    from blur_fusion import errors
+    """Call the `main` of a stage with the words of the command line.
 
+    What TensorFlow, written in C++, prints while it starts is not shown.
+    """
+    from blur_fusion import errors, startup
+
+    startup.own_stderr()
     errors.run(lambda: main(*sys.argv[1:]))
