@@ -183,6 +183,17 @@ LINES(2, {
     OUT(2, 0, sum, Z(1) * 29692 - Z(3) * 10426 + Z(5) * 6967 - Z(7) * 5906);
 })
 
+static inline void multiplied(const int16_t *restrict given, const int16_t *restrict steps,
+                              int32_t *restrict whole)
+{
+    for (int k = 0; k < 64; k++, given += LANES) {
+        const int32_t step = steps[k];
+        int32_t *restrict into = whole + steps[64 + k] * LANES;
+        for (int lane = 0; lane < LANES; lane++)
+            into[lane] = given[lane] * step;
+    }
+}
+
 /* LANES blocks from the order of the file to rows of pixels, those of one block beside those of
    the next. `steps` (2, 64): what coefficients are multiples of, and their places in a block. */
 #define TRANSFORM(SIDE, BITS)                                                                    \
@@ -192,10 +203,7 @@ LINES(2, {
         enum { ALL = SIDE * LANES };                                                             \
         int32_t whole[64 * LANES], half[8 * ALL], full[SIDE * ALL];                              \
         uint8_t levels[SIDE * ALL];                                                              \
-        for (int k = 0; k < 64; k++)                                                             \
-            for (int lane = 0; lane < LANES; lane++)                                             \
-                whole[steps[64 + k] * LANES + lane] =                                            \
-                    (int16_t)(given[k * LANES + lane] * steps[k]);                               \
+        multiplied(given, steps, whole);                                                         \
         for (int column = 0; column < 8; column++)                                               \
             line_##SIDE(whole + column * LANES, 8 * LANES, half + column * LANES, 8 * LANES,     \
                         BITS - 2);                                                               \
