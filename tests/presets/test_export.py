@@ -50,7 +50,7 @@ def test_onnx_answers_as_keras(name: str, backbone: str, tmp_path: Path) -> None
         model = with_classes(keras.Model(judged.inputs, build_fused(preset)(judged.outputs[0])))
         asked["laplacian_512"] = np.array([[0.0], [30.0], [9000.0]], np.float32)
         given.append(asked["laplacian_512"])
-    expected = model.predict(given if len(given) > 1 else given[0], verbose=0)
+    expected = np.asarray(model(given if len(given) > 1 else given[0], training=False))
     write_model(model, preset, tmp_path)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     (found,) = session.run(["classes"], asked)
@@ -62,10 +62,12 @@ def test_onnx_answers_as_keras(name: str, backbone: str, tmp_path: Path) -> None
     content = (tmp_path / "model.onnx").read_bytes()
     assert about["network"]["sha256"] == hashlib.sha256(content).hexdigest()
     assert about["classes"][about["blurred"]] == preset.layout.blurred
+    if backbone:
+        return  # the rest is asked of each preset as it is
     assert preset_onnx(model) == content
     seen = preset_network(tmp_path)  # for Grad-CAM: all but the fused part
     if len(given) == 1:
-        np.testing.assert_allclose(with_classes(seen).predict(given[0], verbose=0), expected, 1e-4)
+        np.testing.assert_allclose(with_classes(seen)(given[0], training=False), expected, 1e-4)
     photo = np.random.default_rng(5).integers(0, 256, (90, 130, 3), dtype=np.uint8)
     heat = Explainer(load(tmp_path)).explain(photo, grad_cam=True).grad_cam
     assert heat is not None and heat.shape == (90, 130)
