@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from blur_fusion.images.thumbnails import LARGEST, SIDE, small_photo, thumbnail
-from pictures import exif, save
+from pictures import exif, quarters, save, write_dng
 
 Pixels = npt.NDArray[np.uint8]
 RED, BLUE = (220, 30, 30), (30, 30, 220)
@@ -52,6 +52,13 @@ def test_files_are_oriented_by_exif(tmp_path: Path, long_side: int, known: bool)
         assert small.shape[:2] == (side, side // 2)
         middle = small[side // 2].astype(int)  # what was above is now on the right
         assert np.abs(middle[-10] - RED).max() < 12 and np.abs(middle[10] - BLUE).max() < 12
+
+
+def test_a_raw_file_has_one_in_colour(tmp_path: Path) -> None:
+    pytest.importorskip("rawpy", reason="the extra 'raw' is not installed")
+    path = write_dng(tmp_path / "camera.dng", quarters(480, 800).astype(np.uint16) * 200, 6)
+    small = small_photo(path, (480, 800))
+    assert small is not None and small.shape[0] == SIDE and small.shape[1] < SIDE
 
 
 def test_what_cannot_be_read_has_none(tmp_path: Path) -> None:
