@@ -366,7 +366,7 @@ def test_full_size_shows_where_it_is_sharpest(page: Page, tmp_path: Path) -> Non
     page.goto(report(tmp_path, [found]))
     press(page, "Enter", "z")
     until(page, "() => document.querySelector('.stage img').clientWidth === 4000")
-    figure = page.locator(".stage figure")
+    figure = page.locator(".stage .view")
     place = "f => [f.scrollLeft + f.clientWidth / 2, f.scrollTop + f.clientHeight / 2]"
     assert figure.evaluate(place) == pytest.approx([3000, 750], abs=2)
 

@@ -21,6 +21,7 @@ from blur_fusion.actions.plan import ActionOptions, Places
 from blur_fusion.actions.undo import undo
 from blur_fusion.app.decisions import NAMES, DecisionFile
 from blur_fusion.app.guard import HOSTS, LOOPBACK, guarded
+from blur_fusion.bursts.find import find_bursts, marked
 from blur_fusion.errors import BlurError, require
 from blur_fusion.explain.drawing import map_picture
 from blur_fusion.explain.explainer import Explainer
@@ -32,6 +33,7 @@ from blur_fusion.model.classifier import Classifier, load
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.parallel import cores
 from blur_fusion.report.review import served_page
+from blur_fusion.scan.cache import Cache
 from blur_fusion.scan.engine import scan
 from blur_fusion.scan.inputs import Found, Search
 from blur_fusion.scan.output import hand_out
@@ -72,6 +74,8 @@ class ReviewSettings:
         Their file; None is `DECISIONS` in the folder.
     move : Path or None
         Where rejected photos are moved to when they are; None is `REJECTED` in the folder.
+    bursts : bool
+        Find photos of one scene, and which of them is the sharpest.
     port : int
         0 takes a free one.
     browser : bool
@@ -84,6 +88,7 @@ class ReviewSettings:
     cache: Path | None = None
     decisions: Path | None = None
     move: Path | None = None
+    bursts: bool = False
     port: int = 0
     browser: bool = False
 
@@ -260,19 +265,24 @@ def judge(
     own = load(settings.model, threshold=settings.threshold)
     classifier = own.at(0.0)
     beyond = os.path.join(leave, "")
-    found = Search().find([Found(str(folder))])
-    files = [one for one in found if not one.video and not one.path.startswith(beyond)]
+    search = Search().find([Found(str(folder))])
+    files = [one for one in search if not one.video and not one.path.startswith(beyond)]
     job = JobSpec(
         model=os.path.abspath(settings.model) if settings.model else None,
         fingerprint=classifier.fingerprint,
     )
+    marks = {}
+    if settings.bursts:
+        with Cache(cache, job.fingerprint) as known:  # whose faults the scan tells
+            marks = find_bursts([one.path for one in files if one.problem is None], cache=known)
     predictions: list[Prediction] = []
     freeze()
     with (
         WorkerPool(job, classifier, cores(), cores() - 1, len(files)) as pool,
         closing(scan(files, pool, cache, warn)) as answers,
     ):
-        if hand_out(answers, len(files), 0.0, [lambda one, _: predictions.append(one)]):
+        told = (marked(found, marks) for found in answers)
+        if hand_out(told, len(files), 0.0, [lambda one, _: predictions.append(one)]):
             raise KeyboardInterrupt
     return own, predictions
 

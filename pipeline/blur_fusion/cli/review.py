@@ -33,6 +33,11 @@ from blur_fusion.startup import prepare
     help="Where rejected photos go when you have them moved.  [default: rejected in FOLDER]",
 )
 @click.option(
+    "--bursts/--no-bursts",
+    default=True,
+    help="Find photos of one scene and rank them by sharpness, which reads each at full size.",
+)
+@click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=0,

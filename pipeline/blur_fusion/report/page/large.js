@@ -27,7 +27,8 @@ function frame(photo) {
 function toFocus(figure) {
   const { focus_x: x, focus_y: y } = burstOf(photos[figure.dataset.index])[0];
   const { clientWidth: width, clientHeight: height } = figure.querySelector("img");
-  figure.scrollTo((x ?? 0.5) * width - figure.clientWidth / 2, (y ?? 0.5) * height - figure.clientHeight / 2);
+  const view = figure.querySelector(".view");
+  view.scrollTo((x ?? 0.5) * width - view.clientWidth / 2, (y ?? 0.5) * height - view.clientHeight / 2);
 }
 
 function describe() {
@@ -90,7 +91,7 @@ stage.addEventListener("click", (event) => {
 });
 // Frames are scrolled as one; scrolling to where they are already ends it.
 stage.addEventListener("scroll", ({ target }) => {
-  for (const other of stage.children) other.scrollTo(target.scrollLeft, target.scrollTop);
+  for (const view of stage.querySelectorAll(".view")) view.scrollTo(target.scrollLeft, target.scrollTop);
 }, true);
 $("large").addEventListener("close", () => {
   Object.assign(choices, { full: false, map: false, side: false });
