@@ -30,7 +30,7 @@ EXEMPT = {LIBRARY / f"{name}.py" for name in ("errors", "progress", "startup", "
 ROOMS = (
     *("startup", "errors", "files", "params", "progress", "parallel", "native", "images", "data"),
     *("sample", "features", "cnn", "fusion", "model", "evaluation", "actions", "scan", "bursts"),
-    *("explain", "report", "app", "presets", "cli"),
+    *("personal", "explain", "report", "app", "presets", "cli"),
 )
 
 

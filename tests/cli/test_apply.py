@@ -40,6 +40,15 @@ def test_rejected_photos_are_moved_below_the_target_and_back(root: Path, out: Pa
     assert invoked("undo", journal).exit_code == 0 and look(root) == before
 
 
+def test_the_file_of_a_review_names_its_folder(root: Path, out: Path) -> None:
+    rows = [{"path": str(root / "trip/b.jpg"), "decision": "reject"}]
+    file = root.parent / "d.json"
+    for folder, place in ((root, "trip/b.jpg"), (root / "gone", "b.jpg")):
+        file.write_text(json.dumps({"folder": str(folder), "photos": rows}), encoding="utf-8")
+        dry = invoked("apply", file, "--move", out, "--dry-run")
+        assert dry.stdout == f"move {root}/trip/b.jpg -> {out}/{place}\n"
+
+
 def test_ratings_of_a_folder_are_applied(root: Path, out: Path) -> None:
     invoked("apply", decided(root, trip__b="reject", trip__c="keep"), "--rate")
     assert invoked("apply", root, "--copy", out).exit_code == 0

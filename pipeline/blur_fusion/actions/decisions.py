@@ -208,8 +208,18 @@ def read_decisions(path: Path | str) -> list[Decision]:
     return list(found.values())
 
 
-def common_folder(decisions: Iterable[Decision]) -> list[Path]:
-    """The folder in which all the photos lie, for `act` as what was scanned; empty without one."""
+def scanned(path: Path, decisions: Iterable[Decision]) -> list[Path]:
+    """What was scanned, for `act`, where `decisions` were read from `path`.
+
+    A folder that was read; that which the JSON of `blur review` names; else the one in which all
+    the photos lie, if there is one.
+    """
+    if path.is_dir():
+        return [path]
+    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+        named = Path(json.loads(_text(path.read_bytes()))["folder"])
+        if named.is_dir():
+            return [named]
     folders = {os.path.dirname(os.path.abspath(one.path)) for one in decisions}
     with suppress(ValueError):  # none, or on several drives
         return [Path(os.path.commonpath(folders))]

@@ -108,13 +108,13 @@ def apply(decisions: Path, **asked: Any) -> None:
 
     The exit code is 1 where something could not be done.
     """
-    from blur_fusion.actions.decisions import common_folder, read_decisions
+    from blur_fusion.actions.decisions import read_decisions, scanned
 
     action = asked_action(asked)
     if action is None:
         raise click.UsageError(f"say what to do: {NAMED}")
     found = read_decisions(decisions)
-    roots = [decisions] if decisions.is_dir() else common_folder(found)
+    roots = scanned(decisions, found)
     if found and not any(Path(one.path).exists() for one in found):
         line = "none of its photos is there; run it in the folder in which the scan ran"
         raise BlurError(f"{decisions}: {line}")

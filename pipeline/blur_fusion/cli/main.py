@@ -11,6 +11,7 @@ import click
 from blur_fusion import __version__
 from blur_fusion.cli import options
 from blur_fusion.cli.actions import apply
+from blur_fusion.cli.calibrate import calibrate
 from blur_fusion.cli.doctor import doctor
 from blur_fusion.cli.explain import app, explain
 from blur_fusion.cli.options import PATH
@@ -193,7 +194,7 @@ def check(path: Path, as_json: bool, params_file: Path | None, layout: str) -> N
 
 
 data.add_command(make)
-for command in (scan, review, apply, preset, explain, app, doctor):
+for command in (scan, review, apply, calibrate, preset, explain, app, doctor):
     blur.add_command(command)
 
 

@@ -194,6 +194,39 @@ class Stack:
         found["fused"] = (means["features"] + means["both"]) / 2
         return found | ({"motion": means["kind"]} if "kind" in means else {})
 
+    def with_head(self, weights: Floats) -> Stack:
+        """The same, but that the fused logit is larger by `weights @ inputs`, standardised.
+
+        One more network "both" says so: a linear function is the difference of two ReLUs.
+
+        Parameters
+        ----------
+        weights : ndarray of float, shape (d,)
+        """
+        first, count = self.members[0], self.members[1]
+        end, share = first + count, (count + 1) / count  # a mean of one more
+        kernels, biases, depth = [], [], len(self.networks.kernels)
+        for layer in range(depth):
+            kernel, bias = self.networks.kernels[layer].copy(), self.networks.biases[layer].copy()
+            new = np.zeros(kernel.shape[1:])
+            if layer == 0:
+                new[:, :2] = np.stack([weights, -weights], axis=1)
+            elif layer < depth - 1:
+                new[0, 0] = new[1, 1] = 1.0
+            else:
+                new[:2, 0] = 2.0 * (count + 1), -2.0 * (count + 1)
+                kernel[first:end] *= share
+                bias[first:end] *= share
+            kernels.append(np.insert(kernel, end, new, axis=0))
+            biases.append(np.insert(bias, end, 0.0, axis=0))
+        gains = self.networks.gains.copy()
+        gains[first:end] *= share
+        gains = np.insert(gains, end, 0.0, axis=0)
+        networks = Networks(tuple(kernels), tuple(biases), gains)
+        members = (first, count + 1, self.members[2])
+        joined = Stack(self.names, self.standardiser, networks, members)
+        return Stack.from_arrays(self.names, joined.arrays())  # rounded to what is kept
+
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All numbers by name; :meth:`from_arrays` reads them."""
         scaling, networks = self.standardiser, self.networks

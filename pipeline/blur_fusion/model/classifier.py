@@ -343,11 +343,12 @@ class BlurDetector(Classifier):
 
     def stages(self) -> tuple[Callable[[Photo], Any], ...]:
         """Decode, compute what the judge hears, answer."""
-        heard = {"cnn": (self._logits,), "features": (self.measures,)}
-        between = heard.get(self.name, (self._logits, self.measures))
+        heard = {"cnn": (self.logits,), "features": (self.measures,)}
+        between = heard.get(self.name, (self.logits, self.measures))
         return (lambda photo: photo.image(self.spec), *between, self._said)
 
-    def _logits(self, photo: Photo) -> npt.NDArray[np.float32]:
+    def logits(self, photo: Photo) -> npt.NDArray[np.float32]:
+        """The CNN's logits (1, 4) of a photo, in the order of `LOGIT_NAMES`."""
         key = "logits", self.digest
         return photo.remember(key, lambda: self.network.logits([photo.image(self.spec)]))
 
@@ -367,10 +368,10 @@ class BlurDetector(Classifier):
             logits = np.zeros((1, len(LOGIT_NAMES)), np.float32)
             raw = stack.logits(logits, self.measures(photo))["features"]
         elif self.name == "cnn":
-            raw = self._logits(photo)[:, BLURRED]
-            towards_motion = motion_logit(self._logits(photo)) if stack.tells_kinds else None
+            raw = self.logits(photo)[:, BLURRED]
+            towards_motion = motion_logit(self.logits(photo)) if stack.tells_kinds else None
         else:
-            answers = stack.logits(self._logits(photo), self.measures(photo))
+            answers = stack.logits(self.logits(photo), self.measures(photo))
             raw, towards_motion = answers["fused"], answers.get("motion")
         kind = "blurred"
         if towards_motion is not None:

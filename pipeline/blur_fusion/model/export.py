@@ -76,7 +76,7 @@ def write_fused(table: Table, cnn: Path, target: Path, params: Params) -> str:
     return f"fused on {int(table.train.sum())} rows; validation AUC: {', '.join(areas)}"
 
 
-def _check_target(target: Path, force: bool) -> None:
+def check_target(target: Path, force: bool) -> None:
     """Refuse to write over anything but, when told so, another model."""
     if not target.exists():
         return
@@ -118,7 +118,7 @@ def export_model(
     BlurError
         `target` holds something else, or an artefact is missing, damaged or of other params.
     """
-    _check_target(target, force)
+    check_target(target, force)
     contents, _ = read_folder(artifacts / "fuse")
     origin, warnings = provenance(artifacts, params_file)
     write_folder(target, contents)

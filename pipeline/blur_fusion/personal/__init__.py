@@ -1,0 +1,1 @@
+"""A model that has learned from one person's decisions."""

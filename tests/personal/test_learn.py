@@ -1,0 +1,137 @@
+"""What decisions teach, and what they do not: on made-up measures with a known truth."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from blur_fusion.errors import BlurError
+from blur_fusion.fusion.calibration import sigmoid
+from blur_fusion.fusion.stack import Model, Stack
+from blur_fusion.personal import learn
+from blur_fusion.personal.learn import Rows, as_text
+from tiny_model import tiny_contents
+
+MODEL = tiny_contents().model
+WIDTH = len(MODEL.stack.names)
+
+
+def photos(count: int, seed: int) -> Rows:
+    """Measures of photos, each a scene of its own, without labels."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0.7, 1.2, (count, 4)).astype(np.float32)
+    measures = rng.normal(0.5, 3.0, (count, WIDTH)).astype(np.float32)
+    return Rows(np.zeros(count, np.int64), logits, measures, np.arange(count))
+
+
+def own_logits(rows: Rows, model: Model = MODEL) -> npt.NDArray[np.float64]:
+    raw = model.stack.logits(rows.logits, rows.measures)["fused"]
+    return model.calibrations["fused"].scaled(raw)
+
+
+def labelled(rows: Rows, logits: npt.NDArray[np.float64], seed: int = 0) -> Rows:
+    """The same, rejected with these log-odds."""
+    drawn = np.random.default_rng(seed).uniform(size=len(logits)) < sigmoid(logits)
+    return dataclasses.replace(rows, labels=drawn.astype(np.int64))
+
+
+def loss(rows: Rows, model: Model) -> float:
+    logits = own_logits(rows, model)
+    return float((np.logaddexp(0, logits) - rows.labels * logits).mean())
+
+
+def test_a_head_adds_a_linear_function_to_the_fused_logit_alone() -> None:
+    rows, weights = photos(50, 1), np.random.default_rng(2).normal(0, 0.1, WIDTH + 4)
+    stack = MODEL.stack
+    inputs = stack.standardiser.apply(np.concatenate([rows.logits, rows.measures], axis=1))
+    headed = stack.with_head(weights)
+    before, after = (one.logits(rows.logits, rows.measures) for one in (stack, headed))
+    for judge, logits in after.items():
+        added = inputs @ weights if judge == "fused" else 0.0
+        assert logits == pytest.approx(before[judge] + added, abs=1e-5), judge
+    again = Stack.from_arrays(stack.names, headed.arrays())
+    assert (again.logits(rows.logits, rows.measures)["fused"] == after["fused"]).all()
+
+
+def test_another_taste_is_learned_and_holds_for_other_photos() -> None:
+    def taste(rows: Rows, seed: int) -> Rows:
+        return labelled(rows, own_logits(rows) - 2, seed)
+
+    rows, others = taste(photos(150, 1), 2), taste(photos(2000, 3), 4)
+    outcome = learn.learn(MODEL, rows, head=False)
+    assert outcome.adopted == ("calibration",) and outcome.model is not None
+    assert loss(others, outcome.model) < loss(others, MODEL) - 0.1
+    said = outcome.after["log_loss"]["value"]
+    assert said == pytest.approx(loss(others, outcome.model), abs=0.1)
+    low, high = outcome.model.bands["fused"]
+    assert 0 <= low <= outcome.model.thresholds["fused"] <= high <= 1
+    assert outcome.model.rates.sharp == (rows.labels == 0).sum()
+    for judge in ("cnn", "features"):
+        assert outcome.model.calibrations[judge] == MODEL.calibrations[judge]
+    text = as_text(outcome, MODEL, rows)
+    assert "calibration and thresholds: gain in log-loss 0." in text and "; learned" in text
+
+
+def test_a_measure_that_matters_is_learned_and_holds_for_other_photos() -> None:
+    def taste(rows: Rows, seed: int) -> Rows:
+        return labelled(rows, own_logits(rows) + (rows.measures[:, 5] - 0.5), seed)
+
+    rows, others = taste(photos(200, 1), 2), taste(photos(2000, 3), 4)
+    outcome = learn.learn(MODEL, rows)
+    assert outcome.adopted[-1:] == ("head",) and outcome.model is not None
+    assert loss(others, outcome.model) < loss(others, MODEL) - 0.05
+    said = outcome.after["log_loss"]["value"]
+    assert said == pytest.approx(loss(others, outcome.model), abs=0.12)
+
+
+def test_a_model_that_is_right_is_kept() -> None:
+    kept = 0
+    for seed in range(20):
+        rows = photos(60, seed)
+        outcome = learn.learn(MODEL, labelled(rows, own_logits(rows), seed), head=False)
+        kept += outcome.model is None
+        assert (outcome.model is None) == (outcome.adopted == ())
+    assert kept >= 19
+
+
+def test_labels_at_random_teach_nothing() -> None:
+    """The model is sure and wrong of half of them: a flatter one would lose much less."""
+    refused = 0
+    for seed in range(20):
+        rows = photos(60, seed)
+        rows = labelled(rows, 4 * own_logits(rows), seed)
+        shuffled = np.random.default_rng(seed).permutation(rows.labels)
+        tried = seed < 5  # the head takes most of the time
+        outcome = learn.learn(MODEL, dataclasses.replace(rows, labels=shuffled), head=tried)
+        refused += outcome.model is None
+    assert refused >= 19
+
+
+def test_photos_of_a_burst_teach_nothing_about_one_another() -> None:
+    """Eight copies of each of 24 photos, whose labels are random: by heart, all would be right."""
+    one = photos(24, 1)
+    labels = np.random.default_rng(2).permutation(np.arange(24) % 2)
+    copies = Rows(labels, one.logits, one.measures, one.bursts)
+    rows = Rows(*(np.repeat(getattr(copies, f.name), 8, axis=0) for f in dataclasses.fields(Rows)))
+    assert learn.learn(MODEL, rows).model is None
+    apart = dataclasses.replace(rows, bursts=np.arange(len(rows.labels)))
+    assert "head" in learn.learn(MODEL, apart).adopted  # as if they were strangers
+
+
+@pytest.mark.parametrize(
+    ("labels", "bursts", "line"),
+    [
+        ([0, 1] * 14, range(28), "28 photos are kept or rejected; at least 30"),
+        ([0] * 30, range(30), "0 bursts or scenes hold a photo that is rejected; at least 5"),
+        ([0] * 20 + [1] * 20, [*range(20), *[20] * 20], "1 bursts or scenes hold a photo that is"),
+        ([1] * 26 + [0] * 4, range(30), "4 bursts or scenes hold a photo that is kept"),
+    ],
+)
+def test_too_little_is_one_line(labels: list[int], bursts: list[int], line: str) -> None:
+    rows = photos(len(labels), 0)
+    rows = dataclasses.replace(rows, labels=np.array(labels), bursts=np.array(bursts))
+    with pytest.raises(BlurError, match=line):
+        learn.learn(MODEL, rows)
