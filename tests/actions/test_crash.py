@@ -18,6 +18,7 @@ from blur_fusion.actions.act import act
 from blur_fusion.actions.plan import ActionOptions
 from blur_fusion.actions.undo import undo
 from blur_fusion.actions.xmp import fresh
+from xmp_samples import tags
 
 CALLS = ("open", "replace", "unlink", "mkdir", "rmdir", "symlink", "fsync", "utime", "chmod")
 
@@ -58,7 +59,7 @@ def killed_at(moment: int, exception: type[BaseException] = Killed) -> Iterator[
 
 def _plant(folder: Path) -> tuple[Path, Tree]:
     root = fill(folder / "photos", "I.CR2", "I.JPG", "I.xmp", "trip/b.jpg", "trip/c.jpg")
-    (root / "I.xmp").write_bytes(fresh("defocus", 0.1))
+    (root / "I.xmp").write_bytes(fresh(tags("defocus", 0.1)))
     fill(folder / "out", "trip/b.jpg")
     return root, look(folder)
 

@@ -18,15 +18,12 @@ from blur_fusion.actions.xmp import (
     OURS,
     PHOTOSHOP,
     RDF,
-    RED,
-    WORDS,
     XMP,
-    Marks,
     XmlError,
     unmark,
 )
 from blur_fusion.actions.xmp import mark as marked_with
-from xmp_samples import DARKTABLE, DIGIKAM_FILE, LIGHTROOM, wrapped
+from xmp_samples import DARKTABLE, DIGIKAM_FILE, LIGHTROOM, tags, wrapped
 
 MARKS = ("motion", 0.98765)
 SUBJECT, HIERARCHY = (DC, "subject"), (LR, "hierarchicalSubject")
@@ -36,8 +33,7 @@ BOMB = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a
 
 def mark(data: bytes, kind: str | None, probability: float | None) -> bytes:
     """As a blurred photo is tagged."""
-    words = tuple(word for word in WORDS if word in ("blurred", kind))
-    return marked_with(data, Marks(words, RED, probability=probability))
+    return marked_with(data, tags(kind, probability))
 
 
 def keywords(data: bytes, namespace: str, name: str) -> list[str]:

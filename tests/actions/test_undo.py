@@ -16,6 +16,7 @@ from blur_fusion.actions.xmp import fresh
 from blur_fusion.errors import BlurError
 from scan_command import invoked
 from trees import contents, refusing
+from xmp_samples import tags
 
 
 def test_copies_carry_times_and_a_changed_one_survives_undo(root: Path, out: Path) -> None:
@@ -179,7 +180,7 @@ def test_as_root_all_belongs_to_whom_the_photo_belongs(
 ) -> None:
     """On another file system too; a sidecar that is amended keeps owner, mode and attributes."""
     sidecar = root / "trip/b.jpg.xmp"
-    sidecar.write_bytes(fresh("motion", 0.1))
+    sidecar.write_bytes(fresh(tags("motion", 0.1)))
     sidecar.chmod(0o640)
     xattrs(sidecar, "user.comment", b"mine")
     for path in (root, *root.rglob("*")):
@@ -201,7 +202,7 @@ def test_as_root_all_belongs_to_whom_the_photo_belongs(
 
 
 def test_a_sidecar_is_amended_where_modes_are_refused(root: Path, monkeypatch: MonkeyPatch) -> None:
-    (root / "a.jpg.xmp").write_bytes(fresh("motion", 0.1))
+    (root / "a.jpg.xmp").write_bytes(fresh(tags("motion", 0.1)))
     before = contents(root)
     with monkeypatch.context() as patch:
         refusing(patch, "chmod", errno.EPERM, root)
@@ -238,7 +239,7 @@ def test_undo_finds_what_moved_as_a_whole(
     tmp_path: Path, kind: str, target: str, moves: str, to: str
 ) -> None:
     photos = fill(tmp_path / "lib/photos", "trip/b.jpg", "trip/c.jpg", "trip/b.jpg.xmp")
-    (photos / "trip/b.jpg.xmp").write_bytes(fresh("motion", 0.1))
+    (photos / "trip/b.jpg.xmp").write_bytes(fresh(tags("motion", 0.1)))
     before = look(tmp_path)
     report = acted(photos, "trip/b.jpg", **{kind: tmp_path / target}, tag=True)
     (tmp_path / moves).rename(tmp_path / "x")

@@ -1,6 +1,6 @@
 """XMP sidecars for tests of whatever reads or writes them."""
 
-from blur_fusion.actions.xmp import DC, RDF
+from blur_fusion.actions.xmp import DC, RDF, RED, WORDS, Marks
 
 # Sidecars as other programs write them, shortened
 LIGHTROOM = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0-c000">
@@ -47,3 +47,9 @@ def wrapped(inner: str) -> bytes:
         f'<r:RDF xmlns:r="{RDF}" xmlns:dc="{DC}"><r:Description r:about="">{inner}'
         "</r:Description></r:RDF>"
     ).encode()
+
+
+def tags(kind: str | None, probability: float | None) -> Marks:
+    """What a blurred photo is tagged with."""
+    words = tuple(word for word in WORDS if word in ("blurred", kind))
+    return Marks(words, RED, probability=probability)
