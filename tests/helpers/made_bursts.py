@@ -19,11 +19,13 @@ def scene(height: int = 360, width: int = 540, seed: int = 0) -> Plane:
     rng = np.random.default_rng(seed)
     plane = np.full((height, width), 128, np.float32)
     for side in (90, 40, 18, 8):
-        for _ in range(2 * height * width // side**2):
-            y, x = rng.integers(-side, height), rng.integers(-side, width)
-            tall, wide = rng.integers(side // 2, side, 2)
-            level = float(np.clip(rng.normal(128, 45), 35, 220))
-            cv2.rectangle(plane, (int(x), int(y)), (int(x + wide), int(y + tall)), level, -1)
+        number = 2 * height * width // side**2
+        ys, xs = (rng.integers(-side, extent, number) for extent in (height, width))
+        sizes = rng.integers(side // 2, side, (number, 2))
+        levels = np.clip(rng.normal(128, 45, number), 35, 220)
+        for y, x, (tall, wide), level in zip(ys, xs, sizes, levels, strict=True):
+            ends = (int(x), int(y)), (int(x + wide), int(y + tall))
+            cv2.rectangle(plane, *ends, float(level), -1)
     grain = cv2.GaussianBlur(rng.normal(0, 14, plane.shape).astype(np.float32), (0, 0), 0.8)
     return plane + grain
 

@@ -21,7 +21,7 @@ from blur_fusion.actions.plan import ActionOptions, Places
 from blur_fusion.actions.undo import undo
 from blur_fusion.app.decisions import NAMES, DecisionFile
 from blur_fusion.app.guard import HOSTS, LOOPBACK, guarded
-from blur_fusion.bursts.find import find_bursts, marked
+from blur_fusion.bursts.find import burst_marker
 from blur_fusion.errors import BlurError, require
 from blur_fusion.explain.drawing import map_picture
 from blur_fusion.explain.explainer import Explainer
@@ -33,7 +33,6 @@ from blur_fusion.model.classifier import Classifier, load
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.parallel import cores
 from blur_fusion.report.review import served_page
-from blur_fusion.scan.cache import Cache
 from blur_fusion.scan.engine import scan
 from blur_fusion.scan.inputs import Found, Search
 from blur_fusion.scan.output import hand_out
@@ -271,18 +270,14 @@ def judge(
         model=os.path.abspath(settings.model) if settings.model else None,
         fingerprint=classifier.fingerprint,
     )
-    marks = {}
-    if settings.bursts:
-        with Cache(cache, job.fingerprint) as known:  # whose faults the scan tells
-            marks = find_bursts([one.path for one in files if one.problem is None], cache=known)
+    in_bursts = burst_marker(files if settings.bursts else [], cache=cache)
     predictions: list[Prediction] = []
     freeze()
     with (
         WorkerPool(job, classifier, cores(), cores() - 1, len(files)) as pool,
         closing(scan(files, pool, cache, warn)) as answers,
     ):
-        told = (marked(found, marks) for found in answers)
-        if hand_out(told, len(files), 0.0, [lambda one, _: predictions.append(one)]):
+        if hand_out(map(in_bursts, answers), len(files), 0.0, [lambda one, _: predictions.append(one)]):
             raise KeyboardInterrupt
     return own, predictions
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import astuple, replace
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 from blur_fusion.bursts.alignment import SIDE, Pixels, Shift, align, small_picture
@@ -19,6 +20,7 @@ from blur_fusion.images.decode import decode
 from blur_fusion.parallel import ordered_map
 from blur_fusion.progress import progress_bar
 from blur_fusion.scan.cache import Cache
+from blur_fusion.scan.inputs import Found
 from blur_fusion.scan.tasks import Answer
 from blur_fusion.startup import one_opencv_thread
 
@@ -244,11 +246,8 @@ def find_bursts(
     }
 
 
-def marked(answers: Iterable[Answer], marks: Mapping[str, Mark]) -> list[Answer]:
-    """Answers that say too where their photos stand in their bursts.
-
-    A series that is left alone is named in the note.
-    """
+def _marked(answers: Iterable[Answer], marks: Mapping[str, Mark]) -> list[Answer]:
+    """Answers that say where their photos stand; a series is named in the note."""
     found = []
     for answer in answers:
         prediction = answer.prediction
@@ -259,3 +258,29 @@ def marked(answers: Iterable[Answer], marks: Mapping[str, Mark]) -> list[Answer]
             prediction = replace(prediction, burst=burst, rank=rank, tie=tie, note=note)
         found.append(answer._replace(prediction=prediction))
     return found
+
+
+def burst_marker(
+    files: Iterable[Found], gap: float | None = None, cache: Path | None = None, workers: int = 0
+) -> Callable[[list[Answer]], list[Answer]]:
+    """Find the bursts of a scan before it begins.
+
+    Parameters
+    ----------
+    files : iterable of Found
+        What will be scanned; videos are passed over.
+    gap : float, optional
+        See :func:`find_bursts`.
+    cache : Path, optional
+        The scan's own; that it cannot be used is left to the scan to tell.
+    workers : int
+
+    Returns
+    -------
+    callable
+        From what a scan yields to the same with `burst`, `rank` and `tie` of the predictions set.
+    """
+    photos = [one.path for one in files if one.problem is None and not one.video]
+    with Cache(cache, "") as memory:
+        marks = find_bursts(photos, GAP if gap is None else gap, memory, workers)
+    return lambda answers: _marked(answers, marks)

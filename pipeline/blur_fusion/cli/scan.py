@@ -104,21 +104,13 @@ def _consumers(
     return [*consumers, stack.enter_context(output)]
 
 
-def _bursts(
-    asked: dict[str, Any], files: list[Found], fingerprint: str
-) -> Callable[[list[Answer]], list[Answer]]:
-    """What says of each answer where its photo stands in its burst; does nothing unless asked."""
+def _in_bursts(asked: dict[str, Any], files: list[Found]) -> Callable[[list[Answer]], list[Answer]]:
+    """What says of answers where their photos stand in their bursts; nothing unless asked."""
     if not asked["bursts"]:
-        return lambda found: found
-    from blur_fusion.bursts.find import find_bursts, marked
-    from blur_fusion.bursts.groups import GAP
-    from blur_fusion.scan.cache import Cache
+        return lambda answers: answers
+    from blur_fusion.bursts.find import burst_marker
 
-    photos = [one.path for one in files if one.problem is None and not one.video]
-    gap = GAP if asked["burst_gap"] is None else asked["burst_gap"]
-    with Cache(asked["cache"], fingerprint) as cache:  # whose faults the scan tells
-        marks = find_bursts(photos, gap, cache, asked["workers"] or 0)
-    return lambda found: marked(found, marks)
+    return burst_marker(files, asked["burst_gap"], asked["cache"], asked["workers"] or 0)
 
 
 def _pool(
@@ -173,7 +165,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
         every=asked["every"],
         frames=None if asked["dry_run"] else asked["copy"],
     )
-    in_burst = _bursts(asked, files, classifier.fingerprint)
+    in_bursts = _in_bursts(asked, files)
     freeze()
     exposed = Counter[str]() if asked["exposure"] else None
     bursts = Counter[int]() if asked["bursts"] else None
@@ -184,7 +176,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
         opened = stack.pop_all()
     with one_line_errors(code=UNREAD):
         with opened, closing(scan(files, pool, asked["cache"], warn)) as answers:
-            told = map(in_burst, answers)
+            told = map(in_bursts, answers)
             interrupted = hand_out(told, len(files), threshold, consumers, band)
             if interrupted and (asked["output"] or asked["report"]):
                 raise KeyboardInterrupt  # neither a file nor a page is left half done
