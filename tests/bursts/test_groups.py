@@ -91,6 +91,15 @@ def test_bursts_of_a_folder(tmp_path: Path, timed: bool) -> None:
     assert not any(mark.tie or mark.series for mark in marks)
 
 
+def test_a_raw_file_stands_where_its_jpeg_does(tmp_path: Path) -> None:
+    paths = write(tmp_path, two_scenes()[:2], [exif(0), exif(0.3)])
+    raw = paths[0].with_suffix(".CR2")
+    raw.write_bytes(b"is not looked at")
+    found = find_bursts([str(raw), *map(str, paths)])
+    assert found[str(raw)] == found[str(paths[0])]
+    assert [found[str(path)].rank for path in paths] == [2, 1]
+
+
 def test_the_gap_is_a_parameter(tmp_path: Path) -> None:
     headers = [exif(3 * number) for number in range(5)]
     paths = list(map(str, write(tmp_path, two_scenes(), headers)))

@@ -20,7 +20,7 @@ def places(*photos: np.ndarray) -> list[Place]:
 
 @pytest.mark.parametrize("noises", [(2, 2), (8, 8), (0, 5), (3, 9)])
 def test_noise_alone_is_a_tie(noises: tuple[float, float]) -> None:
-    plane, ties = scene(200, 300), 0
+    plane, ties = scene(128, 192), 0
     for trial in range(100):
         pair = [exposed(plane, noise, 2 * trial + k) for k, noise in enumerate(noises)]
         ties += all(place.tie for place in places(*pair))

@@ -16,6 +16,7 @@ from blur_fusion.images.headers import brand
 
 _HEAD = 1 << 18  # octets of a RAW file that hold its directories
 _EXIF_IFD = 0x8769
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")  # of Pillow's, that hold EXIF
 # TIFF 6.0 and EXIF 2.32
 _MAKE, _MODEL, _DATE = 0x010F, 0x0110, 0x0132
 _EXPOSURE, _F_NUMBER, _ISO, _BIAS, _MODE = 0x829A, 0x829D, 0x8827, 0x9204, 0xA402
@@ -90,7 +91,7 @@ def _tags(path: str) -> dict[int, Any]:
 
         block = pillow_heif.open_heif(path).info.get("exif") or b""
         return _of_bytes(block.removeprefix(b"Exif\0\0"))
-    with Image.open(path) as image:
+    with Image.open(path, formats=_FORMATS) as image:
         exif = image.getexif()
         return {**exif, **exif.get_ifd(_EXIF_IFD)}
 
@@ -132,8 +133,7 @@ def _exposure(tags: dict[int, Any]) -> float | None:
 def read_capture(path: str) -> Capture:
     """Read a file's header; a header that is missing or damaged says nothing.
 
-    EXIF of JPEG, TIFF, PNG, WebP, AVIF, HEIC (with its extra), JPEG XL and RAW files; of these
-    only the header is read.
+    EXIF of JPEG, TIFF, PNG, WebP, AVIF, HEIC (with its extra) and RAW files.
     """
     tags: dict[int, Any] = {}
     # Damaged headers raise whatever they like; whoever judges the file says what is wrong with it.
