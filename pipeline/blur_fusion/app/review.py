@@ -277,7 +277,9 @@ def judge(
         WorkerPool(job, classifier, cores(), cores() - 1, len(files)) as pool,
         closing(scan(files, pool, cache, warn)) as answers,
     ):
-        if hand_out(map(in_bursts, answers), len(files), 0.0, [lambda one, _: predictions.append(one)]):
+        if hand_out(
+            map(in_bursts, answers), len(files), 0.0, [lambda one, _: predictions.append(one)]
+        ):
             raise KeyboardInterrupt
     return own, predictions
 

@@ -43,11 +43,6 @@ from blur_fusion.startup import prepare
     default=0,
     help="Port to listen on; 0 takes a free one.",
 )
-@click.option(
-    "--bursts",
-    is_flag=True,
-    help="Find photos of one scene in quick succession, and show them side by side.",
-)
 @click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
 @one_line_errors()
 def review(**asked: Any) -> None:
