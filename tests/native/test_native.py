@@ -20,7 +20,6 @@ from blur_fusion.errors import BlurError
 from blur_fusion.features import pyramid, tiles
 from blur_fusion.features.summary import describe
 from blur_fusion.features.tiles import HORIZONTAL, VERTICAL, Kind
-from blur_fusion.images import luma as decoder
 from blur_fusion.images import resize as averaging
 from blur_fusion.images.resize import area_average, average_cells
 from blur_fusion.model import classifier as laplacian
@@ -77,11 +76,10 @@ def test_wider_vectors_answer_alike(
     image = cv2.GaussianBlur(pixels((331, 498)), (0, 0), 0.7)
     answers = []
     for variant in variants:
-        for module in (averaging, decoder, laplacian, pyramid, spectra, tiles):
+        for module in (averaging, laplacian, pyramid, spectra, tiles):
             monkeypatch.setattr(module, "library", lambda variant=variant: variant)
         measured = [describe(image, PARAMS), area_average(image, (201, 97))]
         measured.append(average_cells(image, 2, (301, 197)))
-        measured += [decoder.luma(cv2.imencode(".jpg", image)[1], cell) for cell in (1, 2, 4)]
         responses = spectra.local_spectra(image.astype(np.float32), 32)
         arrays = [*measured, *responses, np.array(laplacian.laplacian_variance(image))]
         answers.append([array.tobytes() for array in arrays])

@@ -20,7 +20,6 @@ import numpy.typing as npt
 from blur_fusion.errors import TOO_LARGE, BlurError, require
 from blur_fusion.images import headers, jpeg
 from blur_fusion.images.formats import RAW
-from blur_fusion.images.luma import luma
 from blur_fusion.parallel import free_memory
 
 Pixels = npt.NDArray[np.uint8]
@@ -257,9 +256,7 @@ def _decode_jpeg(data: Pixels, name: str, long_side: int, colour: bool, stored: 
     if jpeg.progressive(data):  # all coefficients are kept
         needed += 3 * pixels
     with _room(needed):
-        image: npt.NDArray[Any] | None = None if colour or stored else luma(data, cell)
-        if image is None:
-            image = _imdecode(data, flag, name)
+        image = _imdecode(data, flag, name)
     if image is not None:
         upright = image.shape[1] == -(-size[0] // cell)
         photo = (size if upright else size[::-1]) if size[0] else None

@@ -60,11 +60,6 @@ def turned_by_exif(pixels: npt.NDArray[np.generic], data: bytes) -> npt.NDArray[
                     orientation = value
         except struct.error:  # as viewers do with a damaged block
             pass
-    return turned(pixels, orientation)
-
-
-def turned(pixels: npt.NDArray[np.generic], orientation: int) -> npt.NDArray[np.generic]:
-    """The pixels as a number of EXIF's orientation asks; others than 2 to 8 leave them."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     across = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)

@@ -18,7 +18,6 @@ _FUNCTIONS = {
     "blur_area_average": [_POINTER, _STRIDE, *[_INT] * 5, _POINTER],
     "blur_laplacian": [_POINTER, _STRIDE, _INT, _INT, _POINTER],
     "blur_local_spectrum": [*_IMAGE, _POINTER, _POINTER, _INT, _FLOAT, _FLOAT, _POINTER],
-    "blur_luma": [_POINTER, _STRIDE, _POINTER, _POINTER, _INT, _POINTER, *[_INT] * 6, _POINTER],
     "blur_powers": [*_IMAGE, _POINTER, _POINTER, _INT, _POINTER],
     "blur_windowed": [_POINTER, _STRIDE, _POINTER, _INT, _INT, _POINTER, _POINTER],
     "blur_tile_sums": [_INT, _POINTER, _STRIDE, _POINTER, _INT, _POINTER, _INT, _POINTER],
