@@ -110,15 +110,6 @@ def test_plots_hold_curves_of_each_model(ran: Ran) -> None:
     assert _rows(plots / "precision_recall_fused.csv")[-1]["precision"] == "1.000000"
 
 
-def test_two_runs_write_the_same_bytes(ran: Ran) -> None:
-    folder = ran[0]
-    run_stage(folder, folder / "again")
-    files = sorted(p.relative_to(folder / "out") for p in (folder / "out").rglob("*.*"))
-    assert len(files) > 15
-    for file in files:
-        assert (folder / "out" / file).read_bytes() == (folder / "again" / file).read_bytes(), file
-
-
 def test_table_prints_what_is_written_even_of_undefined_figures_and_missing_blocks(
     ran: Ran, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

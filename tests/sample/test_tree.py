@@ -14,7 +14,6 @@ from blur_fusion.sample.digital import FILTERS
 from blur_fusion.sample.photographs import EVALUATION_PHOTOGRAPHS, TRAINING_PHOTOGRAPHS
 from blur_fusion.sample.shots import ScenePlan, take_shots
 from blur_fusion.sample.tree import plan_scenes, write_sample
-from trees import contents
 
 TINY = SampleParams(
     training_scenes=10, natural_scenes=7, digital_scenes=2, long_side=160, supersampled=0.4
@@ -75,11 +74,6 @@ def test_blurred_shots_have_less_detail_than_sharp_ones(dataset: DataSet) -> Non
     gaps = [np.mean(detail[(scene, 0)]) - np.mean(detail[(scene, 1)]) for scene in scenes]
     assert np.mean(gaps) > 0.3
     assert np.mean(np.array(gaps) > 0) > 0.6
-
-
-def test_one_seed_gives_the_same_bytes_by_any_workers(dataset: DataSet, tmp_path: Path) -> None:
-    write_sample(tmp_path / "again", TINY, seed=4, workers=2)
-    assert contents(tmp_path / "again") == contents(dataset.root)
 
 
 def test_another_seed_or_scene_gives_other_pictures(tmp_path: Path) -> None:
