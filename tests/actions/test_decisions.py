@@ -1,9 +1,12 @@
 """Decisions read from what the pages export, and acted on as verdicts are."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from action_trees import fill, look, names, undone
 from blur_fusion.actions.act import act
@@ -93,6 +96,30 @@ def test_damaged_files_are_one_line(tmp_path: Path, text: str, why: str) -> None
         read_decisions(path)
     line = str(caught.value)
     assert line.startswith(f"{path}: ") and why in line and "\n" not in line and len(line) < 500
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=80),
+        st.text(max_size=60).map(lambda text: f"path,decision\n{text}".encode("utf-8", "replace")),
+        st.recursive(
+            st.none() | st.integers() | st.text(max_size=3),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(st.sampled_from(["path", "rating", "photos"]), inner, max_size=3)
+            ),
+            max_leaves=6,
+        ).map(lambda value: json.dumps({"photos": value}).encode()),
+    )
+)
+def test_any_file_is_decisions_or_one_line(content: bytes) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        try:
+            assert all(isinstance(one, Decision) for one in read_decisions(file.name))
+        except BlurError as error:
+            assert "\n" not in str(error) and str(error).startswith(f"{file.name}: ")
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:

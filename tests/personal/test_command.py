@@ -58,7 +58,7 @@ def test_from_decisions_to_a_model(album: Path, wrong: Path, tmp_path: Path) -> 
     assert ran.exit_code == 0, ran.output
     assert f"warning: {tmp_path}/gone.jpg: " in ran.stderr
     assert ran.stdout.startswith(f"{FEW} photos ({FEW // 2} rejected, {FEW // 2} kept), ")
-    assert "calibration and thresholds: gain in log-loss " in ran.stdout
+    assert "calibration: gain in log-loss " in ran.stdout
     before, after = BlurDetector(wrong), BlurDetector(target)
     assert before.fingerprint != after.fingerprint and before.digest != after.digest
     photos = [row["path"] for row in rows_of(album)]

@@ -11,6 +11,7 @@ import pytest
 from blur_fusion.errors import BlurError
 from blur_fusion.fusion.calibration import sigmoid
 from blur_fusion.fusion.stack import Model, Stack
+from blur_fusion.params import ThresholdParams
 from blur_fusion.personal import learn
 from blur_fusion.personal.learn import Rows, as_text
 from tiny_model import tiny_contents
@@ -34,7 +35,8 @@ def own_logits(rows: Rows, model: Model = MODEL) -> npt.NDArray[np.float64]:
 
 def labelled(rows: Rows, logits: npt.NDArray[np.float64], seed: int = 0) -> Rows:
     """The same, rejected with these log-odds."""
-    drawn = np.random.default_rng(seed).uniform(size=len(logits)) < sigmoid(logits)
+    rng = np.random.default_rng([seed, 1])  # another stream than that of the measures
+    drawn = rng.uniform(size=len(logits)) < sigmoid(logits)
     return dataclasses.replace(rows, labels=drawn.astype(np.int64))
 
 
@@ -72,7 +74,8 @@ def test_another_taste_is_learned_and_holds_for_other_photos() -> None:
     for judge in ("cnn", "features"):
         assert outcome.model.calibrations[judge] == MODEL.calibrations[judge]
     text = as_text(outcome, MODEL, rows)
-    assert "calibration and thresholds: gain in log-loss 0." in text and "; learned" in text
+    assert "calibration: gain in log-loss 0." in text and "; learned" in text
+    assert text.endswith("0.066 asked for; chosen anew")
 
 
 def test_a_measure_that_matters_is_learned_and_holds_for_other_photos() -> None:
@@ -87,14 +90,37 @@ def test_a_measure_that_matters_is_learned_and_holds_for_other_photos() -> None:
     assert said == pytest.approx(loss(others, outcome.model), abs=0.12)
 
 
+def false_alarms(rows: Rows, threshold: float) -> float:
+    """Share of kept photos that reach a threshold."""
+    return float((sigmoid(own_logits(rows)) >= threshold)[rows.labels == 0].mean())
+
+
 def test_a_model_that_is_right_is_kept() -> None:
+    many = photos(5000, 99)
+    costs = ThresholdParams(false_alarms(labelled(many, own_logits(many)), 0.5))
     kept = 0
     for seed in range(20):
         rows = photos(60, seed)
-        outcome = learn.learn(MODEL, labelled(rows, own_logits(rows), seed), head=False)
+        outcome = learn.learn(MODEL, labelled(rows, own_logits(rows), seed), costs, head=False)
         kept += outcome.model is None
         assert (outcome.model is None) == (outcome.adopted == ())
     assert kept >= 19
+
+
+@pytest.mark.parametrize("asked", [0.01, 0.28])
+def test_thresholds_alone_follow_the_share_that_is_asked_for(asked: float) -> None:
+    rows, others = (labelled(photos(n, n), 2 * own_logits(photos(n, n)), n) for n in (400, 4000))
+    costs = ThresholdParams(asked)
+    right = learn.learn(MODEL, rows, costs, head=False).model
+    assert right is not None  # the slope is learned, so that there is none to learn below
+    outcome = learn.learn(right, rows, ThresholdParams(0.1), head=False)
+    assert outcome.adopted == ("thresholds",) and outcome.model is not None
+    assert outcome.model.calibrations == right.calibrations
+    probabilities = sigmoid(own_logits(others, outcome.model))
+    flagged = (probabilities >= outcome.model.thresholds["fused"])[others.labels == 0].mean()
+    assert flagged == pytest.approx(0.1, abs=0.05)
+    assert outcome.after["false_alarm_rate"]["value"] == pytest.approx(0.1, abs=0.03)
+    assert outcome.after["auc"] == outcome.before["auc"]
 
 
 def test_labels_at_random_teach_nothing() -> None:

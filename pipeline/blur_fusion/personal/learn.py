@@ -1,10 +1,12 @@
 """Calibration, thresholds and a small head anew, from decisions; only where they show a gain.
 
 What is tried is judged by cross-validation, in which a burst is never parted: each photo by a fit
-that has not seen its burst. It is adopted where the mean log-loss falls, with a 95 % interval
-(bootstrap over bursts) that excludes zero, and where the 99 % interval of its AUC lies above one
-half: decisions that have nothing to do with what the model measures teach it nothing, though a
-flatter model would lose less on them.
+that has not seen its burst. A calibration or head is adopted where the mean log-loss falls, with a
+95 % interval (bootstrap over bursts) that excludes zero. Thresholds come with them; else they are
+chosen anew where the share of kept photos that the model calls blurred is not the one asked for:
+the latter lies outside the 95 % interval of the former. Nothing is adopted unless the 99 % interval
+of its AUC lies above one half: decisions that have nothing to do with what the model measures teach
+it nothing, though a flatter model would lose less on them.
 """
 
 from __future__ import annotations
@@ -83,12 +85,16 @@ class Outcome:
     model : Model, optional
         None where nothing showed a gain.
     adopted : tuple of str
-        Of "calibration" (with thresholds) and "head" (with a calibration of its own) those that
-        showed a gain, each over what was before it.
+        Of "calibration" (with thresholds), "thresholds" alone and "head" (with both of its own)
+        those that were, each over what was before it.
     before, after : dict of str to Estimate
         `FIGURES` with 95 % intervals; after by cross-validation.
     gains : dict of str to Estimate
         By how much the log-loss falls: what was tried, against what it would replace.
+    alarms : Estimate
+        Share of kept photos that the model calls blurred, with the interval that decides.
+    asked : float
+        The share asked for.
     """
 
     model: Model | None
@@ -96,6 +102,8 @@ class Outcome:
     before: dict[str, Estimate]
     after: dict[str, Estimate]
     gains: dict[str, Estimate]
+    alarms: Estimate
+    asked: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +184,29 @@ def _calibrated(
         bands={**model.bands, "fused": (max(0.0, low), min(1.0, high))},
         rates=RateTable.fit(labels, own),
     )
+
+
+def _rethresholded(labels: Ints, own: Floats, costs: ThresholdParams) -> _Fit:
+    """The model's own probabilities, and a threshold from some rows."""
+
+    def fit(inside: Ints, held: Ints) -> tuple[Floats, float]:
+        rate = costs.max_false_alarm_rate
+        return own[held], choose_threshold(labels[inside], own[inside], rate)
+
+    return fit
+
+
+def _share(hits: npt.NDArray[np.bool_], bursts: Ints) -> Estimate:
+    """A proportion and its 95 % interval, as if each burst were one photo.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", 1927: unlike
+    the bootstrap's it is sound where nothing was hit.
+    """
+    number, share, z = len(np.unique(bursts)), float(hits.mean()), 1.96
+    middle = (share + z * z / (2 * number)) / (1 + z * z / number)
+    half = z * np.sqrt(share * (1 - share) / number + z * z / (4 * number**2))
+    half = float(half / (1 + z * z / number))
+    return {"value": share, "low": middle - half, "high": middle + half}
 
 
 class _Head:
@@ -284,29 +315,39 @@ def learn(
 
     before = best = _Said(own, own >= model.thresholds["fused"])
     gains: dict[str, Estimate] = {}
-
-    def better(said: _Said, name: str) -> bool:
-        """Whether it shows a gain over the best so far, and tells rejected photos from others."""
-        found = gain(best, said)
-        gains[name] = estimate(found)
-        areas = weighted_auc(labels, said.probabilities, weights)
-        return _lower(found, 95) > 0 and _lower(areas, 99) > 0.5
-
     fitted: Model | None = None
     adopted: list[str] = []
+
+    def tells(said: _Said) -> bool:
+        """Whether it tells rejected photos from others."""
+        return _lower(weighted_auc(labels, said.probabilities, weights), 99) > 0.5
+
+    def better(said: _Said, name: str) -> bool:
+        """Whether it shows a gain over the best so far."""
+        found = gain(best, said)
+        gains[name] = estimate(found)
+        return _lower(found, 95) > 0 and tells(said)
+
+    kept, asked = labels == 0, costs.max_false_alarm_rate
+    alarms = _share(before.verdicts[kept], rows.bursts[kept])
     recalibrated = _crossed(_recalibrated(labels, raw, costs), folds)
     if better(recalibrated, "calibration"):
         best = recalibrated
         adopted.append("calibration")
         anew = fit_calibration(labels, raw)
         fitted = _calibrated(model, anew, labels, anew.probability(raw), costs)
+    elif not (alarms["low"] or 0) <= asked <= (alarms["high"] or 0) and tells(before):
+        best = _crossed(_rethresholded(labels, own, costs), folds)
+        adopted.append("thresholds")
+        fitted = _calibrated(model, model.calibrations["fused"], labels, own, costs)
     if head:
         trained = _Head(model, rows, costs)
         headed = _crossed(trained.fit, folds)
         if better(headed, "head") and (joined := trained.fitted()) is not None:
             best, fitted = headed, joined
             adopted.append("head")
-    return Outcome(fitted, tuple(adopted), figures(before), figures(best), gains)
+    found = figures(before), figures(best)
+    return Outcome(fitted, tuple(adopted), *found, gains, alarms, asked)
 
 
 def _lower(values: Floats, level: float) -> float:
@@ -314,7 +355,7 @@ def _lower(values: Floats, level: float) -> float:
     return float(np.nanpercentile(values[1:], (100 - level) / 2))
 
 
-_TRIED = {"calibration": "calibration and thresholds", "head": "weights of measures"}
+_TRIED = {"calibration": "calibration", "head": "weights of measures"}
 
 
 def as_text(outcome: Outcome, model: Model, rows: Rows) -> str:
@@ -335,4 +376,7 @@ def as_text(outcome: Outcome, model: Model, rows: Rows) -> str:
     for name, gain in outcome.gains.items():
         word = "learned" if name in outcome.adopted else "kept, no gain is shown"
         found.append(f"{_TRIED[name]}: gain in log-loss {with_interval(gain)}; {word}")
+    word = "chosen anew" if outcome.adopted else "kept"
+    share = f"{with_interval(outcome.alarms)} of kept photos called blurred"
+    found.append(f"thresholds: {share}, {outcome.asked:.3f} asked for; {word}")
     return "\n".join(found)
