@@ -70,8 +70,8 @@ def require_free(path: Path, force: bool) -> None:
     """Refuse a file that exists, unless by `force`, and one whose folder does not."""
     require(not path.is_dir(), f"{path}: is a folder; name a file")
     free = force or not os.path.lexists(path)
-    require(free, f"{path}: exists; name another file, or say --force to replace it")
-    require(path.parent.is_dir(), f"{path.parent}: no such folder; make it first")
+    require(free, f"{path}: exists; name another file, or replace it with --force")
+    require(path.parent.is_dir(), f"{path.parent}: no such folder; create it first")
 
 
 @contextmanager

@@ -261,7 +261,7 @@ def read_section(name: str, values: Any, kind: Any) -> Any:
         A name is unknown, one without a default is missing, a value has another type or is
         impossible.
     """
-    require(isinstance(values, dict), f"params: section '{name}' is missing or no mapping")
+    require(isinstance(values, dict), f"params: section '{name}' is missing or not a mapping")
     hints = get_type_hints(kind)
     known = {one.name: one.default is MISSING for one in fields(kind)}
     prefix = f"{name}." if name else ""
@@ -287,7 +287,7 @@ def read_params(path: Path, kind: type[File], where: str = "params") -> File:
     except FileNotFoundError:
         raise BlurError(f"{path}: no such file; run from the project's folder") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BlurError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from None
+        raise BlurError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     try:
         found: File = read_section("", values, kind)
     except BlurError as error:

@@ -79,7 +79,7 @@ def test_ratings_labels_and_the_last_word(tmp_path: Path) -> None:
         ("path,decision\na.jpg,keep\nb.jpg\n", "line 3 is cut off"),
         ("path,decision\n,keep\n", "line 2 names no photo"),
         ("path,decision\na\0b,keep\n", "line 2 names no photo"),
-        ("path,decision\na.jpg,maybe\n", "line 2: decision 'maybe' is none of"),
+        ("path,decision\na.jpg,maybe\n", "line 2: decision 'maybe' must be one of"),
         ("path,rating\na.jpg,6\n", "line 2: rating '6'"),
         ("path,rating\na.jpg,2.5\n", "line 2: rating '2.5'"),
         ('{"photos": [{"path": "a"}, {"path": "b", "rating": [1]}]}', "photo 2: rating"),

@@ -67,7 +67,7 @@ def test_verdicts_follow_the_threshold_and_are_the_detector_s(model: Path, tmp_p
     ("gradio", "line"),
     [
         (False, "error: 'blur app' needs the extra 'app': pip install 'blur-fusion[app]'"),
-        (True, "is no model folder"),
+        (True, "is not a model folder"),
     ],
 )
 def test_without_gradio_or_a_model_it_is_one_line(

@@ -46,7 +46,7 @@ def address(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
 
 @pytest.fixture
 def photos(tmp_path: Path) -> list[Path]:
-    (tmp_path / "notes.txt").write_text("this is no image")
+    (tmp_path / "notes.txt").write_text("this is not an image")
     return [
         write_photo(tmp_path / "crisp.jpg", 1, size=(300, 420)),
         write_photo(tmp_path / "soft.jpg", 2, blurred=True, size=(300, 420)),
@@ -85,7 +85,7 @@ def test_photos_are_judged_shown_and_written(
     assert [float(row[2]) for row in rows[:2]] == pytest.approx(
         [verdict.probability for verdict in expected], abs=6e-4
     )
-    assert "is no image" in rows[2][3]
+    assert "is not an image" in rows[2][3]
     assert page.locator("#headline h2").inner_text() == "Not blurred"
     assert "Confidence" in page.locator("#headline").inner_text()
 

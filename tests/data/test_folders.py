@@ -81,7 +81,7 @@ def test_labels_beside_images(tmp_path: Path) -> None:
         ("auto", None, r"unknown layout; known layouts: .*CERTH.*labels\.csv"),
         ("labels", None, r"labels\.csv: no such file"),
         ("folders", None, "has no folder 'sharp' or 'blurred'"),
-        ("mosaic", None, "layout 'mosaic' is none of"),
+        ("mosaic", None, "layout 'mosaic' must be one of"),
     ],
 )
 def test_what_is_no_data_set_is_one_line(

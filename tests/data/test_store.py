@@ -95,5 +95,5 @@ def test_what_is_missing_or_damaged_is_one_line(folder_tree: Tree, tmp_path: Pat
     with pytest.raises(BlurError, match=r"00001\.pkl: cannot be read"):
         store.image(4)
     (root / "sharp/a3.jpg").write_bytes(b"no image at all")
-    with pytest.raises(BlurError, match=r"a3\.jpg: is no image"):
+    with pytest.raises(BlurError, match=r"a3\.jpg: is not an image"):
         write(root, tmp_path / "load")

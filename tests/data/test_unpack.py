@@ -117,10 +117,10 @@ def _declared(place: int, value: bytes) -> Change:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (lambda content: content[: len(content) // 2], "is no whole zip"),
-        (lambda _: b"<html>please log in</html>", "is no whole zip"),
-        (lambda content: content.replace(b"pixels", b"PIXELS"), "is no whole zip"),
-        (_declared(24, struct.pack("<I", 1)), "is no whole zip"),  # a size of one byte
+        (lambda content: content[: len(content) // 2], "is not a complete zip"),
+        (lambda _: b"<html>please log in</html>", "is not a complete zip"),
+        (lambda content: content.replace(b"pixels", b"PIXELS"), "is not a complete zip"),
+        (_declared(24, struct.pack("<I", 1)), "is not a complete zip"),  # a size of one byte
         (_declared(8, struct.pack("<H", 1)), "is encrypted"),
         (_declared(10, struct.pack("<H", 77)), "cannot be unpacked here"),  # by no known method
         (lambda content: content.replace(b"Training", b"Holidays"), "holds no TrainingSet or"),

@@ -120,7 +120,7 @@ def test_unreadable_images_are_named_and_the_run_goes_on(held_out: Path, opened:
     (held_out / "sharp" / "5.png").write_bytes(b"")
     result = _blur_test(held_out)
     assert result.exit_code == 1 and result.stderr.count("warning: ") == 2
-    assert "sharp/0.png: is no image" in result.stderr
+    assert "sharp/0.png: is not an image" in result.stderr
     assert "10 images of" in result.stdout and "unreadable: 2 images" in result.stdout
 
 

@@ -67,7 +67,7 @@ def test_one_page_of_all_and_the_rest_goes_on(model: Path, photos: Photos, tmp_p
     out = tmp_path / "page.html"
     result = explain(model, photos[0], tmp_path / "notes.txt", photos[1], "--output", out)
     assert result.exit_code == 1
-    assert result.stderr.count("\n") == 1 and "notes.txt: is no image" in result.stderr
+    assert result.stderr.count("\n") == 1 and "notes.txt: is not an image" in result.stderr
     page = out.read_text("utf-8")
     headings = re.findall("<h2>(.*?)</h2>", page)
     assert headings == ["Not blurred", "Not read", "Blurred"]

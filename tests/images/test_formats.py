@@ -135,7 +135,7 @@ def test_what_opencv_cannot_read_goes_to_pillow(monkeypatch: pytest.MonkeyPatch)
     assert grey_levels(photo.image(InputSpec(100))) == [170, 40, 230, 100]
     assert photo.size == (48, 80)
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(BlurError, match="bytes: is no image that OpenCV can decode"):
+    with pytest.raises(BlurError, match="bytes: is not an image that OpenCV can decode"):
         working_image(data, 100)
 
 
@@ -144,7 +144,7 @@ def test_what_opencv_cannot_read_of_a_cut_file_pillow_does_not_either() -> None:
     for name in ("PNG", "WEBP", "TIFF", "AVIF", "GIF", "BMP", "PPM", "JPEG2000"):
         data = written(noise(90, 90), name, "RGB")
         for share in (0.3, 0.6, 0.9):
-            with pytest.raises(BlurError, match="bytes: is no "):
+            with pytest.raises(BlurError, match="bytes: is not "):
                 working_image(data[: int(len(data) * share)], 100)
 
 
@@ -169,7 +169,7 @@ def test_jpeg_xl(tmp_path: Path) -> None:
     photo = Photo(tmp_path / "turned.jxl")
     assert grey_levels(photo.image(InputSpec(100))) == pytest.approx([170, 40, 230, 100], abs=4)
     data = (tmp_path / "turned.jxl").read_bytes()
-    with pytest.raises(BlurError, match="is no image"):
+    with pytest.raises(BlurError, match="is not an image"):
         working_image(data[: len(data) // 2], 100)
 
 
@@ -187,7 +187,7 @@ def test_heic(tmp_path: Path) -> None:
     data = misnamed.read_bytes()
     for damaged in (data[:300], data[:366] + data):  # the second has no picture at all
         misnamed.write_bytes(damaged)
-        with pytest.raises(BlurError, match=r"phone\.jpg: is no HEIC picture, or is damaged"):
+        with pytest.raises(BlurError, match=r"phone\.jpg: is not a HEIC picture, or is damaged"):
             working_image(misnamed, 100)
 
 

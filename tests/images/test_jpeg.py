@@ -152,7 +152,7 @@ def test_photos_cut_short_are_errors(tmp_path: Path) -> None:
                 working_image(path, side)
     for data in (plain[:300], plain[:2]):  # within the tables
         path.write_bytes(data)
-        with pytest.raises(BlurError, match=r"cut\.jpg: is no image .* or is damaged"):
+        with pytest.raises(BlurError, match=r"cut\.jpg: is not an image .* or is damaged"):
             working_image(path, 100)
 
 

@@ -1,4 +1,4 @@
-"""The working image: what every model sees of a file or an array; what is no image; its middle."""
+"""The working image: what every model sees of a file or an array; no image; its middle."""
 
 import struct
 import zlib
@@ -123,13 +123,13 @@ RAW = pytest.mark.skipif(find_spec("rawpy") is None, reason="the extra 'raw' is 
             for name in ("für Äöü.jpg", "写真 1.png", "снимок.jpg", "📷.png")
         ),
         *(
-            ("a.jpg", odd, "is no image")
+            ("a.jpg", odd, "is not an image")
             for odd in (b"a letter\n", b"\xff\xd8\xff\xe0 cut", bytes(99))
         ),
         ("cut.jpg", PHOTO[: len(PHOTO) // 5], "is cut off"),
         ("bomb.png", bomb(), "has more than 2^30 pixels"),
         *(("folder.jpg", absent, "cannot be read") for absent in (None, "a folder")),
-        pytest.param("a.nef", b"II*\0" + bytes(400), "is no RAW file", marks=RAW),
+        pytest.param("a.nef", b"II*\0" + bytes(400), "is not a RAW file", marks=RAW),
         pytest.param("a.cr2", None, "cannot be read", marks=RAW),
     ],
 )

@@ -154,7 +154,7 @@ def test_a_pickle_holds_no_weights(tmp_path: Path) -> None:
     with pytest.raises(BlurError, match="is another model than the one that was pickled"):
         pickle.loads(packed)
     model.unlink()
-    with pytest.raises(BlurError, match="is no model folder"):
+    with pytest.raises(BlurError, match="is not a model folder"):
         pickle.loads(packed)
 
 

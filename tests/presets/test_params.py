@@ -66,7 +66,7 @@ def test_damaged_preset_names_its_file(tmp_path: Path, text: str) -> None:
         ("network", {"dense": [0]}, "network.dense is"),
         ("network", {"dropout": 1.0}, "network.dropout is 1.0"),
         ("", {"recipe": {"epochs": 1}}, "'recipe.images' is missing"),
-        ("", {"name": "lenet"}, "mine.yaml: name is 'lenet', must be that of the file"),
+        ("", {"name": "lenet"}, "mine.yaml: name is 'lenet', must match the file's name"),
         ("network", {"output": "linear"}, "network.output is 'linear'"),
         ("network", {"fused_dense": [8]}, "network.fused_dense"),
         ("network", {"layers": 3}, "unknown name 'network.layers'"),

@@ -102,7 +102,7 @@ def test_it_is_readable_at_any_width(page: Page, artifacts: Path) -> None:
 def test_the_command_draws_maps_of_the_model_that_was_fused(artifacts: Path) -> None:
     words = ["--model-dir", str(artifacts), "--params", str(REPOSITORY / "params.yaml")]
     result = CliRunner().invoke(write.report_command, words)
-    assert isinstance(result.exception, BlurError)  # there is no model folder yet
+    assert isinstance(result.exception, BlurError)  # there is not a model folder yet
     explainer = Explainer(BlurDetector(write_tiny_model(artifacts / "fuse")))
     result = CliRunner().invoke(write.report_command, words)
     assert result.exit_code == 0, result.output

@@ -169,7 +169,7 @@ def test_lists_with_a_mark_and_lists_in_utf16(tree: Path) -> None:
     name = str(tree / "a.png")
     assert paths("-", stream=name.encode("utf-8-sig")) == [name]
     for coding in ("utf-16", "utf-16-le", "utf-16-be"):
-        with pytest.raises(BlurError, match="is UTF-16; hand it over as UTF-8"):
+        with pytest.raises(BlurError, match="is UTF-16; convert it to UTF-8"):
             paths("-", stream=f"{name}\r\n".encode(coding))
 
 

@@ -43,4 +43,4 @@ def test_damaged_video_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(b"no video" * 50)
     (answer,) = scan_here(path, FakeClassifier())
-    assert answer.prediction.error == "is no video that OpenCV can read, or is damaged"
+    assert answer.prediction.error == "is not a video that OpenCV can read, or is damaged"

@@ -111,12 +111,12 @@ def _decision(place: str, row: dict[str, Any]) -> Decision:
     path, word, rating, label = (row.get(n) for n in ("path", "decision", "rating", "label"))
     require(isinstance(path, str) and path != "" and "\0" not in path, f"{place} names no photo")
     known = "" if word is None else str(word).strip().lower()
-    line = f"{place}: decision '{word}' is none of keep, reject and none"
+    line = f"{place}: decision '{word}' must be one of keep, reject and none"
     require(known in WORDS, printable(line)[:200])
     try:
         stars = _stars(rating)
     except (TypeError, ValueError):
-        line = f"{place}: rating '{rating}' is none of {LOWEST} to {HIGHEST}"
+        line = f"{place}: rating '{rating}' must be one of {LOWEST} to {HIGHEST}"
         raise BlurError(printable(line)[:200]) from None
     return Decision(str(path), WORDS[known], stars, str(label) if label else None)
 

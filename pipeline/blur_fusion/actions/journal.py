@@ -168,13 +168,15 @@ def read(path: Path) -> Journal:
     try:
         head, *lines = [json.loads(line) for line in whole.splitlines()] or [{}]
         known = head.get("journal") == "blur" and IDENTITY.fullmatch(head["id"])
-        require(bool(known), f"{path}: is no journal of blur")
-        require(head["version"] == VERSION, f"{path}: is of another version of blur")
+        require(bool(known), f"{path}: is not a journal of blur")
+        require(head["version"] == VERSION, f"{path}: was written by another version of blur")
         roots = [str(root) for root in head.get("roots", ())]
         for record in lines:
             closed |= _take_up(record, entries)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-        raise BlurError(f"{path}: is no journal of blur, or damaged; nothing was done") from None
+        raise BlurError(
+            f"{path}: is not a journal of blur, or is damaged; nothing was done"
+        ) from None
     if len(whole) < len(content):
         with path.open("r+b") as file:
             file.truncate(len(whole))

@@ -39,7 +39,7 @@ class ActionOptions:
         """
         asked = {"move": self.move, "copy": self.copy, "link": self.link}
         given = [(kind, path) for kind, path in asked.items() if path is not None]
-        require(len(given) < 2, "move, copy and link exclude one another; choose one")
+        require(len(given) < 2, "choose one of move, copy and link")
         return given[0] if given else None
 
 

@@ -207,7 +207,10 @@ def undo(path: Path | str, at: Path | None = None) -> Report:
     if journal.closed:
         return Report(0, (), f"{path}: everything is undone already")
     writable = os.access(journal.path, os.W_OK)
-    require(writable, f"{path}: cannot be written; copy it to where it can, and undo the copy")
+    require(
+        writable,
+        f"{path}: cannot be written; copy it to a place where it can be, and undo the copy",
+    )
     if at is not None:
         _relocate(journal, at)
     else:

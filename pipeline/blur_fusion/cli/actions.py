@@ -22,7 +22,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def action_options(which: str, also_copied: str = "") -> Callable[[Command], Command]:
     """Options that say what is done with the photos called `which`."""
-    marked = "in XMP sidecars; our marks of before are renewed or taken off"
+    marked = "in XMP sidecars; marks of earlier runs are renewed or removed"
     found = (
         click.option("--move", type=PATH, metavar="DIR", help=f"Move {which} photos below DIR."),
         click.option(
@@ -100,13 +100,13 @@ def perform(
 @click.option("--force", is_flag=True, help="Lower ratings and flags that are there.")
 @one_line_errors()
 def apply(decisions: Path, **asked: Any) -> None:
-    """Do what was decided: move, copy, link, tag or rate the rejected photos.
+    """Act on decisions: move, copy, link, tag or rate the rejected photos.
 
     DECISIONS is CSV or JSON from a page of blur, where paths are as they were given to the scan; or
-    a folder of photos that an editor has rated. Photos that are kept lose our tags of before, and
-    are marked as picked by --rate; undecided ones are left alone. 'blur undo' puts everything back.
+    a folder of photos that an editor has rated. Kept photos lose the tags of earlier runs, and
+    --rate marks them as picked; undecided ones are left alone. 'blur undo' puts everything back.
 
-    The exit code is 1 where something could not be done.
+    The exit code is 1 if something could not be done.
     """
     from blur_fusion.actions.decisions import read_decisions, scanned
 

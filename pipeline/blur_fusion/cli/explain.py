@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 @click.option(
     "--output",
     type=PATH,
-    help="Folder for a file of each photo, or one file .html, or .png for one photo.  "
+    help="Folder for one file per photo; or one .html file; or one .png for one photo.  "
     "[default: this folder]",
 )
 @click.option(
     "--format",
     "style",
     type=click.Choice(("png", "html")),
-    help="Of the files in a folder.  [default: png]",
+    help="Format of the files in a folder.  [default: png]",
 )
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.option(
@@ -82,7 +82,7 @@ def explain(photo: tuple[str, ...], grad_cam: bool, **asked: Any) -> None:
 @click.option(
     "--host",
     default="127.0.0.1",
-    help="Address to listen on; other machines reach the app only where this is not loopback.",
+    help="Address to listen on; other machines reach the app only if it is not loopback.",
 )
 @click.option(
     "--port",
@@ -99,7 +99,7 @@ def explain(photo: tuple[str, ...], grad_cam: bool, **asked: Any) -> None:
 )
 @options.threshold_option
 @click.option(
-    "--max-upload", type=COUNT, default=60, metavar="MB", help="Largest file that is taken."
+    "--max-upload", type=COUNT, default=60, metavar="MB", help="Largest file that is accepted."
 )
 @click.option(
     "--max-pixels",

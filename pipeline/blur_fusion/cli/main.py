@@ -48,7 +48,7 @@ def blur(context: click.Context) -> None:
 
 @blur.group()
 def data() -> None:
-    """Look into data sets, and fetch them."""
+    """Inspect, download and make data sets."""
 
 
 @blur.command()
@@ -60,9 +60,9 @@ def data() -> None:
 def export(target: Path, model_dir: Path, params_file: Path, force: bool) -> None:
     """Write the trained model to the folder TARGET.
 
-    `blur scan --model TARGET` and `BlurDetector("TARGET")` use it, where neither TensorFlow nor
-    scikit-learn is needed. TARGET must be new or empty; --force replaces a model, and nothing
-    else. The folder says what the model was made from.
+    `blur scan --model TARGET` and `BlurDetector("TARGET")` use it, without TensorFlow or
+    scikit-learn. TARGET must be new or empty; --force replaces a model, and nothing else. The
+    folder records what the model was made from.
     """
     from blur_fusion.model.export import export_model
 
@@ -73,25 +73,25 @@ def export(target: Path, model_dir: Path, params_file: Path, force: bool) -> Non
 
 @data.group()
 def fetch() -> None:
-    """Bring a published data set to its folder under data."""
+    """Download a published data set to its folder under data."""
 
 
 @fetch.command()
-@click.option("--url", default=CERTH_URL, help="The official zip.")
+@click.option("--url", default=CERTH_URL, help="Address of the official zip.")
 @click.option(
     "--target",
     type=PATH,
     default=Path(CERTH_TARGET),
-    help="Folder to make; the zip is kept beside it. It must not exist.",
+    help="Folder to create, which must not exist; the zip is kept beside it.",
 )
 @click.option("--zip", "archive", type=PATH, help="Unpack this zip, downloaded by hand, instead.")
 @one_line_errors("'blur data fetch'")
 def certh(url: str, target: Path, archive: Path | None) -> None:
     """Download and unpack the CERTH Image Blur Dataset.
 
-    About 3.7 GB, for research. A download that broke off goes on where it was. A zip that lies
-    beside the target already (data/certh.zip) is taken as it is. Images are counted: each folder
-    that differs from the published numbers is a warning, and the exit code is 1.
+    About 3.7 GB, for research. An interrupted download resumes. A zip that is already beside the
+    target (data/certh.zip) is used as it is. Images are counted: a folder that differs from the
+    published numbers gives a warning, and the exit code is 1.
     """
     from blur_fusion.data.fetch import fetch_certh
 
@@ -105,7 +105,7 @@ def certh(url: str, target: Path, archive: Path | None) -> None:
 def kwentar() -> None:
     """Say where Kaggle keeps kwentar's blur data set, and where to put it.
 
-    Nothing is downloaded: Kaggle wants an account. The exit code is 0.
+    Nothing is downloaded: Kaggle requires an account. The exit code is 0.
     """
     click.echo(KWENTAR_LINE)
 
@@ -113,17 +113,16 @@ def kwentar() -> None:
 @blur.command()
 @click.argument("journal", type=PATH)
 @click.option(
-    "--at", type=PATH, metavar="NEW_ROOT", help="Where the photos' folder lies, if it was moved."
+    "--at", type=PATH, metavar="NEW_ROOT", help="Where the photos' folder is now, if it was moved."
 )
 @one_line_errors()
 def undo(journal: Path, at: Path | None) -> None:
-    """Put back everything that the JOURNAL of a run tells of.
+    """Undo everything that the JOURNAL of a run records.
 
     'blur scan' names the journal when it has moved, copied, linked or tagged photos. Moved photos
-    return, copies and links are deleted, sidecars get their former content; after a crash too.
-    Nothing newer is overwritten or deleted: each such case is one line, and the exit code is 1.
-    Run it again to try those once more. Where a whole library was moved since, --at names its
-    folder.
+    return, copies and links are deleted, and sidecars get their former content back, even after a
+    crash. Nothing newer is overwritten or deleted: each such case is one line, and the exit code is
+    1; run it again to retry those. If a whole library was moved since, --at names its folder.
     """
     from blur_fusion.actions.undo import undo as put_back
 
@@ -140,7 +139,7 @@ def undo(journal: Path, at: Path | None) -> None:
     "--judge",
     type=click.Choice(("fused", "cnn", "features")),
     default="fused",
-    help="Whose mistakes are listed and whose kinds of blur are counted.",
+    help="Model whose mistakes are listed and whose kinds of blur are counted.",
 )
 @click.option(
     "--model-dir",
@@ -158,8 +157,7 @@ def held_out_command(
     """Test the models on the held-out data set at PATH.
 
     Prints metrics with 95 % intervals, overall and by subset, beside a constant answer and the
-    Laplacian baseline, and the images judged wrongly. The exit code is 1 where an image cannot be
-    read.
+    Laplacian baseline, and the images judged wrongly. The exit code is 1 if one cannot be read.
     """
     from blur_fusion.data.layouts import open_dataset
     from blur_fusion.evaluation import heldout, report

@@ -47,7 +47,7 @@ workers_option = click.option(
     "--workers",
     type=click.IntRange(min=0),
     default=0,
-    help="Threads that read images; 0 is one for each core.",
+    help="Number of threads that read images; 0 means one per core.",
 )
 model_option = click.option(
     "--model",
@@ -63,11 +63,11 @@ model_dir_option = click.option(
 threshold_option = click.option(
     "--threshold",
     type=PROPORTION,
-    help="Probability from which a photo is blurred, instead of the model's own two.",
+    help="Probability at which a photo counts as blurred, instead of the model's own two.",
 )
 _params_option = partial(click.option, "--params", "params_file", type=PATH)
 own_params_option = _params_option(
-    help="Parameters.  [default: params.yaml, or the built-in ones where there is none]"
+    help="Parameter file.  [default: params.yaml if there is one, else built-in values]"
 )
 params_option = _params_option(
     default=Path("params.yaml"), help="Parameters that the models were trained with."

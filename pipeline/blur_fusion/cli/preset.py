@@ -26,11 +26,13 @@ class _Presets(click.Command):
 @click.command(cls=_Presets)
 @click.argument("name")
 @click.option("--data", type=PATH, help="Train on this folder instead of what 'load' stored.")
-@click.option("--test", "tested", type=PATH, help="Only judge this folder, with what is trained.")
+@click.option(
+    "--test", "tested", type=PATH, help="Only judge this folder, with the trained preset."
+)
 @click.option("--out", type=PATH, help="Folder of the result.  [default: artifacts/presets/NAME]")
-@click.option("--weights", help="Of the backbone: a file, 'imagenet' or 'random'.")
-@click.option("--epochs", type=COUNT, help="Instead of the preset's.")
-@click.option("--images", type=COUNT, help="Most images to train on.")
+@click.option("--weights", help="Weights of the backbone: a file, 'imagenet' or 'random'.")
+@click.option("--epochs", type=COUNT, help="Train for so many epochs, instead of the preset's.")
+@click.option("--images", type=COUNT, help="Train on at most this many images.")
 @options.params_option
 @one_line_errors("'blur preset'")
 def preset(
@@ -38,9 +40,9 @@ def preset(
 ) -> None:
     """Train the preset NAME, once, on our split, and evaluate it on the test photos.
 
-    Presets are the systems of tutorials and repositories, in presets/NAME.yaml. Written are
-    weights, predictions, figures with 95 % intervals, and drawings: what it sees, how it learned,
-    what it says, where it is wrong. With --test PATH nothing is trained.
+    Presets are systems from tutorials and repositories, described in presets/NAME.yaml. Writes
+    weights, predictions, figures with 95 % intervals, and drawings of what it sees, how it learned,
+    what it says and where it is wrong. With --test PATH nothing is trained.
     """
     from blur_fusion.params import load_params
     from blur_fusion.presets.run import judged_lines, train_preset
@@ -61,7 +63,7 @@ def make() -> None:
 @make.command("three-class")
 @click.argument("source")
 @options.target_argument
-@click.option("--images", type=COUNT, default=500, help="Of each class.")
+@click.option("--images", type=COUNT, default=500, help="Number of images in each class.")
 @click.option("--sharpen", is_flag=True, help="Sharpen the class 'sharp' instead of copying.")
 @options.own_params_option
 @one_line_errors("'blur data make'")

@@ -203,7 +203,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
 @click.option(
     "--csv-excel",
     is_flag=True,
-    help="CSV that a spreadsheet opens: marked as UTF-8, no name taken for a formula.",
+    help="CSV for spreadsheets: marked as UTF-8, file names never read as formulas.",
 )
 @click.option("--output", type=PATH, help="Write verdicts to this new file.")
 @click.option(
@@ -214,7 +214,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     "--max-false-alarms",
     type=PROPORTION,
     metavar="SHARE",
-    help="Instead of a threshold: share of sharp photos that may be called blurred.",
+    help="Instead of a threshold: the share of sharp photos that may be called blurred.",
 )
 @click.option(
     "--sort",
@@ -226,7 +226,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     help="Order of the verdicts; by probability, the most blurred come first.",
 )
 @click.option(
-    "--exposure", is_flag=True, help="Say too which photos are dark, overexposed, low-contrast."
+    "--exposure", is_flag=True, help="Also say which photos are dark, overexposed or flat."
 )
 @click.option(
     "--bursts",
@@ -242,11 +242,10 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
 @click.option(
     "--move-losers",
     is_flag=True,
-    help="Have --move, --copy and --link take those too that are less sharp than the best of "
-    "their burst.",
+    help="Also move, copy or link photos that are less sharp than the best of their burst.",
 )
-@click.option("--fail-on-blurred", is_flag=True, help="Exit with 3 where a verdict is blurred.")
-@click.option("--cache", type=PATH, help="Remember verdicts in this file, and go on from there.")
+@click.option("--fail-on-blurred", is_flag=True, help="Exit with code 3 if a verdict is blurred.")
+@click.option("--cache", type=PATH, help="Remember verdicts in this file, and resume from it.")
 @options.workers_option
 @click.option(
     "--backend",
@@ -255,53 +254,53 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     help="Judge on this machine, or on a Dask cluster that sees the same files.",
 )
 @click.option(
-    "--scheduler", metavar="ADDRESS", help="Of the Dask cluster, such as tcp://10.0.0.1:8786."
+    "--scheduler", metavar="ADDRESS", help="Of the Dask cluster, for example tcp://10.0.0.1:8786."
 )
 @action_options("blurred", ", and the kept frames of videos")
 @click.option(
     "--unsure",
     type=PATH,
     metavar="DIR",
-    help="Move, copy or link the unsure photos too, below this DIR.",
+    help="Also move, copy or link the unsure photos, below this DIR.",
 )
 @click.option(
     "--exclude",
     multiple=True,
     metavar="GLOB",
-    help="Leave out files and folders of this name, or path below a folder. Repeatable.",
+    help="Leave out files and folders whose name or path matches. Repeatable.",
 )
 @click.option(
     "--include",
     multiple=True,
     metavar="GLOB",
-    help="Of folders, take only files of this name, or path below the folder. Repeatable.",
+    help="In folders, take only files whose name or path matches. Repeatable.",
 )
 @click.option(
     "--all-folders",
     is_flag=True,
-    help="Look into previews, recycle bins, photo libraries and folders with .nomedia too.",
+    help="Also look into previews, recycle bins, photo libraries and folders with .nomedia.",
 )
 @click.option("--report", type=PATH, help="Write a page of thumbnails for review, .html.")
 @click.option(
     "--every",
     type=COUNT,
     default=5,
-    help="Of videos, look at each N-th frame; the sharpest of each second is judged.",
+    help="In videos, analyse every N-th frame; the sharpest of each second is judged.",
 )
 @click.pass_context
 def scan(context: click.Context, /, inputs: tuple[str, ...], **asked: Any) -> None:
     """Say which photos are blurred, how surely and of what kind.
 
-    A verdict is sharp, blurred, or unsure where validation images so judged were too often judged
-    wrongly, or a photo holds nothing to judge; with --threshold or --max-false-alarms only the
-    latter.
+    A verdict is sharp, unsure or blurred. Unsure means that the model is too often wrong at this
+    probability, or that the photo holds nothing to judge; with --threshold or --max-false-alarms,
+    only the latter.
 
-    INPUTS are files, folders with all below them, patterns in quotes, or - for a list on standard
-    input, one a line or ended by NUL; a folder in it stands for all below it. Photos are only read
-    unless --move, --copy, --link, --tag or --rate says otherwise; 'blur undo' puts those back.
+    INPUTS are files, folders (searched with their subfolders), quoted patterns, or - for a list on
+    standard input, one path per line or ended by NUL. Photos are only read unless --move, --copy,
+    --link, --tag or --rate says otherwise; 'blur undo' puts those back.
 
-    Exit codes: 0 all were read; 1 some could not be read or acted on, the rest is done; 2 wrong
-    usage, nothing was judged; 3 blurred ones were found, with --fail-on-blurred, also where others
+    Exit codes: 0 all photos were read; 1 some could not be read or acted on, the rest is done; 2
+    wrong usage, nothing was judged; 3 with --fail-on-blurred, some are blurred, even if others
     could not be read; 130 interrupted by Ctrl-C.
     """
     prepare()

@@ -25,7 +25,7 @@ def _cells(path: Path) -> list[tuple[Any, ...]]:
         with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
             rows = list(book.worksheets[0].iter_rows(max_col=2, values_only=True))
     except (BadZipFile, KeyError, ValueError, IndexError, OSError) as error:
-        raise BlurError(f"{path}: is no readable xlsx sheet ({error})") from None
+        raise BlurError(f"{path}: is not a readable xlsx sheet ({error})") from None
     return [(*row, None, None)[:2] for row in rows]
 
 
@@ -69,7 +69,7 @@ def read_sheet(path: Path) -> dict[str, int]:
         require(bool(name), f"{where} has a label but no image name")
         key = sheet_key(name)
         same = labels.setdefault(key, CODES[code]) == CODES[code]
-        require(same, f"{where}: '{name}' has another label further up; keep one")
+        require(same, f"{where}: '{name}' has a different label further up; keep one")
     require(bool(labels), f"{path}: holds no labels")
     return labels
 
@@ -135,7 +135,7 @@ def _apply_scenes(table: Path, found: Contents) -> None:
     for line, row in read_table(table, ("path", "scene", "kind")):
         where, name = f"{table}: line {line}", row.pop("path")
         require(bool(name and row["scene"]), f"{where}: path or scene is empty")
-        require(row["kind"] in KINDS, f"{where}: kind '{row['kind']}' is none of {KINDS}")
+        require(row["kind"] in KINDS, f"{where}: kind '{row['kind']}' must be one of {KINDS}")
         require(name not in scenes, f"{where}: '{name}' is listed twice")
         scenes[name] = {"scene": row["scene"], "kind": row["kind"]}
     if unknown := len(scenes.keys() - {image.name for image in found.images}):

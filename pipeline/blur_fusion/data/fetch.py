@@ -169,7 +169,9 @@ def download(url: str, target: Path) -> None:
 
 def _refuse_existing(target: Path) -> None:
     there = os.path.lexists(target)  # a link whose end is missing is there too
-    require(not there, f"{target}: is there already and stays as it is; move it away to fetch anew")
+    require(
+        not there, f"{target}: exists already and stays as it is; move it away to fetch it again"
+    )
 
 
 def _unpack_tree(archive: Path, target: Path) -> None:

@@ -89,7 +89,7 @@ def _labels(table: Path) -> dict[str, int | None]:
         said = f"{where} ('{name}') has label '{row['label']}'"
         require(word in LABELS, f"{said}; must be sharp, blurred or ambiguous")
         same = labels.setdefault(name, LABELS[word]) == LABELS[word]
-        require(same, f"{where}: '{name}' has another label further up; keep one")
+        require(same, f"{where}: '{name}' has a different label further up; keep one")
     return labels
 
 
@@ -258,7 +258,7 @@ def open_dataset(
         The folder is missing or of no known layout, or the layout's reader finds it at fault.
     """
     root, names = Path(root), layout_names()
-    require(layout in names, f"layout '{layout}' is none of {', '.join(names)}")
+    require(layout in names, f"layout '{layout}' must be one of {', '.join(names)}")
     require(root.is_dir(), f"{root}: no such folder; put the data set there or change dataset.name")
     name = root.name if root.name.strip(".") else root.resolve().name
     params = replace(params or DatasetParams(), name=name)

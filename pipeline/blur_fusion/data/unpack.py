@@ -93,6 +93,8 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
                     with opened.open(info) as source, place.open("xb") as sink:
                         shutil.copyfileobj(source, sink, SMALL)
     except DAMAGES as error:
-        raise BlurError(f"{archive}: is no whole zip ({error}); delete it, get it again") from None
+        raise BlurError(
+            f"{archive}: is not a complete zip ({error}); delete it and get it again"
+        ) from None
     except RuntimeError as error:  # a packing method that Python does not know
         raise BlurError(f"{archive}: cannot be unpacked here ({error})") from None

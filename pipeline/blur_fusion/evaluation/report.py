@@ -145,7 +145,7 @@ def read_report(path: Path) -> Report:
     except FileNotFoundError:
         raise BlurError(f"{path}: no such file; run `make repro` first") from None
     except ValueError as error:  # of the encoding, or of JSON
-        raise BlurError(f"{path}: is no JSON ({error}); run `make repro` again") from None
+        raise BlurError(f"{path}: is not JSON ({error}); run `make repro` again") from None
     if not isinstance(report, dict) or "dataset" not in report or "fused" not in report:
-        raise BlurError(f"{path}: is no report of the evaluate stage; run `make repro` again")
+        raise BlurError(f"{path}: is not a report of the stage evaluate; run `make repro` again")
     return report

@@ -295,7 +295,7 @@ def _decode_with_pillow(
     data: Pixels, name: str, colour: bool, stored: bool, *formats: str
 ) -> Pixels:
     """Decode what OpenCV cannot, where Pillow is installed."""
-    problem = BlurError(f"{name}: is no image that OpenCV can decode, or is damaged")
+    problem = BlurError(f"{name}: is not an image that OpenCV can decode, or is damaged")
     try:
         from PIL import Image
     except ImportError:
@@ -330,7 +330,7 @@ def _decode_heic(data: bytes, name: str, colour: bool) -> Pixels:
     except MemoryError:
         raise
     except Exception:  # of a dozen types
-        raise BlurError(f"{name}: is no HEIC picture, or is damaged") from None
+        raise BlurError(f"{name}: is not a HEIC picture, or is damaged") from None
     return from_array(array, colour)
 
 
@@ -363,7 +363,7 @@ def _decode_raw(path: Path, long_side: int, colour: bool) -> Decoded:
     except (rawpy.LibRawUnsufficientMemoryError, rawpy.LibRawTooBigError):
         raise MemoryError from None
     except (rawpy.LibRawError, OSError):
-        raise BlurError(f"{path}: is no RAW file that LibRaw can read, or is damaged") from None
+        raise BlurError(f"{path}: is not a RAW file that LibRaw can read, or is damaged") from None
     pixels = seen.pixels
     if (pixels.shape[1] > pixels.shape[0]) != (photo[0] > photo[1]):
         pixels = np.asarray(cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE), dtype=np.uint8)

@@ -187,7 +187,7 @@ class Classifier:
         return other
 
     def _use(self, threshold: float, band: Band | None = None) -> None:
-        require(0 <= threshold <= 1, f"threshold: {threshold:g} is no probability, give 0..1")
+        require(0 <= threshold <= 1, f"threshold: {threshold:g} must be between 0 and 1")
         self.threshold = float(threshold)
         self.band = band or (self.threshold, self.threshold)
         judge = f" {self.name}" if self.name in JUDGES[:-1] else ""
@@ -317,14 +317,14 @@ class BlurDetector(Classifier):
         max_false_alarms: float | None = None,
         threads: int = 1,
     ) -> None:
-        require(threads >= 1, f"threads: {threads} is below 1")
-        require(judge in JUDGES, f"judge: '{judge}' is none of {', '.join(JUDGES)}")
+        require(threads >= 1, f"threads: {threads} must be at least 1")
+        require(judge in JUDGES, f"judge: '{judge}' must be one of {', '.join(JUDGES)}")
         one = threshold is None or max_false_alarms is None
-        require(one, "threshold and max_false_alarms exclude each other; give one of them")
+        require(one, "give either threshold or max_false_alarms, not both")
         self.folder = None if model is None else str(Path(model).absolute())
         folder = SHIPPED if model is None else Path(model)
         there = model is not None or (folder / MODEL).is_file()
-        require(there, "this installation of blur holds no model; name one's folder (--model)")
+        require(there, "no model is installed; name a model folder with --model")
         contents, self.digest = read_folder(folder)
         self.network = OnnxNetwork(contents.network, str(folder / NETWORK))
         self.contents, self.model = contents, contents.model
@@ -415,7 +415,7 @@ class PresetClassifier(Classifier):
                 raise ValueError(f"{file.name} is damaged or another's")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             reason = " ".join(repr(error).split())[:200]
-            raise BlurError(f"{path}: no trained preset ({reason}); train it again") from None
+            raise BlurError(f"{path}: not a trained preset ({reason}); train it again") from None
         self.digest = hashlib.sha256(content).hexdigest()
         self._session = open_session(network, str(file))
         self._inputs = {given.name for given in self._session.get_inputs()}

@@ -85,12 +85,12 @@ def check_target(target: Path, force: bool) -> None:
     if not names:
         return
     model = MODEL in names and names <= {*FILES, MODEL, PROVENANCE}
-    require(model, f"{target}: holds other things than a model; name an empty or a new folder")
+    require(model, f"{target}: holds files that are not a model; name an empty or new folder")
     require(force, f"{target}: holds a model already; --force replaces it")
     try:
         read_json(target)
     except BlurError as error:
-        raise BlurError(f"{target}: not replaced, for it is no model of blur's ({error})") from None
+        raise BlurError(f"{target}: not replaced: it is not a model of blur ({error})") from None
 
 
 def export_model(

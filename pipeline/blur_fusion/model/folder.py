@@ -117,7 +117,7 @@ def write_folder(folder: Path, contents: ModelFolder) -> None:
 
 
 def _file(path: Path) -> bytes:
-    require(path.is_file(), f"{path}: no such file; {path.parent} is no model folder")
+    require(path.is_file(), f"{path}: no such file; {path.parent} is not a model folder")
     with os_errors(path, "cannot be read"):
         return path.read_bytes()
 

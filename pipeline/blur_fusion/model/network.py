@@ -36,7 +36,7 @@ def open_session(content: bytes, name: str, threads: int = 1) -> Any:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has an exception class for every status
         line = " ".join(str(error).split())[:200]
-        raise BlurError(f"{name}: no network that onnxruntime can load ({line})") from None
+        raise BlurError(f"{name}: not a network that onnxruntime can load ({line})") from None
 
 
 class OnnxNetwork:
@@ -67,7 +67,7 @@ class OnnxNetwork:
             and {LOCAL, ATTENTION} <= outputs.keys()
             and outputs.get(LOGITS) == [1, len(LOGIT_NAMES)]
         )
-        require(fits, f"{name}: other inputs or outputs than blur's network; export it anew")
+        require(fits, f"{name}: inputs or outputs differ from blur's network; export it again")
         self._patterns = int(inputs[FINE][1])
 
     def _run(self, image: Pixels, outputs: list[str]) -> list[Floats]:

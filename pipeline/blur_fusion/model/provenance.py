@@ -86,10 +86,10 @@ def read_lock(path: Path) -> Lines:
     Raises
     ------
     BlurError
-        The file is no dvc.lock.
+        The file is not a dvc.lock.
     """
     stages: Any = _read(path).get("stages") if path.exists() else {}
-    require(isinstance(stages, dict), f"{path}: is no dvc.lock")
+    require(isinstance(stages, dict), f"{path}: is not a dvc.lock")
     return {name: stages[name] for name in STAGES if name in stages}
 
 
@@ -266,7 +266,9 @@ def relock(root: Path) -> list[str]:
     if RELEASE in locks:
         run = recorded({name: locks[RELEASE]["stages"][name] for name in STAGES})
         same = lines["outputs"] == run["outputs"]
-        require(same, f"{origin}: is of another run than {RELEASE}/dvc.lock; run 'make release'")
+        require(
+            same, f"{origin}: belongs to another run than {RELEASE}/dvc.lock; run 'make release'"
+        )
         lines["code"] = run["code"]
     passed = subprocess.run([sys.executable, *GOLDEN], cwd=root, check=False).returncode == 0
     require(passed, f"{GOLDEN[-1]}: fails, so results changed; run 'make repro'")

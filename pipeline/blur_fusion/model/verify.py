@@ -156,10 +156,10 @@ def copy_tracked(root: Path, target: Path) -> int:
     BlurError
         `root` is no checkout.
     """
-    with os_errors(root, "no Git checkout to verify"):
+    with os_errors(root, "not a Git checkout"):
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True).stdout
     names = [name for name in listed.decode().split("\0") if name and (root / name).is_file()]
-    require(bool(names), f"{root}: no Git checkout to verify")
+    require(bool(names), f"{root}: not a Git checkout")
     for name in names:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / name, target / name)
@@ -185,7 +185,7 @@ def verify_release(root: Path, shipped: Path, folder: Path) -> Comparison:
     Raises
     ------
     BlurError
-        `shipped` is no model folder, or a stage fails.
+        `shipped` is not a model folder, or a stage fails.
     """
     load(shipped)  # what is not there need not be trained for an hour
     copy = folder / "tree"
@@ -204,7 +204,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="blur-verify-") as folder:
         result = verify_release(ROOT, SHIPPED, Path(folder))
     print(*result.lines(), sep="\n")
-    require(result.same, "the model trained anew answers otherwise than the packaged one")
+    require(result.same, "the retrained model answers differently from the packaged one")
     print("verified: the packaged model is what this checkout trains")
 
 

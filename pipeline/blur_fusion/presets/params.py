@@ -140,5 +140,5 @@ def load_preset(name: str, folder: Path = FOLDER) -> Preset:
     require(name in known, f"preset '{name}' is unknown; known: {', '.join(known)}")
     path = folder / f"{name}.yaml"
     preset = read_params(path, Preset, str(path))
-    require(preset.name == name, f"{path}: name is '{preset.name}', must be that of the file")
+    require(preset.name == name, f"{path}: name is '{preset.name}', must match the file's name")
     return preset

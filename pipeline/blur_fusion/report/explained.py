@@ -68,7 +68,7 @@ class Target:
         if ending not in FORMATS or path.is_dir():
             require(not path.is_file(), f"{path}: is a file; name a folder, or one .png or .html")
             return cls(path, style or "png", False, force)
-        require(style in (None, ending), f"{path}: is no name for {style}")
+        require(style in (None, ending), f"{path}: is not a name for {style}")
         require(ending == "html" or photos == 1, f"{path}: holds one photo; name a folder or .html")
         require_free(path, force)
         return cls(path, ending, True, force)

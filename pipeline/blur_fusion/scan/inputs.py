@@ -226,7 +226,7 @@ def listed(stream: IO[bytes]) -> Iterator[str]:
     half = content[: 1 << 16]
     nuls = max(half[::2].count(0), half[1::2].count(0))
     wide = content.startswith((b"\xff\xfe", b"\xfe\xff")) or 8 * nuls > 3 * len(half) > 3
-    require(not wide, "the list on standard input is UTF-16; hand it over as UTF-8")
+    require(not wide, "the list on standard input is UTF-16; convert it to UTF-8")
     content = content.removeprefix(_BOM)
     if b"\0" in content:
         names = content.split(b"\0")

@@ -132,10 +132,10 @@ def _answer(job: JobSpec, task: Task, prediction: Prediction) -> Answer:
 
 def _frames(path: str, every: int) -> Iterator[Frame]:
     """Every `every`-th frame, the first included."""
-    require(os.path.isfile(path), f"{path}: is no file")  # a pipe may never end
+    require(os.path.isfile(path), f"{path}: is not a file")  # a pipe may never end
     video = cv2.VideoCapture(path)
     try:
-        require(video.isOpened(), f"{path}: is no video that OpenCV can read, or is damaged")
+        require(video.isOpened(), f"{path}: is not a video that OpenCV can read, or is damaged")
         rate = video.get(cv2.CAP_PROP_FPS)
         number = 0
         while video.grab():
