@@ -32,7 +32,7 @@ async function send() {
     if (waiting.get(index) === mark) waiting.delete(index);
   }
   if (trouble) setTimeout(() => (sent = sent.then(send)), 1000);
-  store.trouble = trouble && `${waiting.size} decisions are not saved yet: ${trouble}`;
+  store.trouble = trouble && `not saved yet: ${waiting.size} (${trouble})`;
   status();
 }
 addEventListener("beforeunload", (event) => waiting.size && event.preventDefault());
