@@ -25,7 +25,7 @@ import blur_fusion
 from blur_fusion.cli.main import blur
 from blur_fusion.data.layouts import LAYOUTS
 from blur_fusion.errors import one_line_errors
-from blur_fusion.evaluation.metrics import HEADINGS, figure, interval
+from blur_fusion.evaluation.metrics import HEADINGS, figure, interval, with_interval
 from blur_fusion.evaluation.report import Report, read_report
 from blur_fusion.evaluation.robustness import JUDGES
 from blur_fusion.evaluation.table import difference_lines, kind_lines, models_of
@@ -279,7 +279,10 @@ def comparison() -> str:
         return figure(reports[asked[1]][asked[2]]["overall"]["auc"]) if asked else value
 
     columns = measured["columns"]
-    return "\n" + _table(columns, ([cell(r, c) for c in columns] for r in measured["rows"])) + "\n"
+    table = _table(columns, ([cell(r, c) for c in columns] for r in measured["rows"]))
+    ours = (with_interval(r["fused"]["overall"]["auc"]) for r in reports.values())
+    line = "The AUC of the model that ships is {}, of the default budget {}: 95 % intervals, each"
+    return f"\n{table}\n{line.format(*ours)}\non its own test images.\n"
 
 
 def main() -> None:
