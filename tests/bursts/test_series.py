@@ -20,7 +20,7 @@ def left_alone(burst: Burst) -> bool:
     return burst.places == [None] * len(burst.shots)
 
 
-@pytest.mark.parametrize("gains", [(1, 0.6, 1.6), (1, 0.7, 0.45, 1.3, 1.7), (0.6, 1.2)])
+@pytest.mark.parametrize("gains", [(1, 0.39, 2.57), (1, 0.7, 0.45, 1.3, 1.7), (0.6, 1.2)])
 def test_brackets_are_seen_from_a_tripod(tmp_path: Path, gains: tuple[float, ...]) -> None:
     photos = [exposed(scene(), 2, k, gain) for k, gain in enumerate(gains)]
     found = judged(tmp_path, photos)
@@ -50,6 +50,22 @@ def test_focus_stacks_are_seen(tmp_path: Path, number: int) -> None:
     found = judged(tmp_path, [exposed(one, 2, k) for k, one in enumerate(stack(scene(), number))])
     assert found.series == STACK
     assert left_alone(found)
+
+
+def test_stacks_of_planes_are_seen(tmp_path: Path) -> None:
+    """Each photo is sharp in a third of the picture, and elsewhere as soft as the others."""
+    sharp, photos = scene(), []
+    for number in range(3):
+        photo, third = soft(sharp, 3), slice(180 * number, 180 * (number + 1))
+        photo[:, third] = sharp[:, third]
+        photos.append(exposed(photo, 2, number))
+    assert judged(tmp_path, photos).series == STACK
+
+
+def test_two_halves_of_a_view_are_a_panorama(tmp_path: Path) -> None:
+    plane = scene(240, 480)
+    halves = [exposed(plane[:, k * 150 : k * 150 + 300], 2, k) for k in range(2)]
+    assert judged(tmp_path, halves).series == PANORAMA
 
 
 @pytest.mark.parametrize("step", [60, 120])

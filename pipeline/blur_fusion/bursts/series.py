@@ -20,7 +20,7 @@ BRACKET, STACK, PANORAMA = "exposure bracket", "focus stack", "panorama"
 _STEP = 0.3  # log 2: the smallest step that cameras bracket by is a third
 _SEEN_STEP = 0.5  # the same, where only the pictures tell
 _STILL = 0.03  # of width or height: a tripod, or a hand for an instant
-_ALIKE = 0.8
+_ALIKE = 0.6  # likeness
 _GAMMA = 2.2  # from grey levels to light
 
 _MOVED = 0.15  # of width or height, from one photo of a panorama to the next
@@ -33,6 +33,7 @@ _SLIGHT = 0.02  # of the energy of the best tiles: with less a tile tells nothin
 _MANY = 0.3  # share of tiles that change so
 _SHARE = 0.08  # of these, the least that makes a photo the sharpest somewhere
 _RISES = 0.8  # share of tiles that grow sharper up to their best photo, and less sharp after it
+_EVERYWHERE = 0.5  # share of all tiles; more than a thing that passes by changes
 _FADES = 0.45  # see `_fades`
 _SAME = 25.0  # grey levels that the mean of a tile may differ by: nothing has moved there
 
@@ -69,7 +70,7 @@ def _is_panorama(captures: Sequence[Capture], steps: Sequence[Shift]) -> bool:
     if len(times) == len(captures) and np.median(np.diff(times)) < _SECONDS:
         return False
     ways = np.array([(step.right, step.down) for step in steps])
-    if len(steps) < 2 or not all(step.size >= _MOVED for step in steps):
+    if not all(step.size >= _MOVED and step.likeness >= _ALIKE for step in steps):
         return False
     units = ways / np.linalg.norm(ways, axis=1, keepdims=True)
     straight = all(float(one @ other) >= _STRAIGHT for one, other in pairwise(units))
@@ -104,7 +105,8 @@ def _is_stack(tiles: Sequence[Tiles]) -> bool:
     towards = np.sign(peak - np.arange(len(planes) - 1)[:, None] - 0.5)
     slack = 0.1 * np.ptp(level, axis=0)  # noise and what is blurred beyond measure
     rises = (np.diff(level, axis=0) * towards >= -slack).all(axis=0)
-    return float(rises.mean()) >= _RISES and _fades(level, peak, slack) >= _FADES
+    everywhere = changes.sum() >= _EVERYWHERE * changes.size
+    return float(rises.mean()) >= _RISES and (everywhere or _fades(level, peak, slack) >= _FADES)
 
 
 def _fades(
