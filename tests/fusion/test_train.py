@@ -175,6 +175,11 @@ def test_stage_end_to_end(tmp_path: Path) -> None:
     for judge in JUDGES:
         rate = (validation[judge][sharp] >= model.thresholds[judge]).mean()
         assert rate <= params.threshold.max_false_alarm_rate
+        low, high = model.bands[judge]
+        assert low <= model.thresholds[judge] <= high
+        assert (validation[judge][~sharp] < low).mean() <= params.threshold.max_miss_rate
+        alarms = (validation[judge][sharp] >= high).mean()
+        assert alarms <= params.threshold.max_sure_false_alarm_rate
     raw = model.stack.logits(rows["logits"][held], rows["measures"][held])
     again = model.calibrations["fused"].probability(raw["fused"])
     blurred = held & (rows["labels"] == 1)
