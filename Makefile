@@ -76,6 +76,7 @@ docs: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs pipeline stages benchmarks tests
 	$(BIN)/mypy
 
 venv: $(STAMP)
@@ -101,7 +102,7 @@ $(STAMP): requirements.lock pyproject.toml $(wildcard pipeline/blur_fusion/nativ
 
 # Pin the newest releases for all supported Pythons at once, with the hashes of all their files.
 lock: $(STAMP)
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra train --extra dev --extra heic --extra jxl --extra raw --extra app \
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra train --extra dev --extra heic --extra jxl --extra raw --extra app --extra review \
 		--generate-hashes --no-header --no-annotate --no-emit-package pip \
 		--output-file requirements.lock pyproject.toml
 
