@@ -54,7 +54,7 @@ def test_whole_numbers_serve_as_floats_and_frozen_they_stay(tmp_path: Path) -> N
 WRONG: list[tuple[str, Any, str]] = [
     ("sead", 1, "unknown name 'sead'; known: seed, dataset,"),
     ("cnn.epoch", 3, "unknown name 'cnn.epoch'; known: patterns, filters,"),
-    ("threshold", 0.3, "section 'threshold' is missing or not a mapping"),
+    ("threshold", 0.3, "section 'threshold' must map names to values"),
     ("seed", "eleven", "seed is 'eleven', must be of type int"),
     *(("seed", value, f"seed is {value}, must be of type int") for value in (1.5, True)),
     ("cnn.augment", 1, "cnn.augment is 1, must be of type bool"),
@@ -107,5 +107,5 @@ def test_files_that_are_no_params(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
     for text in ("", "- seed\n"):
         broken.write_text(text)
-        with pytest.raises(BlurError, match="no mapping"):
+        with pytest.raises(BlurError, match="params: the file must map names to values"):
             load_params(broken)

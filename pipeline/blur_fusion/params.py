@@ -261,7 +261,8 @@ def read_section(name: str, values: Any, kind: Any) -> Any:
         A name is unknown, one without a default is missing, a value has another type or is
         impossible.
     """
-    require(isinstance(values, dict), f"params: section '{name}' is missing or not a mapping")
+    what = f"section '{name}'" if name else "the file"
+    require(isinstance(values, dict), f"params: {what} must map names to values")
     hints = get_type_hints(kind)
     known = {one.name: one.default is MISSING for one in fields(kind)}
     prefix = f"{name}." if name else ""

@@ -41,7 +41,7 @@ def test_a_journal_that_cannot_be_written_undoes_nothing(
 ) -> None:
     report = acted(root, "a.jpg", move=out)
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anything
-    with pytest.raises(BlurError, match="cannot be written; copy it to where it can"):
+    with pytest.raises(BlurError, match="cannot be written; copy it to a place where it can be"):
         undone(report)
     assert names(out) == {"a.jpg"}
 

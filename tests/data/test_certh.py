@@ -107,7 +107,7 @@ def test_equal_bytes_share_a_scene_and_never_lie_in_both_halves(certh_tree: Tree
     ("row", "message"),
     [
         *((("Original_2", label), "row 3 .*must be 1 or -1") for label in (0, 2, "yes", None)),
-        (("Original_1.JPG ", 1), "row 3: 'Original_1.JPG' has another label"),
+        (("Original_1.JPG ", 1), "row 3: 'Original_1.JPG' has a different label"),
         (None, "is not a readable xlsx"),
     ],
 )

@@ -72,7 +72,7 @@ def test_labels_beside_images(tmp_path: Path) -> None:
     ("layout", "table", "message"),
     [
         ("auto", "filename,label\na.jpg,fuzzy\n", r"line 2 \('a\.jpg'\) has label 'fuzzy'"),
-        ("auto", "filename,label\na.jpg,0\na.jpg,1\n", r"line 3: 'a\.jpg' has another label"),
+        ("auto", "filename,label\na.jpg,0\na.jpg,1\n", r"line 3: 'a\.jpg' has a different label"),
         ("auto", "file,label\na.jpg,0\n", r"labels\.csv: has no column 'filename'"),
         ("auto", "filename,label\n,0\n", "line 2 has no filename"),
         ("auto", "", "has no column 'filename, label'"),

@@ -85,7 +85,7 @@ def test_impossible_targets(tmp_path: Path) -> None:
         (tmp_path / name).write_text("mine")
     for output, style, photos, line in (
         ("a.png", None, 2, "holds one photo"),
-        ("a.png", "html", 1, "no name for html"),
+        ("a.png", "html", 1, "is not a name for html"),
         ("absent/a.html", None, 1, "no such folder"),
         ("taken.html", None, 1, "exists"),
         ("taken.txt", None, 1, "is a file"),

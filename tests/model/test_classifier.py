@@ -380,11 +380,11 @@ def test_threshold_and_rate(model: Path, photos: list[Path]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"threshold": 0.5, "max_false_alarms": 0.1}, "exclude each other"),
-        ({"threshold": 1.5}, "no probability"),
-        ({"threshold": float("nan")}, "no probability"),
+        ({"threshold": 0.5, "max_false_alarms": 0.1}, "give either threshold or max_false_alarms"),
+        ({"threshold": 1.5}, "must be between 0 and 1, not 1.5"),
+        ({"threshold": float("nan")}, "between 0 and 1, not nan"),
         ({"max_false_alarms": 3}, "outside 0..0.3"),
-        ({"threads": 0}, "below 1"),
+        ({"threads": 0}, "must be at least 1, not 0"),
     ],
 )
 def test_impossible_arguments(model: Path, arguments: dict[str, float], said: str) -> None:
@@ -394,7 +394,7 @@ def test_impossible_arguments(model: Path, arguments: dict[str, float], said: st
 
 def test_without_a_shipped_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(classifier, "SHIPPED", tmp_path)
-    with pytest.raises(BlurError, match="holds no model"):
+    with pytest.raises(BlurError, match="no model is installed"):
         BlurDetector()
 
 

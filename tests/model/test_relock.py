@@ -141,7 +141,7 @@ def _replace(file: str, old: str, new: str) -> Edit:
         (lambda root: shutil.rmtree(root / "artifacts/release/cnn"), "cnn; run 'make release'"),
         (_replace("dvc.yaml", "s/fuse:", "s/one:"), "fuse: other artifacts/fuse, artifacts/one"),
         (lambda root: (root / "stages/x.py").unlink(), "stages/x.py: dvc.yaml names it, but it is"),
-        (_replace(MODEL, "artifacts/", ""), "of another run"),
+        (_replace(MODEL, "artifacts/", ""), "belongs to another run"),
         (_replace(GOLDEN, "True", "False"), "tests/golden: fails"),
         (lambda root: (root / GOLDEN).unlink(), "tests/golden: fails"),
     ],

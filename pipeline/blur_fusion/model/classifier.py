@@ -187,7 +187,7 @@ class Classifier:
         return other
 
     def _use(self, threshold: float, band: Band | None = None) -> None:
-        require(0 <= threshold <= 1, f"threshold: {threshold:g} must be between 0 and 1")
+        require(0 <= threshold <= 1, f"threshold: must be between 0 and 1, not {threshold:g}")
         self.threshold = float(threshold)
         self.band = band or (self.threshold, self.threshold)
         judge = f" {self.name}" if self.name in JUDGES[:-1] else ""
@@ -317,7 +317,7 @@ class BlurDetector(Classifier):
         max_false_alarms: float | None = None,
         threads: int = 1,
     ) -> None:
-        require(threads >= 1, f"threads: {threads} must be at least 1")
+        require(threads >= 1, f"threads: must be at least 1, not {threads}")
         require(judge in JUDGES, f"judge: '{judge}' must be one of {', '.join(JUDGES)}")
         one = threshold is None or max_false_alarms is None
         require(one, "give either threshold or max_false_alarms, not both")
