@@ -174,8 +174,7 @@ class Review:
     def small(self, number: int) -> bytes:
         """A thumbnail as JPEG."""
         path, prediction = self.place(number)
-        width, height = prediction.width, prediction.height
-        pixels = small_photo(path, (width, height) if width and height else None, _SIDE)
+        pixels = small_photo(path, prediction.size, _SIDE)
         if pixels is None:
             raise BlurError("cannot be read")
         return encoded(pixels, quality=80)

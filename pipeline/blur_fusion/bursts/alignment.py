@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.images.resize import area_average
+from blur_fusion.images.resize import shrunk
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -45,11 +45,7 @@ class Shift(NamedTuple):
 
 def small_picture(image: Pixels) -> Pixels:
     """A grey picture (h, w) with a long side of `SIDE`, or as it is where that is shorter."""
-    height, width = image.shape
-    scale = SIDE / max(height, width)
-    if scale >= 1:
-        return image
-    return area_average(image, (max(1, round(width * scale)), max(1, round(height * scale))))
+    return shrunk(image, SIDE)
 
 
 def perceptual_hash(image: Pixels) -> int:

@@ -6,7 +6,6 @@ import os
 import platform
 import re
 from collections.abc import Iterator
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,6 +30,8 @@ _ABOUT = {
 
 def missing_packages() -> dict[str, list[str]]:
     """What each extra still lacks here, by the extra's name."""
+    from importlib import metadata  # a quarter of the start of every command
+
     found: dict[str, list[str]] = {}
     for line in metadata.requires(_PACKAGE) or ():
         asked = re.match(r"([\w.-]+).*; *extra *== *['\"](\w+)['\"]", line)
@@ -81,6 +82,8 @@ def _formats() -> str:
 
 
 def _lines(model: Path | None) -> Iterator[str]:
+    from importlib.metadata import PackageNotFoundError
+
     from blur_fusion.parallel import cores
 
     system = f"{platform.system()} {platform.machine()}"
@@ -91,7 +94,7 @@ def _lines(model: Path | None) -> Iterator[str]:
     yield "extras"
     try:
         missing = missing_packages()
-    except metadata.PackageNotFoundError:
+    except PackageNotFoundError:
         yield "  blur-fusion is not installed, but run from its source: extras are unknown"
         return
     for extra, lacking in sorted(missing.items()):

@@ -265,7 +265,7 @@ def run_trials(
     Raises
     ------
     BlurError
-        There is not an image, or a file is unreadable.
+        There is no image, or a file is unreadable.
     """
     require(len(rows) > 0, "robustness: no test image to perturb; give the data set more scenes")
     labels, codes = metrics.labels_of(rows), metrics.scenes_of(rows)

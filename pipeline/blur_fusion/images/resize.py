@@ -103,6 +103,22 @@ def area_average(image: Pixels, size: tuple[int, int]) -> Pixels:
     return found
 
 
+def shrunk(image: Pixels, side: int) -> Pixels:
+    """`image` by :func:`area_average` with a long side of `side`; a smaller one is as it was.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (h, w) or (h, w, 3)
+    side : int
+        Pixels.
+    """
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return image
+    return area_average(image, (max(1, round(width * scale)), max(1, round(height * scale))))
+
+
 _REACH = 2  # cells looked at on either side
 _NOISE = 0.05  # of a cell, rounding and film, in units of the variance gained over one pixel
 _ONE = 14  # bits of a weight of 1

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from blur_fusion.errors import BlurError, require
 from blur_fusion.images.formats import RAW, suffix
 from blur_fusion.images.photo import InputSpec, Photo
-from blur_fusion.images.resize import area_average
+from blur_fusion.images.resize import shrunk
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -40,14 +40,6 @@ def data_uri(pixels: Pixels, ending: str = ".jpg") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(encoded(pixels, ending)).decode()}"
 
 
-def _shrunk(pixels: Pixels, side: int) -> Pixels:
-    height, width = pixels.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return pixels
-    return area_average(pixels, (max(1, round(width * scale)), max(1, round(height * scale))))
-
-
 def thumbnail(pixels: Pixels, side: int = SIDE) -> bytes:
     """Shrink `pixels` by area averaging, as a WebP file of at most `LARGEST` octets.
 
@@ -64,7 +56,7 @@ def thumbnail(pixels: Pixels, side: int = SIDE) -> bytes:
         A WebP file, half as large as a JPEG that looks like it.
     """
     for divisor, quality in _TRIES:
-        data = encoded(_shrunk(pixels, side // divisor), ".webp", quality)
+        data = encoded(shrunk(pixels, side // divisor), ".webp", quality)
         if len(data) <= LARGEST:
             break
     return data
@@ -97,7 +89,7 @@ def small_photo(
             flag = next(fits, cv2.IMREAD_COLOR)
             image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), flag)
     if image is not None:
-        small = _shrunk(np.asarray(image, np.uint8), side)
+        small = shrunk(np.asarray(image, np.uint8), side)
         return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
     try:
         return Photo(path).image(InputSpec(side, colour=True))

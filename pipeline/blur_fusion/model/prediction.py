@@ -103,6 +103,11 @@ class Prediction:
         return cls.failed(path, f"cannot be {what} ({type(error).__name__}: {error})")
 
     @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height; None where they are not known."""
+        return (self.width, self.height) if self.width and self.height else None
+
+    @property
     def pile(self) -> str:
         """The verdict; of a classifier that gave none, what `blurred` says; "unread"."""
         if self.error is not None or self.probability is None:

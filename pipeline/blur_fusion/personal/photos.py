@@ -16,7 +16,7 @@ from blur_fusion.actions.shots import PHOTOS
 from blur_fusion.bursts.alignment import Pixels, small_picture
 from blur_fusion.bursts.capture import read_capture
 from blur_fusion.bursts.groups import Shot, chains, scenes
-from blur_fusion.errors import require
+from blur_fusion.errors import BlurError, require
 from blur_fusion.files import write_whole
 from blur_fusion.images.formats import suffix
 from blur_fusion.images.photo import Photo
@@ -139,10 +139,10 @@ def detector(folder: Path | None) -> BlurDetector:
         It cannot be read, or is of a kind that does not learn.
     """
     found = load(folder)
-    if isinstance(found, BlurDetector):
-        return found
-    require(False, f"{folder}: is a preset; only a model of 'blur export' learns from decisions")
-    raise AssertionError
+    if not isinstance(found, BlurDetector):
+        line = f"{folder}: is a preset; only a model of 'blur export' learns from decisions"
+        raise BlurError(line)
+    return found
 
 
 def write_model(target: Path, classifier: BlurDetector, outcome: Outcome, rows: Rows) -> None:

@@ -50,7 +50,7 @@ class JobSpec:
     thumbnails : bool
         Whether answers carry a thumbnail.
     every : int
-        Of a video, each how manieth frame is looked at.
+        Of a video, the distance from one frame that is looked at to the next.
     frames : Path, optional
         Folder that the kept frames of videos are written to.
     """
@@ -125,8 +125,7 @@ def _answer(job: JobSpec, task: Task, prediction: Prediction) -> Answer:
     """The answer to a photo, with a thumbnail of its file if `job` asks so."""
     if not job.thumbnails or prediction.error is not None:
         return Answer(prediction)
-    width, height = prediction.width, prediction.height
-    small = small_photo(task.place, (width, height) if width and height else None)
+    small = small_photo(task.place, prediction.size)
     return Answer(prediction, None if small is None else thumbnail(small))
 
 
