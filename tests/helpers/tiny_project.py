@@ -63,9 +63,15 @@ def state(folder: Path) -> dict[str, tuple[bytes, int, int]]:
     return {name: (data, at.st_mode, at.st_mtime_ns) for name, (data, at) in found.items()}
 
 
+def commit(folder: Path) -> None:
+    """Commit all files, in a repository made here if there is none."""
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "--no-verify", "-m", "All"]):
+        subprocess.run([*git, *words], cwd=folder, check=True, capture_output=True)
+
+
 def clone(folder: Path) -> Path:
     """The working tree as it stands, as small as TINY, committed; nothing is run in it yet."""
-    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
     for name in checked_out():
         source, target = REPOSITORY / name, folder / name
         if source.is_file() and name != "dvc.lock" and not name.startswith("artifacts/"):
@@ -76,6 +82,5 @@ def clone(folder: Path) -> Path:
         assert values.keys() <= params[section].keys()
         params[section] |= values
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "--no-verify", "-m", "Clone"]):
-        subprocess.run([*git, *words], cwd=folder, check=True, capture_output=True)
+    commit(folder)
     return folder
