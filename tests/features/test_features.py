@@ -160,7 +160,7 @@ def test_another_measure_is_one_function() -> None:
 
         @measures.measure("this test", levels=(0, 1))
         def area(pyramid: Pyramid, number: int) -> np.ndarray:
-            return np.full(pyramid.grid.count, float(number))
+            return np.full(pyramid.content.shape, float(number))
 
         added = [f"area.{k}.p{p:g}" for k in (0, 1) for p in PARAMS.percentiles]
         assert feature_names(PARAMS) == [*before, *added]
@@ -189,7 +189,7 @@ def test_grid_covers_every_pixel_once() -> None:
     for height, width in ((100, 333), (16, 16), (17, 768), (5, 9)):
         grid = Grid.over(height, width, 8)
         tiles = [np.zeros((height, width))[place] for place in layout(grid, height, width).places]
-        assert len(tiles) == grid.count and min(tile.size for tile in tiles) > 0
+        assert len(tiles) == grid.rows * grid.columns and min(tile.size for tile in tiles) > 0
         assert sum(tile.size for tile in tiles) == height * width
 
 

@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 
 from blur_fusion.errors import BlurError
-from blur_fusion.fusion.calibration import (
-    Calibration,
-    RateTable,
-    choose_threshold,
-    doubt_band,
-    fit_calibration,
-    sigmoid,
-)
-from blur_fusion.fusion.stack import Standardiser
+from blur_fusion.fusion.calibration import RateTable, choose_threshold, doubt_band, fit_calibration
+from blur_fusion.fusion.stack import Calibration, Standardiser, sigmoid
 from blur_fusion.params import ThresholdParams
 
 

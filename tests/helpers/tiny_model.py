@@ -11,8 +11,8 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from blur_fusion.features.summary import feature_names
-from blur_fusion.fusion.calibration import Calibration, RateTable
-from blur_fusion.fusion.stack import JUDGES, LOGIT_NAMES, Model, Networks, Stack, Standardiser
+from blur_fusion.fusion.calibration import Model, RateTable
+from blur_fusion.fusion.stack import JUDGES, LOGIT_NAMES, Calibration, Networks, Stack, Standardiser
 from blur_fusion.model.folder import (
     PROVENANCE,
     ModelFolder,

@@ -17,12 +17,11 @@ import pytest
 from blur_fusion.cnn import spectra
 from blur_fusion.cnn.spectra import FLOOR, GAIN, OFFSET, cosine_basis
 from blur_fusion.errors import BlurError
-from blur_fusion.features import pyramid, tiles
+from blur_fusion.features import content, pyramid, tiles
 from blur_fusion.features.summary import describe
 from blur_fusion.features.tiles import HORIZONTAL, VERTICAL, Kind
 from blur_fusion.images import resize as averaging
 from blur_fusion.images.resize import area_average, average_cells
-from blur_fusion.model import classifier as laplacian
 from blur_fusion.native.library import SWITCH, library, load
 from blur_fusion.params import load_params
 from trees import REPOSITORY
@@ -76,12 +75,12 @@ def test_wider_vectors_answer_alike(
     image = cv2.GaussianBlur(pixels((331, 498)), (0, 0), 0.7)
     answers = []
     for variant in variants:
-        for module in (averaging, laplacian, pyramid, spectra, tiles):
+        for module in (averaging, content, pyramid, spectra, tiles):
             monkeypatch.setattr(module, "library", lambda variant=variant: variant)
         measured = [describe(image, PARAMS), area_average(image, (201, 97))]
         measured.append(average_cells(image, 2, (301, 197)))
         responses = spectra.local_spectra(image.astype(np.float32), 32)
-        arrays = [*measured, *responses, np.array(laplacian.laplacian_variance(image))]
+        arrays = [*measured, *responses, np.array(content.laplacian_variance(image))]
         answers.append([array.tobytes() for array in arrays])
     assert len(answers) > 1 and all(answer == answers[0] for answer in answers)
 
@@ -134,7 +133,7 @@ def test_averages_of_cells_agree(compiled: ctypes.CDLL, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("native", [True, False])
 def test_laplacian_variance_is_exact(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(laplacian, "library", library if native else lambda: None)
+    monkeypatch.setattr(content, "library", library if native else lambda: None)
     images = []
     for shape in ((1, 9), (2, 2), (3, 7), (40, 3000), (577, 769)):
         images += [pixels(shape), 255 * (pixels(shape) // 128), pixels((9, *shape))[5]]
@@ -142,7 +141,7 @@ def test_laplacian_variance_is_exact(native: bool, monkeypatch: pytest.MonkeyPat
         edges = cv2.Laplacian(image, cv2.CV_16S).astype(np.int64)
         energy = int((edges * edges).sum())
         expected = energy / image.size - (int(edges.sum()) / image.size) ** 2
-        assert laplacian.laplacian_variance(image) == expected
+        assert content.laplacian_variance(image) == expected
 
 
 def planes() -> list[np.ndarray]:
@@ -166,7 +165,8 @@ def test_sums_over_tiles_are_the_same(
         monkeypatch.setattr(tiles, "library", lambda loops=loops: loops)
         for plane in planes():
             sums = [tiles.tile_sums(plane, kind, grid) for kind in Kind]
-            assert [one.shape for one in sums] == [(kind.count, grid.count) for kind in Kind]
+            count = grid.rows * grid.columns
+            assert [one.shape for one in sums] == [(kind.count, count) for kind in Kind]
             places = [tiles.gradient_argmax(plane, step, grid) for step in (HORIZONTAL, VERTICAL)]
             answers.append([one.tolist() for one in (*sums, *places)])
     middle = len(answers) // 2

@@ -12,7 +12,7 @@ import pytest
 from blur_fusion.actions.act import act
 from blur_fusion.actions.decisions import Decision
 from blur_fusion.actions.plan import ActionOptions
-from blur_fusion.fusion.calibration import Calibration
+from blur_fusion.fusion.stack import Calibration
 from blur_fusion.model.classifier import BlurDetector
 from blur_fusion.model.folder import write_folder
 from blur_fusion.personal import learn

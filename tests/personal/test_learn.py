@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 
 from blur_fusion.errors import BlurError
-from blur_fusion.fusion.calibration import sigmoid
-from blur_fusion.fusion.stack import Model, Stack
+from blur_fusion.fusion.calibration import Model
+from blur_fusion.fusion.stack import Stack, sigmoid
 from blur_fusion.params import ThresholdParams
 from blur_fusion.personal import learn
 from blur_fusion.personal.learn import Rows, as_text

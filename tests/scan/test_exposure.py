@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from blur_fusion.model.classifier import EXPOSURES, exposure
+from blur_fusion.features.content import EXPOSURES, exposure
 from blur_fusion.model.prediction import FIELDS, WITH_EXPOSURE
 from scan_command import blur, emptied, found
 from trees import write_photo

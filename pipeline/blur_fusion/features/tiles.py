@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -90,11 +91,6 @@ class Grid:
         side = max(16.0, max(height, width) / tiles)
         return cls(max(1, round(height / side)), max(1, round(width / side)))
 
-    @property
-    def count(self) -> int:
-        """Number of tiles."""
-        return self.rows * self.columns
-
 
 SQUARES, SIZES, PEAKS = "squares", "sizes", "peaks"  # mean square, mean size, largest size
 _NORMS = {SQUARES: cv2.NORM_L2SQR, SIZES: cv2.NORM_L1, PEAKS: cv2.NORM_INF}
@@ -153,17 +149,14 @@ class Layout:
     ----------
     places : tuple of (slice, slice), row by row
     areas : ndarray, shape (tiles,)
-    rows, columns : ndarray of int32
-        Where the grid's rows and columns begin, and where the last one ends.
-    edges : tuple of int
-        Where `rows` and `columns` lie in memory, each followed by how many tiles that makes.
+    edges : tuple
+        For compiled code: where the grid's rows begin and the last one ends, how many there are,
+        and the same of its columns.
     """
 
     places: tuple[tuple[slice, slice], ...]
     areas: Tiles
-    rows: npt.NDArray[np.int32]
-    columns: npt.NDArray[np.int32]
-    edges: tuple[int, int, int, int]
+    edges: tuple[Any, ...]
 
 
 @lru_cache(maxsize=256)
@@ -178,7 +171,7 @@ def layout(grid: Grid, height: int, width: int) -> Layout:
     )
     areas = np.outer(np.diff(rows), np.diff(columns)).ravel().astype(np.float64)
     edges = address(rows), grid.rows, address(columns), grid.columns
-    return Layout(places, areas, rows, columns, edges)
+    return Layout(places, areas, edges)
 
 
 def tile_sums(plane: Plane, kind: Kind, grid: Grid) -> Tiles:
@@ -191,7 +184,7 @@ def tile_sums(plane: Plane, kind: Kind, grid: Grid) -> Tiles:
         # OpenCV squares a root of squares.
         found = np.rint([[cv2.norm(tile, norm) for tile in row] for row in tiles])
     else:
-        found = np.empty((kind.count, grid.count), np.uint64)
+        found = np.empty((kind.count, place.areas.size), np.uint64)
         table = kind.number, address(plane), width, *place.edges
         if compiled.blur_tile_sums(*table, address(found)):
             raise MemoryError
@@ -207,7 +200,7 @@ def gradient_argmax(plane: Plane, step: tuple[int, int], grid: Grid) -> npt.NDAr
     """
     height, width = plane.shape
     place, compiled = layout(grid, height - 2 * MARGIN, width - 2 * MARGIN), library()
-    found = np.empty((2, grid.count), np.int32)
+    found = np.empty((2, place.areas.size), np.int32)
     if compiled is None:
         sizes = np.abs(_slope(plane, step))
         for number, (rows, columns) in enumerate(place.places):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.errors import require
-from blur_fusion.fusion.calibration import Calibration, RateTable
 
 JUDGES = ("cnn", "features", "fused")
 LOGIT_NAMES = ("cnn.blurred", "cnn.sharp", "cnn.defocus", "cnn.motion")
@@ -19,6 +18,31 @@ ENSEMBLES = ("features", "both", "kind")
 _NORMAL = 1.349  # interquartile range of the standard normal distribution
 
 Floats = npt.NDArray[np.float64]
+
+
+def sigmoid(logit: npt.NDArray[np.floating]) -> Floats:
+    """Logistic function without overflow."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logit, -500, 500))), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """`probability = sigmoid(logit / temperature + bias)`; it never changes the order."""
+
+    temperature: float
+    bias: float
+
+    def __post_init__(self) -> None:
+        sound = 0 < self.temperature < float("inf") and np.isfinite(self.bias)
+        require(bool(sound), f"calibration: temperature {self.temperature}, bias {self.bias}")
+
+    def scaled(self, logit: npt.NDArray[np.floating]) -> Floats:
+        """Calibrated logit, same shape."""
+        return np.asarray(np.asarray(logit, np.float64) / self.temperature + self.bias)
+
+    def probability(self, logit: npt.NDArray[np.floating]) -> Floats:
+        """Calibrated probability of blurred, same shape, float64."""
+        return sigmoid(self.scaled(logit))
 
 
 def motion_logit(cnn: npt.NDArray[np.floating]) -> Floats:
@@ -252,28 +276,3 @@ class Stack:
         networks = Networks(kernels, biases, arrays["gains"].astype(np.float64))
         scaling = Standardiser(arrays["centre"], arrays["scale"], float(arrays["clip"]))
         return cls(names, scaling, networks, tuple(arrays["members"].tolist()))
-
-
-@dataclass(frozen=True)
-class Model:
-    """A stack with what makes predictions of its logits.
-
-    Attributes
-    ----------
-    stack : Stack
-    calibrations : dict of Calibration
-        Of each of `JUDGES`.
-    thresholds : dict of float
-        Probabilities from which each of `JUDGES` calls a photo blurred.
-    rates : RateTable
-        Thresholds of the fused judge by false-alarm rate.
-    bands : dict of (float, float)
-        Of judges that know doubt: probabilities between which they are unsure, around their
-        threshold.
-    """
-
-    stack: Stack
-    calibrations: dict[str, Calibration]
-    thresholds: dict[str, float]
-    rates: RateTable
-    bands: dict[str, tuple[float, float]] = field(default_factory=dict)

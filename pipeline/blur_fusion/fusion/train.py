@@ -19,7 +19,7 @@ from blur_fusion.cnn.crossfit import parallel_fits
 from blur_fusion.cnn.fit import History, make_deterministic
 from blur_fusion.errors import BlurError, require
 from blur_fusion.fusion.calibration import (
-    Calibration,
+    Model,
     RateTable,
     choose_threshold,
     doubt_band,
@@ -29,7 +29,7 @@ from blur_fusion.fusion.stack import (
     BLURRED,
     JUDGES,
     LOGIT_NAMES,
-    Model,
+    Calibration,
     Networks,
     Stack,
     Standardiser,

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.errors import TOO_LARGE, BlurError, require
-from blur_fusion.images import headers, jpeg
+from blur_fusion.images import headers
 from blur_fusion.images.formats import RAW
 from blur_fusion.parallel import free_memory
 
@@ -246,14 +246,15 @@ def decode(
 
 def _decode_jpeg(data: Pixels, name: str, long_side: int, colour: bool, stored: bool) -> Decoded:
     """Decode a JPEG, or what is there of it."""
-    data, size = jpeg.without_zeros(data), jpeg.jpeg_size(data) or (0, 0)
-    cell = 1 if colour else jpeg.reduction(size, long_side)
-    flag = cv2.IMREAD_COLOR_RGB if colour else jpeg.REDUCED.get(cell, cv2.IMREAD_GRAYSCALE)
+    frame = headers.jpeg_frame(data)
+    data, size = headers.without_zeros(data, frame), frame.size
+    cell = 1 if colour else headers.reduction(size, long_side)
+    flag = cv2.IMREAD_COLOR_RGB if colour else headers.REDUCED.get(cell, cv2.IMREAD_GRAYSCALE)
     if stored:
         flag |= cv2.IMREAD_IGNORE_ORIENTATION
     pixels = size[0] * size[1]
     needed = (6 if colour else 2) * pixels // cell**2
-    if jpeg.progressive(data):  # all coefficients are kept
+    if frame.progressive:  # all coefficients are kept
         needed += 3 * pixels
     with _room(needed):
         image = _imdecode(data, flag, name)
@@ -262,13 +263,13 @@ def _decode_jpeg(data: Pixels, name: str, long_side: int, colour: bool, stored: 
         photo = (size if upright else size[::-1]) if size[0] else None
         return Decoded(from_array(image, colour), cell, photo)
     with _room(4 * pixels):
-        part = jpeg.whole_rows(data)
+        part = headers.whole_rows(data)
     if part is None:
         return Decoded(_decode_with_pillow(data, name, colour, stored))
     share = int(100 * part.share)
     require(share >= 50, f"{name}: is cut off: only {share} % of it is whole; copy it again")
     seen = _decode_jpeg(part.data, name, long_side, colour, stored)
-    photo = size if seen.photo == jpeg.jpeg_size(part.data) else size[::-1]  # turned
+    photo = size if seen.photo == headers.jpeg_frame(part.data).size else size[::-1]  # turned
     return seen._replace(photo=photo, note=f"cut off: judged by the first {share} % of it")
 
 

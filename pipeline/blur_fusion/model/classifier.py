@@ -17,15 +17,13 @@ import numpy.typing as npt
 
 from blur_fusion import __version__
 from blur_fusion.errors import BlurError, require
-from blur_fusion.features.content import sharpest_place
+from blur_fusion.features.content import exposure, laplacian_variance, sharpest_place
 from blur_fusion.features.summary import describe
-from blur_fusion.fusion.calibration import sigmoid
-from blur_fusion.fusion.stack import BLURRED, JUDGES, LOGIT_NAMES, motion_logit
+from blur_fusion.fusion.stack import BLURRED, JUDGES, LOGIT_NAMES, motion_logit, sigmoid
 from blur_fusion.images.photo import InputSpec, Photo, as_photos
 from blur_fusion.model.folder import MODEL, NETWORK, SHIPPED, read_folder, read_provenance
 from blur_fusion.model.network import OnnxNetwork, open_session
 from blur_fusion.model.prediction import Band, Prediction, verdict_at
-from blur_fusion.native.library import library
 from blur_fusion.parallel import ordered_map
 from blur_fusion.startup import one_opencv_thread
 
@@ -35,53 +33,6 @@ PUBLISHED_THRESHOLD = 470.0  # chosen on CERTH's training rows; 87.2 % on its ev
 SMALLEST_VARIANCE = 1e-3  # a flat picture has 0, whose logarithm would not be finite
 PRESET_WEIGHTS = "network.npz"  # beside a trained preset's ONNX, for Grad-CAM
 NOTHING = "holds nothing to judge: neither detail nor edges"
-EXPOSURES = ("normal", "dark", "overexposed", "low-contrast")
-
-# Grey levels. Of 81 real photos, many at night or in snow, they call 2 dark (one of the moon), 3
-# low in contrast and none overexposed.
-_DARK = 64  # 95 % of a dark photo's pixels are below
-_CLIPPED, _LIGHT = 250, 170  # half of an overexposed one's are at least this, or 95 % at least that
-_CONTRAST = 51  # from the 5th to the 95th percentile, a fifth of the range
-
-Pixels = npt.NDArray[np.uint8]
-
-
-def exposure(working: Pixels) -> str:
-    """One of `EXPOSURES`; where several hold, the first of them after "normal".
-
-    Parameters
-    ----------
-    working : ndarray of uint8, shape (h, w)
-        Grey.
-    """
-    seen = np.ascontiguousarray(working[::4])  # every fourth row will do
-    histogram = cv2.calcHist([seen], [0], None, [256], [0, 256])
-    below = np.cumsum(histogram.ravel()) / seen.size
-    low, middle, high = (int(np.searchsorted(below, share)) for share in (0.05, 0.5, 0.95))
-    if high < _DARK:
-        return "dark"
-    if middle >= _CLIPPED or low >= _LIGHT:
-        return "overexposed"
-    return "low-contrast" if high - low < _CONTRAST else "normal"
-
-
-def laplacian_variance(image: Pixels) -> float:
-    """Variance of the four-neighbour Laplacian of a grey image, squared grey levels.
-
-    As `cv2.Laplacian(image, cv2.CV_64F).var()`; its values are whole, so their sums are exact.
-    """
-    image = np.ascontiguousarray(image)
-    compiled = library()
-    height, width = image.shape
-    if compiled is None or min(height, width) < 2:
-        edges = cv2.Laplacian(image, cv2.CV_16S)
-        # Ten times as fast as cv2.meanStdDev; the norm comes from its own square root.
-        total, squares = round(cv2.sumElems(edges)[0]), round(cv2.norm(edges, cv2.NORM_L2SQR))
-    else:
-        sums = np.empty(2, np.int64)
-        compiled.blur_laplacian(image.ctypes.data, width, height, width, sums.ctypes.data)
-        total, squares = int(sums[0]), int(sums[1])
-    return squares / image.size - (total / image.size) ** 2
 
 
 def recipe_variance(photo: Photo) -> float:
@@ -354,12 +305,9 @@ class BlurDetector(Classifier):
 
     def measures(self, photo: Photo) -> npt.NDArray[np.float32]:
         """The focus measures (1, F) that the stack wants of a photo."""
-
-        def described() -> npt.NDArray[np.float32]:
-            names = self.model.stack.names  # those that this model wants, whatever there is now
-            return describe(photo.image(self.spec), self.contents.features, names)[None]
-
-        return photo.remember(("measures", self.digest), described)
+        key, params = ("measures", self.digest), self.contents.features
+        names = self.model.stack.names  # those that this model wants, whatever there is now
+        return photo.remember(key, lambda: describe(photo.image(self.spec), params, names)[None])
 
     def _said(self, photo: Photo) -> Prediction:
         stack, towards_motion = self.model.stack, None

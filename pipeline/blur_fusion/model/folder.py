@@ -23,8 +23,8 @@ import numpy.typing as npt
 from blur_fusion.errors import BlurError, require
 from blur_fusion.features.summary import feature_names
 from blur_fusion.files import os_errors, write_whole
-from blur_fusion.fusion.calibration import Calibration, RateTable
-from blur_fusion.fusion.stack import JUDGES, Model, Stack
+from blur_fusion.fusion.calibration import Model, RateTable
+from blur_fusion.fusion.stack import JUDGES, Calibration, Stack
 from blur_fusion.params import FeatureParams
 
 FORMAT, SYSTEM = 5, "fusion"

@@ -49,7 +49,7 @@ class Prediction:
     frame_s : float
         Of a video, the time of the frame that was judged, in seconds; None of a photo.
     exposure : str
-        One of `blur_fusion.model.classifier.EXPOSURES`; written where it is asked for, not in
+        One of `blur_fusion.features.content.EXPOSURES`; written where it is asked for, not in
         `FIELDS`.
     verdict : str
         "sharp", "blurred", or "unsure" where the probability settles neither.

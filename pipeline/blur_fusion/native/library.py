@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -26,12 +27,9 @@ _FUNCTIONS = {
 }
 
 
-def address(array: Any) -> int:
-    """Where a numpy array lies that is in one piece and may be written to.
-
-    In a fifth of the time of `array.ctypes.data`, which adds up to a hundredth of a scan.
-    """
-    return ctypes.addressof(ctypes.c_char.from_buffer(array))
+# The address of a contiguous, writable array, as an argument of these functions. Twice as fast as
+# `array.ctypes.data`, which adds up to a hundredth of a scan.
+address: Callable[[Any], Any] = (ctypes.c_char * 0).from_buffer
 
 
 def load(path: Path) -> ctypes.CDLL:

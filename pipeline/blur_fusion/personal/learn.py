@@ -32,14 +32,13 @@ from blur_fusion.evaluation.metrics import (
     with_interval,
 )
 from blur_fusion.fusion.calibration import (
-    Calibration,
+    Model,
     RateTable,
     choose_threshold,
     doubt_band,
     fit_calibration,
-    sigmoid,
 )
-from blur_fusion.fusion.stack import Model
+from blur_fusion.fusion.stack import Calibration, sigmoid
 from blur_fusion.params import ThresholdParams
 
 FEWEST = 30  # decisions
