@@ -70,18 +70,27 @@ def own_stderr() -> None:
     sys.stderr = io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)
 
 
-def prepare() -> None:
-    """One thread for each photo, as NumPy's own would only fight with ours; memory reused.
+def quiet() -> None:
+    """Silence the libraries: about files that are odd but can be read, and to their makers."""
+    for name, value in (
+        ("OPENCV_LOG_LEVEL", "ERROR"),
+        ("OPENCV_FFMPEG_LOGLEVEL", "8"),
+        ("TF_CPP_MIN_LOG_LEVEL", "3"),
+        ("ORT_DISABLE_TELEMETRY", "1"),
+    ):
+        os.environ.setdefault(name, value)
 
-    Nothing is collected until :func:`freeze`: what is loaded stays, and to look for garbage in it
-    again and again took a sixth of the start.
+
+def prepare() -> None:
+    """One thread for each photo, as NumPy's own would only compete with ours; memory reused.
+
+    Nothing is collected until :func:`freeze`: looking for garbage in what is loaded, again and
+    again, took a sixth of the start.
     """
     gc.disable()
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # files that are odd but can be read
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")
-
+    quiet()
     keep_heap()
 
 

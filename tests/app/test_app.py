@@ -1,4 +1,4 @@
-"""`blur app` in headless Chromium: uploads, verdicts, slider, CSV; and what it does not do."""
+"""`blur app` in headless Chromium: uploads, verdicts, slider, CSV; limits before decoding."""
 
 from __future__ import annotations
 
@@ -6,22 +6,30 @@ import csv
 import io
 import re
 import signal
+import struct
 import subprocess
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from blur_fusion.app import serve
+from blur_fusion.app.serve import Limits
+from blur_fusion.errors import BlurError
+from blur_fusion.explain.explainer import Explainer
 from blur_fusion.model.classifier import BlurDetector
-from scan_command import ENVIRONMENT, command
+from scan_command import ENVIRONMENT, command, invoked
 from trees import write_photo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytest.importorskip("gradio", reason="gradio, of the extra 'app', is not installed")
+
+from blur_fusion.app.interface import Album, App, judge_upload
 
 
 @pytest.fixture(scope="module")
@@ -124,22 +132,6 @@ def test_the_slider_acts_without_judging_anew(
     page.wait_for_selector("#headline :text('No photo yet')")
 
 
-def test_three_piles_until_the_slider_is_moved(model: Path, photos: list[Path]) -> None:
-    from blur_fusion.app.album import Album, Limits, judge_upload
-    from blur_fusion.app.interface import App
-    from blur_fusion.explain.explainer import Explainer
-
-    explainer, album = Explainer(BlurDetector(model, threshold=0.0)), Album()
-    album.add([judge_upload(explainer, path, Limits()) for path in photos])
-    crisp = album.predictions(0.5)[0].probability or 0.0
-    app = App(explainer, 0.503, False, Limits(), band=(crisp / 2, 0.51))
-    headline, table = app.words(album, 0.5)  # as the slider shows it
-    assert "1 of 3 blurred, 1 unsure, 1 not read" in table and "<h2>Unsure</h2>" in headline
-    assert "blurred from 51 %" in headline and "sharp below " in headline
-    headline, table = app.words(album, 0.51)
-    assert "1 of 3 blurred, 1 not read" in table and "<h2>Not blurred</h2>" in headline
-
-
 def test_what_is_too_large_is_refused_and_names_are_text(
     page: Page, address: tuple[str, Path], photos: list[Path], tmp_path: Path
 ) -> None:
@@ -177,3 +169,73 @@ def test_the_page_may_fetch_from_itself_alone(address: tuple[str, Path]) -> None
         page = answer.read().decode()
     assert "default-src 'self'" in policy and "https:" not in policy and "*" not in policy
     assert not re.search(r"<(script|link)[^>]+(src|href)=\"https?:", page)
+
+
+def test_three_piles_until_the_slider_is_moved(model: Path, photos: list[Path]) -> None:
+    explainer, album = Explainer(BlurDetector(model, threshold=0.0)), Album()
+    album.add([judge_upload(explainer, path, Limits()) for path in photos])
+    crisp = album.predictions(0.5)[0].probability or 0.0
+    app = App(explainer, 0.503, False, Limits(), band=(crisp / 2, 0.51))
+    headline, table = app.words(album, 0.5)  # as the slider shows it
+    assert "1 of 3 blurred, 1 unsure, 1 not read" in table and "<h2>Unsure</h2>" in headline
+    assert "blurred from 51 %" in headline and "sharp below " in headline
+    headline, table = app.words(album, 0.51)
+    assert "1 of 3 blurred, 1 not read" in table and "<h2>Not blurred</h2>" in headline
+
+
+def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+    data = bytearray(write_photo(tmp_path / "bomb.png", 1).read_bytes())
+    data[16:24] = struct.pack(">II", 50_000, 50_000)  # width and height, and their check
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    (tmp_path / "bomb.png").write_bytes(data)
+    with pytest.raises(BlurError, match="more than 120 million pixels"):
+        Limits().check(tmp_path / "bomb.png")
+    with pytest.raises(BlurError, match="more than 1 million pixels"):
+        Limits(pixels=1_000_000).check(write_photo(tmp_path / "a.png", 1, size=(1001, 1000)))
+    Limits(pixels=1_000_000).check(write_photo(tmp_path / "b.png", 1, size=(1000, 1000)))
+    with pytest.raises(BlurError, match="more than 0 MB"):
+        Limits(upload=10).check(tmp_path / "b.png")
+
+
+def test_verdicts_follow_the_threshold_and_are_the_detector_s(model: Path, tmp_path: Path) -> None:
+    paths = [
+        write_photo(tmp_path / "crisp.jpg", 1, size=(300, 420)),
+        write_photo(tmp_path / "soft.jpg", 2, blurred=True, size=(300, 420)),
+        tmp_path / "absent.jpg",
+    ]
+    explainer, album = Explainer(BlurDetector(model, threshold=0.0)), Album()
+    album.add([judge_upload(explainer, path, Limits()) for path in paths])
+    for threshold in (0.0, 0.5, 1.0):
+        expected = BlurDetector(model, threshold=threshold).predict(paths)
+        found = album.predictions(threshold)
+        for ours, theirs in zip(found[:2], expected[:2], strict=True):
+            assert (ours.blurred, ours.probability) == (theirs.blurred, theirs.probability)
+            assert ours.kind == theirs.kind and ours.path == Path(theirs.path).name
+        assert found[2].error and found[2].blurred is None
+    album.choose(1)
+    first = album.explained(explainer, 0.5, False)
+    second = album.explained(explainer, 1.0, False)
+    assert first is not None and second is not None
+    assert first.map is second.map  # looked at once
+    assert first.prediction.blurred and not second.prediction.blurred and second.threshold == 1.0
+    album.choose(2)
+    assert album.explained(explainer, 0.5, False) is None
+    album.choose(99)
+    assert album.chosen == 2
+    assert album.csv(0.5).count("\n") == 4
+
+
+@pytest.mark.parametrize(
+    ("gradio", "line"),
+    [
+        (False, "error: 'blur app' needs the extra 'app': pip install 'blur-fusion[app]'"),
+        (True, "is not a model folder"),
+    ],
+)
+def test_without_gradio_or_a_model_it_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gradio: bool, line: str
+) -> None:
+    if not gradio:
+        monkeypatch.setattr(serve, "find_spec", lambda name: None)
+    result = invoked("app", "--model", tmp_path, "--port", "0")
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1 and line in result.stderr

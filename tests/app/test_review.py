@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from blur_fusion.actions.journal import not_undone
 from blur_fusion.app.decisions import DecisionFile
 from blur_fusion.app.review import DECISIONS, Review, ReviewSettings, application, opened
 from blur_fusion.errors import BlurError
@@ -194,7 +195,7 @@ def test_pictures_have_numbers_and_nothing_else_is_served(review: Review) -> Non
         assert status == 404 and b"secret" not in data
 
 
-def test_what_is_no_request_of_the_page_changes_nothing(review: Review) -> None:
+def test_a_request_that_the_page_would_not_make_changes_nothing(review: Review) -> None:
     good = {"threshold": 0.5, "decisions": {"0": "k"}}
     assert answered(review, "/token/decisions", json.dumps(good).encode())[0] == 200
     before = review.decisions.path.read_bytes()
@@ -218,6 +219,26 @@ def test_what_is_no_request_of_the_page_changes_nothing(review: Review) -> None:
         assert answered(review, "/token/apply", body)[0] == 400
     assert answered(review, "/token/undo", b"{}")[0] == 400  # nothing was done
     assert review.decisions.path.read_bytes() == before
+
+
+def test_undo_after_a_restart(model: Path, tmp_path: Path) -> None:
+    """The journal is on disk; one of another folder is left alone."""
+    for name in ("a.jpg", "b.jpg"):
+        write_photo(tmp_path / "photos" / name, 1)
+    settings = ReviewSettings(tmp_path / "photos", model)
+    before = contents(tmp_path / "photos")
+    first = opened(settings, warn=print)
+    assert not first.apply("move", dry_run=True)["undo"]
+    first.decide({0: "r"}, 0.5)
+    assert first.apply("move", dry_run=False)["undo"]
+    assert not_undone(tmp_path, [first.move]) == []
+    again = opened(settings, warn=print)
+    assert len(again.predictions) == 1 and not again.apply("move", dry_run=True)["apply"]
+    said = again.undo()
+    assert said["summary"] == "1 files put back" and not said["undo"]
+    assert "started again" in said["lines"][0]
+    assert files(tmp_path / "photos") == before
+    assert not opened(settings, warn=print).apply("move", dry_run=True)["undo"]
 
 
 def test_bursts_are_found_and_what_was_moved_away_is_left_out(model: Path, tmp_path: Path) -> None:
@@ -263,7 +284,7 @@ def test_decisions_follow_a_folder_that_was_moved(tmp_path: Path) -> None:
 def test_a_file_that_holds_no_decisions_is_left_alone(tmp_path: Path, content: str) -> None:
     path = tmp_path / DECISIONS
     path.write_text(content)
-    with pytest.raises(BlurError, match="holds no decisions of blur; name another"):
+    with pytest.raises(BlurError, match="does not hold decisions of blur; choose another"):
         opened(ReviewSettings(tmp_path), warn=print)
     assert contents(tmp_path) == {DECISIONS: content.encode()}
 
@@ -271,7 +292,7 @@ def test_a_file_that_holds_no_decisions_is_left_alone(tmp_path: Path, content: s
 def test_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     for settings, line in (
-        (ReviewSettings(tmp_path / "file"), "is no folder"),
+        (ReviewSettings(tmp_path / "file"), "not a folder"),
         (ReviewSettings(tmp_path, decisions=tmp_path / "no" / "d.json"), "cannot be written"),
         (ReviewSettings(tmp_path, move=tmp_path), "holds the scanned folder"),
     ):

@@ -59,7 +59,7 @@ def test_ratings_of_a_folder_are_applied(root: Path, out: Path) -> None:
     ("words", "code", "line"),
     [
         ((), 2, "say what to do"),
-        (("--dry-run",), 2, "--dry-run goes with"),
+        (("--dry-run",), 2, "--dry-run needs"),
         (("--move", "x", "--copy", "y"), 1, "error: choose one of move, copy and link"),
         (("--move", ".."), 1, "choose another target"),
     ],

@@ -54,7 +54,7 @@ def test_doctor_tells_loops_of_another_version(
     (tmp_path / "kernels.so.so").touch()
     assert "of another version" in invoked("doctor").stdout
     monkeypatch.setenv(library.SWITCH, "0")
-    assert "left alone" in invoked("doctor").stdout
+    assert "not used" in invoked("doctor").stdout
 
 
 def _on_terminal(columns: int, *words: object, **variables: str) -> str:

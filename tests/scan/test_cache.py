@@ -81,7 +81,7 @@ def test_a_damaged_cache_is_said_and_left_alone(photos: Path, tmp_path: Path, co
         assert len(list(scan(files_in(photos), pool, path, said.append))) == 6
     assert len(fake.judged) == 6
     (line,) = said
-    assert line.startswith(f"{path}: no cache of blur") and "\n" not in line
+    assert line.startswith(f"{path}: not a cache of blur") and "\n" not in line
     assert (path.read_bytes() if path.is_file() else b"") == before
 
 

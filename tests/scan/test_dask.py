@@ -18,8 +18,8 @@ from pytest import MonkeyPatch
 from blur_fusion.errors import BlurError
 from blur_fusion.model.classifier import Classifier
 from blur_fusion.model.prediction import Prediction
-from blur_fusion.scan.dask import connected
 from blur_fusion.scan.engine import scan
+from blur_fusion.scan.pool import connected
 from blur_fusion.scan.tasks import JobSpec, Task
 from fake_classifier import album, files_in, scan_here
 from scan_command import blur, emptied, linked, rows, started
@@ -107,7 +107,7 @@ def test_a_worker_killed_loses_and_doubles_nothing(
             if len(found) == 3:
                 running.workers[0].send_signal(signal.SIGKILL)
         assert running.workers[0].wait(5) == -signal.SIGKILL
-        monkeypatch.setattr("blur_fusion.scan.dask._COUNT", 0.0)
+        monkeypatch.setattr("blur_fusion.scan.pool._COUNT", 0.0)
         assert pool.cores() == 1
     assert [prediction.path for prediction in found] == list(map(str, photos))
     here = scan_here(tmp_path / "photos", classifier)
@@ -223,7 +223,7 @@ def test_an_address_where_no_scheduler_answers_is_refused_soon(address: str, job
 
 
 def test_scheduler_without_workers_is_one_line(job: JobSpec, monkeypatch: MonkeyPatch) -> None:
-    monkeypatch.setattr("blur_fusion.scan.dask._WORKER", 0.5)
+    monkeypatch.setattr("blur_fusion.scan.pool._WORKER", 0.5)
     with processes(0) as running:
         refused(running.address, job, "^tcp.*no worker took a task")
 
@@ -231,7 +231,7 @@ def test_scheduler_without_workers_is_one_line(job: JobSpec, monkeypatch: Monkey
 def test_a_scan_that_loses_its_last_worker_says_so_and_waits(
     tmp_path: Path, job: JobSpec, monkeypatch: MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("blur_fusion.scan.dask._COUNT", 0.5)
+    monkeypatch.setattr("blur_fusion.scan.pool._COUNT", 0.5)
     album(tmp_path / "photos", 50, SIZE)
 
     def warn(line: str) -> None:

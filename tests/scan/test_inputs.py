@@ -98,7 +98,7 @@ def test_what_is_missing_is_said_and_the_rest_goes_on(tree: Path) -> None:
     said = problems(tree / "missing.jpg", tree / "pipe.jpg", "bad\0name", tree)
     assert said[str(tree / "missing.jpg")] == "cannot be read (No such file or directory)"
     assert said[str(tree / "pipe.jpg")] == "is neither a file nor a folder"
-    assert said["bad\0name"] == "is no file name"
+    assert said["bad\0name"] == "is not a valid file name"
     assert len(paths(tree / "missing.jpg", tree / "a.png")) == 1
     assert Found("x/clip.MOV").video and not Found("x/clip.jpg").video
 

@@ -90,7 +90,9 @@ def test_summary() -> None:
     for prediction in PREDICTIONS:
         tally.add(prediction)
     assert tally.line() == "4 photos: 2 blurred (1 defocus, 1 motion), 1 sharp, 1 unread"
-    assert Tally(sharp=1).line() == "1 photo: 0 blurred, 1 sharp"
+    one = Tally()
+    one.add(PREDICTIONS[1])
+    assert one.line() == "1 photo: 0 blurred, 1 sharp"
 
 
 @pytest.mark.parametrize("key", FIELDS[: FIELDS.index("error")])

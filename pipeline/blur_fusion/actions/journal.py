@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -152,8 +152,10 @@ def _take_up(record: dict[str, Any], entries: list[Entry]) -> bool:
     return bool(record.get("closed"))
 
 
-def read(path: Path) -> Journal:
-    """Open the journal at `path`; a last line cut off by a crash is dropped: it was never acted on.
+def read(path: Path, mend: bool = True) -> Journal:
+    """Open the journal at `path`; a last line cut off by a crash is ignored: it was never acted on.
+
+    With `mend` that line is removed, as lines can then be appended.
 
     Raises
     ------
@@ -177,7 +179,19 @@ def read(path: Path) -> Journal:
         raise BlurError(
             f"{path}: is not a journal of blur, or is damaged; nothing was done"
         ) from None
-    if len(whole) < len(content):
+    if mend and len(whole) < len(content):
         with path.open("r+b") as file:
             file.truncate(len(whole))
     return Journal(Path(os.path.abspath(path)), head["id"], entries, closed, roots)
+
+
+def not_undone(root: Path, folders: Iterable[Path]) -> list[Path]:
+    """Journals in `folders` of actions on photos in `root` that can be undone, the latest last."""
+    found = []
+    for path in {path for folder in folders for path in folder.glob("blur-journal-*.jsonl")}:
+        with suppress(BlurError):
+            journal = read(path, mend=False)
+            left = not journal.closed and any(not entry.over for entry in journal.entries)
+            if left and str(root) in journal.roots[:1]:
+                found.append(path)
+    return sorted(found, key=lambda path: path.name)

@@ -1,4 +1,4 @@
-"""Decisions on disk: the file is whole after each of them, whenever the program is killed."""
+"""Decisions on disk: the file is complete after each one, even if the program is killed."""
 
 from __future__ import annotations
 
@@ -18,38 +18,37 @@ _LETTERS = {name: letter for letter, name in NAMES.items()}
 
 
 class DecisionFile:
-    """What was decided of photos, in the JSON that the pages export; a photo without is not in it.
+    """Decisions on photos, in the JSON that the pages export; undecided photos are not in it.
 
-    Photos that it tells of and that are not here now stay in it, and so do decisions that another
-    program has put there meanwhile.
+    Decisions on photos that are no longer here stay in it, and so do those that another program has
+    added meanwhile.
 
     Parameters
     ----------
     path : Path
-        Made with the first decision.
+        Created with the first decision.
     folder : Path
-        Absolute; that of the photos. Where the file was written for another one, as before the
-        folder was moved, decisions are taken over for photos at the same place below it.
+        Absolute path of the photos' folder. If the file names another one, as after a move of the
+        folder, its decisions hold for the photos at the same places.
     predictions : sequence of Prediction
-        With absolute paths, of a classifier with threshold 0.
+        With absolute paths, by a classifier with threshold 0.
 
     Raises
     ------
     BlurError
-        There is a file that holds no decisions, or it cannot be read; its folder cannot be written.
+        The file holds something else or cannot be read; its folder is not writable.
     """
 
     def __init__(self, path: Path, folder: Path, predictions: Sequence[Prediction]) -> None:
         self.path, self._folder, self._predictions = path, folder, predictions
         self._lock = Lock()
         self._records: dict[str, dict[str, Any]] = {}  # by path
-        self._known: dict[str, int] | None = None  # the file as it was when it was last read
+        self._known: dict[str, int] | None = None  # the file when it was last read
         writable = path.parent.is_dir() and os.access(path.parent, os.W_OK)
-        require(writable, f"{path.parent}: cannot be written; say where with --decisions FILE")
+        require(writable, f"{path.parent}: cannot be written; choose a file with --decisions")
         self._read()
 
     def _read(self) -> None:
-        """Take up the file as it is."""
         if not os.path.lexists(self.path):
             return
         with os_errors(self.path, "cannot be read"):
@@ -61,12 +60,12 @@ class DecisionFile:
             good = all(record["decision"] in _LETTERS for record in records.values())
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             good = False
-        line = f"{self.path}: holds no decisions of blur; name another file with --decisions"
+        line = f"{self.path}: does not hold decisions of blur; choose another file with --decisions"
         require(good, line)
         self._records = {path: {**record, "path": path} for path, record in records.items()}
 
     def _here(self, path: str, folder: str) -> str:
-        """Where a photo of `folder` is below our folder."""
+        """The path of a photo of `folder` in our folder."""
         inside = folder != str(self._folder) and Path(path).is_relative_to(folder)
         return str(self._folder / Path(path).relative_to(folder)) if inside else path
 
@@ -78,16 +77,9 @@ class DecisionFile:
     def decide(
         self, letters: Mapping[int, str], threshold: float, band: Band | None = None
     ) -> None:
-        """Decide on photos by their numbers; it is on disk when this returns.
+        """Decide on photos by number, by a letter of `NAMES`; on disk when this returns.
 
-        Parameters
-        ----------
-        letters : mapping of int to str
-            Of `NAMES`.
-        threshold : float
-            That of the page: kinds and verdicts are written by it.
-        band : tuple of float, optional
-            See `Prediction.settled`.
+        Kinds and verdicts are written by `threshold` and `band`, see `Prediction.settled`.
 
         Raises
         ------
@@ -111,7 +103,7 @@ class DecisionFile:
 
     def _write(self, threshold: float, there: bool) -> None:
         records = [one for one in self._records.values() if one["decision"] != "none"]
-        lines = ",\n".join(map(json.dumps, records))  # in ASCII: odd names stay what they are
+        lines = ",\n".join(map(json.dumps, records))  # ASCII, which keeps the bytes of odd names
         head = json.dumps({"report": "review", "folder": str(self._folder), "threshold": threshold})
         with write_whole(self.path, force=there) as file:
             file.write(f'{head[:-1]}, "photos": [\n{lines}\n]}}\n'.encode())

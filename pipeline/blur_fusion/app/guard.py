@@ -1,14 +1,13 @@
-"""Servers for this machine alone: what a request must say, and what each answer says.
+"""Servers for this machine alone: checks of each request, headers of each response.
 
-A page elsewhere may have its name lead to this machine (DNS rebinding, hence Host is checked), or
-have the browser send something here (hence Origin is checked); another user of this machine may
-try all ports (hence a token in the address, which nobody guesses).
+Against pages elsewhere whose name leads here (DNS rebinding) Host is checked; against those that
+make a browser send something here, Origin; against other users of this machine, who can try all
+ports, the address holds a token.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,17 +18,17 @@ _HEADERS = ((b"referrer-policy", b"no-referrer"), (b"x-content-type-options", b"
 
 
 def _refusal(headers: dict[bytes, str], hosts: tuple[str, ...]) -> str:
-    """Why a request is refused: another page leads or sends a browser here; empty if it is not."""
+    """Why a request is refused; empty if it is not."""
     host, origin = headers.get(b"host", ""), headers.get(b"origin")
     with suppress(ValueError):
         if not hosts or urlsplit(f"//{host}").hostname in hosts:
             foreign = origin is not None and urlsplit(origin).netloc != host
             return "requests from other pages are refused" if foreign else ""
-    return f"this address is not served here; open {' or '.join(hosts)}"
+    return f"this host name is not served; open {' or '.join(hosts)}"
 
 
 def _knows(path: str, token: str) -> bool:
-    """Whether the path begins with the token; how long that takes tells nothing of it."""
+    """Whether the path begins with the token, compared in constant time."""
     first = path.removeprefix("/").partition("/")[0]
     return secrets.compare_digest(first.encode(), token.encode())
 
@@ -37,16 +36,15 @@ def _knows(path: str, token: str) -> bool:
 def guarded(
     app: Any, hosts: tuple[str, ...] | None, policy: bytes, token: str | None = None
 ) -> Any:
-    """ASGI middleware that refuses what others have a browser ask for, and adds headers.
+    """ASGI middleware that refuses requests made by other pages, and adds headers.
 
     Parameters
     ----------
     app : ASGI application
     hosts : tuple of str, optional
-        Names that a request may ask for; any if empty. None refuses nothing, as a tunnel may lead
-        here.
+        Allowed names of this machine; any if empty. None checks nothing, for a tunnel.
     policy : bytes
-        The Content-Security-Policy of each answer.
+        The Content-Security-Policy of each response.
     token : str, optional
         What paths must begin with.
     """
@@ -62,9 +60,10 @@ def guarded(
         line = ""
         if scope["type"] in ("http", "websocket"):
             if hosts is not None:
-                line = _refusal(_text(scope["headers"]), hosts)
+                given = {name: value.decode("latin-1") for name, value in scope["headers"]}
+                line = _refusal(given, hosts)
             if not line and token is not None and not _knows(scope["path"], token):
-                line = "open the whole address that blur printed"
+                line = "open the full address that blur printed"
         if line:
             from starlette.responses import PlainTextResponse
 
@@ -73,7 +72,3 @@ def guarded(
         await app(scope, receive, answer)
 
     return wrapped
-
-
-def _text(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
-    return {name: value.decode("latin-1") for name, value in headers}

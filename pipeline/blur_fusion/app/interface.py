@@ -1,26 +1,35 @@
-"""The page of the app, in Gradio."""
+"""The page of the app, in Gradio: the photos of a visitor are judged once, and shown."""
 
 from __future__ import annotations
 
 import base64
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import gradio as gr
+import numpy as np
+import numpy.typing as npt
 
-from blur_fusion.app.album import MEGA, Album, Limits, judge_upload
-from blur_fusion.explain.explainer import Explainer
-from blur_fusion.model.prediction import Band
+from blur_fusion.app.serve import MEGA, Limits
+from blur_fusion.errors import BlurError
+from blur_fusion.explain.explainer import Explainer, Explanation, View
+from blur_fusion.images.photo import Photo
+from blur_fusion.images.thumbnails import encoded
+from blur_fusion.model.prediction import Band, Prediction
 from blur_fusion.report.explained import SHOWN
 from blur_fusion.report.pages import fragment
+from blur_fusion.scan.output import Formatter
+
+Pixels = npt.NDArray[np.uint8]
 
 FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "Menlo", "Consolas", "monospace")
 # Light in the browser's dark mode too: photos and their maps are judged on white.
 LIGHT = "() => { document.body.classList.remove('dark'); }"
-# Outside of what Gradio lets style sheets reach.
+# Out of reach of the style sheets that Gradio accepts.
 HEAD = "<style>html, body { background: #fff !important; color-scheme: light; }</style>"
 # Tells Python which photo was clicked.
 CLICKS = """
@@ -30,53 +39,114 @@ element.addEventListener('click', (event) => {
 });
 """
 EMPTY = "<p class='soft'>No photo yet.</p>"
-
-
 TITLE = "Blurred or not?"
-CACHE_SECONDS = 300  # an upload that nobody judged, since the visitor left, is deleted after that
+CACHE_SECONDS = 300  # after which uploads are deleted that nobody judged
 ALBUM_SECONDS = 3600
 
 
 @dataclass(frozen=True)
+class Upload:
+    """One photo, whose file has been deleted; no pictures if it could not be read."""
+
+    prediction: Prediction  # with threshold 0: its kind is the likely kind of blur
+    working: bytes = b""  # the working image, grey as PNG
+    shown: bytes = b""  # in colour as JPEG
+
+
+def judge_upload(explainer: Explainer, path: Path, limits: Limits) -> Upload:
+    """Judge an uploaded file by a classifier with threshold 0; errors are failed predictions."""
+    photo = Photo(path, path.name)
+    try:
+        limits.check(path)
+        view = explainer.view(photo)
+        return Upload(view.prediction, encoded(view.working, ".png"), encoded(view.photo))
+    except Exception as error:
+        return Upload(Prediction.caught(path.name, error))
+
+
+def _decoded(data: bytes, flag: int) -> Pixels:
+    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), flag), dtype=np.uint8)
+
+
+@dataclass
+class Album:
+    """Photos in the order of their upload, and which one is shown."""
+
+    uploads: list[Upload] = field(default_factory=list)
+    chosen: int = 0
+    _kept: tuple[int, Explanation] | None = None
+
+    def add(self, uploads: list[Upload]) -> None:
+        """Append photos and show the first of them."""
+        if uploads:
+            self.chosen = len(self.uploads)
+            self.uploads.extend(uploads)
+
+    def choose(self, number: int) -> None:
+        """Show another photo, if there is one of this number."""
+        if 0 <= number < len(self.uploads):
+            self.chosen = number
+
+    def predictions(self, threshold: float, band: Band | None = None) -> list[Prediction]:
+        """All predictions at a threshold and band; nothing is judged again."""
+        return [upload.prediction.settled(threshold, band) for upload in self.uploads]
+
+    def csv(self, threshold: float, band: Band | None = None) -> str:
+        """All predictions as `blur scan --format csv` writes them."""
+        lines = Formatter("csv")
+        return lines.head() + "".join(map(lines.row, self.predictions(threshold, band)))
+
+    def explained(
+        self, explainer: Explainer, threshold: float, grad_cam: bool, band: Band | None = None
+    ) -> Explanation | None:
+        """Explanation of the photo shown, made once; None if there is none.
+
+        With Grad-CAM if wanted and possible for this network.
+        """
+        if not self.uploads or not self.uploads[self.chosen].working:
+            return None
+        upload = self.uploads[self.chosen]
+        if self._kept is None or self._kept[0] != self.chosen:
+            working = _decoded(upload.working, cv2.IMREAD_GRAYSCALE)
+            view = View(upload.prediction, working, _decoded(upload.shown, cv2.IMREAD_COLOR_RGB))
+            try:
+                found = explainer.explain_view(view, grad_cam)
+            except BlurError:
+                found = explainer.explain_view(view)
+            self._kept = self.chosen, found
+        prediction = upload.prediction.settled(threshold, band)
+        known = self._kept[1]
+        return replace(known, prediction=prediction, threshold=threshold, band=band)
+
+
+@dataclass(frozen=True)
 class App:
-    """What the page calls.
+    """What the page calls."""
 
-    Attributes
-    ----------
-    explainer : Explainer
-        Of a classifier with threshold 0; predictions are settled by the slider.
-    threshold : float
-        Where the slider stands at first, before it is rounded.
-    grad_cam : bool
-    limits : Limits
-    band : tuple of float, optional
-        Probabilities of which the verdict is unsure, as long as the slider stands where it stood.
-    """
-
-    explainer: Explainer
+    explainer: Explainer  # of a classifier with threshold 0; the slider settles predictions
     threshold: float
     grad_cam: bool
     limits: Limits
-    band: Band | None = None
+    band: Band | None = None  # of unsure probabilities, until the slider is moved
 
     @property
     def start(self) -> float:
-        """Where the slider stands at first."""
+        """Where the slider begins."""
         return round(self.threshold, 2)
 
     def settings(self, slider: float) -> tuple[float, Band | None]:
-        """Threshold and band where the slider stands there."""
+        """Threshold and band for a position of the slider."""
         return (self.threshold, self.band) if slider == self.start else (slider, None)
 
     def words(self, album: Album, slider: float) -> tuple[str, str]:
-        """All that depends on the threshold: headline and table."""
+        """What depends on the threshold: headline and table."""
         threshold, band = self.settings(slider)
         predictions = album.predictions(threshold, band)
         if not predictions:
             return EMPTY, ""
         found = album.explained(self.explainer, threshold, self.grad_cam, band)
         shown = predictions[album.chosen], found, threshold
-        # The CSV file is an address of its own: nothing is left on the server.
+        # The CSV file is a data URI: nothing is left on the server.
         csv = base64.b64encode(album.csv(threshold, band).encode("utf-8", "replace")).decode()
         return (
             fragment("parts.html", "said", *shown, **SHOWN),
@@ -84,7 +154,7 @@ class App:
         )
 
     def page(self, album: Album, slider: float) -> tuple[Any, ...]:
-        """Everything: the album, its pictures with what they mean, and :meth:`words`."""
+        """The album, its pictures with explanations, and :meth:`words`."""
         threshold, band = self.settings(slider)
         found = album.explained(self.explainer, threshold, self.grad_cam, band)
         seen = "" if found is None else fragment("app.html", "seen", found, **SHOWN)

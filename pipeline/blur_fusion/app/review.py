@@ -1,4 +1,4 @@
-"""`blur review`: the page of `--report`, served from this machine to whoever holds its address."""
+"""`blur review`: the page of `--report`, served by this machine to those who know its address."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blur_fusion.actions.act import act
 from blur_fusion.actions.decisions import WORDS, Decision
-from blur_fusion.actions.journal import Report
+from blur_fusion.actions.journal import Report, not_undone
 from blur_fusion.actions.plan import ActionOptions, Places
 from blur_fusion.actions.undo import undo
 from blur_fusion.app.decisions import NAMES, DecisionFile
@@ -49,8 +49,9 @@ DECISIONS, REJECTED = "blur-decisions.json", "rejected"  # in the folder, unless
 _SIDE = 320  # pixels of a thumbnail: a tile on a fine screen
 _PREVIEW = 0.75  # of a RAW's long side, from which its preview is shown instead of developing it
 _LINES = 1000  # of a plan that are shown
-_MUCH = 1 << 22  # octets of a request
-# What browsers show as it is, by how it begins; all else is decoded here.
+_MUCH = 1 << 22  # bytes of a request
+_UNKNOWN = "not a request of this page"
+# What browsers can show, by first bytes; all else is decoded here.
 _SHOWN = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png", b"GIF8": "image/gif"}
 _POLICY = b"default-src 'self'; img-src 'self' data:; object-src 'none'; frame-ancestors 'none'"
 _POLICY += b"; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; base-uri 'none'"
@@ -59,50 +60,30 @@ _KEPT = {"cache-control": "private, max-age=3600"}
 
 @dataclass(frozen=True)
 class ReviewSettings:
-    """What to review, and how to serve it.
-
-    Attributes
-    ----------
-    folder : Path
-        Of photos, with all below it.
-    model : Path or None
-    threshold : float or None
-    cache : Path or None
-        File of earlier verdicts; None is one beside the decisions.
-    decisions : Path or None
-        Their file; None is `DECISIONS` in the folder.
-    move : Path or None
-        Where rejected photos are moved to when they are; None is `REJECTED` in the folder.
-    bursts : bool
-        Find photos of one scene, and which of them is the sharpest.
-    port : int
-        0 takes a free one.
-    browser : bool
-        Open the page.
-    """
+    """What to review, and how to serve it; see `blur review --help`."""
 
     folder: Path
     model: Path | None = None
     threshold: float | None = None
-    cache: Path | None = None
-    decisions: Path | None = None
-    move: Path | None = None
+    cache: Path | None = None  # None is a file beside the decisions
+    decisions: Path | None = None  # None is `DECISIONS` in the folder
+    move: Path | None = None  # None is `REJECTED` in the folder
     bursts: bool = False
     port: int = 0
     browser: bool = False
 
 
 class Review:
-    """Photos, what was said of them, what is decided, and what was done.
+    """Photos with predictions and decisions, and what was done to them.
 
     Parameters
     ----------
     folder : Path
-        Absolute; what was scanned.
+        Absolute path of the folder that was scanned.
     predictions : list of Prediction
-        With absolute paths, of a classifier with threshold 0.
+        With absolute paths, by a classifier with threshold 0.
     classifier : Classifier
-        Whose threshold and band decide at first.
+        Its threshold and band decide at first.
     decisions : DecisionFile
     move : Path
         Where rejected photos are moved to.
@@ -120,8 +101,10 @@ class Review:
         self.threshold, self.band = classifier.threshold, classifier.band
         self.decisions, self.move = decisions, move
         self._explainer = Explainer(classifier)
-        self._moved: dict[str, str] = {}  # where photos are that were moved
-        self._journals: list[Path] = []  # of what was done and not undone, the last at the end
+        self._moved: dict[str, str] = {}  # photos that were moved, and where to
+        # What was done and not undone, the latest last; also before this server was started.
+        self._journals = not_undone(folder, (folder, move))
+        self._earlier = len(self._journals)
         self._acting = threading.Lock()
 
     def page(self) -> bytes:
@@ -132,41 +115,26 @@ class Review:
             "threshold": self.threshold,
             "decisions": self.decisions.letters(),
         }
-        rejected = "rejected photos, with all that belongs to them"
+        target = printable(str(self.move))
         actions = [
-            ("move", f"Move {rejected}, to {printable(str(self.move))}"),
+            ("move", f"Move rejected photos, with their sidecars and RAW files, to {target}"),
             ("rate", "Rate kept and rejected photos, in XMP sidecars that photo editors read"),
             ("tag", "Tag rejected photos with keywords, in XMP sidecars"),
         ]
         seen = (one.settled(self.threshold, self.band) for one in self.predictions)
-        title, saved = (
-            f"Review of {printable(str(self.folder))}",
-            printable(str(self.decisions.path)),
-        )
-        return served_page(title, seen, about, actions, saved)
+        title = f"Review of {printable(str(self.folder))}"
+        return served_page(title, seen, about, actions, printable(str(self.decisions.path)))
 
     def decide(self, letters: Mapping[int, str], threshold: float) -> None:
-        """Keep decisions on photos by their numbers; on disk when this returns.
-
-        Raises
-        ------
-        BlurError
-            They are none, or cannot be written.
-        """
+        """Keep decisions on photos by number, or raise a BlurError; on disk when this returns."""
         known = range(len(self.predictions))
         good = all(number in known and letter in NAMES for number, letter in letters.items())
-        require(good and 0 <= threshold <= 1, "is no request of the page")
+        require(good and 0 <= threshold <= 1, _UNKNOWN)
         band = self.band if threshold == self.threshold else None
         self.decisions.decide(letters, threshold, band)
 
     def place(self, number: int) -> tuple[str, Prediction]:
-        """Where a photo is now, and what was said of it.
-
-        Raises
-        ------
-        BlurError
-            There is none of that number.
-        """
+        """Where a photo is now, and its prediction; a BlurError if there is no such photo."""
         require(number < len(self.predictions), "no such photo")
         prediction = self.predictions[number]
         return self._moved.get(prediction.path, prediction.path), prediction
@@ -180,7 +148,7 @@ class Review:
         return encoded(pixels, quality=80)
 
     def whole(self, number: int) -> tuple[str, bytes | None]:
-        """A photo at full size: its path and None where a browser shows it, else a JPEG."""
+        """Media type of a photo at full size, and its JPEG; None if browsers can show the file."""
         path, prediction = self.place(number)
         try:
             with open(path, "rb") as file:
@@ -200,23 +168,14 @@ class Review:
         return encoded(map_picture(self._explainer.blur_map(working)), ".png")
 
     def _report(self, report: Report) -> dict[str, Any]:
-        """What the page shows of it, and what can be done next."""
+        """What the page shows of a report; "undo" is the journal that Undo would take back."""
         lines = [*report.lines, *report.plan]
         more = [f"and {len(lines) - _LINES} more"] if len(lines) > _LINES else []
-        return {
-            "summary": report.summary,
-            "lines": lines[:_LINES] + more,
-            "undo": bool(self._journals),
-        }
+        last = printable(str(self._journals[-1])) if self._journals else ""
+        return {"summary": report.summary, "lines": lines[:_LINES] + more, "undo": last}
 
     def apply(self, action: str, dry_run: bool) -> dict[str, Any]:
-        """Do to the photos what is decided, or say what would be done.
-
-        Raises
-        ------
-        BlurError
-            There is no such action.
-        """
+        """Act on the decisions, or say what would be done; a BlurError if `action` is unknown."""
         known: dict[str, Any] = {"move": self.move, "rate": True, "tag": True}
         require(action in known, "no such action")
         options = ActionOptions(**{action: known[action]}, dry_run=dry_run)
@@ -234,16 +193,13 @@ class Review:
             return {**self._report(report), "apply": dry_run and report.done > 0}
 
     def undo(self) -> dict[str, Any]:
-        """Take back what was done last.
-
-        Raises
-        ------
-        BlurError
-            Nothing was done; the journal cannot be read.
-        """
+        """Take back what was done last; a BlurError if nothing was, or its journal is damaged."""
         with self._acting:
-            require(bool(self._journals), "nothing was done that could be undone")
+            require(bool(self._journals), "there is nothing to undo")
             report = undo(self._journals[-1])
+            if len(self._journals) <= self._earlier:  # what it moved was not scanned
+                line = "photos that came back are shown when blur review is started again"
+                report = replace(report, lines=(*report.lines, line))
             if not report.failed:
                 self._journals.pop()
             there = self._moved.items()
@@ -254,12 +210,7 @@ class Review:
 def judge(
     folder: Path, settings: ReviewSettings, cache: Path, leave: Path, warn: Callable[[str], None]
 ) -> tuple[Classifier, list[Prediction]]:
-    """Scan the photos below `folder`, but for those in the folder `leave`.
-
-    Returns
-    -------
-    (the classifier, a prediction by it with threshold 0 for each photo)
-    """
+    """The classifier, and its predictions with threshold 0 for photos in `folder`, not `leave`."""
     own = load(settings.model, threshold=settings.threshold)
     classifier = own.at(0.0)
     beyond = os.path.join(leave, "")
@@ -270,33 +221,32 @@ def judge(
         fingerprint=classifier.fingerprint,
     )
     in_bursts = burst_marker(files if settings.bursts else [], cache=cache)
-    predictions: list[Prediction] = []
+    found: list[Prediction] = []
     freeze()
     with (
         WorkerPool(job, classifier, cores(), cores() - 1, len(files)) as pool,
         closing(scan(files, pool, cache, warn)) as answers,
     ):
-        if hand_out(
-            map(in_bursts, answers), len(files), 0.0, [lambda one, _: predictions.append(one)]
-        ):
+        ranked = map(in_bursts, answers)
+        if hand_out(ranked, len(files), 0.0, [lambda one, _: found.append(one)]):
             raise KeyboardInterrupt
-    return own, predictions
+    return own, found
 
 
 def opened(settings: ReviewSettings, warn: Callable[[str], None]) -> Review:
-    """Scan the folder and take up the decisions that are there.
+    """Scan the folder and read its decisions.
 
     Raises
     ------
     BlurError
-        It is no folder; the model is none; decisions cannot be read, or not written there.
+        It is not a folder, there is no such model, or decisions cannot be read or written.
     """
     folder = Path(os.path.abspath(settings.folder))
-    require(folder.is_dir(), f"{settings.folder}: is no folder; name one that holds photos")
+    require(folder.is_dir(), f"{settings.folder}: not a folder; name one with photos")
     path = Path(os.path.abspath(settings.decisions or folder / DECISIONS))
     move = Path(os.path.abspath(settings.move or folder / REJECTED))
-    Places(move, [folder])  # a wrong target ends here
-    DecisionFile(path, folder, [])  # a wrong file too, before the scan
+    Places(move, [folder])  # refuses a wrong target
+    DecisionFile(path, folder, [])  # and a wrong file, before the scan
     cache = settings.cache or path.with_suffix(".cache")
     own, predictions = judge(folder, settings, cache, move, warn)
     decisions = DecisionFile(path, folder, predictions)
@@ -304,37 +254,34 @@ def opened(settings: ReviewSettings, warn: Callable[[str], None]) -> Review:
 
 
 def application(review: Review, token: str) -> Any:
-    """The server as an ASGI application; all addresses begin with the token."""
+    """The server as an ASGI application; all paths begin with the token."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
     from starlette.routing import Route
 
     def page(request: Request) -> Response:
-        return Response(
-            review.page(), media_type="text/html", headers={"cache-control": "no-store"}
-        )
+        return Response(review.page(), 200, {"cache-control": "no-store"}, "text/html")
 
-    def small(request: Request) -> Response:
-        return Response(review.small(request.path_params["number"]), 200, _KEPT, "image/jpeg")
-
-    def whole(request: Request) -> Response:
-        number = request.path_params["number"]
+    def photo(request: Request) -> Response:
+        number, what = request.path_params["number"], request.path_params["what"]
+        if what == "small":
+            return Response(review.small(number), 200, _KEPT, "image/jpeg")
+        if what == "map":
+            return Response(review.map(number), 200, _KEPT, "image/png")
+        require(what == "whole", _UNKNOWN)
         kind, data = review.whole(number)
         if data is None:
             return FileResponse(review.place(number)[0], 200, _KEPT, kind)
         return Response(data, 200, _KEPT, kind)
 
-    def blur_map(request: Request) -> Response:
-        return Response(review.map(request.path_params["number"]), 200, _KEPT, "image/png")
-
     async def asked(request: Request) -> dict[str, Any]:
         body = b""
         async for part in request.stream():
             body += part
-            require(len(body) <= _MUCH, "is too much for one request")
+            require(len(body) <= _MUCH, "too large a request")
         content = json.loads(body)
-        require(isinstance(content, dict), "is no request of the page")
+        require(isinstance(content, dict), _UNKNOWN)
         return content
 
     async def decide(request: Request) -> Response:
@@ -351,24 +298,19 @@ def application(review: Review, token: str) -> Any:
         return answer
 
     async def refused(request: Request, error: Exception) -> Response:
-        line = str(error) if isinstance(error, BlurError) else "is no request of the page"
-        return PlainTextResponse(line, 400)
+        return PlainTextResponse(str(error) if isinstance(error, BlurError) else _UNKNOWN, 400)
 
-    def routes() -> Iterator[Route]:
-        for name, answer in (("small", small), ("whole", whole), ("map", blur_map)):
-            yield Route(f"/{token}/photos/{{number:int}}/{name}", answer)
-        calls: dict[str, Any] = {
-            "decisions": decide,
-            "plan": acting(lambda action: review.apply(action, dry_run=True)),
-            "apply": acting(lambda action: review.apply(action, dry_run=False)),
-            "undo": acting(lambda action: review.undo()),
-        }
-        for name, answer in calls.items():
-            yield Route(f"/{token}/{name}", answer, methods=["POST"])
-        yield Route(f"/{token}/", page)
-
+    calls: dict[str, Any] = {
+        "decisions": decide,
+        "plan": acting(lambda action: review.apply(action, dry_run=True)),
+        "apply": acting(lambda action: review.apply(action, dry_run=False)),
+        "undo": acting(lambda action: review.undo()),
+    }
+    routes = [Route(f"/{token}/{name}", call, methods=["POST"]) for name, call in calls.items()]
+    routes.append(Route(f"/{token}/photos/{{number:int}}/{{what}}", photo))
+    routes.append(Route(f"/{token}/", page))
     errors = dict.fromkeys((BlurError, ValueError, KeyError, AttributeError, TypeError), refused)
-    app: Starlette = Starlette(routes=list(routes()), exception_handlers=errors)
+    app: Starlette = Starlette(routes=routes, exception_handlers=errors)
     return guarded(app, HOSTS, _POLICY, token)
 
 
@@ -381,9 +323,9 @@ def serve_review(
     ----------
     settings : ReviewSettings
     said : callable
-        Told the address, which nobody else knows.
+        Takes the secret address.
     warn : callable
-        Told in one line what goes wrong beside the photos, such as a damaged cache.
+        Takes one line about anything but the photos, such as a damaged cache.
 
     Raises
     ------
@@ -401,10 +343,8 @@ def serve_review(
         listener.bind((LOOPBACK, settings.port))
     except OSError as error:
         listener.close()
-        reason = error.strerror or error
-        raise BlurError(
-            f"port {settings.port}: cannot be served ({reason}); try --port 0"
-        ) from None
+        line = f"port {settings.port}: cannot be used ({error.strerror or error}); try --port 0"
+        raise BlurError(line) from None
     with listener:
         token = secrets.token_urlsafe(16)
         app = application(opened(settings, warn), token)

@@ -1,10 +1,11 @@
-"""Start the app: on this machine alone unless told otherwise, and nothing sent elsewhere."""
+"""Start the app: for this machine alone unless told otherwise, with nothing sent elsewhere."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,20 +13,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from blur_fusion.app.album import Limits
 from blur_fusion.app.guard import HOSTS, LOOPBACK, guarded
 from blur_fusion.errors import BlurError, require
+from blur_fusion.files import os_errors
+from blur_fusion.startup import quiet
 
 _QUIET = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
     "DO_NOT_TRACK": "1",
-    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime reports to Microsoft otherwise
-    "OPENCV_LOG_LEVEL": "ERROR",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
 }
-# Whatever a page or a new release of Gradio asks for, the browser fetches from here alone.
+# Whatever a new release of Gradio asks for, the browser fetches from here alone.
 _POLICY = (
     b"default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
     b"style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; "
@@ -34,38 +33,55 @@ _POLICY = (
 )
 
 
+MEGA = 1_000_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Largest upload in bytes, largest photo in pixels, most photos of one visitor."""
+
+    upload: int = 60 * MEGA
+    pixels: int = 120 * MEGA
+    photos: int = 500
+
+    def check(self, path: Path) -> None:
+        """Refuse a file that is too large with a BlurError, before anything is decoded.
+
+        Pixels are counted in headers that Pillow knows; OpenCV's own limit bounds the rest.
+        """
+        from PIL import Image, UnidentifiedImageError
+
+        with os_errors(path.name, "cannot be read"):
+            size = path.stat().st_size
+        require(size <= self.upload, f"has more than {self.upload // MEGA} MB")
+        line = f"has more than {self.pixels // MEGA} million pixels"
+        try:
+            # Pillow warns about a limit of its own.
+            with warnings.catch_warnings(action="ignore"), Image.open(path) as picture:
+                width, height = picture.size
+        except Image.DecompressionBombError:
+            raise BlurError(line) from None
+        except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+            return
+        require(width * height <= self.pixels, line)
+
+
 @dataclass(frozen=True)
 class Settings:
-    """How to serve.
+    """How to serve; see `blur app --help`."""
 
-    Attributes
-    ----------
-    model : Path or None
-    host : str
-    port : int
-        0 takes a free one.
-    share : bool
-        Through a public address that Gradio's servers tunnel to this machine.
-    grad_cam : bool or None
-        None where TensorFlow is installed.
-    threshold : float or None
-    browser : bool
-        Open the page.
-    limits : Limits
-    """
-
-    model: Path | None = None
-    host: str = LOOPBACK
-    port: int = 7860
-    share: bool = False
-    grad_cam: bool | None = None
-    threshold: float | None = None
-    browser: bool = False
-    limits: Limits = Limits()
+    model: Path | None
+    host: str
+    port: int  # 0 takes a free one
+    share: bool  # through a public address that Gradio's servers tunnel to this machine
+    grad_cam: bool | None  # None: if TensorFlow is installed
+    threshold: float | None
+    browser: bool  # open the page
+    limits: Limits
 
 
 def _warm(explainer: Any) -> None:
-    """Load TensorFlow and the network meanwhile; what fails is said when a photo asks for it."""
+    """Load TensorFlow and the network in advance; errors are reported with the first photo."""
     import numpy as np
 
     blank = np.zeros((64, 64, 3), np.uint8)
@@ -74,22 +90,16 @@ def _warm(explainer: Any) -> None:
 
 
 def serve(settings: Settings, said: Callable[[str], object]) -> None:
-    """Serve until Ctrl-C; uploads live in a folder that is then deleted.
-
-    Parameters
-    ----------
-    settings : Settings
-    said : callable
-        Told the address.
+    """Serve until Ctrl-C and pass the address to `said`; uploads are deleted.
 
     Raises
     ------
     BlurError
-        Gradio or TensorFlow is missing, the model is no model, or the port is taken.
+        Gradio or TensorFlow is missing, the model cannot be loaded, or the port is taken.
     """
     line = "'blur app' needs the extra 'app': pip install 'blur-fusion[app]'"
     require(find_spec("gradio") is not None, line)
-    # Before the libraries are imported: they are silent, and pictures bounded.
+    quiet()
     os.environ.update(_QUIET, OPENCV_IO_MAX_IMAGE_PIXELS=str(settings.limits.pixels))
     from blur_fusion.explain.explainer import Explainer, grad_cam_missing
     from blur_fusion.model.classifier import load
@@ -146,7 +156,7 @@ def _launch(blocks: Any, settings: Settings, said: Callable[[str], object]) -> N
         )
     except OSError as error:
         reason = str(error).splitlines()[0]
-        line = f"port {settings.port}: cannot be served ({reason}); try --port 0"
+        line = f"port {settings.port}: cannot be used ({reason}); try --port 0"
         raise BlurError(line) from None
     for address in filter(None, (local, public)):
         said(address)

@@ -1,10 +1,10 @@
-"""`blur apply`, and what it shares with `blur scan`: options of actions, and their report."""
+"""`blur apply` and `blur undo`; options and report of actions, shared with `blur scan`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,66 +17,59 @@ if TYPE_CHECKING:
 
 ACTIONS = ("move", "copy", "link", "tag", "rate")
 NAMED = "--move, --copy, --link, --tag or --rate"
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def action_options(which: str, also_copied: str = "") -> Callable[[Command], Command]:
+def action_options(which: str, also_copied: str = "") -> Callable[[Any], Any]:
     """Options that say what is done with the photos called `which`."""
-    marked = "in XMP sidecars; marks of earlier runs are renewed or removed"
-    found = (
-        click.option("--move", type=PATH, metavar="DIR", help=f"Move {which} photos below DIR."),
-        click.option(
-            *("--copy",),
-            type=PATH,
-            metavar="DIR",
-            help=f"Copy {which} photos below DIR{also_copied}.",
-        ),
-        click.option("--link", type=PATH, metavar="DIR", help=f"Link to {which} photos below DIR."),
-        click.option("--tag", is_flag=True, help=f"Tag {which} photos {marked}."),
-        click.option(
-            "--rate",
-            is_flag=True,
-            help="Tag, and write the ratings and flags that photo editors read; none is lowered "
-            "without --force.",
-        ),
-        click.option("--dry-run", is_flag=True, help="Only say what would be done."),
-    )
 
-    def decorate(command: Command) -> Command:
-        for option in reversed(found):
-            command = option(command)
+    def decorate(command: Any) -> Any:
+        for name, about in (
+            ("--dry-run", "Only say what would be done."),
+            (
+                "--rate",
+                "Tag, and write the ratings and flags that photo editors read; none is lowered "
+                "without --force.",
+            ),
+            (
+                "--tag",
+                f"Tag {which} photos in XMP sidecars; tags of earlier runs are updated or removed.",
+            ),
+        ):
+            command = click.option(name, is_flag=True, help=about)(command)
+        for name, about in (
+            ("--link", f"Link to {which} photos from DIR."),
+            ("--copy", f"Copy {which} photos to DIR{also_copied}."),
+            ("--move", f"Move {which} photos to DIR."),
+        ):
+            command = click.option(name, type=PATH, metavar="DIR", help=about)(command)
         return command
 
     return decorate
 
 
 def asked_action(asked: dict[str, Any]) -> ActionOptions | None:
-    """What is to be done with photos; nothing of it is imported where nothing is."""
+    """What is to be done with photos; if nothing, no code for it is imported."""
     if not any(asked[name] for name in ACTIONS):
         if asked["dry_run"]:
-            raise click.UsageError(f"--dry-run goes with {NAMED}")
+            raise click.UsageError(f"--dry-run needs {NAMED}")
         return None
     from blur_fusion.actions.plan import ActionOptions
 
-    names = (*ACTIONS, "dry_run", "force")
-    given = {name: asked[name] for name in names}
+    given = {name: asked[name] for name in (*ACTIONS, "dry_run", "force")}
     action = ActionOptions(**given, losers=asked.get("move_losers", False))
-    action.transfer()  # two of them at once end here
+    action.transfer()  # refuses two of them at once
     return action
 
 
 def perform(
-    judged: Iterable[Judged],
-    roots: Sequence[Path],
-    action: ActionOptions,
-    page: Path | None = None,
+    judged: Iterable[Judged], roots: Sequence[Path], action: ActionOptions, page: Path | None = None
 ) -> bool:
-    """Act and print the report, and have a page follow; whether something could not be done.
+    """Act, print the report and update the links of a page; whether something could not be done.
 
     Raises
     ------
     KeyboardInterrupt
-        Ctrl-C came; no shot is half done, and the report is printed.
+        Ctrl-C was pressed; no shot is half done, and the report is printed.
     """
     from blur_fusion.actions.act import act
 
@@ -97,13 +90,13 @@ def perform(
 @click.command()
 @click.argument("decisions", type=PATH)
 @action_options("rejected")
-@click.option("--force", is_flag=True, help="Lower ratings and flags that are there.")
+@click.option("--force", is_flag=True, help="Lower existing ratings and flags.")
 @one_line_errors()
 def apply(decisions: Path, **asked: Any) -> None:
     """Act on decisions: move, copy, link, tag or rate the rejected photos.
 
-    DECISIONS is CSV or JSON from a page of blur, where paths are as they were given to the scan; or
-    a folder of photos that an editor has rated. Kept photos lose the tags of earlier runs, and
+    DECISIONS is CSV or JSON exported from a page of blur, with paths as they were given to the
+    scan; or a folder of photos rated in an editor. Kept photos lose the tags of earlier runs, and
     --rate marks them as picked; undecided ones are left alone. 'blur undo' puts everything back.
 
     The exit code is 1 if something could not be done.
@@ -114,16 +107,36 @@ def apply(decisions: Path, **asked: Any) -> None:
     if action is None:
         raise click.UsageError(f"say what to do: {NAMED}")
     found = read_decisions(decisions)
-    roots = scanned(decisions, found)
     if found and not any(Path(one.path).exists() for one in found):
-        line = "none of its photos is there; run it in the folder in which the scan ran"
+        line = "none of its photos is there; run this in the folder where the scan ran"
         raise BlurError(f"{decisions}: {line}")
     kept, rejected = (sum(one.keep is keep for one in found) for keep in (True, False))
     open_ = len(found) - kept - rejected
     click.echo(f"{rejected} rejected, {kept} kept, {open_} undecided", err=True)
     try:
-        failed = perform(found, roots, action)
+        failed = perform(found, scanned(decisions, found), action)
     except KeyboardInterrupt:
         raise click.exceptions.Exit(130) from None
     if failed:
         raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("journal", type=PATH)
+@click.option(
+    "--at", type=PATH, metavar="NEW_ROOT", help="Where the photos' folder is now, if it was moved."
+)
+@one_line_errors()
+def undo(journal: Path, at: Path | None) -> None:
+    """Undo everything that the JOURNAL of a run records.
+
+    'blur scan' names the journal when it has moved, copied, linked or tagged photos. Moved photos
+    return, copies and links are deleted, and sidecars get their former content back, even after a
+    crash. Nothing newer is overwritten or deleted: each such case is one line, and the exit code is
+    1; run it again to retry those. If a whole library was moved since, --at names its folder.
+    """
+    from blur_fusion.actions.undo import undo as put_back
+
+    report = put_back(journal, at)
+    click.echo(report.summary)
+    warn(*report.lines, fail=True)

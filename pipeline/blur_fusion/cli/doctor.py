@@ -29,7 +29,7 @@ _ABOUT = {
 
 
 def missing_packages() -> dict[str, list[str]]:
-    """What each extra still lacks here, by the extra's name."""
+    """Packages that are missing here, by extra."""
     from importlib import metadata  # a quarter of the start of every command
 
     found: dict[str, list[str]] = {}
@@ -43,10 +43,6 @@ def missing_packages() -> dict[str, list[str]]:
         except metadata.PackageNotFoundError:
             lacking.append(asked[1])
     return found
-
-
-def _mark(good: bool) -> str:
-    return click.style("yes" if good else "no ", fg="green" if good else "yellow")
 
 
 def _model(folder: Path | None) -> str:
@@ -64,9 +60,9 @@ def _native() -> str:
     if library() is not None:
         return "compiled loops in use"
     if os.environ.get(SWITCH) == "0":
-        return f"compiled loops left alone, as {SWITCH}=0 says"
+        return f"compiled loops not used, since {SWITCH}=0"
     if any(path for place in native.__path__ for path in Path(place).glob("kernels.*.*")):
-        return "compiled loops of another version or machine: install blur-fusion again"
+        return "compiled loops are of another version or machine: install blur-fusion again"
     return "no compiled loops: scans are slower; install a C compiler, then blur-fusion again"
 
 
@@ -98,7 +94,8 @@ def _lines(model: Path | None) -> Iterator[str]:
         yield "  blur-fusion is not installed, but run from its source: extras are unknown"
         return
     for extra, lacking in sorted(missing.items()):
-        line = f"  {extra:7}{_mark(not lacking)}  {_ABOUT.get(extra, '')}"
+        mark = click.style("no ", fg="yellow") if lacking else click.style("yes", fg="green")
+        line = f"  {extra:7}{mark}  {_ABOUT.get(extra, '')}"
         yield line + (f": pip install '{_PACKAGE}[{extra}]'" if lacking else "")
 
 

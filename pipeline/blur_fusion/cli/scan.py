@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
@@ -32,18 +31,18 @@ UNREAD, USAGE, BLURRED, INTERRUPTED = 1, 2, 3, 130
 
 
 def _actions(asked: dict[str, Any]) -> dict[str, ActionOptions]:
-    """What is to be done with photos, by verdict; nothing of it is imported where nothing is."""
+    """What is to be done with photos, by verdict."""
     action = asked_action(asked)
     transfer = action.transfer() if action else None
     if asked["unsure"] and transfer is None:
-        raise click.UsageError("--unsure goes with --move, --copy or --link")
+        raise click.UsageError("--unsure needs --move, --copy or --link")
     if action is None:
         return {}
     if transfer is None or asked["unsure"] is None:
         return {"blurred": action}
+    # Losers go with the blurred ones.
     other: dict[str, Any] = {transfer[0]: asked["unsure"], "tag": False, "rate": False}
-    other["losers"] = False  # they go with the blurred ones
-    return {"blurred": action, "unsure": replace(action, **other)}
+    return {"blurred": action, "unsure": replace(action, **other, losers=False)}
 
 
 def _act(
@@ -67,17 +66,17 @@ def _act(
 
 
 def _check(asked: dict[str, Any]) -> None:
-    """Options that say nothing beside one another are a mistake."""
+    """Refuse options that have no effect together."""
     dask = asked["backend"] == "dask"
     transfers = any(asked[name] for name in ("move", "copy", "link"))
     for wrong, line in (
         (dask and not asked["scheduler"], "--backend dask needs --scheduler ADDRESS"),
-        (asked["scheduler"] and not dask, "--scheduler goes with --backend dask"),
-        (dask and asked["workers"], "--workers does not go with --backend dask, which has its own"),
-        (asked["burst_gap"] is not None and not asked["bursts"], "--burst-gap goes with --bursts"),
+        (asked["scheduler"] and not dask, "--scheduler needs --backend dask"),
+        (dask and asked["workers"], "--workers cannot be used with --backend dask"),
+        (asked["burst_gap"] is not None and not asked["bursts"], "--burst-gap needs --bursts"),
         (
             asked["move_losers"] and not (asked["bursts"] and transfers),
-            "--move-losers goes with --bursts and one of --move, --copy and --link",
+            "--move-losers needs --bursts and one of --move, --copy and --link",
         ),
     ):
         if wrong:
@@ -87,7 +86,7 @@ def _check(asked: dict[str, Any]) -> None:
 def _consumers(
     asked: dict[str, Any], threshold: float, tally: Tally, stack: ExitStack
 ) -> list[Consumer]:
-    """What takes the predictions: counts, a page, a table; files are open as long as `stack`."""
+    """What takes the predictions: counts, a page, a table; `stack` closes their files."""
     from blur_fusion.model.prediction import FIELDS, WITH_EXPOSURE
     from blur_fusion.scan.output import Formatter, open_output
 
@@ -105,7 +104,7 @@ def _consumers(
 
 
 def _in_bursts(asked: dict[str, Any], files: list[Found]) -> Callable[[list[Answer]], list[Answer]]:
-    """What says of answers where their photos stand in their bursts; nothing unless asked."""
+    """What adds bursts and ranks to answers, if asked for."""
     if not asked["bursts"]:
         return lambda answers: answers
     from blur_fusion.bursts.find import burst_marker
@@ -116,9 +115,9 @@ def _in_bursts(asked: dict[str, Any], files: list[Found]) -> Callable[[list[Answ
 def _pool(
     asked: dict[str, Any], job: JobSpec, classifier: Classifier, total: int
 ) -> AbstractContextManager[Pool]:
-    """The cluster that was asked for, or threads and processes."""
+    """The cluster, or threads and processes of this machine."""
     if asked["scheduler"]:
-        from blur_fusion.scan.dask import connected
+        from blur_fusion.scan.pool import connected
 
         return connected(asked["scheduler"], job, warn)
     from blur_fusion.parallel import cores
@@ -144,7 +143,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     classifier = load(asked["model"], **limits)
     threshold, band = classifier.threshold, classifier.band
     if asked["cache"] or asked["report"] or asked["scheduler"]:
-        # Kinds of sharp photos too, as these are kept, or a slider may call them blurred.
+        # Kinds of sharp photos too: a later threshold may call them blurred.
         classifier = classifier.at(0.0)
     names = list(named(inputs, sys.stdin.buffer))
     roots = [Path(name.path) for name in names if not name.problem]
@@ -152,7 +151,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
         if transfer := action.transfer():
             from blur_fusion.actions.plan import Places
 
-            Places(transfer[1], roots)  # a wrong target ends here
+            Places(transfer[1], roots)  # refuses a wrong target
     search = Search(Selection(asked["exclude"], asked["include"], asked["all_folders"]))
     files = list(search.find(names))
     for line in search.notes():
@@ -167,27 +166,25 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     )
     in_bursts = _in_bursts(asked, files)
     freeze()
-    exposed = Counter[str]() if asked["exposure"] else None
-    bursts = Counter[int]() if asked["bursts"] else None
-    tally = Tally(exposed=exposed, bursts=bursts, photos=[] if actions else None)
+    tally = Tally(asked["exposure"], asked["bursts"], photos=[] if actions else None)
     with ExitStack() as stack:
         pool = stack.enter_context(_pool(asked, job, classifier, len(files)))
         consumers = _consumers(asked, threshold, tally, stack)
         opened = stack.pop_all()
     with one_line_errors(code=UNREAD):
         with opened, closing(scan(files, pool, asked["cache"], warn)) as answers:
-            told = map(in_bursts, answers)
-            interrupted = hand_out(told, len(files), threshold, consumers, band)
+            ranked = map(in_bursts, answers)
+            interrupted = hand_out(ranked, len(files), threshold, consumers, band)
             if interrupted and (asked["output"] or asked["report"]):
-                raise KeyboardInterrupt  # neither a file nor a page is left half done
+                raise KeyboardInterrupt  # no file or page is left half done
         table = asked["style"] == "table" and asked["output"] is None
         click.echo(tally.line(), err=not table)
         if interrupted:
             raise KeyboardInterrupt
         failed = _act(tally.photos or [], roots, actions, asked["report"])
-    if asked["fail_on_blurred"] and tally.kinds:
+    if asked["fail_on_blurred"] and tally.piles["blurred"]:
         return BLURRED
-    return UNREAD if tally.unread or failed else 0
+    return UNREAD if tally.piles["unread"] or failed else 0
 
 
 @click.command()
@@ -198,23 +195,23 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     "style",
     type=click.Choice(("table", "csv", "json", "jsonl")),
     default="table",
-    help="How verdicts are written.",
+    help="Format of the verdicts.",
 )
 @click.option(
     "--csv-excel",
     is_flag=True,
-    help="CSV for spreadsheets: marked as UTF-8, file names never read as formulas.",
+    help="CSV for spreadsheets: marked as UTF-8, file names never taken for formulas.",
 )
 @click.option("--output", type=PATH, help="Write verdicts to this new file.")
 @click.option(
-    "--force", is_flag=True, help="Replace the files of --output and --report, and lower ratings."
+    "--force", is_flag=True, help="Replace the files of --output and --report; lower ratings."
 )
 @options.threshold_option
 @click.option(
     "--max-false-alarms",
     type=PROPORTION,
     metavar="SHARE",
-    help="Instead of a threshold: the share of sharp photos that may be called blurred.",
+    help="Instead of --threshold: share of sharp photos that may be called blurred.",
 )
 @click.option(
     "--sort",
@@ -226,7 +223,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     help="Order of the verdicts; by probability, the most blurred come first.",
 )
 @click.option(
-    "--exposure", is_flag=True, help="Also say which photos are dark, overexposed or flat."
+    "--exposure", is_flag=True, help="Also say which photos are dark, overexposed or low-contrast."
 )
 @click.option(
     "--bursts",
@@ -245,23 +242,23 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     help="Also move, copy or link photos that are less sharp than the best of their burst.",
 )
 @click.option("--fail-on-blurred", is_flag=True, help="Exit with code 3 if a verdict is blurred.")
-@click.option("--cache", type=PATH, help="Remember verdicts in this file, and resume from it.")
+@click.option("--cache", type=PATH, help="Remember verdicts in this file, to resume or rescan.")
 @options.workers_option
 @click.option(
     "--backend",
     type=click.Choice(("threads", "dask")),
     default="threads",
-    help="Judge on this machine, or on a Dask cluster that sees the same files.",
+    help="Judge on this machine, or on a Dask cluster with access to the same files.",
 )
 @click.option(
-    "--scheduler", metavar="ADDRESS", help="Of the Dask cluster, for example tcp://10.0.0.1:8786."
+    "--scheduler", metavar="ADDRESS", help="Dask scheduler, for example tcp://10.0.0.1:8786."
 )
 @action_options("blurred", ", and the kept frames of videos")
 @click.option(
     "--unsure",
     type=PATH,
     metavar="DIR",
-    help="Also move, copy or link the unsure photos, below this DIR.",
+    help="Also move, copy or link the unsure photos, to this DIR.",
 )
 @click.option(
     "--exclude",
@@ -296,8 +293,8 @@ def scan(context: click.Context, /, inputs: tuple[str, ...], **asked: Any) -> No
     only the latter.
 
     INPUTS are files, folders (searched with their subfolders), quoted patterns, or - for a list on
-    standard input, one path per line or ended by NUL. Photos are only read unless --move, --copy,
-    --link, --tag or --rate says otherwise; 'blur undo' puts those back.
+    standard input, one path per line or ended by NUL. Photos are only read, unless you ask for
+    --move, --copy, --link, --tag or --rate; 'blur undo' takes those back.
 
     Exit codes: 0 all photos were read; 1 some could not be read or acted on, the rest is done; 2
     wrong usage, nothing was judged; 3 with --fail-on-blurred, some are blurred, even if others

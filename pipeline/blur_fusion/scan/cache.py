@@ -15,15 +15,15 @@ from blur_fusion.model.prediction import AMONG_OTHERS, WITH_EXPOSURE, Prediction
 
 
 class Identity(NamedTuple):
-    """A file as it was when it was looked at."""
+    """A file as it was when it was looked at; keys in caches hold a digest of its `repr`."""
 
     path: bytes  # resolved
     size: int
     mtime_ns: int
 
 
-class Noted(NamedTuple):
-    """Where something on one or several files is kept."""
+class Key(NamedTuple):
+    """Where a value is kept: with a file as it was, under a name for what the value is."""
 
     file: Identity
     name: str
@@ -42,24 +42,43 @@ CREATE TABLE IF NOT EXISTS verdicts (
 ) WITHOUT ROWID
 """
 _STORE = "INSERT OR REPLACE INTO verdicts (path, size, mtime_ns, model, verdict) VALUES (?,?,?,?,?)"
-# What is known of several files is kept with the first, under a name for what it is and the others.
 _QUERY = "SELECT verdict FROM verdicts WHERE path=? AND size=? AND mtime_ns=? AND model=?"
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    if path.exists() and path.stat().st_size:  # check it without changing it
+        name = f"{path.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(name, uri=True, timeout=30)) as base:
+            if base.execute("PRAGMA application_id").fetchone()[0] != _MARK:
+                raise sqlite3.DatabaseError("made by another program")
+            answer = base.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if answer != "ok":
+                raise sqlite3.DatabaseError(" ".join(str(answer).split()))
+    base = sqlite3.connect(path, timeout=30, isolation_level=None)  # autocommit
+    base.executescript(_SETUP)
+    return base
+
+
+def _identity(path: str) -> Identity:
+    about = os.stat(path)
+    time = (about.st_mtime_ns + 2**63) % 2**64 - 2**63  # SQLite's integers end in the year 2262
+    return Identity(os.fsencode(os.path.realpath(path)), about.st_size, time)
 
 
 class Cache:
     """A file of predictions, for one thread; a context manager.
 
-    Failed predictions are not kept: an extra or a disk may be there the next time. A file that is
-    damaged, no cache of ours, or cannot be written is left as it is, and nothing is known.
+    Failed predictions are not kept: an extra or a disk may be there next time. A file that is
+    damaged, not a cache of ours, or cannot be written is left unchanged; then nothing is known.
 
     Parameters
     ----------
     path : Path, optional
-        Made where there is none; None knows and keeps nothing.
+        Created if missing; None knows and keeps nothing.
     model : str
         The classifier's fingerprint; predictions of other models stay beside.
     warn : callable
-        Told in one line that the cache cannot be used.
+        Takes one line that says why the cache cannot be used.
     """
 
     def __init__(
@@ -69,7 +88,7 @@ class Cache:
         self._base: sqlite3.Connection | None = None
         if path is not None:
             with self._guarded():
-                self._base = self._opened(path)
+                self._base = _opened(path)
 
     def __enter__(self) -> Self:
         return self
@@ -84,80 +103,50 @@ class Cache:
         try:
             yield
         except (sqlite3.Error, OSError, ValueError, TypeError) as error:
-            line = f"{self._path}: no cache of blur, or damaged ({error}); left as it is"
-            self._warn(f"{line}; going on without it")
+            line = f"{self._path}: not a cache of blur, or damaged ({error})"
+            self._warn(f"{line}; left unchanged, going on without it")
             base, self._base = self._base, None
             if base is not None:
                 base.close()
 
-    @staticmethod
-    def _opened(path: Path) -> sqlite3.Connection:
-        if path.exists() and path.stat().st_size:  # read it without touching it
-            name = f"{path.absolute().as_uri()}?mode=ro"
-            with closing(sqlite3.connect(name, uri=True, timeout=30)) as base:
-                if base.execute("PRAGMA application_id").fetchone()[0] != _MARK:
-                    raise sqlite3.DatabaseError("made by another program")
-                answer = base.execute("PRAGMA quick_check(1)").fetchone()[0]
-                if answer != "ok":
-                    raise sqlite3.DatabaseError(" ".join(str(answer).split()))
-        base = sqlite3.connect(path, timeout=30, isolation_level=None)  # kept change by change
-        base.executescript(_SETUP)
-        return base
+    def get(self, path: str) -> tuple[Key | None, Prediction | None]:
+        """Where the prediction of a file is kept, and that prediction; None if unknown."""
+        key, known = self.recall(None, [path])
+        # An earlier version kept fewer fields: such a photo is judged again.
+        whole = isinstance(known, dict) and set(known) == set(_KEPT)
+        return key, Prediction(path, **known) if whole else None
 
-    @staticmethod
-    def _identity(path: str) -> Identity:
-        about = os.stat(path)
-        time = (about.st_mtime_ns + 2**63) % 2**64 - 2**63  # SQLite's whole numbers end in 2262
-        return Identity(os.fsencode(os.path.realpath(path)), about.st_size, time)
+    def put(self, key: Key, prediction: Prediction) -> None:
+        """Keep a prediction, unless it is a failed one."""
+        if prediction.error is None:
+            self.note(key, {name: getattr(prediction, name) for name in _KEPT})
 
-    def get(self, path: str) -> tuple[Identity | None, Prediction | None]:
-        """A file as it is, and the prediction for it as it is, named `path`; None if unknown."""
-        file = prediction = None
-        with self._guarded():
-            if self._base is None:
-                return None, None
-            try:
-                file = self._identity(path)
-            except OSError:  # whoever judges it says what is wrong
-                return None, None
-            row = self._base.execute(_QUERY, (*file, self._model)).fetchone()
-            known = json.loads(row[0]) if row else {}
-            # An earlier version knew fewer fields: such a photo is judged again.
-            prediction = Prediction(path, **known) if set(known) == set(_KEPT) else None
-        return file, prediction
-
-    def put(self, file: Identity, prediction: Prediction) -> None:
-        """Remember."""
-        if self._base is None or prediction.error is not None:
-            return
-        text = json.dumps({name: getattr(prediction, name) for name in _KEPT})
-        with self._guarded():
-            self._base.execute(_STORE, (*file, self._model, text))
-
-    def recall(self, what: str, paths: Sequence[str]) -> tuple[Noted | None, Any]:
-        """What was kept of files as they are: where to keep it, and the value; None if unknown.
+    def recall(self, what: str | None, paths: Sequence[str]) -> tuple[Key | None, Any]:
+        """Where a value of unchanged files is kept, and the value; None if unknown.
 
         Parameters
         ----------
-        what : str
-            A name for it, with the version of what makes it.
+        what : str, optional
+            Name of the value, with the version of the code that makes it; None is the model's
+            prediction of one file.
         paths : sequence of str
         """
         with self._guarded():
             if self._base is None:
                 return None, None
             try:
-                files = [self._identity(path) for path in paths]
-            except OSError:
+                files = [_identity(path) for path in paths]
+            except OSError:  # reported when the file is read
                 return None, None
-            others = hashlib.sha256(repr(files).encode()).hexdigest()[:32]
-            noted = Noted(files[0], f"{what} {others}")
-            row = self._base.execute(_QUERY, (*noted.file, noted.name)).fetchone()
-            return noted, json.loads(row[0]) if row else None
+            # A value of several files is kept with the first; the digest names them all.
+            digest = hashlib.sha256(repr(files).encode()).hexdigest()[:32]
+            key = Key(files[0], self._model if what is None else f"{what} {digest}")
+            row = self._base.execute(_QUERY, (*key.file, key.name)).fetchone()
+            return key, json.loads(row[0]) if row else None
         return None, None
 
-    def note(self, noted: Noted | None, value: Any) -> None:
-        """Keep a value of what JSON can hold."""
-        if self._base is not None and noted is not None:
+    def note(self, key: Key | None, value: Any) -> None:
+        """Keep a value that JSON can hold."""
+        if self._base is not None and key is not None:
             with self._guarded():
-                self._base.execute(_STORE, (*noted.file, noted.name, json.dumps(value)))
+                self._base.execute(_STORE, (*key.file, key.name, json.dumps(value)))

@@ -1,4 +1,4 @@
-"""Judge many files on all workers, in order, in flat memory, each at most once."""
+"""Judge many files on all workers: in order, in constant memory, each at most once."""
 
 from __future__ import annotations
 
@@ -13,27 +13,24 @@ from pathlib import Path
 from blur_fusion.errors import TOO_LARGE, one_line
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.parallel import ordered_futures
-from blur_fusion.scan.cache import Cache, Identity
+from blur_fusion.scan.cache import Cache, Key
 from blur_fusion.scan.inputs import Found
 from blur_fusion.scan.pool import Answers, Pool
 from blur_fusion.scan.tasks import Answer, Task
 from blur_fusion.startup import one_opencv_thread
 
 BATCH = 12  # files that a worker judges at a time, once many are judged
-_GROWS = 4  # answers until a batch may hold one file more: the first shall come at once
-_AHEAD = 4  # batches for each worker, in work or waiting: a slow one holds up the order, no more
+_GROWS = 4  # answers until a batch may hold one file more: the first one comes at once
+_AHEAD = 4  # batches for each worker, running or waiting: so a slow one holds up nothing else
 
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A file's place in the order: its answers, or the task that will give them.
-
-    They are new to the cache where `file` is set.
-    """
+    """A file's place in the order: its answers, or the task that will give them."""
 
     answers: list[Answer] | None = None
     task: Task | None = None
-    file: Identity | None = None
+    key: Key | None = None  # where the cache is to keep the prediction
 
 
 _Batch = list[_Slot]
@@ -43,19 +40,11 @@ def _reason(error: BaseException) -> str:
     """Why a task has no answer."""
     if type(error).__name__ in ("BrokenProcessPool", "KilledWorker"):
         return "every process that tried to judge it died; is it damaged, or memory short?"
-    return f"the worker cannot judge it ({one_line(error)})"
+    return f"cannot be judged by a worker ({one_line(error)})"
 
 
 class BatchScheduler:
-    """Shares files out in batches and takes the answers back.
-
-    Parameters
-    ----------
-    pool : Pool
-    cache : Cache
-    total : int
-        Number of files; 0 if that is not known.
-    """
+    """Hands out files in batches and collects the answers; `total` is 0 if it is not known."""
 
     def __init__(self, pool: Pool, cache: Cache, total: int) -> None:
         self.pool, self.cache, self.total = pool, cache, total
@@ -63,10 +52,10 @@ class BatchScheduler:
         self._under_way: dict[Future[Answers], _Batch] = {}
 
     def batches(self, files: Iterable[Found]) -> Iterator[_Batch]:
-        """Batches that grow; the last ones are small again, so that no worker idles."""
+        """Batches that grow; the last ones are small again, to keep all workers busy."""
         batch: _Batch = []
         for taken, found in enumerate(files, 1):
-            if found.video and batch:  # photos do not wait for it
+            if found.video and batch:  # photos do not wait for a video
                 yield batch
                 batch = []
             batch.append(self._slot(found))
@@ -85,10 +74,10 @@ class BatchScheduler:
         place = os.path.abspath(found.path)
         if found.video:
             return _Slot(task=Task(place, found.path, video=True))
-        file, known = self.cache.get(found.path)
+        key, known = self.cache.get(found.path)
         if known is not None and not self.pool.job.thumbnails:
             return _Slot([Answer(known)])
-        return _Slot(None, Task(place, found.path, known=known), None if known else file)
+        return _Slot(None, Task(place, found.path, known=known), None if known else key)
 
     def submit(self, batch: _Batch) -> Future[Answers]:
         """Have a batch judged."""
@@ -97,14 +86,14 @@ class BatchScheduler:
             future: Future[Answers] = Future()
             future.set_result([])
         elif self.pool.job.frames is not None and tasks[-1].video:
-            future = self.pool.submit_here(tasks)  # a second worker would find the first's frames
+            future = self.pool.submit_here(tasks)  # tried twice, it would find its own frames
         else:
             future = self.pool.submit(tasks)
         self._under_way[future] = batch
         return future
 
     def answers(self, batch: _Batch, future: Future[Answers]) -> Iterator[list[Answer]]:
-        """Each file's answers; where the batch was lost, its files are judged one at a time."""
+        """Each file's answers; if the batch was lost, its files are judged one at a time."""
         self.pool.wait(future)
         if future.exception() is None:
             found = iter(self._kept(future))
@@ -116,7 +105,7 @@ class BatchScheduler:
             answers = next(found) if slot.answers is None else slot.answers
             others = max(self.answered, len(batch)) > 1 or self._under_way
             if slot.task and others and answers[0].prediction.error == TOO_LARGE:
-                answers = self._alone(slot)  # what was judged beside it may have had the memory
+                answers = self._alone(slot)  # others may have used up the memory
             yield answers
 
     def _alone(self, slot: _Slot) -> list[Answer]:
@@ -132,16 +121,16 @@ class BatchScheduler:
         return [Answer(Prediction.failed(slot.task.path, _reason(error)))]
 
     def _kept(self, future: Future[Answers]) -> Answers:
-        """The answers, which are in the cache from now on."""
+        """The answers, which are now in the cache."""
         asked, found = (slot for slot in self._under_way[future] if slot.task), future.result()
         for slot, answers in zip(asked, found, strict=True):
-            if slot.file is not None:
-                self.cache.put(slot.file, answers[0].prediction)
-        del self._under_way[future]  # not before: who is interrupted finds it there
+            if slot.key is not None:
+                self.cache.put(slot.key, answers[0].prediction)
+        del self._under_way[future]  # last: `close` keeps what Ctrl-C interrupted
         return found
 
     def close(self) -> None:
-        """Cancel what has not begun; keep the answers to what has."""
+        """Cancel what has not begun; keep the other answers."""
         for future in list(self._under_way):
             if not future.cancel() and future.exception() is None:
                 self._kept(future)
@@ -160,23 +149,23 @@ def scan(
     files : iterable of Found
         Taken as they are needed.
     pool : Pool
-        Whose classifier has threshold 0 where predictions are kept, in a cache or a report.
-        `Prediction.settled` decides later.
+        With threshold 0 where predictions go to a cache or a report; `Prediction.settled` decides
+        later.
     cache : Path, optional
-        File of predictions that are kept between scans.
+        File of predictions kept between scans.
     warn : callable
-        Told in one line what goes wrong beside the files, such as a damaged cache.
+        Takes one line about anything but the files, such as a damaged cache.
 
     Yields
     ------
     list of Answer
-        For each of `files`, in their order: one answer, or one for each second of a video. Whoever
-        stops listening, as Ctrl-C does, loses nothing: what is judged by then is in the cache.
+        For each of `files`, in order: one answer, or one for each second of a video. When the
+        generator is closed, as by Ctrl-C, all that has been judged is in the cache.
 
     Raises
     ------
     BlurError
-        The scheduler of a cluster is gone; what was yielded is in the cache.
+        The scheduler of a cluster is gone; the cache keeps what was judged.
     """
     with one_opencv_thread(), Cache(cache, pool.job.fingerprint, warn) as known:
         scheduler = BatchScheduler(pool, known, length_hint(files))

@@ -1,4 +1,4 @@
-"""From what was named on the command line to files, in the same order every time."""
+"""Find the files that the command line names, in the same order every time."""
 
 from __future__ import annotations
 
@@ -20,48 +20,40 @@ _KNOWN = PICTURES | VIDEOS
 _WILD = frozenset("*?[")
 _BOM = b"\xef\xbb\xbf"
 
-# Folders of previews, of what was deleted, and of programs' own libraries, in lower case.
+# Folders of previews, of deleted files, and of programs' own libraries, in lower case.
 PASSED_OVER = (
     *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot"),  # Synology, QNAP
     *("$recycle.bin", "system volume information", "lost+found", ".trash*"),
     *("*.lrdata", "*.cocatalog", "*.photoslibrary", "*.photolibrary", "*.aplibrary"),
     *("*.migratedphotolibrary", "*.imovielibrary", "*.fcpbundle"),
 )
-MARKS = frozenset((".nomedia", ".blurignore"))  # in folders that are passed over
+MARKS = frozenset((".nomedia", ".blurignore"))  # files that have their folder passed over
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file to judge, or one line that says why there is none.
-
-    Attributes
-    ----------
-    path : str
-        As given, or below the folder as given; bytes that are no UTF-8 as `os.fsdecode` has them.
-    problem : str, optional
-        Why it cannot be judged.
-    """
+    """A file to judge, as given or below the folder as given; or why it cannot be judged."""
 
     path: str
     problem: str | None = None
 
     @property
     def video(self) -> bool:
-        """Whether its name is that of a video."""
+        """Whether it has the suffix of a video."""
         return suffix(self.path) in VIDEOS
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which files and folders below a folder are looked at; what is named always is.
+    """Which files and folders below a named folder are taken; what is named always is.
 
     Attributes
     ----------
     exclude : tuple of str
-        Patterns such as `*_edited.jpg` or `raw/old`; with a slash they are held against the path
-        below the named folder, else against each name, and capitals do not count.
+        Patterns such as `*_edited.jpg` or `raw/old`, regardless of case: with a slash for the path
+        below the named folder, else for the name.
     include : tuple of str
-        Patterns of files, of which one must match where there are any.
+        If there are any, a file must match one of them.
     all_folders : bool
         Look into `PASSED_OVER` and marked folders too.
     """
@@ -71,7 +63,7 @@ class Selection:
     all_folders: bool = False
 
     def takes(self, below: str, folder: bool) -> bool:
-        """Whether patterns let a file or a folder pass, by its path below the named folder."""
+        """Whether the patterns take a file or a folder, by its path below the named folder."""
         wanted = folder or not self.include or _matches(below, self.include)
         return wanted and not _matches(below, self.exclude)
 
@@ -88,29 +80,26 @@ def _why(error: OSError) -> str:
 
 
 class Search:
-    """Looks for files, each once; afterwards `notes` tells what it passed over.
+    """Finds files, each once; afterwards `notes` says what it passed over.
 
-    A photo that two ways lead to comes under the name that was given, or the way without links.
+    A photo with two paths comes under the one that was given, or the one without links.
     """
 
     def __init__(self, selection: Selection | None = None) -> None:
         self._selection = selection or Selection()
         self._folders: set[tuple[int, int]] = set()
         self._files: set[str] = set()
-        self._links: list[tuple[str, str]] = []  # to folders; they wait for a real way there
+        self._links: list[tuple[str, str]] = []  # to folders, followed last
         self._passed: Counter[str] = Counter()
-        self._suffixes: Counter[str] = Counter()  # of files that are no pictures
+        self._suffixes: Counter[str] = Counter()  # of other files
         self._special = 0
         self._real = lru_cache(maxsize=1024)(os.path.realpath)
 
     def find(self, names: Iterable[Found]) -> Iterator[Found]:
-        """Files to judge.
+        """Files to judge: those of `names`, see :func:`named`, and what their folders hold.
 
-        Parameters
-        ----------
-        names : iterable of Found
-            From :func:`named`. Files are taken whatever their names; of folders, pictures and
-            videos at any depth, hidden ones left out.
+        Files are taken whatever their names; in folders, pictures and videos at any depth, but no
+        hidden ones.
         """
         for name in names:
             yield from self._once([name] if name.problem else self._one(name.path))
@@ -129,7 +118,9 @@ class Search:
         try:
             mode = os.stat(path).st_mode
         except (OSError, ValueError) as error:  # ValueError: a NUL inside
-            yield Found(path, _why(error) if isinstance(error, OSError) else "is no file name")
+            yield Found(
+                path, _why(error) if isinstance(error, OSError) else "is not a valid file name"
+            )
             return
         if stat.S_ISDIR(mode):
             yield from self._walk(path)
@@ -139,10 +130,7 @@ class Search:
             yield Found(path, "is neither a file nor a folder")
 
     def _walk(self, top: str, below: str = "") -> Iterator[Found]:
-        """Pictures and videos below `top`: files by name, then folders by name.
-
-        `below` is its path below the folder that was named, empty for that one.
-        """
+        """Files by name, then folders by name; `below` is the path of `top` in the named folder."""
         waiting = [(top, below)]
         while waiting:
             folder, below = waiting.pop()
@@ -168,13 +156,13 @@ class Search:
     def _entry(
         self, entry: os.DirEntry[str], below: str, folders: list[tuple[str, str]]
     ) -> Iterator[Found]:
-        """A file that is taken; a folder is added to `folders`, or waits if it is a link."""
+        """A file that is taken; a folder is added to `folders`, or to the links."""
         hidden = entry.name.startswith(".")
         if hidden and not _matches(entry.name, (".trash*",)):
             return
         try:
             is_folder, is_file = entry.is_dir(), entry.is_file()
-        except OSError as error:  # a link in a circle, through a file, to where we may not go
+        except OSError as error:  # a circular link, or one through a file or a private folder
             yield Found(entry.path, _why(error))
             return
         if is_folder:
@@ -190,13 +178,13 @@ class Search:
             return
         elif suffix(entry.name) not in _KNOWN:
             self._suffixes[suffix(entry.name)] += 1
-        elif is_file or not os.path.exists(entry.path):  # a link to nothing is said when it is read
+        elif is_file or not os.path.exists(entry.path):  # a broken link fails when it is read
             yield Found(entry.path)
         else:
             self._special += 1
 
     def notes(self) -> list[str]:
-        """What was passed over, a line for each reason."""
+        """What was passed over: a line for each reason."""
         lines = []
         if self._passed:
             number, names = self._passed.total(), sorted(self._passed)
@@ -215,12 +203,12 @@ class Search:
 
 
 def listed(stream: IO[bytes]) -> Iterator[str]:
-    """Paths on a stream, one a line, or ended by NUL as `find -print0` writes them.
+    """Paths on a stream, one per line, or ended by NUL as `find -print0` writes them.
 
     Raises
     ------
     BlurError
-        It is UTF-16, as PowerShell's `>` writes it: its NULs would part it into other names.
+        It is UTF-16, as PowerShell's `>` writes it, whose NULs would be taken for ends.
     """
     content = stream.read()
     half = content[: 1 << 16]
@@ -236,15 +224,7 @@ def listed(stream: IO[bytes]) -> Iterator[str]:
 
 
 def named(inputs: Iterable[str], stream: IO[bytes] | None = None) -> Iterator[Found]:
-    """What the inputs name: files and folders, patterns and the list on `stream` resolved.
-
-    Parameters
-    ----------
-    inputs : iterable of str
-        Files, folders, patterns such as `2024/**/*.jpg`, or "-" for `stream`.
-    stream : binary stream, optional
-        Paths of files and folders, ended by newlines or NULs.
-    """
+    """Files and folders of `inputs`: paths, patterns such as `2024/**/*.jpg`, "-" for `stream`."""
     for given in inputs:
         if given == "-" and stream is not None:
             yield from map(Found, listed(stream))

@@ -32,35 +32,13 @@ def _csv_line(cells: Iterable[object]) -> str:
     return buffer.getvalue()
 
 
-def _table_head(exposed: bool, bursts: bool) -> str:
-    more = (f"{EXPOSURE:12} " if exposed else "") + (
-        f"{'burst':>5} {'rank':>4}  " if bursts else ""
-    )
-    return f"{'verdict':8} {'probability':>11}  {'kind':8} {more}path\n"
-
-
-def _table_line(prediction: Prediction, exposed: bool, bursts: bool) -> str:
-    path = printable(prediction.path)
-    flag = prediction.exposure if prediction.exposure not in (None, "normal") else ""
-    more = f"{flag:12} " if exposed else ""
-    if bursts:
-        rank = f"{prediction.rank or ''}{'=' if prediction.tie else ' '}"
-        more += f"{prediction.burst or '':>5} {rank:>5} "
-    if prediction.error is not None or prediction.probability is None:
-        reason = printable(prediction.error or "")
-        return f"{'unread':8} {'':>11}  {'':8} {more}{path}: {reason}\n"
-    word = prediction.pile
-    kind = prediction.kind if word == "blurred" else ""
-    return f"{word:8} {prediction.probability:11.3f}  {kind or '':8} {more}{path}\n"
-
-
 _COLOURS = {"blurred": 31, "unsure": 33, "sharp": 32, "unread": 35}  # ECMA-48: 31 is red
 
 
 def on_terminal(line: str, path: str) -> str:
-    """A line of the table as a terminal shows it: in one row, its verdict in colour.
+    """A line of the table for a terminal: in one row, the verdict in colour.
 
-    Too long a path loses its beginning. `NO_COLOR` and terminals without colours are respected.
+    A path that is too long loses its beginning. `NO_COLOR` is respected.
     """
     path = printable(path)
     left = shutil.get_terminal_size().columns - (len(line.rstrip("\n")) - len(path))
@@ -73,18 +51,18 @@ def on_terminal(line: str, path: str) -> str:
 
 @dataclass
 class Formatter:
-    """Turns predictions into text one by one.
+    """Turns predictions into text, one by one.
 
     Attributes
     ----------
     name : str
-        "table", "csv", "json", "jsonl", or "excel": CSV that a spreadsheet opens as it is.
+        "table", "csv", "json", "jsonl", or "excel": CSV that a spreadsheet opens correctly.
     fields : tuple of str
-        Of a prediction, in order; the table holds a column of exposures if they do.
+        Of a prediction, in order; the table has a column for the exposure if they do.
     terminal : bool
         Whether a table is shown on a terminal; see :func:`on_terminal`.
     bursts : bool
-        Whether the table says each photo's burst and its rank there; "=" shares the first place.
+        Whether the table has columns for burst and rank; "=" marks a tie with the sharpest.
     """
 
     name: str
@@ -94,22 +72,20 @@ class Formatter:
     _count: int = field(default=0, init=False)
 
     def head(self) -> str:
-        """What comes first, also where nothing follows."""
-        return {
-            "csv": _csv_line(self.fields),
-            "excel": "\ufeff" + _csv_line(self.fields),
-            "json": "[",
-        }.get(self.name, "")
+        """What comes first, even if nothing follows."""
+        if self.name in ("csv", "excel"):
+            return ("\ufeff" if self.name == "excel" else "") + _csv_line(self.fields)
+        return "[" if self.name == "json" else ""
 
     def row(self, prediction: Prediction) -> str:
         """One prediction."""
         self._count += 1
         if self.name == "table":
-            exposed = EXPOSURE in self.fields
-            line = _table_line(prediction, exposed, self.bursts)
+            line = self._table_row(prediction)
             if self.terminal:
                 line = on_terminal(line, prediction.path)
-            return line if self._count > 1 else _table_head(exposed, self.bursts) + line
+            heads = ("verdict", "probability", "kind", EXPOSURE, "burst rank", "path")
+            return line if self._count > 1 else self._table_line(*heads) + line
         values = {name: getattr(prediction, name) for name in self.fields}
         if self.name == "csv":
             return _csv_line(values.values())
@@ -118,11 +94,29 @@ class Formatter:
         text = json.dumps(values, ensure_ascii=False)
         try:
             text.encode()
-        except UnicodeEncodeError:  # a path that is no UTF-8: escapes keep its bytes
+        except UnicodeEncodeError:  # a path that is not UTF-8: escapes keep its bytes
             text = json.dumps(values)
         if self.name == "json":
             return ("\n" if self._count == 1 else ",\n") + text
         return text + "\n"
+
+    def _table_row(self, one: Prediction) -> str:
+        exposure = one.exposure if one.exposure not in (None, "normal") else ""
+        place = f"{one.burst or '':>5} {one.rank or '':>4}{'=' if one.tie else ' '}"
+        more, path = (exposure or "", place), printable(one.path)
+        if one.pile == "unread":
+            return self._table_line(
+                "unread", "", "", *more, f"{path}: {printable(one.error or '')}"
+            )
+        kind = one.kind or "" if one.pile == "blurred" else ""
+        return self._table_line(one.pile, f"{one.probability:.3f}", kind, *more, path)
+
+    def _table_line(
+        self, verdict: str, probability: str, kind: str, exposure: str, place: str, path: str
+    ) -> str:
+        more = f"{exposure:12} " if EXPOSURE in self.fields else ""
+        more += f"{place:11} " if self.bursts else ""
+        return f"{verdict:8} {probability:>11}  {kind:8} {more}{path}\n"
 
     def tail(self) -> str:
         """What comes last."""
@@ -131,55 +125,49 @@ class Formatter:
 
 @dataclass
 class Tally:
-    """Counts of predictions; of bursts, exposures and the photos, only where these are set."""
+    """Counts predictions for the summary, and collects those of photos if `photos` is a list."""
 
-    sharp: int = 0
-    unsure: int = 0
-    unread: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    exposed: Counter[str] | None = None
-    bursts: Counter[int] | None = None
-    losers: int = 0
+    exposure: bool = False  # whether the summary has it
+    bursts: bool = False
     photos: list[Prediction] | None = None
+    piles: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)  # of blurred photos
+    exposures: Counter[str] = field(default_factory=Counter)
+    frames: Counter[int] = field(default_factory=Counter)  # of each burst
+    losers: int = 0
 
     def add(self, prediction: Prediction, thumbnail: bytes | None = None) -> None:
         """Count one."""
-        if self.exposed is not None and prediction.exposure not in (None, "normal"):
-            self.exposed[prediction.exposure] += 1
-        if self.bursts is not None and prediction.burst is not None:
-            self.bursts[prediction.burst] += 1
+        self.piles[prediction.pile] += 1
+        if prediction.pile == "blurred":
+            self.kinds[prediction.kind or "unknown"] += 1
+        if prediction.exposure not in (None, "normal"):
+            self.exposures[prediction.exposure] += 1
+        if prediction.burst is not None:
+            self.frames[prediction.burst] += 1
             self.losers += is_loser(prediction)
         if self.photos is not None and prediction.frame_s is None:
             self.photos.append(prediction)
-        pile = prediction.pile
-        if pile == "blurred":
-            self.kinds[prediction.kind or "unknown"] += 1
-        else:
-            setattr(self, pile, getattr(self, pile) + 1)
 
     def line(self) -> str:
         """The summary."""
-        blurred = self.kinds.total()
-        number = blurred + self.unsure + self.sharp + self.unread
-        if not number:
+        if not (number := self.piles.total()):
             return "no photos found"
-        kinds = f" ({_listed(self.kinds)})" if blurred else ""
-        unsure = f", {self.unsure} unsure" if self.unsure else ""
-        unread = f", {self.unread} unread" if self.unread else ""
-        noun = "photo" if number == 1 else "photos"
-        line = f"{number} {noun}: {blurred} blurred{kinds}{unsure}, {self.sharp} sharp{unread}"
-        line += self._of_bursts()
-        if self.exposed is None:
-            return line
-        return f"{line}; exposure: {_listed(self.exposed) or 'all normal'}"
-
-    def _of_bursts(self) -> str:
-        if self.bursts is None:
-            return ""
-        noun = "burst" if len(self.bursts) == 1 else "bursts"
-        number = self.bursts.total()
-        more = f" of {number} photos, {self.losers} less sharp than the best" if number else ""
-        return f"; {len(self.bursts) or 'no'} {noun}{more}"
+        kinds = f" ({_listed(self.kinds)})" if self.kinds else ""
+        unsure, unread = (
+            f", {self.piles[pile]} {pile}" if self.piles[pile] else ""
+            for pile in ("unsure", "unread")
+        )
+        line = f"{number} {'photo' if number == 1 else 'photos'}: {self.piles['blurred']} blurred"
+        line += f"{kinds}{unsure}, {self.piles['sharp']} sharp{unread}"
+        if self.bursts:
+            noun = "burst" if len(self.frames) == 1 else "bursts"
+            line += f"; {len(self.frames) or 'no'} {noun}"
+        if self.bursts and self.frames:
+            line += f" of {self.frames.total()} photos, {self.losers} less sharp than the best"
+        if self.exposure:
+            line += f"; exposure: {_listed(self.exposures) or 'all normal'}"
+        return line
 
 
 def _listed(counts: Counter[str]) -> str:
@@ -187,10 +175,9 @@ def _listed(counts: Counter[str]) -> str:
 
 
 def in_order(predictions: list[Prediction], key: str) -> list[Prediction]:
-    """Predictions by a field: text and numbers ascending, what speaks for blur descending.
+    """Predictions sorted by a field, ascending; by probability, logit or blurred, descending.
 
-    So the most blurred come first by `probability`, `logit` or `blurred`, and the sharpest of each
-    burst by `burst`; files that could not be read, or are alone, come last.
+    Those without a value come last. By burst, the sharpest of each comes first.
     """
     value = attrgetter(key)
     if key == "burst":
@@ -210,29 +197,19 @@ def open_output(
     sort: str = "given",
     alone: bool = True,
 ) -> Iterator[Consumer]:
-    """Write predictions to a file, which is whole or not there, or to standard output.
+    """Write predictions to standard output, or to a file that is written whole or not at all.
 
     Parameters
     ----------
     formatter : Formatter
     path : Path, optional
-        Instead of standard output.
+        Instead of standard output; see `blur_fusion.files.write_whole`.
     force : bool
-        Replace a file that exists.
+        Replace an existing file.
     sort : str
-        A field, which holds the predictions back to the end, or "given".
+        A field, which delays all output to the end, or "given".
     alone : bool
-        Whether nothing else comes of the scan, which ends when nobody reads standard output.
-
-    Yields
-    ------
-    callable
-        Takes one prediction.
-
-    Raises
-    ------
-    BlurError
-        See `blur_fusion.files.write_whole`.
+        Whether this is the scan's only output: it ends when nobody reads standard output.
     """
     held: list[Prediction] = []
     sys.stdout.flush()
@@ -244,7 +221,7 @@ def open_output(
             try:
                 file.write(text.encode("utf-8", "surrogateescape"))  # bytes of odd names stay
                 if path is None:
-                    file.flush()  # whoever reads a pipe sees each answer when it is there
+                    file.flush()  # so that a pipe's reader gets each answer at once
             except BrokenPipeError:
                 lead_nowhere(sys.stdout.fileno())
                 if alone:
@@ -267,7 +244,7 @@ def open_output(
         try:
             yield add
         except KeyboardInterrupt:
-            if path is None:  # what was judged so far is whole, too
+            if path is None:  # what was judged so far is complete JSON too
                 finish()
             raise
         finish()
@@ -282,10 +259,7 @@ def hand_out(
 ) -> bool:
     """Hand the answers of a scan of `total` files to all consumers, settled by threshold and band.
 
-    Returns
-    -------
-    bool
-        Whether Ctrl-C ended the scan, in good order: what was judged is in the cache.
+    Returns whether Ctrl-C ended the scan.
     """
     bar = progress_bar(total, "scan", "photo") if total and sys.stderr.isatty() else None
     try:

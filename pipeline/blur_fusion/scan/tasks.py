@@ -1,4 +1,4 @@
-"""What workers do: load the classifier that a job names, once, and judge photos and videos."""
+"""What workers do: load the classifier of a job, once, and judge photos and videos."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ class JobSpec:
     Attributes
     ----------
     model : str, optional
-        Absolute path of a model folder, which other machines must see too; None is the model that
-        comes with their blur.
+        Absolute path of a model folder, which other machines must see too; None is the model
+        shipped with their blur.
     fingerprint : str
-        Of the classifier; a worker whose classifier has another one does nothing.
+        Of the classifier; a worker that has another one refuses the job.
     threshold : float, optional
-        Of the classifier, None its own; 0 tells the likely kind of every photo.
+        None is the classifier's own; with 0 every photo gets its likely kind of blur.
     thumbnails : bool
-        Whether answers carry a thumbnail.
+        Whether answers have a thumbnail.
     every : int
-        Of a video, the distance from one frame that is looked at to the next.
+        Of a video, every how many frames one is judged.
     frames : Path, optional
-        Folder that the kept frames of videos are written to.
+        Folder to write the kept frames of videos to.
     """
 
     model: str | None
@@ -65,23 +65,12 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A file to judge.
+    """A file to judge."""
 
-    Attributes
-    ----------
-    place : str
-        Its absolute path, as workers may have another working directory.
-    path : str
-        What the prediction calls it.
-    video : bool
-    known : Prediction, optional
-        Where only the thumbnail is missing.
-    """
-
-    place: str
-    path: str
+    place: str  # absolute path: workers may have another working directory
+    path: str  # as the prediction has it
     video: bool = False
-    known: Prediction | None = None
+    known: Prediction | None = None  # where only the thumbnail is missing
 
 
 _LOADED: dict[tuple[str | None, str], Classifier] = {}
@@ -89,22 +78,22 @@ _LOADING = threading.Lock()
 
 
 def lend(job: JobSpec, classifier: Classifier) -> None:
-    """Have tasks of `job` use this classifier here, and in processes forked from this one."""
+    """Have the tasks of `job` use this classifier, here and in forked processes."""
     _LOADED[job.model, job.fingerprint] = classifier
 
 
 def classifier_for(job: JobSpec) -> Classifier:
-    """The classifier that `job` asks for, loaded once in a process.
+    """The classifier of `job`, loaded once per process.
 
     Raises
     ------
     BlurError
-        Its model is not there, or predictions would not be those of the machine that asks.
+        There is no such model here, or it is another one.
     """
     key = job.model, job.fingerprint
     with _LOADING:
         if key not in _LOADED:
-            cv2.setNumThreads(1)  # there is a task for each thread
+            cv2.setNumThreads(1)  # each thread has its own task
             classifier = load(job.model, threshold=job.threshold)
             same = classifier.fingerprint == job.fingerprint
             require(same, "has another model or version of blur; install the same one there")
@@ -113,7 +102,7 @@ def classifier_for(job: JobSpec) -> Classifier:
 
 
 def problem_of(job: JobSpec) -> str | None:
-    """Why this process cannot do `job`, in one line; None where it can."""
+    """Why this process cannot do `job`, in one line; None if it can."""
     try:
         classifier_for(job)
     except BlurError as error:
@@ -122,7 +111,7 @@ def problem_of(job: JobSpec) -> str | None:
 
 
 def _answer(job: JobSpec, task: Task, prediction: Prediction) -> Answer:
-    """The answer to a photo, with a thumbnail of its file if `job` asks so."""
+    """The answer for a photo, with a thumbnail if the job asks for one."""
     if not job.thumbnails or prediction.error is not None:
         return Answer(prediction)
     small = small_photo(task.place, prediction.size)
@@ -139,7 +128,7 @@ def _frames(path: str, every: int) -> Iterator[Frame]:
         number = 0
         while video.grab():
             if number % every == 0:
-                # Some containers tell no time; then the frame rate does.
+                # Some containers hold no times; then the frame rate gives them.
                 time = max(video.get(cv2.CAP_PROP_POS_MSEC) / 1000, 0.0)
                 if time == 0 and number and rate > 0:
                     time = number / rate
@@ -167,38 +156,24 @@ def _write(frame: Frame, path: str, folder: Path) -> None:
 
 
 def judge_video(classifier: Classifier, path: str, job: JobSpec) -> list[Answer]:
-    """Judge the sharpest frame of each second.
+    """The prediction for the sharpest frame of each second, also written if `job` asks for it.
 
-    Parameters
-    ----------
-    classifier : Classifier
-    path : str
-        A video that OpenCV reads.
-    job : JobSpec
-        Says which frames are looked at, and whether those that are kept are written, in a folder
-        named after the video.
-
-    Returns
-    -------
-    list of Answer
-        Paths end in "#t=" and the frame's time in seconds. What goes wrong is a failed prediction.
+    Paths end in "#t=" and the frame's time in seconds. What goes wrong is a failed prediction.
     """
 
-    def look(frame: Frame) -> tuple[Frame, Answer]:
-        photo = Photo(frame[1], f"{path}#t={frame[0]:.3f}")
-        (prediction,) = classifier.predict([photo])
-        prediction = replace(prediction, frame_s=frame[0])
-        return frame, Answer(prediction)
+    def judged(frame: Frame) -> tuple[Frame, Prediction]:
+        (prediction,) = classifier.predict([Photo(frame[1], f"{path}#t={frame[0]:.3f}")])
+        return frame, replace(prediction, frame_s=frame[0])
 
-    def blur(pair: tuple[Frame, Answer]) -> float:
-        logit = pair[1].prediction.logit
+    def blur(pair: tuple[Frame, Prediction]) -> float:
+        logit = pair[1].logit
         return math.inf if logit is None else logit
 
     kept: list[Answer] = []
     try:
         for _, frames in groupby(_frames(path, job.every), lambda frame: int(frame[0])):
-            frame, answer = min(map(look, frames), key=blur)
-            kept.append(answer._replace(thumbnail=thumbnail(frame[1]) if job.thumbnails else None))
+            frame, prediction = min(map(judged, frames), key=blur)
+            kept.append(Answer(prediction, thumbnail(frame[1]) if job.thumbnails else None))
             if job.frames is not None:
                 _write(frame, path, job.frames)
     except Exception as error:  # also damage that no decoder foresaw
@@ -206,13 +181,22 @@ def judge_video(classifier: Classifier, path: str, job: JobSpec) -> list[Answer]
     return kept
 
 
+def _renamed(answer: Answer, task: Task) -> Answer:
+    """Under the path that was asked for, with a frame's time after it."""
+    prediction, small = answer
+    path = task.path + prediction.path.removeprefix(task.place)
+    if prediction.path in (path, task.path):
+        return answer
+    return Answer(replace(prediction, path=path), small)
+
+
 def run_tasks(job: JobSpec, tasks: Sequence[Task]) -> list[list[Answer]]:
-    """Answers to each task: one, or one for each second of a video.
+    """Answers for each task: one, or one for each second of a video.
 
     Raises
     ------
     BlurError
-        This process cannot do `job`. What is wrong with a file is a failed prediction.
+        This process cannot do `job`. A file that cannot be judged is a failed prediction.
     """
     classifier = classifier_for(job)
     photos = [Photo(task.place) for task in tasks if not task.video and task.known is None]
@@ -225,12 +209,3 @@ def run_tasks(job: JobSpec, tasks: Sequence[Task]) -> list[list[Answer]]:
             answers = [_answer(job, task, task.known or next(judged))]
         found.append([_renamed(answer, task) for answer in answers])
     return found
-
-
-def _renamed(answer: Answer, task: Task) -> Answer:
-    """Under the name that was asked for; a frame's time stays behind it."""
-    prediction, small = answer
-    path = task.path + prediction.path.removeprefix(task.place)
-    if prediction.path in (path, task.path):
-        return answer
-    return Answer(replace(prediction, path=path), small)

@@ -1,19 +1,30 @@
-"""`blur explain` and `blur app`: why a photo is called blurred, and judging in the browser."""
+"""`blur explain`, `blur app` and `blur review`: why a photo is called blurred, and pages served."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from blur_fusion.cli import options
-from blur_fusion.cli.options import COUNT, PATH
+from blur_fusion.cli.options import COUNT, PATH, warn
 from blur_fusion.errors import BlurError, one_line_errors
+from blur_fusion.startup import prepare, quiet
 
 if TYPE_CHECKING:
     from blur_fusion.model.prediction import Prediction
+
+_open_option = click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
+
+
+def _port_option(default: int) -> Any:
+    about = "Port to listen on; 0 takes a free one."
+    return click.option("--port", type=click.IntRange(0, 65535), default=default, help=about)
+
+
+def _serving(address: str) -> None:
+    click.echo(f"serving at {address} (Ctrl-C ends it)")
 
 
 @click.command()
@@ -31,11 +42,11 @@ if TYPE_CHECKING:
     type=click.Choice(("png", "html")),
     help="Format of the files in a folder.  [default: png]",
 )
-@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--force", is_flag=True, help="Replace existing files.")
 @click.option(
     "--grad-cam/--no-grad-cam",
     default=False,
-    help="Show where the network looked too; needs TensorFlow, and takes seconds.",
+    help="Also show where the network looked; needs TensorFlow, and takes seconds.",
 )
 @options.threshold_option
 @one_line_errors()
@@ -47,9 +58,7 @@ def explain(photo: tuple[str, ...], grad_cam: bool, **asked: Any) -> None:
     photo a.jpg is explained in a-explained.png; nothing is overwritten. The exit code is 1 if a
     photo could not be read.
     """
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    quiet()
     from blur_fusion.explain.explainer import Explainer, grad_cam_missing
     from blur_fusion.files import printable
     from blur_fusion.model.classifier import load
@@ -65,11 +74,10 @@ def explain(photo: tuple[str, ...], grad_cam: bool, **asked: Any) -> None:
         name = printable(found.path)
         if found.error is not None:
             unread.append(name)
-            options.warn(f"{name}: {printable(found.error)}")
+            warn(f"{name}: {printable(found.error)}")
             return
-        word = {"blurred": f"blurred ({found.kind})", "sharp": "not blurred"}.get(
-            found.pile, found.pile
-        )
+        words = {"blurred": f"blurred ({found.kind})", "sharp": "not blurred"}
+        word = words.get(found.pile, found.pile)
         click.echo(f"{name}: {word}, probability {found.probability:.3f}: {path}")
 
     write_explanations(Explainer(classifier), list(photo), target, grad_cam, said)
@@ -77,30 +85,23 @@ def explain(photo: tuple[str, ...], grad_cam: bool, **asked: Any) -> None:
         raise click.exceptions.Exit(1)
 
 
-@click.command("app")
+@click.command()
 @options.model_option
 @click.option(
     "--host",
     default="127.0.0.1",
     help="Address to listen on; other machines reach the app only if it is not loopback.",
 )
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=7860,
-    help="Port to listen on; 0 takes a free one.",
-)
+@_port_option(7860)
 @click.option("--share", is_flag=True, help="Make a public link through Gradio's servers.")
-@click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
+@_open_option
 @click.option(
     "--grad-cam/--no-grad-cam",
     default=None,
     help="Show where the network looked.  [default: if TensorFlow is installed]",
 )
 @options.threshold_option
-@click.option(
-    "--max-upload", type=COUNT, default=60, metavar="MB", help="Largest file that is accepted."
-)
+@click.option("--max-upload", type=COUNT, default=60, metavar="MB", help="Largest file accepted.")
 @click.option(
     "--max-pixels",
     type=COUNT,
@@ -116,8 +117,48 @@ def app(max_upload: int, max_pixels: int, **asked: Any) -> None:
     threshold to move, a table and its CSV. Only this machine can reach it, nothing is sent
     elsewhere, and uploads are deleted once they are judged. Needs the extra 'app'.
     """
-    from blur_fusion.app.album import MEGA, Limits
-    from blur_fusion.app.serve import Settings, serve
+    from blur_fusion.app.serve import MEGA, Limits, Settings, serve
 
-    settings = Settings(**asked, limits=Limits(max_upload * MEGA, max_pixels * MEGA))
-    serve(settings, lambda address: click.echo(f"serving at {address} (Ctrl-C ends it)"))
+    serve(Settings(**asked, limits=Limits(max_upload * MEGA, max_pixels * MEGA)), _serving)
+
+
+@click.command()
+@click.argument("folder", type=PATH)
+@options.model_option
+@options.threshold_option
+@click.option(
+    "--cache",
+    type=PATH,
+    help="Remember verdicts in this file.  [default: blur-decisions.cache, beside the decisions]",
+)
+@click.option(
+    "--decisions",
+    type=PATH,
+    help="Keep decisions in this file.  [default: blur-decisions.json in FOLDER]",
+)
+@click.option(
+    "--move",
+    type=PATH,
+    metavar="DIR",
+    help="Where Apply moves rejected photos.  [default: rejected in FOLDER]",
+)
+@click.option(
+    "--bursts/--no-bursts",
+    default=True,
+    help="Find photos of one scene and rank them by sharpness, which reads each at full size.",
+)
+@_port_option(0)
+@_open_option
+@one_line_errors()
+def review(**asked: Any) -> None:
+    """Review the photos in FOLDER in the browser, until Ctrl-C.
+
+    Scans them, then serves the page of 'blur scan --report' to this machine alone: keep or reject
+    by keyboard, enlarge where the photo is sharpest, see its blur map. Each decision is on disk at
+    once. Photos are not touched until Apply, which first shows what will happen, and can be
+    undone. Needs the extra 'review'.
+    """
+    prepare()
+    from blur_fusion.app.review import ReviewSettings, serve_review
+
+    serve_review(ReviewSettings(**asked), _serving, warn)
