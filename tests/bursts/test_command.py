@@ -83,9 +83,9 @@ def test_a_review_knows_bursts(model: Path, photos: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("--burst-gap", "3"), "--burst-gap goes with --bursts"),
-        (("--bursts", "--move-losers"), "--move-losers goes with --bursts and one of"),
-        (("--move", "x", "--move-losers"), "--move-losers goes with --bursts and one of"),
+        (("--burst-gap", "3"), "--burst-gap needs --bursts"),
+        (("--bursts", "--move-losers"), "--move-losers needs --bursts and one of"),
+        (("--move", "x", "--move-losers"), "--move-losers needs --bursts and one of"),
     ],
 )
 def test_options_that_say_nothing_are_a_mistake(words: tuple[str, ...], line: str) -> None:

@@ -22,13 +22,6 @@ def judged(given: Path, cache: Path, fingerprint: str = "fake 1") -> list[str]:
     return sorted(fake.judged)
 
 
-def test_nothing_is_judged_twice(photos: Path, tmp_path: Path) -> None:
-    first, second = FakeClassifier(), FakeClassifier()
-    expected = scan_here(photos, first, cache=tmp_path / "cache")
-    assert scan_here(photos, second, cache=tmp_path / "cache") == expected
-    assert len(first.judged) == 6 and not second.judged
-
-
 def test_what_changed_or_failed_is_judged_again(photos: Path, tmp_path: Path) -> None:
     (photos / "02.jpg").write_bytes(b"no picture")
     judged(photos, tmp_path / "cache")
@@ -39,12 +32,14 @@ def test_what_changed_or_failed_is_judged_again(photos: Path, tmp_path: Path) ->
     assert len(judged(photos, tmp_path / "cache", "fake 2")) == 6
 
 
-def test_one_file_by_two_names_is_known(photos: Path, tmp_path: Path) -> None:
-    judged(photos, tmp_path / "cache")
+def test_nothing_is_judged_twice_by_whatever_name(photos: Path, tmp_path: Path) -> None:
+    first, second = FakeClassifier(), FakeClassifier()
+    expected = scan_here(photos, first, cache=tmp_path / "cache")
     (tmp_path / "link").symlink_to(photos)
-    fake = FakeClassifier()
-    answers = scan_here(tmp_path / "link", fake, cache=tmp_path / "cache")
-    assert not fake.judged and answers[0].prediction.path == str(tmp_path / "link/00.jpg")
+    assert scan_here(photos, second, cache=tmp_path / "cache") == expected
+    answers = scan_here(tmp_path / "link", second, cache=tmp_path / "cache")
+    assert len(first.judged) == 6 and not second.judged
+    assert answers[0].prediction.path == str(tmp_path / "link/00.jpg")
 
 
 def test_what_an_older_version_kept_is_judged_again(photos: Path, tmp_path: Path) -> None:

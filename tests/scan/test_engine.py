@@ -117,16 +117,6 @@ def test_files_are_taken_as_needed(photos: Path) -> None:
     assert next(taken) <= 5 + 4 * 2
 
 
-def test_another_threshold_needs_no_other_scan() -> None:
-    prediction = Prediction("a", True, 0.6, "motion", 0.4, 10.0, 5, 5, verdict="blurred")
-    assert prediction.settled(0.6) is prediction
-    above = prediction.settled(0.61)
-    assert (above.blurred, above.kind, above.logit) == (False, "sharp", 0.4)
-    assert above.verdict == "sharp"
-    failed = Prediction.failed("a", "gone")
-    assert failed.settled(0.5) is failed
-
-
 @pytest.mark.parametrize(
     ("probability", "blurred", "verdict"),
     [(0.19, False, "sharp"), (0.2, False, "unsure"), (0.5, True, "unsure"), (0.9, True, "blurred")],
@@ -140,6 +130,8 @@ def test_a_band_leaves_verdicts_open(probability: float, blurred: bool, verdict:
     assert closed.verdict == ("blurred" if blurred else "sharp")
     nothing = replace(kept, verdict="unsure")  # to judge: no threshold settles that
     assert nothing.settled(0.5).verdict == nothing.settled(0.5, (0.2, 0.9)).verdict == "unsure"
+    failed = Prediction.failed("a", "gone")
+    assert failed.settled(0.5) is failed
 
 
 def test_thumbnails_come_from_file_and_cache(tmp_path: Path) -> None:

@@ -70,29 +70,23 @@ def test_a_terminal_shows_each_photo_in_one_row(monkeypatch: pytest.MonkeyPatch)
     assert on_terminal(line, long) == line
 
 
-def test_nothing_found_is_one_line() -> None:
-    assert text("table", []) == "" and Tally().line() == "no photos found"
-
-
-def test_three_piles() -> None:
-    words = ("blurred", "unsure", "sharp")
-    said = [replace(PREDICTIONS[0], verdict=word) for word in words]
-    assert [line.split()[0] for line in text("table", said).splitlines()[1:]] == list(words)
-    assert [line.split()[2] for line in text("table", said).splitlines()[1:2]] == ["motion"]
+def summary(*predictions: Prediction) -> str:
     tally = Tally()
-    for prediction in said:
+    for prediction in predictions:
         tally.add(prediction)
-    assert tally.line() == "3 photos: 1 blurred (1 motion), 1 unsure, 1 sharp"
+    return tally.line()
 
 
 def test_summary() -> None:
-    tally = Tally()
-    for prediction in PREDICTIONS:
-        tally.add(prediction)
-    assert tally.line() == "4 photos: 2 blurred (1 defocus, 1 motion), 1 sharp, 1 unread"
-    one = Tally()
-    one.add(PREDICTIONS[1])
-    assert one.line() == "1 photo: 0 blurred, 1 sharp"
+    assert text("table", []) == "" and summary() == "no photos found"
+    assert summary(PREDICTIONS[1]) == "1 photo: 0 blurred, 1 sharp"
+    said = "4 photos: 2 blurred (1 defocus, 1 motion), 1 sharp, 1 unread"
+    assert summary(*PREDICTIONS) == said
+    words = ("blurred", "unsure", "sharp")
+    piles = [replace(PREDICTIONS[0], verdict=word) for word in words]
+    assert summary(*piles) == "3 photos: 1 blurred (1 motion), 1 unsure, 1 sharp"
+    rows = [line.split() for line in text("table", piles).splitlines()[1:]]
+    assert [row[0] for row in rows] == list(words) and rows[0][2] == "motion"
 
 
 @pytest.mark.parametrize("key", FIELDS[: FIELDS.index("error")])

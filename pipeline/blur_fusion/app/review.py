@@ -202,6 +202,7 @@ class Review:
                 report = replace(report, lines=(*report.lines, line))
             if not report.failed:
                 self._journals.pop()
+                self._earlier = min(self._earlier, len(self._journals))
             there = self._moved.items()
             self._moved = {old: new for old, new in there if not os.path.lexists(old)}
             return {**self._report(report), "apply": False}

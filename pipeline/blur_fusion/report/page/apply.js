@@ -1,4 +1,4 @@
-// Apply: says what would happen, does it, takes it back; of pages that are served.
+// Apply, on served pages: says what would happen, does it, undoes it.
 const applying = $("apply").querySelector("form");
 
 function openApply() {
@@ -13,22 +13,18 @@ async function applied(what) {
   for (const button of buttons) button.disabled = true;
   $("summary").textContent = "…";
   $("plan").replaceChildren();
-  await sent; // decisions that are on their way
-  let found = { summary: store.trouble, lines: [] };
-  try {
-    const answer = store.trouble ? null : await ask(what, { action: applying.elements.action.value });
-    if (answer) found = answer.ok ? await answer.json() : { summary: await answer.text(), lines: [] };
-  } catch {
-    found.summary = "is 'blur review' still running?";
-  }
-  $("summary").textContent = found.summary;
+  await sent; // decisions on their way
+  const action = applying.elements.action.value;
+  const found = store.trouble ? { trouble: store.trouble } : await ask(what, { action });
+  $("summary").textContent = found.trouble ?? found.summary;
   const item = (line) => Object.assign(document.createElement("li"), { textContent: line });
-  $("plan").replaceChildren(...found.lines.map(item));
+  $("plan").replaceChildren(...(found.lines ?? []).map(item));
   for (const button of buttons) button.disabled = !found[button.dataset.ask];
+  applying.querySelector("[data-ask=undo]").title = found.undo ?? "";
 }
 
 applying.addEventListener("submit", (event) => {
-  const { ask: what } = event.submitter.dataset;
+  const what = event.submitter.dataset.ask;
   if (!what) return; // closes
   event.preventDefault();
   applied(what);

@@ -1,4 +1,4 @@
-// What people do: keys, buttons, slider, filters, export.
+// Controls: keys, buttons, slider, filters, export.
 const ACTIONS = {
   keep: () => judge("k"),
   reject: () => judge("r"),
@@ -26,13 +26,10 @@ if ($("apply")) KEYS.a = "apply";
 const REPEATED = /^(first|last|previous|next|up|down)$/; // while a key is held
 
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return; // Ctrl+R reloads
-  const at = event.target;
+  if (event.ctrlKey || event.metaKey || event.altKey || $("apply")?.open) return; // Ctrl+R reloads
   const letter = /^[a-z0-4]$/i.test(event.key);
-  if ($("apply")?.open) return;
-  if (at.matches("select, input[type=number]")) return;
-  if (!letter && at.matches("input")) return; // arrows move the slider
-  if (event.key === "Enter" && at.matches("button, summary")) return;
+  if (event.target.matches(letter ? "select, [type=number]" : "select, input")) return;
+  if (event.key === "Enter" && event.target.matches("button, summary")) return;
   if (event.key === "Enter" && $("large").open) return ACTIONS.close();
   const action = KEYS[event.key.toLowerCase()];
   const pile = document.querySelectorAll("#piles input")[event.key];
@@ -45,11 +42,9 @@ addEventListener("keydown", (event) => {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
   if (button) return ACTIONS[button.dataset.do]();
-  const tile = event.target.closest(".tile");
-  if (!tile) return;
-  const index = Number(tile.dataset.index);
-  if (index === cursor) enlarge(); // a second click, or a tap on the photo with the ring
-  else move(index);
+  const index = Number(event.target.closest(".tile")?.dataset.index);
+  if (index === cursor) enlarge(); // a second click, or a tap on the current photo
+  else if (index >= 0) move(index);
 });
 
 function setThreshold(value) {
@@ -62,14 +57,14 @@ function setThreshold(value) {
 function showThreshold() {
   $("slider").value = state.threshold;
   $("slider").setAttribute("aria-valuetext", state.threshold.toFixed(3));
-  if (Number($("exact").value) !== state.threshold || $("exact").value === "") {
+  if ($("exact").value === "" || Number($("exact").value) !== state.threshold) {
     $("exact").value = state.threshold;
   }
   $("reset").disabled = state.threshold === about.threshold;
   histogram();
 }
 
-// To a thousandth; what the scan used stays exactly what it was until the slider is moved.
+// To a thousandth; the scan's threshold stays exact until the slider is moved.
 $("slider").addEventListener("input", (event) =>
   setThreshold(Math.round(Number(event.target.value) * 1000) / 1000),
 );

@@ -1,4 +1,4 @@
-// The page: what is shown of each photo, the current photo, and decisions.
+// The page: tiles, the current photo, decisions.
 const $ = (id) => document.getElementById(id);
 const grid = new Grid($("grid"), drawTile);
 let cursor = 0; // index in grid.list
@@ -27,7 +27,7 @@ function status() {
   }
   if (kept || rejected) parts.push(`<b>${kept}</b> kept, <b>${rejected}</b> rejected`);
   if (grid.list.length < photos.length) parts.push(`${grid.list.length} shown`);
-  $("status").innerHTML = parts.join(" \u00b7 "); // numbers alone: no name is in it
+  $("status").innerHTML = parts.join(" \u00b7 "); // numbers only, no names
   $("trouble").textContent = store.trouble;
   for (const chip of document.querySelectorAll("#piles label")) {
     const { value } = chip.querySelector("input");
@@ -45,12 +45,12 @@ function histogram() {
   pen.clearRect(0, 0, 480, 48);
   bins.forEach((number, k) => {
     pen.fillStyle = k / 60 >= state.threshold ? "#111" : "#bbb";
-    const height = (Math.log1p(number) / most) * 48; // one photo is seen beside thousands
+    const height = (Math.log1p(number) / most) * 48; // one photo shows beside thousands
     pen.fillRect(k * 8, 48 - height, 7, height);
   });
 }
 
-// Filter again; the cursor stays on its photo, or at its place where that is gone.
+// Filter again; the cursor stays on its photo, or in its place if that is filtered out.
 function update() {
   const photo = current();
   const list = ORDERS[state.order].filter(shown);
@@ -95,19 +95,17 @@ function move(to) {
 function judge(mark) {
   const photo = current();
   if (!photo) return;
-  const before = decide([[photo.index, mark]]);
-  if (before.length) past.push(before);
+  decide([[photo.index, mark]]);
   update();
   move(current() === photo ? cursor + 1 : cursor); // filtered away: the next one is here
 }
 
-// Of a burst, keep the sharpest and reject the rest, but for those that cannot be told from it.
+// Keep the sharpest of a burst and reject the rest, but leave ties as they are.
 function best() {
   const frames = current() ? burstOf(current()) : [];
   if (frames.length < 2 || !frames[0].rank) return;
   const mark = (photo) => (photo.rank === 1 ? "k" : photo.tie ? decisions[photo.index] : "r");
-  const before = decide(frames.map((photo) => [photo.index, mark(photo)]));
-  if (before.length) past.push(before);
+  decide(frames.map((photo) => [photo.index, mark(photo)]));
   const last = Math.max(...frames.map((photo) => grid.list.indexOf(photo)));
   const next = grid.list[last + 1];
   update();
@@ -117,7 +115,7 @@ function best() {
 function undo() {
   const marks = past.pop();
   if (!marks) return;
-  decide(marks);
+  decide(marks, false);
   update();
   const index = grid.list.indexOf(photos[marks[0][0]]);
   move(index >= 0 ? index : cursor);

@@ -1,7 +1,7 @@
-// Decisions: one character a photo.
+// Decisions: one character per photo.
 const NAMES = { "-": "none", k: "keep", r: "reject" };
 const decisions = new Array(photos.length).fill("-");
-const past = []; // what was decided before, for undo: lists of [index, decision]
+const past = []; // earlier decisions, for undo: lists of [index, decision]
 
 const decisionOf = (photo) => NAMES[decisions[photo.index]];
 
@@ -13,15 +13,15 @@ function load() {
   if (saved?.threshold >= 0 && saved.threshold <= 1) state.threshold = saved.threshold;
 }
 
-function decide(marks) {
+function decide(marks, undoable = true) {
   const changed = marks.filter(([index, mark]) => decisions[index] !== mark);
-  const before = changed.map(([index]) => [index, decisions[index]]);
+  if (!changed.length) return;
+  if (undoable) past.push(changed.map(([index]) => [index, decisions[index]]));
   for (const [index, mark] of changed) decisions[index] = mark;
-  if (changed.length) store.save(changed.map(([index]) => index));
-  return before;
+  store.save(changed.map(([index]) => index));
 }
 
-// All photos in the order of the page; kind and verdict are those at the slider's threshold.
+// All photos in the order of the page, with kind and verdict at the slider's threshold.
 function records() {
   return byProbability.map((photo) => ({
     path: photo.path,
@@ -47,8 +47,8 @@ function asJson() {
   return `${JSON.stringify(content, null, 1)}\n`;
 }
 
-// Names that are no UTF-8 come as lone surrogates U+DC80 to U+DCFF (Python's surrogateescape);
-// they go out as the bytes they stand for. In JSON they are escaped already.
+// Bytes of names that are not UTF-8 come as lone surrogates U+DC80 to U+DCFF (Python's
+// surrogateescape) and go out as bytes. In JSON they are escaped already.
 function asBytes(text) {
   return text
     .split(/([\udc80-\udcff]+)/u)

@@ -15,21 +15,17 @@ for (const block of blocks("rows")) {
 for (const burst of bursts.values()) burst.sort((a, b) => (a.rank ?? 99) - (b.rank ?? 99));
 const burstOf = (photo) => bursts.get(photo.burst) || [photo];
 const readable = (photo) => photo.error === null && photo.probability !== null;
-const rank = (photo) => (readable(photo) ? photo.probability : -1);
-const byProbability = photos.slice().sort((a, b) => rank(b) - rank(a) || a.index - b.index);
-const together = [...bursts.values()].flat();
-const ORDERS = {
-  probability: byProbability,
-  bursts: [...together, ...byProbability.filter((photo) => !photo.burst)],
-};
+const likely = (photo) => (readable(photo) ? photo.probability : -1);
+const byProbability = photos.slice().sort((a, b) => likely(b) - likely(a) || a.index - b.index);
+const alone = byProbability.filter((photo) => !photo.burst);
+const ORDERS = { probability: byProbability, bursts: [...[...bursts.values()].flat(), ...alone] };
 const DECIDED = { keep: "✓ keep", reject: "✕ reject", none: "" };
-const KINDS = ["defocus", "motion"];
 const PILES = ["blurred", "unsure", "sharp", "unreadable"];
 // At the slider's threshold, which applies at once.
 const state = { threshold: about.threshold, pile: "", kind: "", decided: "", order: "probability" };
 
-// The scan's verdict; another threshold than the scan's leaves in doubt only what holds nothing to
-// judge: that is sharpest nowhere.
+// The scan's verdict; at another threshold only photos with nothing to judge, which have no focus,
+// stay unsure.
 function verdictOf(photo) {
   if (!readable(photo)) return "unreadable";
   const empty = photo.verdict === "unsure" && photo.focus_x === undefined;
@@ -37,11 +33,11 @@ function verdictOf(photo) {
   return photo.probability >= state.threshold ? "blurred" : "sharp";
 }
 
-// The scan tells the kind of what it flagged; what only the slider flags is "blurred".
+// Photos that only the slider flags may have no kind: "blurred".
 function kindOf(photo) {
   if (!readable(photo)) return "unreadable";
   if (photo.probability < state.threshold) return "sharp";
-  return KINDS.includes(photo.kind) ? photo.kind : "blurred";
+  return ["defocus", "motion"].includes(photo.kind) ? photo.kind : "blurred";
 }
 
 function labelOf(photo) {
@@ -57,7 +53,7 @@ function shown(photo) {
   );
 }
 
-// To a thousandth, but never on a side of the threshold that is not the photo's.
+// To a thousandth, but never on the wrong side of the threshold.
 function probabilityText(photo) {
   if (!readable(photo)) return "";
   if (photo.probability < 0.0005) return "< 0.001";
@@ -67,7 +63,7 @@ function probabilityText(photo) {
   return same ? text : String(photo.probability);
 }
 
-// "2/5", with "≈" where it cannot be told from the sharpest.
+// "2/5", with "≈" for a tie with the sharpest.
 function rankText(photo) {
   const frames = burstOf(photo);
   if (frames.length < 2) return "";
