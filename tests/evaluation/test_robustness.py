@@ -10,7 +10,7 @@ import pytest
 
 from blur_fusion.data.split import Row
 from blur_fusion.errors import BlurError
-from blur_fusion.evaluation.curves import write_csv
+from blur_fusion.evaluation.report import write_csv
 from blur_fusion.evaluation.robustness import (
     HEADER,
     JUDGES,

@@ -1,4 +1,4 @@
-"""What the networks must beat: Laplacian variance with one threshold, and a constant answer."""
+"""What the models must beat: a threshold on the Laplacian variance, and a constant answer."""
 
 from __future__ import annotations
 
@@ -20,12 +20,9 @@ from blur_fusion.params import Params
 
 
 def laplacian_variances(paths: Iterable[Path], workers: int = 0) -> Floats:
-    """Variance by the published recipe of many files, with progress: float, shape (n,).
+    """Variance of each file by the published recipe, with a progress bar: float, shape (n,).
 
-    Raises
-    ------
-    BlurError
-        A file is missing or no image.
+    Raises a BlurError if a file is missing or not an image.
     """
     files = list(paths)
     values = ordered_map(lambda path: classifier.recipe_variance(Photo(path)), files, workers)
@@ -35,25 +32,23 @@ def laplacian_variances(paths: Iterable[Path], workers: int = 0) -> Floats:
 def fit_laplacian(
     labels: Ints, variances: Floats, max_false_alarm_rate: float
 ) -> LaplacianClassifier:
-    """Fit threshold and probability on validation images, by the rule the models follow.
+    """Fit threshold and probability on validation images, as for our models.
 
     Parameters
     ----------
-    labels : ndarray of int, shape (n,)
-    variances : ndarray of float, shape (n,)
-        From :func:`laplacian_variances`.
+    labels, variances : ndarray, shape (n,)
     max_false_alarm_rate : float
 
     Raises
     ------
     BlurError
-        The validation images are of one class.
+        The images are all sharp or all blurred.
     """
     from sklearn.linear_model import LogisticRegression
 
-    scores = 1 / (1 + variances)  # falls with variance, within 0..1 as a probability
+    scores = 1 / (1 + variances)  # falls with variance, between 0 and 1 like a probability
     flagged = scores >= choose_threshold(labels, scores, max_false_alarm_rate)
-    logistic = LogisticRegression()  # its mild penalty keeps two well-parted classes finite
+    logistic = LogisticRegression()  # its mild penalty keeps well separated classes finite
     logistic.fit(np.log(np.maximum(variances, classifier.SMALLEST_VARIANCE))[:, None], labels)
     return LaplacianClassifier(
         limit=round(_between(variances[flagged], variances[~flagged]), 6),
@@ -63,9 +58,9 @@ def fit_laplacian(
 
 
 def _between(flagged: Floats, passed: Floats) -> float:
-    """The geometric middle between the two groups: no rounding moves an image across it.
+    """The geometric mean between the groups, so rounding moves no image to the other.
 
-    Something always passes, for no threshold flags everything.
+    Some image always passes, as no threshold flags everything.
     """
     high = float(passed.min())
     if flagged.size == 0:
@@ -76,19 +71,16 @@ def _between(flagged: Floats, passed: Floats) -> float:
 
 
 def indices(store: Store, split: str) -> Ints:
-    """Numbers of the images of a split, of which there is one at least."""
+    """Numbers of the images of a split. Raises a BlurError if it is empty."""
     found = np.flatnonzero(store.splits == split)
     require(len(found) > 0, f"the data set has no {split} images; give it more scenes")
     return found
 
 
 def fit_baselines(store: Store, params: Params) -> tuple[ConstantClassifier, LaplacianClassifier]:
-    """The constant answer, with the proportion of blurred training images, and the Laplacian.
+    """The proportion of blurred training images as a constant, and the Laplacian.
 
-    Raises
-    ------
-    BlurError
-        A split is empty, the validation images are of one class, or a file is unreadable.
+    Raises a BlurError if a split is empty or of one class, or a file is unreadable.
     """
     constant = ConstantClassifier(round(float(store.labels[indices(store, "train")].mean()), 6))
     held = indices(store, "validation")
@@ -98,7 +90,7 @@ def fit_baselines(store: Store, params: Params) -> tuple[ConstantClassifier, Lap
 
 
 def settings(judge: Classifier) -> dict[str, Any]:
-    """What makes its answers, for metrics.json: `threshold`, and what a baseline was fitted to."""
+    """For metrics.json: a classifier's `threshold`, and what a baseline was fitted to."""
     if isinstance(judge, ConstantClassifier):
         return {"threshold": None, "share_blurred": judge.probability}
     if isinstance(judge, LaplacianClassifier):
@@ -108,7 +100,7 @@ def settings(judge: Classifier) -> dict[str, Any]:
 
 
 def known_baselines(report: Mapping[str, Any]) -> dict[str, Classifier]:
-    """The constant answer and both Laplacian rows, from the :func:`settings` in metrics.json."""
+    """The constant and both Laplacian rows, from their :func:`settings` in metrics.json."""
     found = report["laplacian"]
     slope, intercept = found["slope"], found["intercept"]
     return {

@@ -14,9 +14,12 @@ from blur_fusion.images.photo import Photo
 from blur_fusion.model.classifier import Classifier, load
 from blur_fusion.params import Params
 
+METRICS_FILE = Path("artifacts/evaluate/metrics.json")
+NO_BASELINES = f"{METRICS_FILE}: no such file, so there are no thresholds for the baselines"
+
 
 def held_out(dataset: DataSet) -> tuple[list[LabelledImage], list[str]]:
-    """The images to judge, and notes: a layout's own training half is left out."""
+    """The images to judge, without a layout's own training half, and notes."""
     images = [image for image in dataset if image.half != "train"]
     notes, left = list(dataset.notes), len(dataset) - len(images)
     require(bool(images), f"{dataset.root}: holds a training half only, nothing to test on")
@@ -25,30 +28,10 @@ def held_out(dataset: DataSet) -> tuple[list[LabelledImage], list[str]]:
     return images, notes
 
 
-METRICS_FILE = Path("artifacts/evaluate/metrics.json")
-NO_BASELINES = f"{METRICS_FILE}: not there, so that no baseline's threshold is known"
-
-
 def open_classifiers(
     model: Path | None, judge: str, artifacts: Path | None
 ) -> tuple[dict[str, Classifier], str]:
-    """The rows of the table, baselines as the evaluate stage fitted them; and the chosen row.
-
-    Parameters
-    ----------
-    model : Path, optional
-        A model folder, of ours or of a trained preset; else that of `artifacts`, else the shipped
-        one.
-    judge : str
-        "fused", "cnn" or "features"; all three are rows, unless the model is a preset.
-    artifacts : Path, optional
-        Holds `fuse` and `evaluate`. Without it baselines are those of `METRICS_FILE`, if any.
-
-    Raises
-    ------
-    BlurError
-        A model is missing or damaged, or `artifacts` holds no metrics.json.
-    """
+    """The rows of the table, and which of them judges; see :func:`judge_held_out`."""
     metrics = artifacts / "evaluate" / "metrics.json" if artifacts else METRICS_FILE
     known = artifacts is not None or metrics.is_file()
     baselines = known_baselines(report.read_report(metrics)) if known else {}
@@ -69,16 +52,22 @@ def judge_held_out(
     artifacts: Path | None = None,
     workers: int = 0,
 ) -> Report:
-    """Judge a held-out data set, all thresholds as they stand.
+    """Judge a held-out data set, all thresholds as they are.
 
     Parameters
     ----------
     dataset : DataSet
     params : Params
-    model, judge, artifacts
-        See :func:`open_classifiers`.
+    model : Path, optional
+        Folder of a model or a trained preset; by default that in `artifacts`, else the shipped
+        one.
+    judge : str
+        "fused", "cnn" or "features"; all three are rows, unless the model is a preset.
+    artifacts : Path, optional
+        Holds `fuse` and `evaluate`, where the baselines' thresholds are; without it they come
+        from `METRICS_FILE`, if there is one.
     workers : int
-        Threads; 0 takes one for each core.
+        Threads; 0 is one per core.
 
     Returns
     -------
@@ -126,7 +115,7 @@ def as_text(found: Report) -> str:
     wrong, judge = found["wrong"], found["judge"]
     lines = [render(found), "", *(f"note: {note}" for note in found["notes"])]
     if found["unreadable"]:
-        lines.append(f"unreadable: {len(found['unreadable'])} images, in no figure above")
+        lines.append(f"unreadable: {len(found['unreadable'])} images, left out of all figures")
     lines.append(
         f"judged wrongly by {judge}: {len(wrong)} (probability of blur; blurred from "
         f"{found[judge]['threshold']:.3f})"

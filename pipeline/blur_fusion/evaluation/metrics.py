@@ -1,11 +1,12 @@
-"""What is measured of classifiers' answers: figures, their 95 % intervals, and comparisons.
+"""Metrics with 95 % intervals, and paired comparisons. Blurred is the positive class.
 
-Blurred is the positive class. Every figure is computed for many weightings of the images at once:
-the first counts each image once and gives the value, the others are resamples of scenes and give
-the interval (percentile bootstrap). So a difference or ratio of two figures is that of two arrays,
-and resamples of both are paired (Efron and Tibshirani 1993, chapter 8). What a weighting leaves
-undefined is NaN: the AUC and the balanced accuracy need both classes, recall a blurred image, the
-false-alarm rate a sharp one.
+Every metric is computed for many weightings of the images at once: the first counts each image
+once and gives the value, the others are resamples of scenes and give the interval (percentile
+bootstrap). All models share the resamples, so differences and ratios are paired (Efron and
+Tibshirani 1993, chapter 8). What a weighting leaves undefined is NaN: AUC and balanced accuracy
+need both classes, recall a blurred image, the false-alarm rate a sharp one.
+
+Labels are int, 1 is blurred; probabilities are P(blurred).
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ from blur_fusion.params import Params
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Estimate = dict[str, float | None]  # "value", "low", "high"; None where undefined
+Draws = dict[str, dict[str, Floats]]  # model -> metric -> the value, then one for each resample
 
-HEADINGS = {  # of each metric's column in tables
+HEADINGS = {  # column titles
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced",
     "auc": "AUC",
@@ -37,10 +40,13 @@ HEADINGS = {  # of each metric's column in tables
     "calibration_error": "calibration",
 }
 METRICS = tuple(HEADINGS)
+KINDS = ("sharp", "defocus", "motion")
+COMPARED = ("log_loss", "balanced_accuracy")
+_BLOCK = 4_000_000  # weights held at once
 
 
 def readable(predictions: Iterable[Prediction]) -> list[Prediction]:
-    """The predictions; a BlurError at the first one that failed."""
+    """The predictions. Raises a BlurError for the first that failed."""
     found = list(predictions)
     for one in found:
         require(one.error is None, f"{one.path}: {one.error}")
@@ -56,18 +62,18 @@ class Answers:
 
     @classmethod
     def of(cls, predictions: Iterable[Prediction]) -> Answers:
-        """Of predictions; a BlurError where one failed."""
+        """Collect predictions. Raises a BlurError for the first that failed."""
         pairs = [(one.probability, one.blurred) for one in readable(predictions)]
         probabilities, verdicts = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
         return cls(probabilities, verdicts == 1)
 
     def at(self, rows: Sequence[int]) -> Answers:
-        """Of some of the photos."""
+        """Only some of the photos."""
         return Answers(self.probabilities[rows], self.verdicts[rows])
 
 
 def calibration_bins(probabilities: Floats, bins: int) -> Ints:
-    """Bin number of each probability, in `bins` equally wide bins from 0 to 1: int, shape (n,)."""
+    """Bin number of each probability, in `bins` equal bins from 0 to 1: int, shape (n,)."""
     return np.clip((probabilities * bins).astype(np.int64), 0, bins - 1)
 
 
@@ -78,13 +84,11 @@ def ratio(above: Floats, below: Floats) -> Floats:
 
 
 def weighted_auc(labels: Ints, scores: Floats, weights: Floats) -> Floats:
-    """Area under the ROC curve for many weightings, by weighted ranks; ties count half.
+    """Area under the ROC curve by weighted ranks; ties count half.
 
     Parameters
     ----------
-    labels : ndarray of int, shape (n,)
-        1 is blurred, 0 is sharp.
-    scores : ndarray of float, shape (n,)
+    labels, scores : ndarray, shape (n,)
     weights : ndarray of float, shape (r, n)
 
     Returns
@@ -104,7 +108,7 @@ def weighted_auc(labels: Ints, scores: Floats, weights: Floats) -> Floats:
 def weighted_metrics(
     labels: Ints, answers: Answers, weights: Floats, bins: int
 ) -> dict[str, Floats]:
-    """All of `METRICS` for many weightings, as scikit-learn has them with `sample_weight`.
+    """All `METRICS`, equal to scikit-learn's with `sample_weight`.
 
     The calibration error of P(blurred) is the gap between mean probability and proportion of
     blurred photos in each bin, averaged over photos (Guo et al., ICML 2017, for two classes).
@@ -112,12 +116,10 @@ def weighted_metrics(
     Parameters
     ----------
     labels : ndarray of int, shape (n,)
-        1 is blurred, 0 is sharp.
     answers : Answers
-        Of n photos.
     weights : ndarray of float, shape (r, n)
     bins : int
-        Equally wide bins of the calibration error.
+        Equal bins of the calibration error.
 
     Returns
     -------
@@ -144,7 +146,7 @@ def weighted_metrics(
 
 
 def counts(labels: Ints, verdicts: Flags) -> dict[str, int]:
-    """How many of n photos are `blurred` and `found`, `sharp` and `flagged`."""
+    """How many photos are `blurred` and `found`, `sharp` and `flagged`."""
     return {
         "blurred": int((labels == 1).sum()),
         "found": int((verdicts & (labels == 1)).sum()),
@@ -153,42 +155,37 @@ def counts(labels: Ints, verdicts: Flags) -> dict[str, int]:
     }
 
 
-Estimate = dict[str, float | None]  # "value", "low", "high"; None where undefined
-Draws = dict[str, dict[str, Floats]]  # model -> metric -> the value, then one for each resample
-_BLOCK = 4_000_000  # weights held at once, so that memory stays flat on large sets
-
-
 def labels_of(images: Sequence[LabelledImage]) -> Ints:
-    """Labels of images, 1 is blurred: int, shape (n,)."""
+    """Labels of images: int, shape (n,)."""
     return np.array([image.label for image in images], dtype=np.int64)
 
 
 def scenes_of(images: Sequence[LabelledImage]) -> Ints:
-    """Number the scenes of images in order of appearance: int, shape (n,)."""
+    """Scene number of each image, in order of appearance: int, shape (n,)."""
     keys = dict.fromkeys(image.key for image in images)
     numbers = {key: number for number, key in enumerate(keys)}
     return np.array([numbers[image.key] for image in images], dtype=np.int64)
 
 
 def scene_weights(codes: Ints, resamples: int, seed: int) -> Iterator[Floats]:
-    """How often each image counts: once, and then in each resample of scenes, in blocks.
+    """How often each image counts: once, then in each resample of scenes.
 
     Parameters
     ----------
     codes : ndarray of int, shape (n,)
-        Scene number of each image, from :func:`scenes_of`; numbers may be missing.
+        Scene numbers from :func:`scenes_of`; some may be missing.
     resamples, seed : int
 
     Yields
     ------
     ndarray of float, shape (r, n)
-        1 + `resamples` rows in all, the first of them ones.
+        Blocks of 1 + `resamples` rows in all. The first row is all ones.
     """
     yield np.ones((1, len(codes)))
     if len(codes) == 0:
         return
     rng = np.random.default_rng(seed)
-    present, codes = np.unique(codes, return_inverse=True)  # scenes without an image count not
+    present, codes = np.unique(codes, return_inverse=True)
     scenes = len(present)
     block = max(1, _BLOCK // len(codes))
     for start in range(0, resamples, block):
@@ -200,17 +197,16 @@ def scene_weights(codes: Ints, resamples: int, seed: int) -> Iterator[Floats]:
 
 
 def estimate(values: Floats) -> Estimate:
-    """A figure with its 95 % interval, over the resamples that define it.
+    """Value and 95 % interval of a metric, over the resamples that define it.
 
     Parameters
     ----------
     values : ndarray of float, shape (1 + resamples,)
-        The figure on all images, then on each resample; NaN where undefined.
+        On all images, then on each resample.
 
     Returns
     -------
     dict with `value`, `low`, `high`
-        None where undefined; a resample cannot define what the images do not.
     """
     if not np.isfinite(values[0]):
         return {"value": None, "low": None, "high": None}
@@ -228,12 +224,12 @@ def difference(first: Floats, second: Floats) -> dict[str, Any]:
 
 
 def proportions(hits: Flags, counted: Flags, codes: Ints, resamples: int, seed: int) -> Floats:
-    """The proportion of hits among what is counted, for several columns on the same resamples.
+    """Proportion of hits among counted images; columns share the resamples.
 
     Parameters
     ----------
     hits, counted : ndarray of bool, shape (n,) or (n, k)
-        Where an image is a hit, and where it is counted at all; hits are counted.
+        Every hit is counted.
     codes : ndarray of int, shape (n,)
         Scene numbers.
     resamples, seed : int
@@ -241,7 +237,6 @@ def proportions(hits: Flags, counted: Flags, codes: Ints, resamples: int, seed: 
     Returns
     -------
     ndarray of float, shape (1 + resamples,) or (1 + resamples, k)
-        NaN where no image is counted.
     """
     blocks = scene_weights(codes, resamples, seed)
     return np.concatenate([ratio(weights @ hits, weights @ counted) for weights in blocks])
@@ -250,14 +245,7 @@ def proportions(hits: Flags, counted: Flags, codes: Ints, resamples: int, seed: 
 def measured(
     images: Sequence[LabelledImage], answers: Mapping[str, Answers], params: Params
 ) -> tuple[dict[str, dict[str, Any]], Draws]:
-    """All metrics of each model with their intervals, all models on the same resamples.
-
-    Parameters
-    ----------
-    images : sequence of LabelledImage, length n
-    answers : mapping of Answers
-        Of n images each.
-    params : Params
+    """All metrics of each model, with intervals on the same resamples.
 
     Returns
     -------
@@ -284,19 +272,8 @@ def measured(
     return figures, draws
 
 
-KINDS = ("sharp", "defocus", "motion")
-COMPARED = ("log_loss", "balanced_accuracy")
-
-
 def one_per_scene(codes: Ints, seed: int) -> Ints:
-    """Index of one image of each scene, drawn at random: int, shape (scenes,), ascending.
-
-    Parameters
-    ----------
-    codes : ndarray of int, shape (n,)
-        Scene number of each image.
-    seed : int
-    """
+    """Index of one random image of each scene (n,): int, shape (scenes,), ascending."""
     shuffled = np.random.default_rng(seed).permutation(len(codes))
     _, first = np.unique(codes[shuffled], return_index=True)
     return np.sort(shuffled[first])
@@ -308,12 +285,11 @@ def mcnemar(first_right: Flags, second_right: Flags) -> dict[str, float | int]:
     Parameters
     ----------
     first_right, second_right : ndarray of bool, shape (n,)
-        Whether each model judged each image rightly.
+        Whether each model judged each image correctly.
 
     Returns
     -------
     dict with `images`, `first_only_right`, `second_only_right`, `p_value`
-        The p-value is 1 where the models never differ.
     """
     first_only = int((first_right & ~second_right).sum())
     second_only = int((second_right & ~first_right).sum())
@@ -328,18 +304,9 @@ def mcnemar(first_right: Flags, second_right: Flags) -> dict[str, float | int]:
 
 
 def compare(labels: Ints, cnn: Flags, fused: Flags, codes: Ints, seed: int) -> dict[str, object]:
-    """McNemar's test of CNN against fused: on all images, and on one image of each scene.
+    """McNemar's test of the verdicts of CNN and fused, on all images and on one per scene.
 
-    Images of one scene are alike, which the test over all images ignores; hence the second.
-
-    Parameters
-    ----------
-    labels : ndarray of int, shape (n,)
-    cnn, fused : ndarray of bool, shape (n,)
-        Verdicts.
-    codes : ndarray of int, shape (n,)
-        Scene numbers.
-    seed : int
+    Images of a scene are alike, which the test over all images ignores; hence the second.
     """
     cnn_right, fused_right = cnn == (labels == 1), fused == (labels == 1)
     one = one_per_scene(codes, seed)
@@ -352,7 +319,7 @@ def compare(labels: Ints, cnn: Flags, fused: Flags, codes: Ints, seed: int) -> d
 
 
 def differences(draws: Draws) -> dict[str, dict[str, dict[str, Any]]]:
-    """Paired differences: "fused_minus_cnn" and the like -> metric -> `difference`."""
+    """Paired differences: "fused_minus_cnn" or "fused_minus_features" -> metric -> difference."""
     fused = draws["fused"]
     return {
         f"fused_minus_{other}": {
@@ -365,22 +332,20 @@ def differences(draws: Draws) -> dict[str, dict[str, dict[str, Any]]]:
 def measure_kinds(
     images: Sequence[LabelledImage], named: Sequence[str | None], resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Proportion of images whose kind is named rightly, with 95 % intervals by scene.
+    """How often the kind of blur is right, among images whose kind is known.
 
     Parameters
     ----------
     images : sequence of LabelledImage, length n
-        Those of unknown kind ("") count nowhere.
     named : sequence of str, length n
-        Kinds in the predictions: "sharp" where the verdict is.
+        Predicted kinds, "sharp" where the verdict is.
     resamples, seed : int
 
     Returns
     -------
     dict
-        `images` of known kind and their `accuracy` (value, low, high); `confusion`, true kind ->
-        named kind -> images; and in `blur` the same two figures for images that are blurred and
-        called so: defocus against motion.
+        `images` and `accuracy` (an :func:`estimate`); the same two in `blur`, for blurred images
+        that are called blurred; `confusion`, true kind -> predicted kind -> images.
     """
     truth, codes = np.array([image.kind for image in images], dtype=np.str_), scenes_of(images)
     answer = np.array(named, dtype=np.str_)
@@ -404,20 +369,13 @@ def measure_kinds(
 def measure_doubt(
     images: Sequence[LabelledImage], said: Sequence[Prediction], resamples: int, seed: int
 ) -> dict[str, Any]:
-    """How often the verdict is unsure, and how often it is wrong where it is not.
-
-    Parameters
-    ----------
-    images : sequence of LabelledImage, length n
-    said : sequence of Prediction, length n
-    resamples, seed : int
+    """How often the verdict is unsure, and how often the others are wrong.
 
     Returns
     -------
     dict
-        `unsure`, `false_alarms` (sharp images called blurred, of the sharp ones that a verdict is
-        given of) and `misses` (blurred ones called sharp, likewise): each `images`, `of`, and the
-        proportion's value, low, high (95 % interval by scene).
+        `unsure`, `false_alarms` (of the sharp images with a verdict) and `misses` (of the blurred
+        ones), each with `images`, `of`, `value`, `low`, `high`.
     """
     labels, codes = labels_of(images), scenes_of(images)
     piles = np.array([one.pile for one in said], dtype=np.str_)
@@ -436,17 +394,10 @@ def measure_doubt(
 
 
 def worst_rows(labels: Ints, probabilities: Floats, verdicts: Flags, count: int) -> Ints:
-    """Rows of the `count` worst mistakes, misses first, each group from the worst on.
+    """Rows of the `count` most confident mistakes: misses, then false alarms, the worst first.
 
-    Half of them misses and half false alarms; where one group is short, the other fills up.
-
-    Parameters
-    ----------
-    labels : ndarray of int, shape (n,)
-    probabilities : ndarray of float, shape (n,)
-        P(blurred).
-    verdicts : ndarray of bool, shape (n,)
-    count : int
+    Half are misses and half false alarms; where there are fewer of one, there are more of the
+    other.
     """
     order = np.argsort(probabilities, kind="stable")
     misses = order[(labels[order] == 1) & ~verdicts[order]]
@@ -457,7 +408,7 @@ def worst_rows(labels: Ints, probabilities: Floats, verdicts: Flags, count: int)
 
 
 def figure(found: Mapping[str, Any], form: str = ".3f") -> str:
-    """The value, such as "0.912", or "91.2 %" for the form ".1%"."""
+    """The value, such as "0.912", or "91.2 %" for the format ".1%"."""
     return "n/a" if found["value"] is None else f"{found['value']:{form}}".replace("%", " %")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,17 +33,9 @@ def predict_each(
     what: str,
     workers: int = 0,
 ) -> Iterator[Said]:
-    """What each classifier says of each photo, over threads and with progress.
+    """Every classifier's prediction of each photo, in threads (0: one per core).
 
-    Parameters
-    ----------
-    classifiers : mapping of Classifier
-    photos : iterable of Photo
-    total : int
-        Of the progress, as is the word `what`.
-    what : str
-    workers : int
-        Threads; 0 takes one for each core.
+    `total` and `what` are for the progress bar.
     """
 
     def said(photo: Photo) -> Said:
@@ -65,21 +58,21 @@ def build(
     ----------
     images : sequence of LabelledImage, length n
     classifiers : mapping of Classifier
-        One for each row of the table; `cnn`, `features` and `fused` are compared where they are.
+        The rows of the table.
     said : sequence of dict, length n
         Predictions of each image by classifier.
     dataset : mapping
         `name` and `digest`.
     params : Params
     judge : str
-        The classifier whose doubt and kinds of blur are looked at.
+        The classifier whose doubt and kinds of blur are measured.
 
     Returns
     -------
     dict
         For each classifier its `settings`, `overall` and `subsets`: metric -> value, low, high
         (95 % interval; None where undefined) and `counts`. Beside them `dataset`, `interval`,
-        `doubt`, `kinds` and, of ours, `differences` and `mcnemar`.
+        `doubt`, `kinds` and, if all of ours are there, `differences` and `mcnemar`.
     """
     answers = {name: metrics.Answers.of([one[name] for one in said]) for name in classifiers}
     overall, draws = metrics.measured(images, answers, params)
@@ -105,9 +98,8 @@ def build(
     }
     resamples, seed = params.evaluate.resamples, params.seed
     report["interval"] = {"level": 0.95, "resamples": resamples, "unit": "scene"}
-    named = [one[judge].kind for one in said]
-    report["kinds"] = metrics.measure_kinds(images, named, resamples, seed)
     chosen = [one[judge] for one in said]
+    report["kinds"] = metrics.measure_kinds(images, [one.kind for one in chosen], resamples, seed)
     report["doubt"] = metrics.measure_doubt(images, chosen, resamples, seed)
     if set(OURS) <= answers.keys():
         report["differences"] = metrics.differences(draws)
@@ -128,18 +120,22 @@ def rounded(value: Any) -> Any:
 
 
 def as_json(value: Any) -> str:
-    """JSON text with sorted keys and an end of line."""
+    """Rounded JSON with sorted keys and a final newline."""
     return json.dumps(rounded(value), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
-def read_report(path: Path) -> Report:
-    """Read metrics.json.
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file with a header; floats have 6 decimals."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow([f"{v:.6f}" if isinstance(v, float) else v for v in row])
 
-    Raises
-    ------
-    BlurError
-        It is missing, no JSON, or holds something else.
-    """
+
+def read_report(path: Path) -> Report:
+    """Read metrics.json. Raises a BlurError if it is missing or something else."""
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Do verdicts stay when a picture is resized, noised, turned or decorated?"""
+"""How often verdicts flip when a picture is resized, compressed, turned or captioned."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ from blur_fusion.params import Params
 Picture = npt.NDArray[np.uint8]
 Random = np.random.Generator
 
+JUDGES = ("fused", "cnn", "features", "laplacian")
+UNPERTURBED = "unperturbed"
+KNOWN = ("name", "label", "subset", "scene", "kind")  # of an image, in CSV files
+HEADER = (
+    *("index", *KNOWN, "perturbation"),
+    *(f"{judge}_{what}" for judge in JUDGES for what in ("score", "verdict", "flips")),
+)
+
+_FULL_SIZE = 1 << 30  # longer than any picture, so none is shrunk
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _CAPTIONS = ("Harbour at dawn, 12 May", "Photo: archive, no. 4711", "Summer journey, day 3")
 _WATERMARKS = ("(c) J. Miller", "SAMPLE", "www.example.org")
@@ -33,7 +42,7 @@ _MARGIN = 2  # pixels that cubic interpolation looks beyond the crop
 
 
 def resized(picture: Picture, random: Random, scale: float) -> npt.NDArray[Any]:
-    """Another size: area averaging down, cubic interpolation up."""
+    """Area averaging down, cubic interpolation up."""
     height, width = picture.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     if scale <= 1:
@@ -49,14 +58,14 @@ def noisy(picture: Picture, random: Random, sigma: float) -> npt.NDArray[Any]:
 
 
 def jpeg(picture: Picture, random: Random, quality: int) -> npt.NDArray[Any]:
-    """The file saved again, as OpenCV does by default (chroma at half size)."""
+    """Saved again with OpenCV's defaults (chroma at half size)."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB))
 
 
 def toned(picture: Picture, random: Random, factor: float, centre: float) -> npt.NDArray[Any]:
-    """Grey levels drawn towards `centre`: 128 changes contrast, 0 brightness."""
+    """Grey levels pulled towards `centre`: 128 changes contrast, 0 brightness."""
     levels = np.rint(centre + (np.arange(256) - centre) * factor)
     return cv2.LUT(picture, levels.astype(np.uint8))
 
@@ -67,12 +76,12 @@ def grey(picture: Picture, random: Random) -> npt.NDArray[Any]:
 
 
 def turned(picture: Picture, random: Random, quarters: int) -> npt.NDArray[Any]:
-    """Turned anticlockwise by one or two right angles: no pixel changes but its place."""
+    """Turned anticlockwise by right angles."""
     return np.rot90(picture, quarters)
 
 
 def tilted(picture: Picture, random: Random, degrees: float) -> npt.NDArray[Any]:
-    """Turned by a few degrees, cropped to the largest inner part of the same proportions."""
+    """Turned by a few degrees and cropped to the same proportions, without corners."""
     height, width = picture.shape[:2]
     angle = np.deg2rad(degrees)
     proportion = max(width / height, height / width)
@@ -84,7 +93,7 @@ def tilted(picture: Picture, random: Random, degrees: float) -> npt.NDArray[Any]
 
 
 def framed(picture: Picture, random: Random, share: float) -> npt.NDArray[Any]:
-    """A flat frame around the picture, black, grey or white, `share` of the long side wide."""
+    """A black, grey or white border, `share` of the long side wide."""
     wide = max(1, round(max(picture.shape[:2]) * share))
     level = int(random.choice((0, 128, 255)))
     edges = (wide, wide, wide, wide)
@@ -92,7 +101,7 @@ def framed(picture: Picture, random: Random, share: float) -> npt.NDArray[Any]:
 
 
 def _written(text: str, height: int, width: int) -> Picture:
-    """`text` in white on black, as large as fits `height` x `width` pixels."""
+    """White text on black, as large as fits."""
     (across, tall), below = cv2.getTextSize(text, _FONT, 1.0, 1)
     scale = min(0.9 * width / across, 0.8 * height / (tall + below))
     stroke = max(1, round(1.6 * scale))
@@ -104,7 +113,7 @@ def _written(text: str, height: int, width: int) -> Picture:
 
 
 def captioned(picture: Picture, random: Random) -> Picture:
-    """A flat strip with sharp text over the lower edge, 8 % of the height."""
+    """A plain strip with sharp text over the lower edge, 8 % of the height."""
     height, width = picture.shape[:2]
     strip = min(height, max(8, round(0.08 * height)))
     text = _written(_CAPTIONS[random.integers(len(_CAPTIONS))], strip, width)
@@ -114,7 +123,7 @@ def captioned(picture: Picture, random: Random) -> Picture:
 
 
 def watermarked(picture: Picture, random: Random) -> Picture:
-    """Half-transparent white text somewhere in the picture, half as wide and 10 % as high."""
+    """Half-transparent white text somewhere, half as wide and 10 % as high as the picture."""
     height, width = picture.shape[:2]
     tall, across = min(height, max(8, height // 10)), max(1, width // 2)
     text = _written(_WATERMARKS[random.integers(len(_WATERMARKS))], tall, across)
@@ -134,9 +143,9 @@ class Perturbation:
     ----------
     name : str
     function : callable
-        From an RGB picture of uint8, shape (H, W, 3), and random numbers to another one.
+        From an RGB picture of uint8, shape (H, W, 3), and a random generator to another picture.
     scale : float
-        Factor by which the sides change on purpose.
+        Intended change of the sides.
     """
 
     name: str
@@ -144,22 +153,13 @@ class Perturbation:
     scale: float = 1.0
 
     def fits(self, shape: tuple[int, ...], long_side: int) -> bool:
-        """Whether a changed size stays, as it was, at or above the working size `long_side`."""
+        """Whether a picture that is resized stays at or above the working size `long_side`."""
         return self.scale == 1 or round(max(shape[:2]) * min(1.0, self.scale)) >= long_side
 
     def apply(self, picture: Picture, seed: int, index: int) -> Picture:
-        """The picture perturbed; random numbers depend on seed, image and perturbation only.
+        """The perturbed picture; random numbers depend only on `seed`, `index` and `name`.
 
-        Parameters
-        ----------
-        picture : ndarray of uint8, shape (H, W, 3)
-            RGB; left as it is.
-        seed, index : int
-            `params.seed`, and the image's number in the data set.
-
-        Returns
-        -------
-        ndarray of uint8, shape (h, w, 3)
+        `index` is the image's number in the data set. `picture` stays as it is.
         """
         random = np.random.default_rng([seed, index, zlib.crc32(self.name.encode())])
         return np.ascontiguousarray(self.function(picture, random), dtype=np.uint8)
@@ -181,14 +181,9 @@ PERTURBATIONS = (
 )
 
 
-JUDGES = ("fused", "cnn", "features", "laplacian")
-UNPERTURBED = "unperturbed"
-_FULL_SIZE = 1 << 30  # no picture is longer, so that none is shrunk
-
-
 @dataclass(frozen=True)
 class Trials:
-    """n images, unperturbed and perturbed, and what each of j judges says of each.
+    """What each of j judges says of n images, unperturbed and perturbed.
 
     Attributes
     ----------
@@ -196,13 +191,13 @@ class Trials:
     index, codes : ndarray of int, shape (n,)
         Numbers of the images in the data set, and of their scenes.
     names : tuple of str, length 1 + p
-        What was done to the pictures: first nothing, then each perturbation.
+        `UNPERTURBED`, then each perturbation.
     made : ndarray of bool, shape (n, 1 + p)
-        Where there is such a picture; a small one is not shrunk.
+        False where a picture is too small for the perturbation.
     scores : ndarray of float, shape (n, 1 + p, j)
-        In the order of `JUDGES`: P(blurred) by ours; the variance by laplacian.
+        In the order of `JUDGES`: P(blurred); the variance of laplacian.
     verdicts : ndarray of bool, shape (n, 1 + p, j)
-        True is "blurred".
+        True is blurred.
     """
 
     rows: list[Row]
@@ -215,19 +210,19 @@ class Trials:
 
     @property
     def flips(self) -> Flags:
-        """Whether each verdict differs from the judge's own on the unperturbed picture."""
+        """Whether each verdict differs from that on the unperturbed picture."""
         return np.asarray(self.made[..., None] & (self.verdicts != self.verdicts[:, :1]))
 
 
 def choose_images(labels: Ints, codes: Ints, count: int, seed: int) -> Ints:
-    """At most `count` images, half sharp and half blurred, one of each class from a scene at most.
+    """At most `count` images, half of each class and at most one of a class from a scene.
 
-    Where a class has fewer scenes than that, the other does not fill up.
+    Where one class has too few scenes, the other does not fill up.
 
     Parameters
     ----------
     labels, codes : ndarray of int, shape (n,)
-        Labels, 1 is blurred, and scene numbers.
+        Labels and scene numbers.
     count, seed : int
 
     Returns
@@ -249,16 +244,16 @@ def run_trials(
     params: Params,
     perturbations: Sequence[Perturbation] = PERTURBATIONS,
 ) -> Trials:
-    """Judge `evaluate.robustness_images` as they are and perturbed, on the way of every array.
+    """Judge `evaluate.robustness_images` images as they are and perturbed.
 
     Parameters
     ----------
     rows : sequence of Row, length n
-        To choose from; files are read in colour at full size.
+        To choose from; the files are read in colour at full size.
     index : ndarray of int, shape (n,)
         Their numbers in the data set.
     judges : mapping of Classifier
-        All of `JUDGES`.
+        `JUDGES`.
     params : Params
     perturbations : sequence of Perturbation
 
@@ -295,21 +290,15 @@ def run_trials(
 
 
 def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
-    """Flip rates of each judge, with 95 % intervals by scene on common resamples.
-
-    Parameters
-    ----------
-    trials : Trials
-    resamples, seed : int
+    """Flip rates of each judge, with 95 % intervals on common resamples of scenes.
 
     Returns
     -------
     dict
         `images`: sharp, blurred, scenes. `perturbations`: a list of dicts with `name`, `images`,
         and for each judge `value`, `low`, `high` (of the rate), `flips`, and these flips split
-        into `sharp_flagged`, `blurred_missed` and `put_right`. `mean`: for each judge the mean
-        rate over the perturbations that any image fits. `fused_to_laplacian`: the ratio of these
-        means. Undefined figures are None.
+        into `sharp_flagged`, `blurred_missed` and `put_right`. `mean`: the mean rate of each judge
+        over the perturbations that were made. `fused_to_laplacian`: the ratio of these means.
     """
     labels, counted = metrics.labels_of(trials.rows), trials.made[:, 1:]
     flips, said = trials.flips[:, 1:], trials.verdicts[:, 1:]
@@ -338,20 +327,13 @@ def measure_flips(trials: Trials, resamples: int, seed: int) -> dict[str, Any]:
     }
 
 
-KNOWN = ("name", "label", "subset", "scene", "kind")
-HEADER = (
-    *("index", *KNOWN, "perturbation"),
-    *(f"{judge}_{what}" for judge in JUDGES for what in ("score", "verdict", "flips")),
-)
-
-
 def known(row: Row) -> list[object]:
-    """What is `KNOWN` of an image, for a line of a CSV file."""
+    """The columns `KNOWN` of an image."""
     return [getattr(row, name) for name in KNOWN]
 
 
 def trial_rows(trials: Trials) -> Iterator[list[object]]:
-    """Rows for robustness.csv under `HEADER`: each picture judged, unperturbed ones too."""
+    """The lines of robustness.csv: one for each picture judged, unperturbed ones too."""
     for place, column in np.argwhere(trials.made):
         line = [int(trials.index[place]), *known(trials.rows[place]), trials.names[column]]
         said = trials.scores, trials.verdicts.astype(int), trials.flips.astype(int)

@@ -27,7 +27,7 @@ def _line(first: object, cells: Iterable[object], more: str = "") -> str:
 
 
 def difference_lines(differences: Mapping[str, Any]) -> Iterator[str]:
-    """One line for each pair and metric of the entry `differences`."""
+    """The entry `differences`: a line for each pair and metric."""
     for pair, metrics in differences.items():
         for metric in COMPARED:
             found = metrics[metric]
@@ -37,7 +37,7 @@ def difference_lines(differences: Mapping[str, Any]) -> Iterator[str]:
 
 
 def kind_lines(kinds: Mapping[str, Any]) -> Iterator[str]:
-    """The entry `kinds`; nothing where no blurred image is of known kind."""
+    """The entry `kinds`; nothing if no blurred image has a known kind."""
     confusion, blur = kinds["confusion"], kinds["blur"]
     if not any(sum(confusion[kind].values()) for kind in KINDS[1:]):
         return
@@ -50,7 +50,7 @@ def kind_lines(kinds: Mapping[str, Any]) -> Iterator[str]:
 
 
 def doubt_lines(doubt: Mapping[str, Any]) -> Iterator[str]:
-    """The entry `doubt`; nothing where no verdict is unsure."""
+    """The entry `doubt`; nothing if no verdict is unsure."""
     if not doubt["unsure"]["images"]:
         return
     share, alarms, misses = (doubt[name] for name in ("unsure", "false_alarms", "misses"))
@@ -62,7 +62,7 @@ def doubt_lines(doubt: Mapping[str, Any]) -> Iterator[str]:
 
 
 def confusion_lines(confusion: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
-    """A line for each true class, with how often it was named each."""
+    """A confusion matrix with a line for each true class."""
     yield _line(f"{'named:':>17}", confusion)
     for true, named in confusion.items():
         yield _line(true, (named[name] for name in confusion))
@@ -107,7 +107,7 @@ def counted(counts: Mapping[str, int]) -> str:
 def figure_lines(
     chosen: Mapping[str, Mapping[str, Any]], headings: Mapping[str, str] = HEADINGS
 ) -> Iterator[str]:
-    """Figures of each model, below them their intervals."""
+    """Figures of each model, with their intervals below."""
     yield _line("", headings.values())
     for name, values in chosen.items():
         yield _line(name, (figure(values[metric]) for metric in headings))
@@ -116,7 +116,6 @@ def figure_lines(
 
 
 def _model_lines(chosen: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Figures of each model, and counts."""
     yield from figure_lines(chosen)
     yield ""
     for name, values in chosen.items():
@@ -124,7 +123,6 @@ def _model_lines(chosen: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _mcnemar_lines(tests: Mapping[str, Any]) -> Iterator[str]:
-    """CNN against fused, on all images and on one of each scene."""
     for key, text in (("all_images", "all images"), ("one_image_per_scene", "one per scene")):
         test = tests[key]
         p = "p < 0.0001" if test["p_value"] < 0.0001 else f"p = {test['p_value']:.4f}"
@@ -135,15 +133,9 @@ def _mcnemar_lines(tests: Mapping[str, Any]) -> Iterator[str]:
 
 
 def render(report: Report) -> str:
-    """The whole table, without an end of line after the last.
-
-    Parameters
-    ----------
-    report : dict
-        Contents of metrics.json, or what `blur_fusion.evaluation.heldout.judge_held_out` returns.
-    """
+    """The whole table, from metrics.json or `blur_fusion.evaluation.heldout.judge_held_out`."""
     dataset, names = report["dataset"], {model: model for model in models_of(report)}
-    if "laplacian_470" in names:  # two thresholds are told apart
+    if "laplacian_470" in names:  # two rows of one name
         names |= {"laplacian": "laplacian (ours)", "laplacian_470": "laplacian (470)"}
     lines = [
         f"data set {dataset['name']} {dataset['digest'][:12]}: {dataset['images']} images of "
@@ -162,7 +154,7 @@ def render(report: Report) -> str:
         "differences": difference_lines,
         "doubt": doubt_lines,
         "kinds": kind_lines,
-        "robustness": robustness_lines,  # of the test images only, not of a held-out data set
+        "robustness": robustness_lines,
     }
     for entry, lines_of in blocks.items():
         block = list(lines_of(report[entry])) if entry in report else []
@@ -171,7 +163,7 @@ def render(report: Report) -> str:
 
 
 def main() -> None:
-    """Print the table of the file named, or of the last run."""
+    """Print the table of the named metrics.json, or of the last run."""
     path = sys.argv[1] if len(sys.argv) > 1 else "artifacts/evaluate/metrics.json"
     print(render(read_report(Path(path))))
 

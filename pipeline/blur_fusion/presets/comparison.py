@@ -26,10 +26,9 @@ from blur_fusion.data.layouts import open_dataset
 from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError, require, run
 from blur_fusion.evaluation.baselines import fit_baselines
-from blur_fusion.evaluation.curves import write_csv
 from blur_fusion.evaluation.heldout import held_out
 from blur_fusion.evaluation.metrics import Draws, difference, measured, with_interval
-from blur_fusion.evaluation.report import as_json
+from blur_fusion.evaluation.report import as_json, write_csv
 from blur_fusion.model.classifier import PUBLISHED_THRESHOLD, Classifier, LaplacianClassifier, load
 from blur_fusion.model.folder import NETWORK, STACK
 from blur_fusion.params import Params, load_params

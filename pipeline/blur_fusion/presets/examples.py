@@ -16,8 +16,8 @@ from blur_fusion.data.layouts import METADATA, THREE, open_dataset
 from blur_fusion.data.split import Row, assign_splits
 from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError, require
-from blur_fusion.evaluation.curves import write_csv
 from blur_fusion.evaluation.metrics import Ints
+from blur_fusion.evaluation.report import write_csv
 from blur_fusion.files import write_whole_folder
 from blur_fusion.images.photo import Photo, working_image
 from blur_fusion.images.thumbnails import encoded

@@ -20,10 +20,9 @@ from blur_fusion.data.split import Row
 from blur_fusion.errors import BlurError, require
 from blur_fusion.evaluation import metrics
 from blur_fusion.evaluation.baselines import laplacian_variances
-from blur_fusion.evaluation.curves import write_csv
 from blur_fusion.evaluation.heldout import held_out
 from blur_fusion.evaluation.metrics import HEADINGS, Answers, Flags, Floats, Ints
-from blur_fusion.evaluation.report import as_json, predict_each
+from blur_fusion.evaluation.report import as_json, predict_each, write_csv
 from blur_fusion.evaluation.table import confusion_lines, figure_lines
 from blur_fusion.files import write_whole_folder
 from blur_fusion.fusion.calibration import choose_threshold
