@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import stages  # noqa: F401  (pins instruction sets, before NumPy is loaded, as child processes do)
+from action_trees import out, root  # noqa: F401  (fixtures)
 from browser import browser, new_page, page  # noqa: F401  (fixtures)
 from trees import REPOSITORY, Tree, write_photo, write_photos, write_sheet
 
@@ -62,8 +63,8 @@ def shared_data() -> Path:
     return folder
 
 
-def _write_certh(root: Path, scenes: int = 12) -> Path:
-    training, evaluation = root / "TrainingSet", root / "EvaluationSet"
+def _write_certh(folder: Path, scenes: int = 12) -> Path:
+    training, evaluation = folder / "TrainingSet", folder / "EvaluationSet"
     for k in range(scenes):
         ending = ".JPG" if k % 3 == 0 else ".jpg"
         write_photo(training / "Undistorted" / f"DSC{k:05d}{ending}", seed=k)
@@ -85,7 +86,7 @@ def _write_certh(root: Path, scenes: int = 12) -> Path:
         natural.append((f"Original_{k}", 1 if blurred else -1))
     write_sheet(evaluation / "DigitalBlurSet.xlsx", digital)
     write_sheet(evaluation / "NaturalBlurSet.xlsx", natural)
-    return root
+    return folder
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ NATIVE = "pipeline/blur_fusion/native"
 EXEMPT = {LIBRARY / f"{name}.py" for name in ("errors", "progress", "startup", "params")}
 ROOMS = (
     *("startup", "errors", "files", "params", "progress", "parallel", "native", "images", "data"),
-    *("sample", "features", "cnn", "fusion", "model", "evaluation", "actions", "scan", "bursts"),
+    *("sample", "features", "cnn", "fusion", "model", "evaluation", "scan", "actions", "bursts"),
     *("personal", "explain", "report", "app", "presets", "cli"),
 )
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from action_trees import Tree, acted, blurred, fill, look, names, separate_file_systems, sharp
 from blur_fusion.actions.act import act
+from blur_fusion.actions.journal import undo
 from blur_fusion.actions.plan import ActionOptions
-from blur_fusion.actions.undo import undo
 from blur_fusion.actions.xmp import fresh
 from xmp_samples import tags
 

@@ -73,8 +73,8 @@ def test_ratings_labels_and_the_last_word(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "no file of decisions"),
-        ("<!doctype html>\n", "no file of decisions"),
+        ("", "not a file of decisions"),
+        ("<!doctype html>\n", "not a file of decisions"),
         ("path,probability\na.jpg,1\n", "no column 'decision'"),
         ("path,decision\na.jpg,keep\nb.jpg\n", "line 3 is cut off"),
         ("path,decision\n,keep\n", "line 2 names no photo"),
@@ -85,7 +85,7 @@ def test_ratings_labels_and_the_last_word(tmp_path: Path) -> None:
         ('{"photos": [{"path": "a"}, {"path": "b", "rating": [1]}]}', "photo 2: rating"),
         ('{"photos": [{"path": "a"', "is damaged"),
         ('{"photos": {}}', "no list of photos"),
-        ("[1]", "photo 1 is no record"),
+        ("[1]", "photo 1 is not a JSON object"),
         ("[" * 100_000, "is damaged"),
         ("path,decision\n" + "x" * 200_000, "is damaged"),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from action_trees import Tree, acted, fill, look, names
 from blur_fusion.actions import journal
-from blur_fusion.actions.undo import undo
+from blur_fusion.actions.journal import undo
 from blur_fusion.errors import BlurError
 from scan_command import invoked
 

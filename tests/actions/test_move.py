@@ -115,7 +115,7 @@ def test_a_video_that_only_shares_its_name_stays(tmp_path: Path, out: Path, long
     os.mkfifo(root / "c.mov")
     report = acted(root, "a.jpg", "b.jpg", move=out)
     assert names(out) == {"a.jpg", "a.mov", "b.jpg"} and not report.failed
-    assert report.lines == (f"{root}/b.mp4: a video longer than Live Photos are; left",)
+    assert report.lines == (f"{root}/b.mp4: too long for a Live Photo's video; left",)
     assert acted(root, "c.jpg", move=out).failed  # and does not wait for ever
 
 
@@ -140,7 +140,23 @@ def test_a_pair_that_disagrees_is_left(tmp_path: Path, out: Path, common: str) -
     report = act(blurred(root / "I.jpg") + sharp(root / "I.heic"), [root], ActionOptions(move=out))
     assert look(root) == before and not report.failed
     (line,) = report.lines
-    assert line == f"{root}/I.jpg: I.heic of the same shot is judged otherwise; left"
+    assert line == f"{root}/I.jpg: I.heic of the same shot has another verdict; left"
+
+
+def test_each_verdict_has_its_target_and_both_one_journal(tmp_path: Path, out: Path) -> None:
+    root = fill(tmp_path / "photos", "a.jpg", "b.jpg", "c.jpg", "d.jpg")
+    before, doubt = look(root), tmp_path / "doubt"
+    verdicts = [
+        *blurred(root / "a.jpg"),
+        Prediction(str(root / "b.jpg"), True, 0.6, "motion", verdict="unsure"),
+        Prediction(str(root / "c.jpg"), False, 0.4, "sharp", verdict="unsure", rank=2, tie=False),
+        *sharp(root / "d.jpg"),
+    ]
+    report = act(verdicts, [root], ActionOptions(move=out, unsure=doubt, losers=True, tag=True))
+    assert names(out) == {"a.jpg", "a.jpg.xmp", "c.jpg"} and names(doubt) == {"b.jpg"}
+    assert names(root) == {"d.jpg"} and list(tmp_path.rglob("blur-journal-*")) == [report.journal]
+    assert report.summary.startswith("1 files tagged, 4 files moved; ") and report.lines == ()
+    assert undone(report).lines == () and look(root) == before and not doubt.exists()
 
 
 def test_a_taken_name_renames_the_whole_shot(tmp_path: Path) -> None:
@@ -178,7 +194,7 @@ def test_target_inside_the_root_is_not_emptied(root: Path) -> None:
     assert acted(root, "a.jpg", move=out).done == 1
     again = acted(root, "blurred/a.jpg", "trip/b.jpg", move=out)
     assert names(out) == {"a.jpg", "trip/b.jpg"}
-    assert again.lines == (f"{out}: 1 photos lie in it already; left",)
+    assert again.lines == (f"{out}: 1 photos are in it already; left",)
 
 
 @pytest.mark.parametrize("target", [".", "..", "a.jpg"])

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from action_trees import acted, fill, look, sharp, undone
 from blur_fusion.actions.act import act
-from blur_fusion.actions.decisions import Decision, read_decisions
+from blur_fusion.actions.decisions import Decision, photos_below, read_decisions
 from blur_fusion.actions.plan import ActionOptions
 from blur_fusion.actions.xmp import Marks, mark, read, unmark
 from blur_fusion.model.prediction import Prediction
+from made_bursts import exif
 from xmp_samples import DARKTABLE, DIGIKAM_FILE, LIGHTROOM, wrapped
 
 REJECTED = Marks(("rejected",), "Red", -1, -1)
@@ -132,6 +134,29 @@ def test_decisions_come_from_editors(tmp_path: Path) -> None:
         Decision(str(root / "c.jpg"), False),
         Decision(str(root / "d.NEF"), True, 3, 'Grün > "'),
     ]
+
+
+def test_exif_ratings_count_last(tmp_path: Path) -> None:
+    """As Windows and cameras write them; of no other format, and not if they are damaged."""
+    for name, stars in {"a": 4, "b": 0, "c": 2, "d": 3, "e": 6}.items():
+        header = exif()
+        header[0x4746] = stars
+        Image.new("L", (8, 8)).save(tmp_path / f"{name}.jpg", exif=header.tobytes())
+    (tmp_path / "c.jpg.xmp").write_bytes(rated(-1))
+    damaged = (tmp_path / "d.jpg").read_bytes().replace(b"Exif\0\0MM", b"Exif\0\0XX")
+    (tmp_path / "d.jpg").write_bytes(damaged)
+    assert read_decisions(tmp_path) == [
+        Decision(str(tmp_path / "a.jpg"), True, 4),
+        Decision(str(tmp_path / "c.jpg"), False, -1),
+    ]
+
+
+def test_previews_and_recycle_bins_hold_no_decisions(tmp_path: Path) -> None:
+    names = ("a.jpg", "@eaDir/a.jpg", "#recycle/b.jpg", "trip/c.gpr", "trip/.d.jpg")
+    for name in names:
+        (fill(tmp_path, name) / f"{name}.xmp").write_bytes(rated(3))
+    found = [one.path for one in read_decisions(tmp_path)]
+    assert found == [f"{tmp_path}/a.jpg", f"{tmp_path}/trip/c.gpr"] == photos_below(tmp_path)
 
 
 def test_a_scan_rates_what_it_finds_and_says_what_stays(tmp_path: Path) -> None:

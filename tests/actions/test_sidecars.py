@@ -51,8 +51,8 @@ def keywords(data: bytes, namespace: str, name: str) -> list[str]:
         (LIGHTROOM.decode().encode("utf-16"), "not in UTF-8"),
         (b'<?xml version="1.0" encoding="iso-8859-1"?><a/>', "iso-8859-1"),
         (b"<html/>", "no rdf:RDF"),
-        (wrapped("<dc:subject>text</dc:subject>"), "subject is no list"),
-        (wrapped("").replace(b"r:about", b"dc:subject"), "subject is no list"),
+        (wrapped("<dc:subject>text</dc:subject>"), "subject is not a list"),
+        (wrapped("").replace(b"r:about", b"dc:subject"), "subject is not a list"),
     ],
 )
 def test_what_cannot_be_edited_is_left(tmp_path: Path, data: bytes, why: str) -> None:

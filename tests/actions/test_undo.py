@@ -11,7 +11,7 @@ from pytest import MonkeyPatch
 
 from action_trees import acted, fill, look, names, separate_file_systems, undone
 from blur_fusion import files
-from blur_fusion.actions.undo import undo
+from blur_fusion.actions.journal import undo
 from blur_fusion.actions.xmp import fresh
 from blur_fusion.errors import BlurError
 from scan_command import invoked
@@ -41,7 +41,7 @@ def test_a_journal_that_cannot_be_written_undoes_nothing(
 ) -> None:
     report = acted(root, "a.jpg", move=out)
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anything
-    with pytest.raises(BlurError, match="cannot be written; copy it to a place where it can be"):
+    with pytest.raises(BlurError, match="cannot be written; copy it to a folder where it can be"):
         undone(report)
     assert names(out) == {"a.jpg"}
 
@@ -220,7 +220,7 @@ def test_a_journal_damaged_within_a_step_is_a_line(root: Path, out: Path) -> Non
     report = acted(root, "a.jpg", "trip/b.jpg", tag=True)
     text = report.journal.read_text().replace('"before": null', '"before": 7', 1)
     report.journal.write_text(text)
-    assert undone(report).lines == (f"{root}/a.jpg.xmp: left, as the journal is damaged there",)
+    assert undone(report).lines == (f"{root}/a.jpg.xmp: left, the journal is damaged there",)
 
 
 @pytest.mark.parametrize("kind", ["move", "copy", "link"])
@@ -248,7 +248,7 @@ def test_undo_finds_what_moved_as_a_whole(
     (journal,) = tmp_path.rglob("blur-journal-*")
     (tmp_path / "empty").mkdir()
     for wrong in ("absent", "empty"):
-        with pytest.raises(BlurError, match="holds nothing that .*; name the folder that moved"):
+        with pytest.raises(BlurError, match="holds none of the files in .*; give the folder"):
             undo(journal, tmp_path / wrong)
     old, new = f"{tmp_path}/{moves}/", f"{tmp_path}/{to}/"
     expected = {path.replace(old, new): one for path, one in before.items()}
@@ -273,7 +273,7 @@ def test_undo_without_a_hint_spoils_nothing(
     root.rename(tmp_path / "new")
     (journal,) = tmp_path.rglob("blur-journal-*")
     result = invoked("undo", journal)
-    assert result.exit_code == 1 and "say where to with --at" in result.stderr
+    assert result.exit_code == 1 and "give their folder: --at" in result.stderr
     assert result.stderr.count("\n") == 1
     result = invoked("undo", journal, "--at", tmp_path / "new")
     assert result.exit_code == 0, result.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from action_trees import fill, look, names
+from action_trees import look, names
 from blur_fusion.actions.decisions import Decision, read_decisions
 from scan_command import invoked
 
@@ -103,13 +103,3 @@ def test_an_interrupted_run_is_in_the_journal(
     assert names(out) == {"a.jpg"} and names(root) == {"trip/b.jpg", "trip/c.jpg"}
     assert invoked("undo", next(out.glob("blur-journal-*"))).exit_code == 0
     assert look(root) == before
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return fill(tmp_path / "photos", "a.jpg", "trip/b.jpg", "trip/c.jpg")
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from blur_fusion.actions.act import act
-from blur_fusion.actions.journal import Report
+from blur_fusion.actions.journal import Report, undo
 from blur_fusion.actions.plan import ActionOptions
-from blur_fusion.actions.undo import undo
 from blur_fusion.model.prediction import Prediction
 
 Tree = dict[str, tuple[bytes | str, int]]
@@ -25,6 +24,17 @@ def fill(root: Path, *names: str) -> Path:
         stamp = 1_600_000_000_123_456_789 + sum(os.fsencode(str(path)))
         os.utime(path, ns=(stamp, stamp))
     return root
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return fill(tmp_path / "photos", "a.jpg", "trip/b.jpg", "trip/c.jpg")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A target folder that does not exist yet."""
+    return tmp_path / "out"
 
 
 def look(*roots: Path) -> Tree:

@@ -1,36 +1,53 @@
-"""The one call that acts: plan, journal, perform, report."""
+"""The one call that acts: plan, record in the journal, perform, report."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import shlex
+import stat
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from blur_fusion import files
 from blur_fusion.actions.decisions import Decision
-from blur_fusion.actions.journal import Journal, Report, create
-from blur_fusion.actions.plan import ActionOptions, Places, Step, plan_transfers
+from blur_fusion.actions.journal import Journal, Report, create, put_back
+from blur_fusion.actions.plan import ActionOptions, Step, plan_transfers
 from blur_fusion.actions.shots import Notes, Shot, find_shots
-from blur_fusion.actions.sidecars import sidecars, tag
-from blur_fusion.actions.undo import put_back
-from blur_fusion.actions.xmp import RED, WORDS, YELLOW, Marks, XmlError
+from blur_fusion.actions.xmp import (
+    LARGEST,
+    RED,
+    WORDS,
+    YELLOW,
+    Marks,
+    XmlError,
+    fresh,
+    mark,
+    read,
+    unmark,
+)
 from blur_fusion.errors import BlurError
+from blur_fusion.images.formats import suffix
 from blur_fusion.model.prediction import Prediction, is_loser
 from blur_fusion.parallel import shown
 
-Judged = Prediction | Decision  # what a classifier says of a photo, or a person
-VERBS = {
-    **{"move": "moved", "copy": "copied", "link": "linked"},
-    **{"tag": "tagged", "rate": "rated", "untag": "untagged"},
+Judged = Prediction | Decision  # by a classifier, or by a person
+_VERBS = {
+    "move": "moved",
+    "copy": "copied",
+    "link": "linked",
+    "tag": "tagged",
+    "rate": "rated",
+    "untag": "untagged",
 }
 
 
 def _judged(one: Prediction, rate: bool) -> Marks | None:
-    """What sidecars are to say of a verdict; of a sharp photo nothing."""
+    """What sidecars are to say about a verdict; nothing about a sharp photo."""
     if one.blurred:
         words = tuple(word for word in WORDS if word in ("blurred", one.kind))
         rejected = -1 if rate else None
@@ -41,7 +58,7 @@ def _judged(one: Prediction, rate: bool) -> Marks | None:
 
 
 def _decided(one: Decision, rate: bool) -> Marks | None:
-    """What sidecars are to say of a decision; without ratings, of a photo that is kept nothing."""
+    """What sidecars are to say about a decision; without ratings, nothing about a kept photo."""
     if one.keep is False:
         stars, flag = (-1 if one.rating is None else one.rating, -1) if rate else (None, None)
         return Marks(("rejected",), one.label or RED, stars, flag)
@@ -51,8 +68,71 @@ def _decided(one: Decision, rate: bool) -> Marks | None:
     return Marks((), one.label, stars, 1 if one.keep else None)
 
 
+def _tag(
+    target: str,
+    photo: str,
+    marks: Marks | None,
+    journal: Callable[[], Journal] | None,
+    notes: Notes,
+) -> bool:
+    """Write the sidecar `target` of `photo`; whether there was anything to write.
+
+    Parameters
+    ----------
+    marks : Marks, optional
+        What it is to say. None removes our earlier marks, and the sidecar if nothing else is in it.
+    journal : callable, optional
+        Opens the journal once there is something to write; without it nothing is written.
+    notes : Notes
+        Learn what the file system rejects, and which ratings stay.
+
+    Raises
+    ------
+    XmlError
+        The sidecar is left alone; the message says why.
+    OSError
+        It cannot be read or written, and is as it was.
+    BlurError
+        The journal cannot be written.
+    """
+    found = os.lstat(target) if os.path.lexists(target) else None
+    before: bytes | None = None
+    after: bytes | None
+    if found is None:
+        assert marks is not None  # only existing sidecars are amended
+        whole = os.path.splitext(target)[0] == photo
+        after = fresh(marks, None if whole else suffix(photo)[1:].upper())
+    else:
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
+            if marks is None:
+                return False
+            raise XmlError("it is a link, not a regular file, or larger than 16 MB")
+        before = Path(target).read_bytes()
+        after = unmark(before) if marks is None else mark(before, marks)
+        stays = read(after).rating if marks and marks.rating and after else None
+        if marks and stays is not None and stays > (marks.rating or 0):
+            notes.left.append(f"{target}: rating {stays} stays; --force lowers it")
+    if before == after or journal is None:
+        return before != after
+    facts = {
+        "before": None if before is None else base64.b64encode(before).decode("ascii"),
+        "mtime_ns": None if found is None else found.st_mtime_ns,
+        "sha256": None if after is None else hashlib.sha256(after).hexdigest(),
+    }
+    opened = journal()
+    with opened.step("tag", photo, target, **facts) as entry:
+        if found is not None and os.lstat(target).st_mtime_ns != found.st_mtime_ns:
+            raise OSError(None, "another program is writing it")
+        if after is None:
+            os.unlink(target)
+        else:
+            part = opened.part(entry, target)
+            notes.refused |= files.write(target, after, part, new=found is None, like=photo)
+    return True
+
+
 def _missing(folder: Path) -> list[Path]:
-    """Folders to make for `folder` to be there, the deepest first."""
+    """Folders to create for `folder` to exist, the deepest first."""
     return [path for path in (folder, *folder.parents) if not path.exists()]
 
 
@@ -75,19 +155,18 @@ def _take(kind: str, source: str, target: str, journal: Journal, notes: Notes) -
         else:
             was = files.attributes(source)
             refused = files.move(source, target, part)
-            if (now := files.attributes(target)) != was:  # `undo` gives them back
+            if (now := files.attributes(target)) != was:  # `undo` restores them
                 entry.made = {"was": was, "moved_ns": now["mtime_ns"]}
         notes.refused |= refused
 
 
 def _perform(kind: str, steps: list[Step], journal: Journal, notes: Notes) -> list[str]:
-    """Take the steps of one shot; where one fails, those before it are taken back.
+    """Take the steps of one shot; if one fails, those before it are taken back.
 
     Returns
     -------
     list of str
-        Empty, or one line that says what failed, and one for each step that could not be taken
-        back.
+        Empty, or a line that says what failed and one for each step that could not be taken back.
     """
     first = len(journal.entries)
     source = ""
@@ -97,7 +176,7 @@ def _perform(kind: str, steps: list[Step], journal: Journal, notes: Notes) -> li
     except OSError as error:
         _, lines = put_back(journal, first)
         whole = "; its shot stays together" if len(steps) > 1 else ""
-        line = f"{source}: could not be {VERBS[kind]} ({error.strerror or error}){whole}"
+        line = f"{source}: could not be {_VERBS[kind]} ({error.strerror or error}){whole}"
         return [line, *lines]
     except KeyboardInterrupt:
         put_back(journal, first)
@@ -113,29 +192,28 @@ class _Run:
     ) -> None:
         given = list(judged)
         self.decisions = {os.path.abspath(x.path): x for x in given if isinstance(x, Decision)}
-        self.verdicts = [x.verdict() if isinstance(x, Decision) else x for x in given]
+        verdicts = [x.verdict() if isinstance(x, Decision) else x for x in given]
+        self.verdicts = [replace(x, blurred=False) if _is_unsure(x) else x for x in verdicts]
         self.roots, self.options = roots, options
-        self.transfer = options.transfer()
         first = Path([*map(str, roots), *(one.path for one in self.verdicts[:1]), "."][0])
         self.home = first if first.is_dir() else first.parent
-        # A wrong target ends here, before anything is written.
-        self.places = Places(self.transfer[1], roots) if self.transfer else None
+        self.places = options.places(roots)  # a wrong target ends here, before anything is written
+        self.target = Path(self.places["blurred"].target) if self.places else self.home
         self.notes = Notes()
-        self.done: list[str] = []  # a line for each file; in a dry run what would be done
+        self.done: list[str] = []  # a line per file; in a dry run, what would be done
         self.moved: dict[str, str] = {}
         self.coming: dict[str, set[str]] = {}  # names of new sidecars by folder
         self.journal: Journal | None = None
-        self.made: list[Path] = []  # folders made for the journal, the deepest first
+        self.made: list[Path] = []  # folders created for the journal, the deepest first
 
     def open_journal(self) -> Journal:
-        """In the target folder, or where the first root is; its folder is made now."""
+        """The journal, created on the first call in the target folder or the first root."""
         if self.journal is None:
-            folder = self.transfer[1] if self.transfer else self.home
-            self.made = _missing(folder)
-            with files.os_errors(folder, "cannot be made"):
-                folder.mkdir(parents=True, exist_ok=True)
-            roots = [os.path.abspath(root) for root in (*self.roots, folder) if root.is_dir()]
-            self.journal = create(folder, roots)
+            self.made = _missing(self.target)
+            with files.os_errors(self.target, "cannot be created"):
+                self.target.mkdir(parents=True, exist_ok=True)
+            roots = [os.path.abspath(root) for root in (*self.roots, self.target) if root.is_dir()]
+            self.journal = create(self.target, roots)
             for path in (*self.made, self.journal.path):
                 files.own_as(str(path), str(self.home))
         return self.journal
@@ -150,14 +228,14 @@ class _Run:
         return marks and replace(marks, force=self.options.force)
 
     def tag(self) -> None:
-        """Tag or rate shots; of those of which nothing is to be said, take our marks off."""
+        """Tag or rate shots, and remove our marks from those with nothing to say."""
         journal = None if self.options.dry_run else self.open_journal
         verb = "rate" if self.options.rate else "tag"
         for shot in find_shots(self.verdicts, self.notes, {}, sharp=True):
             marks = self.marks(shot)
-            for target, photo in sidecars(shot, new=marks is not None).items():
+            for target, photo in shot.sidecars(new=marks is not None).items():
                 try:
-                    if not tag(target, photo, marks, journal, self.notes):
+                    if not _tag(target, photo, marks, journal, self.notes):
                         continue
                 except (XmlError, OSError) as error:
                     reason = getattr(error, "strerror", None) or error
@@ -167,25 +245,28 @@ class _Run:
                     self.coming.setdefault(shot.folder, set()).add(os.path.basename(target))
                 self.done.append(f"{verb if marks else 'untag'} {target}")
 
-    def transfer_shots(self) -> None:
-        """Move, copy or link the blurred shots, and the losers of bursts where asked."""
-        if not self.transfer or not self.places:
-            return
-        kind, dry = self.transfer[0], self.options.dry_run
-        wanted = self.verdicts
-        if self.options.losers:
-            wanted = [replace(one, blurred=True) if is_loser(one) else one for one in wanted]
-        shots = find_shots(wanted, self.notes, self.coming)
-        plan = plan_transfers(shots, kind, self.places, self.notes)
-        for steps in plan if dry else shown(plan, len(plan), kind):
-            failures = [] if dry else _perform(kind, steps, self.open_journal(), self.notes)
-            self.notes.failures += failures
-            if not failures:
-                self.moved |= dict(steps) if kind == "move" and not dry else {}
-                self.done += [f"{kind} {source} -> {target}" for source, target in steps]
+    def wanted(self, word: str) -> Iterator[Prediction]:
+        """The verdicts, `blurred` set for the photos of the pile `word`."""
+        for one in self.verdicts:
+            loser = self.options.losers and is_loser(one)
+            goes = one.blurred or loser if word == "blurred" else _is_unsure(one) and not loser
+            yield one if one.blurred is None else replace(one, blurred=goes)
+
+    def transfer(self, kind: str) -> None:
+        """Move, copy or link the shots of each pile to its target."""
+        dry = self.options.dry_run
+        for word, places in self.places.items():
+            shots = find_shots(self.wanted(word), self.notes, self.coming)
+            plan = plan_transfers(shots, kind, places, self.notes)
+            for steps in plan if dry else shown(plan, len(plan), kind):
+                failures = [] if dry else _perform(kind, steps, self.open_journal(), self.notes)
+                self.notes.failures += failures
+                if not failures:
+                    self.moved |= dict(steps) if kind == "move" and not dry else {}
+                    self.done += [f"{kind} {source} -> {target}" for source, target in steps]
 
     def report(self, interrupted: bool) -> Report:
-        """What came of it; a journal of nothing is removed."""
+        """What was done; a journal without steps is deleted."""
         dry, path = self.options.dry_run, None
         if self.journal and all(entry.over for entry in self.journal.entries):
             self.journal.path.unlink(missing_ok=True)
@@ -196,14 +277,13 @@ class _Run:
             path = self.journal.path
         would = "would be " if dry else ""
         counts = Counter(line.split()[0] for line in self.done)
-        what = [f"{number} files {would}{VERBS[kind]}" for kind, number in counts.items()]
+        what = [f"{number} files {would}{_VERBS[kind]}" for kind, number in counts.items()]
         summary = ", ".join(what) or f"no file {would or 'was '}touched"
         if path:
             summary += f"; to put everything back: blur undo {shlex.quote(str(path))}"
         if self.notes.refused:
             lost = ", ".join(sorted(self.notes.refused))
-            place = self.transfer[1] if self.transfer else self.home
-            line = f"{place}: files there keep their content, verified, but not their {lost}"
+            line = f"{self.target}: files there keep their content, verified, but not their {lost}"
             self.notes.left.append(line)
         lines = dict.fromkeys([*self.notes.left, *self.notes.failures])
         return Report(
@@ -218,23 +298,27 @@ class _Run:
         )
 
 
-def act(judged: Iterable[Judged], roots: Sequence[Path], options: ActionOptions) -> Report:
-    """Do to photos judged blurred, or rejected, what `options` ask for; others are not touched.
+def _is_unsure(prediction: Prediction) -> bool:
+    return prediction.verdict == "unsure"
 
-    Tags and ratings come first, so that new sidecars go with their photos; of sharp photos what
-    earlier runs have added is taken off. Sidecars and RAW+JPEG pairs go
-    together: where a file of a shot cannot go, none does. Nothing is ever overwritten. Every step
-    is in a journal on disk before it is taken: `blur-journal-<UTC time>.jsonl` in the target
-    folder, or for tags alone in the first of `roots`; `undo` puts all back.
+
+def act(judged: Iterable[Judged], roots: Sequence[Path], options: ActionOptions) -> Report:
+    """Do what `options` ask for to photos that are blurred, rejected or, with a target, unsure.
+
+    Tags and ratings come first, so that new sidecars go with their photos; marks of earlier runs
+    are removed from sharp photos. A shot goes as a whole or not at all, and nothing is ever
+    overwritten. Every step is in a journal on disk before it is taken:
+    `blur-journal-<UTC time>.jsonl` in the target folder of blurred photos or, for tags alone, in
+    the first of `roots`; `undo` puts everything back.
 
     Parameters
     ----------
     judged : iterable of Prediction or Decision
-        All that were judged, sharp and failed ones too; `path` as found, of a regular file.
+        Every regular file that was judged, sharp and failed ones too; `path` as found.
     roots : sequence of Path
-        What was scanned, folders and files, as given: they decide the structure below the target.
+        The scanned folders and files as given; they decide the structure below the target.
     options : ActionOptions
-        With `dry_run` nothing is written, no folder either, and the report holds the plan.
+        With `dry_run` nothing is written, and the report holds the plan.
 
     Returns
     -------
@@ -244,13 +328,14 @@ def act(judged: Iterable[Judged], roots: Sequence[Path], options: ActionOptions)
     Raises
     ------
     BlurError
-        The target is a file, or holds a scanned folder; two of move, copy and link are asked for.
+        A target is a file, or holds a scanned folder.
     """
     run, interrupted = _Run(judged, roots, options), False
     try:
         if options.tag or options.rate:
             run.tag()
-        run.transfer_shots()
+        if options.kind:
+            run.transfer(options.kind)
     except BlurError as error:
         run.notes.failures.append(f"{error}; stopped")
     except KeyboardInterrupt:

@@ -1,8 +1,8 @@
 """What a person has decided about photos: as the pages export it, or as editors write it.
 
-Of ratings and flags -1 (rejected) is a reject, a picked photo or one with a star or more is kept,
-and the rest says nothing. Sidecars count before what is embedded, of several the newest; what a
-scan of ours has written is nobody's decision.
+A rating of -1 or a reject flag rejects a photo, a pick flag or at least one star keeps it, and
+anything else decides nothing. Sidecars come before embedded metadata, newer ones before older ones;
+marks that a scan has written are nobody's decision.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,25 +20,26 @@ from pathlib import Path
 from typing import Any
 
 from blur_fusion.actions.shots import PHOTOS, Notes, find_shots
-from blur_fusion.actions.sidecars import LARGEST, sidecars
-from blur_fusion.actions.xmp import Marks, XmlError, read
+from blur_fusion.actions.xmp import LARGEST, Marks, XmlError, read
 from blur_fusion.errors import BlurError, require
 from blur_fusion.files import from_excel, os_errors, printable
 from blur_fusion.images.formats import suffix
 from blur_fusion.model.prediction import Prediction
+from blur_fusion.scan.inputs import Found, Search, Selection
 
 WORDS = {"keep": True, "reject": False, "none": None, "": None}
 LOWEST, HIGHEST = -1, 5  # of `xmp:Rating`; -1 is rejected
-HOW = "export decisions from a page of blur, as CSV or JSON"
-_HEAD = 1 << 18  # octets of a JPEG that are looked through for its XMP
-_EMBEDDED = re.compile(rb"\xff\xe1(..)http://ns\.adobe\.com/xap/1\.0/\0", re.S)
-_SAID = ("label", "rating", "flag")
-_DECIDES = frozenset(("decision", "rating", "label"))  # columns of which one is needed
+_HOW = "export decisions from a page of blur, as CSV or JSON"
+_HEAD = 1 << 18  # bytes of a JPEG that are searched for its metadata
+_XMP = re.compile(rb"\xff\xe1(..)http://ns\.adobe\.com/xap/1\.0/\0", re.S)
+_EXIF = re.compile(rb"\xff\xe1(..)Exif\0\0", re.S)
+_EXIF_RATING = 0x4746  # stars in IFD0, as Windows, cameras and exiftool write them
+_DECIDES = frozenset(("decision", "rating", "label"))  # columns; one of them is needed
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person wants of one photo; what is not decided is None.
+    """What a person wants of one photo; None where nothing is decided.
 
     Attributes
     ----------
@@ -62,28 +64,28 @@ class Decision:
     label: str | None = None
 
     def verdict(self) -> Prediction:
-        """It as actions take it: a rejected photo as a blurred one, of an undecided one nothing."""
+        """As actions take it: a rejected photo is blurred, an undecided one has no verdict."""
         undecided = self.keep is None and self.rating is None and self.label is None
         return Prediction(self.path, None if undecided else self.keep is False)
 
 
 def _text(content: bytes) -> str:
-    """Decoded; bytes of names that are no UTF-8 stay what they are."""
+    """Decode a file; bytes that are not UTF-8, as in names, are kept."""
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # a spreadsheet's "Unicode text"
         return content.decode("utf-16")
     return content.decode("utf-8-sig", "surrogateescape")
 
 
 def _csv_rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Rows with where they are; commas may have become semicolons or tabs in a spreadsheet."""
+    """Rows and their positions; a spreadsheet may have turned commas into semicolons or tabs."""
     head = text.partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
     names = [name.strip().lower() for name in next(reader, [])]
-    require("path" in names, f"is no file of decisions; {HOW}")
-    require(not _DECIDES.isdisjoint(names), f"has no column 'decision'; {HOW}")
+    require("path" in names, f"is not a file of decisions; {_HOW}")
+    require(not _DECIDES.isdisjoint(names), f"has no column 'decision'; {_HOW}")
     for cells in reader:
         if any(cells):
-            require(len(cells) >= len(names), f"line {reader.line_num} is cut off; {HOW}")
+            require(len(cells) >= len(names), f"line {reader.line_num} is cut off; {_HOW}")
             unquoted = map(from_excel, cells)
             yield f"line {reader.line_num}", dict(zip(names, unquoted, strict=False))
 
@@ -92,9 +94,9 @@ def _json_rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     content = json.loads(text)
     rows = content.get("photos") if isinstance(content, dict) else content
     if not isinstance(rows, list):
-        raise BlurError(f"holds no list of photos; {HOW}")
+        raise BlurError(f"holds no list of photos; {_HOW}")
     for number, row in enumerate(rows, start=1):
-        require(isinstance(row, dict), f"photo {number} is no record of one; {HOW}")
+        require(isinstance(row, dict), f"photo {number} is not a JSON object; {_HOW}")
         yield f"photo {number}", row
 
 
@@ -121,67 +123,87 @@ def _decision(place: str, row: dict[str, Any]) -> Decision:
     return Decision(str(path), WORDS[known], stars, str(label) if label else None)
 
 
-def _packets(photo: str, beside: Iterable[str]) -> Iterator[bytes]:
-    """XMP of a photo: its sidecars, the newest first, and what is embedded in a JPEG."""
+def _segment(head: bytes, pattern: re.Pattern[bytes]) -> bytes | None:
+    """Content of the first APP1 segment of a JPEG that begins with `pattern`."""
+    if (found := pattern.search(head)) is None:
+        return None
+    return head[found.end() : found.start(1) + int.from_bytes(found[1], "big")]
+
+
+def _exif_marks(block: bytes) -> Marks:
+    """Stars in an EXIF block; a damaged one says nothing."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    with warnings.catch_warnings(), suppress(Exception):  # Pillow raises whatever it likes
+        warnings.simplefilter("ignore")
+        exif.load(b"Exif\0\0" + block)
+        if (stars := exif.get(_EXIF_RATING)) in range(1, HIGHEST + 1):
+            return Marks(rating=stars)
+    return Marks()
+
+
+def _sources(photo: str, beside: Iterable[str]) -> Iterator[Marks]:
+    """Marks of a photo: in its sidecars, the newest first, then in a JPEG's XMP and EXIF."""
     with suppress(OSError):
         for path in sorted(beside, key=os.path.getmtime, reverse=True):
             if os.path.getsize(path) <= LARGEST:
-                yield Path(path).read_bytes()
+                with suppress(XmlError):
+                    yield read(Path(path).read_bytes())
     if suffix(photo) in (".jpg", ".jpeg", ".jpe"):
         with suppress(OSError), open(photo, "rb") as file:
             head = file.read(_HEAD)
-            if found := _EMBEDDED.search(head):
-                yield head[found.end() : found.start(1) + int.from_bytes(found[1], "big")]
+            if packet := _segment(head, _XMP):
+                with suppress(XmlError):
+                    yield read(packet)
+            if block := _segment(head, _EXIF):
+                yield _exif_marks(block)
 
 
-def _marks(packets: Iterable[bytes]) -> Marks:
-    """What several packets say, each in what those before it leave open."""
-    found = Marks()
-    for packet in packets:
-        with suppress(XmlError):
-            one = read(packet)
-            pairs = ((getattr(found, name), getattr(one, name)) for name in _SAID)
-            label, rating, flag = (first if first is not None else more for first, more in pairs)
-            found = Marks((), label, rating, flag)
-    return found
+def _first(values: Iterable[Any]) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def photos_below(folder: Path) -> list[str]:
+    """Paths of the photos that a scan of `folder` would find, and of RAW files it cannot read."""
+    found = Search(Selection(suffixes=PHOTOS)).find([Found(str(folder))])
+    return [one.path for one in found if one.problem is None]
 
 
 def _in_folder(folder: Path) -> Iterator[Decision]:
-    """What sidecars and JPEGs below a folder say; photos of which nothing is said are left out."""
-    given: dict[str, str] = {}
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths = (os.path.join(place, name) for name in sorted(names) if suffix(name) in PHOTOS)
-        given |= {os.path.abspath(path): path for path in paths}
+    """Decisions in sidecars and JPEGs below a folder; photos without any are left out."""
+    given = {os.path.abspath(path): path for path in photos_below(folder)}
     photos = (Prediction(path, False) for path in given)
     for shot in find_shots(photos, Notes(), {}, sharp=True):
-        beside = sidecars(shot, new=False)
+        beside = shot.sidecars(new=False)
         for name in shot.photos:
             photo = os.path.join(shot.folder, name)
             own = [path for path, owner in beside.items() if owner == photo]
-            marks = _marks(_packets(photo, own))
-            worth = [mark for mark in (marks.flag, marks.rating) if mark]
-            keep = worth[0] > 0 if worth else None
-            stars = marks.rating or None
-            if worth or marks.label:
-                yield Decision(given.get(photo, photo), keep, stars, marks.label)
+            marks = list(_sources(photo, own))
+            label, rating, flag = (
+                _first(getattr(one, said) for one in marks) for said in ("label", "rating", "flag")
+            )
+            worth = flag or rating
+            keep = worth > 0 if worth else None
+            if worth or label:
+                yield Decision(given.get(photo, photo), keep, rating or None, label)
 
 
 def read_decisions(path: Path | str) -> list[Decision]:
-    """Read what was decided, in the order of the file; of a photo named twice the last counts.
+    """Read decisions in the order of the file; if a photo is named twice, the last one counts.
 
     Parameters
     ----------
     path : Path or str
         CSV or JSON as the pages export them: `path` and `decision` ("keep", "reject", "none" or
         empty), or also `rating` and `label`; other columns are ignored. Quotes that keep a
-        spreadsheet from taking names for formulas are taken off. Or a folder of photos with
-        ratings, labels and flags in their sidecars, or embedded in JPEGs.
+        spreadsheet from reading names as formulas are removed. Or a folder of photos with ratings,
+        labels and flags in their sidecars, or embedded in JPEGs.
 
     Returns
     -------
     list of Decision
-        Of a file undecided photos too.
+        From a file, undecided photos too.
 
     Raises
     ------
@@ -204,15 +226,15 @@ def read_decisions(path: Path | str) -> list[Decision]:
         raise BlurError(f"{path}: {error}") from None
     except (json.JSONDecodeError, UnicodeDecodeError, csv.Error, RecursionError) as error:
         reason = printable(str(error))[:200]
-        raise BlurError(f"{path}: is damaged ({reason}); {HOW}") from None
+        raise BlurError(f"{path}: is damaged ({reason}); {_HOW}") from None
     return list(found.values())
 
 
 def scanned(path: Path, decisions: Iterable[Decision]) -> list[Path]:
-    """What was scanned, for `act`, where `decisions` were read from `path`.
+    """The scanned folder behind `decisions` from `path`, as `act` needs it.
 
-    A folder that was read; that which the JSON of `blur review` names; else the one in which all
-    the photos lie, if there is one.
+    A folder that was read; else the one named in the JSON of `blur review`; else the one that holds
+    all the photos, if any.
     """
     if path.is_dir():
         return [path]

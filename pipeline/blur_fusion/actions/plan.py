@@ -1,4 +1,4 @@
-"""What is asked for and what will be done, shot by shot and file by file, before it is done."""
+"""What to do, and where each file will go, before anything is done."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from blur_fusion.actions.shots import Notes, Shot, beginnings, names_by_stem
 from blur_fusion.errors import require
 
 Step = tuple[str, str]  # source and target, absolute
-Owner = tuple[str, str] | None  # folder and stem
+_Owner = tuple[str, str] | None  # folder and stem
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,24 +23,30 @@ class ActionOptions:
     move: Path | None = None
     copy: Path | None = None
     link: Path | None = None
+    unsure: Path | None = None  # where unsure photos are moved, copied or linked, too
     tag: bool = False
     dry_run: bool = False
-    rate: bool = False  # ratings and flags beside the keywords and labels of `tag`
-    force: bool = False  # ratings and flags of others may be lowered
-    losers: bool = False  # what is less sharp than the best of its burst is transferred too
+    rate: bool = False  # write ratings and flags beside the keywords and labels of `tag`
+    force: bool = False  # lower ratings and flags of others
+    losers: bool = False  # also transfer what is less sharp than the best of its burst
 
-    def transfer(self) -> tuple[str, Path] | None:
-        """What to do and the target folder; None where photos stay.
+    def __post_init__(self) -> None:
+        """Refuse more than one of `move`, `copy` and `link`."""
+        given = sum(target is not None for target in (self.move, self.copy, self.link))
+        require(given < 2, "choose one of move, copy and link")
 
-        Raises
-        ------
-        BlurError
-            More than one is asked for.
-        """
-        asked = {"move": self.move, "copy": self.copy, "link": self.link}
-        given = [(kind, path) for kind, path in asked.items() if path is not None]
-        require(len(given) < 2, "choose one of move, copy and link")
-        return given[0] if given else None
+    @property
+    def kind(self) -> str | None:
+        """Either "move", "copy" or "link"; None if photos stay where they are."""
+        kinds = ("move", "copy", "link")
+        return next((kind for kind in kinds if getattr(self, kind) is not None), None)
+
+    def places(self, roots: Sequence[Path]) -> dict[str, Places]:
+        """Where the photos of each verdict, "blurred" and "unsure", go; BlurError: see `Places`."""
+        if self.kind is None:
+            return {}
+        targets = {"blurred": getattr(self, self.kind), "unsure": self.unsure}
+        return {word: Places(target, roots) for word, target in targets.items() if target}
 
 
 def _numbered(name: str) -> Iterator[str]:
@@ -63,21 +69,20 @@ def _folder_names(roots: Sequence[str]) -> dict[str, str]:
 
 
 class Places:
-    """Goals below one target folder; remembers which names are given away.
+    """Free places below one target folder, each given away once.
 
     Parameters
     ----------
     target : Path
-        Need not exist. What lies in it already is left alone.
+        Need not exist. Files already in it are left alone.
     roots : sequence of Path
-        What was scanned. A file below a folder keeps its place relative to it; where several
-        folders were scanned, below that folder's name, numbered where two are called alike. A file
-        named directly goes to the top.
+        What was scanned. A file below a folder keeps its relative place; with several folders,
+        below that folder's name, numbered if two share one. A file named directly goes to the top.
 
     Raises
     ------
     BlurError
-        `target` holds a scanned folder, so that every photo would lie in it already, or is a file.
+        `target` is a file, or holds a scanned folder, so that every photo would be in it already.
     """
 
     def __init__(self, target: Path, roots: Sequence[Path]) -> None:
@@ -91,10 +96,10 @@ class Places:
         free = os.path.isdir(target) or not os.path.lexists(target)
         require(free, f"{self.target}: is not a folder; choose another target")
         self._roots = _folder_names(folders)
-        self._owners: dict[str, dict[str, Owner]] = {}
+        self._owners: dict[str, dict[str, _Owner]] = {}
 
     def holds(self, folder: str) -> bool:
-        """Whether `folder` lies in the target already."""
+        """Whether `folder` is in the target already."""
         return Path(os.path.realpath(folder)).is_relative_to(self._real)
 
     def goal(self, folder: str) -> str:
@@ -104,19 +109,19 @@ class Places:
                 return str(Path(self.target, name, Path(folder).relative_to(root)))
         return self.target
 
-    def _owners_in(self, goal: str) -> dict[str, Owner]:
-        """What names in `goal` begin with, and the shot it was given to in this run."""
+    def _owners_in(self, goal: str) -> dict[str, _Owner]:
+        """The stems taken in `goal`, each with the shot that was given it in this run."""
         if goal not in self._owners:
             stems = names_by_stem(goal, os.listdir(goal)) if os.path.isdir(goal) else {}
             self._owners[goal] = dict.fromkeys(stem.casefold() for stem in stems)
         return self._owners[goal]
 
     def steps(self, shot: Shot, kind: str) -> list[Step]:
-        """A step for each file of `shot`, with one free stem for all of them.
+        """A step for each file of `shot`, under one free stem for all of them.
 
-        A stem is taken where any file in the goal begins with it, so that no photo meets a
-        stranger's sidecar; `IMG_1` becomes `IMG_1 (2)` then. Files that shared a stem before may
-        share it again. What an earlier run copied or linked is left out of the answer.
+        A stem is taken if any file in the goal begins with it, so that no photo meets a stranger's
+        sidecar; `IMG_1` then becomes `IMG_1 (2)`. Files that shared a stem before may share it
+        again. What an earlier run copied or linked is left out.
         """
         goal = self.goal(shot.folder)
         owners, own = self._owners_in(goal), (shot.folder, shot.stem)
@@ -160,8 +165,8 @@ def plan_transfers(
     Returns
     -------
     list of list of Step
-        All steps of one shot are to be taken, or none. `notes` gain a line for each shot that is
-        left out.
+        The steps of one shot are to be taken together or not at all. `notes` gain a line for each
+        shot that is left out.
     """
     plan, inside, known = [], 0, 0
     for shot in shots:
@@ -172,7 +177,7 @@ def plan_transfers(
             notes.failures.append(refused)
         else:
             notes.left += [
-                f"{os.path.join(shot.folder, name)}: a video longer than Live Photos are; left"
+                f"{os.path.join(shot.folder, name)}: too long for a Live Photo's video; left"
                 for name in shot.apart
             ]
             try:
@@ -184,7 +189,7 @@ def plan_transfers(
             known += not steps
             plan += [steps] if steps else []
     if inside:
-        notes.left.append(f"{places.target}: {inside} photos lie in it already; left")
+        notes.left.append(f"{places.target}: {inside} photos are in it already; left")
     if known:
         notes.left.append(f"{places.target}: {known} photos are there from an earlier run")
     return plan

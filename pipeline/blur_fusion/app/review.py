@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from blur_fusion.actions.act import act
 from blur_fusion.actions.decisions import WORDS, Decision
-from blur_fusion.actions.journal import Report, not_undone
+from blur_fusion.actions.journal import Report, not_undone, undo
 from blur_fusion.actions.plan import ActionOptions, Places
-from blur_fusion.actions.undo import undo
 from blur_fusion.app.decisions import NAMES, DecisionFile
 from blur_fusion.app.guard import HOSTS, LOOPBACK, guarded
 from blur_fusion.bursts.find import burst_marker

@@ -56,9 +56,8 @@ def asked_action(asked: dict[str, Any]) -> ActionOptions | None:
     from blur_fusion.actions.plan import ActionOptions
 
     given = {name: asked[name] for name in (*ACTIONS, "dry_run", "force")}
-    action = ActionOptions(**given, losers=asked.get("move_losers", False))
-    action.transfer()  # refuses two of them at once
-    return action
+    unsure, losers = asked.get("unsure"), asked.get("move_losers", False)
+    return ActionOptions(**given, unsure=unsure, losers=losers)
 
 
 def perform(
@@ -135,7 +134,7 @@ def undo(journal: Path, at: Path | None) -> None:
     crash. Nothing newer is overwritten or deleted: each such case is one line, and the exit code is
     1; run it again to retry those. If a whole library was moved since, --at names its folder.
     """
-    from blur_fusion.actions.undo import undo as put_back
+    from blur_fusion.actions.journal import undo as put_back
 
     report = put_back(journal, at)
     click.echo(report.summary)

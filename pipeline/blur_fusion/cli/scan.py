@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,50 +18,13 @@ from blur_fusion.errors import one_line_errors
 from blur_fusion.startup import freeze, prepare
 
 if TYPE_CHECKING:
-    from blur_fusion.actions.plan import ActionOptions
     from blur_fusion.model.classifier import Classifier
-    from blur_fusion.model.prediction import Prediction
     from blur_fusion.scan.inputs import Found
     from blur_fusion.scan.output import Consumer, Tally
     from blur_fusion.scan.pool import Pool
     from blur_fusion.scan.tasks import Answer, JobSpec
 
 UNREAD, USAGE, BLURRED, INTERRUPTED = 1, 2, 3, 130
-
-
-def _actions(asked: dict[str, Any]) -> dict[str, ActionOptions]:
-    """What is to be done with photos, by verdict."""
-    action = asked_action(asked)
-    transfer = action.transfer() if action else None
-    if asked["unsure"] and transfer is None:
-        raise click.UsageError("--unsure needs --move, --copy or --link")
-    if action is None:
-        return {}
-    if transfer is None or asked["unsure"] is None:
-        return {"blurred": action}
-    # Losers go with the blurred ones.
-    other: dict[str, Any] = {transfer[0]: asked["unsure"], "tag": False, "rate": False}
-    return {"blurred": action, "unsure": replace(action, **other, losers=False)}
-
-
-def _act(
-    photos: Sequence[Prediction],
-    roots: Sequence[Path],
-    actions: Mapping[str, ActionOptions],
-    page: Path | None,
-) -> bool:
-    """Act on the photos of each verdict in `actions`; whether something could not be done."""
-    from blur_fusion.model.prediction import is_loser
-
-    failed = False
-    for verdict, action in actions.items():
-        gone = verdict != "blurred" and actions["blurred"].losers
-        chosen = [
-            replace(one, blurred=one.pile == verdict and not (gone and is_loser(one)))
-            for one in photos
-        ]
-        failed |= perform(chosen, roots, action, page)
-    return failed
 
 
 def _check(asked: dict[str, Any]) -> None:
@@ -73,6 +35,7 @@ def _check(asked: dict[str, Any]) -> None:
         (dask and not asked["scheduler"], "--backend dask needs --scheduler ADDRESS"),
         (asked["scheduler"] and not dask, "--scheduler needs --backend dask"),
         (dask and asked["workers"], "--workers cannot be used with --backend dask"),
+        (asked["unsure"] and not transfers, "--unsure needs --move, --copy or --link"),
         (asked["burst_gap"] is not None and not asked["bursts"], "--burst-gap needs --bursts"),
         (
             asked["move_losers"] and not (asked["bursts"] and transfers),
@@ -135,7 +98,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     from blur_fusion.scan.output import Tally, hand_out
     from blur_fusion.scan.tasks import JobSpec
 
-    actions = _actions(asked)
+    action = asked_action(asked)
     _check(asked)
     if asked["csv_excel"]:
         asked["style"] = "excel"
@@ -147,11 +110,8 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
         classifier = classifier.at(0.0)
     names = list(named(inputs, sys.stdin.buffer))
     roots = [Path(name.path) for name in names if not name.problem]
-    for action in actions.values():
-        if transfer := action.transfer():
-            from blur_fusion.actions.plan import Places
-
-            Places(transfer[1], roots)  # refuses a wrong target
+    if action:
+        action.places(roots)  # refuses a wrong target
     search = Search(Selection(asked["exclude"], asked["include"], asked["all_folders"]))
     files = list(search.find(names))
     for line in search.notes():
@@ -166,7 +126,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     )
     in_bursts = _in_bursts(asked, files)
     freeze()
-    tally = Tally(asked["exposure"], asked["bursts"], photos=[] if actions else None)
+    tally = Tally(asked["exposure"], asked["bursts"], photos=[] if action else None)
     with ExitStack() as stack:
         pool = stack.enter_context(_pool(asked, job, classifier, len(files)))
         consumers = _consumers(asked, threshold, tally, stack)
@@ -181,7 +141,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
         click.echo(tally.line(), err=not table)
         if interrupted:
             raise KeyboardInterrupt
-        failed = _act(tally.photos or [], roots, actions, asked["report"])
+        failed = action and perform(tally.photos or [], roots, action, asked["report"])
     if asked["fail_on_blurred"] and tally.piles["blurred"]:
         return BLURRED
     return UNREAD if tally.piles["unread"] or failed else 0

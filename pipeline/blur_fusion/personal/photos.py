@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.actions.decisions import Decision, read_decisions
-from blur_fusion.actions.shots import PHOTOS
+from blur_fusion.actions.decisions import Decision, photos_below, read_decisions
 from blur_fusion.bursts.alignment import Pixels, small_picture
 from blur_fusion.bursts.capture import read_capture
 from blur_fusion.bursts.groups import Shot, chains, scenes
 from blur_fusion.errors import BlurError, require
 from blur_fusion.files import write_whole
-from blur_fusion.images.formats import suffix
 from blur_fusion.images.photo import Photo
 from blur_fusion.model.classifier import BlurDetector, load
 from blur_fusion.model.folder import PROVENANCE, ModelFolder, as_json, write_folder
@@ -42,11 +40,7 @@ def in_folders(keep: Path, reject: Path) -> list[Decision]:
     apart = not real[0].is_relative_to(real[1]) and not real[1].is_relative_to(real[0])
     require(apart, f"{keep} and {reject}: one lies in the other")
     return [
-        Decision(os.path.join(place, name), folder is keep)
-        for folder in (keep, reject)
-        for place, _, names in sorted(os.walk(folder))
-        for name in sorted(names)
-        if suffix(name) in PHOTOS and not name.startswith(".")
+        Decision(path, folder is keep) for folder in (keep, reject) for path in photos_below(folder)
     ]
 
 

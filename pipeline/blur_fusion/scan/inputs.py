@@ -16,7 +16,6 @@ from blur_fusion.errors import require
 from blur_fusion.images.formats import OTHER_PICTURES, PICTURES, suffix
 
 VIDEOS = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"))
-_KNOWN = PICTURES | VIDEOS
 _WILD = frozenset("*?[")
 _BOM = b"\xef\xbb\xbf"
 
@@ -56,11 +55,14 @@ class Selection:
         If there are any, a file must match one of them.
     all_folders : bool
         Look into `PASSED_OVER` and marked folders too.
+    suffixes : frozenset of str
+        Of the files to take.
     """
 
     exclude: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     all_folders: bool = False
+    suffixes: frozenset[str] = PICTURES | VIDEOS
 
     def takes(self, below: str, folder: bool) -> bool:
         """Whether the patterns take a file or a folder, by its path below the named folder."""
@@ -176,7 +178,7 @@ class Search:
                 folders.append((entry.path, below))
         elif hidden or not self._selection.takes(below, folder=False):
             return
-        elif suffix(entry.name) not in _KNOWN:
+        elif suffix(entry.name) not in self._selection.suffixes:
             self._suffixes[suffix(entry.name)] += 1
         elif is_file or not os.path.exists(entry.path):  # a broken link fails when it is read
             yield Found(entry.path)
