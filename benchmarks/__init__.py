@@ -1,1 +1,1 @@
-"""Measurements beside the pipeline, run in the repository; not installed."""
+"""Measurements, run in the repository; not installed."""

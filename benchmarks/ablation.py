@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,7 @@ SIMPLEST = "laplacian_variance"
 
 
 def losses(labels: Ints, logits: Floats, codes: Ints, seed: int) -> Floats:
-    """Log-loss of each image, shape (n,), calibrated on the other half of the scenes.
-
-    Temperature and bias fitted to the very images that are scored would flatter.
-
-    Raises
-    ------
-    BlurError
-        A half holds one class only.
-    """
+    """Log-loss of each image, shape (n,), calibrated on the other half of the scenes."""
     scenes = np.unique(codes)
     chosen = np.random.default_rng([seed, 4]).permutation(scenes)[: len(scenes) // 2]
     half = np.isin(codes, chosen)
@@ -48,21 +41,15 @@ def losses(labels: Ints, logits: Floats, codes: Ints, seed: int) -> Floats:
 def compare(
     labels: Ints, codes: Ints, variants: dict[str, Floats], resamples: int, seed: int
 ) -> list[dict[str, Any]]:
-    """What each variant's log-loss and AUC differ by from those of the first one.
+    """Compare the log-loss and AUC of logits, by name, with those of the first.
 
-    Parameters
-    ----------
-    labels, codes : ndarray of int, shape (n,)
-        1 is blurred; scene numbers.
-    variants : dict of ndarray of float, shape (n,)
-        Logits by name, higher where more blurred.
-    resamples, seed : int
+    Paired bootstrap over scenes, whose numbers are `codes`; calibrations are not refitted.
 
     Returns
     -------
     list of dict
-        `name`, `log_loss`, `auc`, and of both the `_difference`, variant minus the first (value,
-        low, high): paired bootstrap by scene, the scenes' calibrations held.
+        `name`, `log_loss`, `auc`, and for both `_difference`: variant minus the first (value, low,
+        high).
     """
     blocks = list(metrics.scene_weights(codes, resamples, seed))
     rows: list[dict[str, Any]] = []
@@ -80,26 +67,26 @@ def compare(
 
 
 def measure_of(name: str) -> str:
-    """The measure that a column named `measure.level.p50` belongs to."""
+    """The measure of a column named `measure.level.p50`."""
     return name.split(".")[0]
 
 
 def with_measures(table: Table, measures: list[str]) -> Table:
-    """`table` with the columns of those measures alone."""
-    heard = [True] * len(LOGIT_NAMES) + [measure_of(name) in measures for name in table.names]
-    names = tuple(name for name in table.names if measure_of(name) in measures)
-    parts = {part: getattr(table, part)[..., heard] for part in ("own", "ranked", "copied")}
+    """Keep the columns of these measures alone."""
+    chosen = [measure_of(name) in measures for name in table.names]
+    columns = [True] * len(LOGIT_NAMES) + chosen
+    names = tuple(compress(table.names, chosen))
+    parts = {part: getattr(table, part)[..., columns] for part in ("own", "ranked", "copied")}
     return dataclasses.replace(table, names=names, **parts)
 
 
 def trained_logits(table: Table, params: Params) -> dict[str, npt.NDArray[np.float64]]:
     """Train a stack; raw logits (n,) of the validation rows by judge."""
-    stack, _ = fit_stack(table, params)
-    return table.held_logits(stack)
+    return table.held_logits(fit_stack(table, params)[0])
 
 
 def trainings(table: Table, params: Params) -> Iterator[tuple[str, Table, Params]]:
-    """What to train, after a name that says what is left out."""
+    """The stacks to train, each after the name of what is left out."""
     unranked = dataclasses.replace(params, fuse=dataclasses.replace(params.fuse, rank_weight=0.0))
     measures = list(dict.fromkeys(map(measure_of, table.names)))
     yield "nothing", table, params
@@ -110,7 +97,7 @@ def trainings(table: Table, params: Params) -> Iterator[tuple[str, Table, Params
 
 
 def stack_inputs(artifacts: Path) -> tuple[Store, Table]:
-    """What the stack learns from, of no known kinds: networks for them take a third of the time."""
+    """What the stack learns from, without kinds: their networks take a third of the time."""
     store = Store.open(artifacts / "load")
     known = store.labels, store.splits, np.full_like(store.kinds, ""), store.folds
     return store, read_table(artifacts / "cnn", artifacts / "features", *known)
@@ -118,13 +105,6 @@ def stack_inputs(artifacts: Path) -> tuple[Store, Table]:
 
 def measure_variants(artifacts: Path, params: Params) -> dict[str, Any]:
     """Train every variant and compare it with the default on the validation images.
-
-    Parameters
-    ----------
-    artifacts : Path
-        Holds load, cnn and features.
-    params : Params
-        Those that they were made with.
 
     Returns
     -------
@@ -147,7 +127,7 @@ def measure_variants(artifacts: Path, params: Params) -> dict[str, Any]:
 
 
 def table_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Rows of :func:`compare`, below an empty line."""
+    """Format rows of :func:`compare`, below an empty line."""
     yield f"\n{'':<44}{'log-loss':>9}{'difference':>30}{'AUC':>9}{'difference':>30}"
     for row in rows:
         cells = f"{row['name']:<44}"
@@ -158,7 +138,7 @@ def table_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def as_text(found: Mapping[str, Any]) -> Iterator[str]:
-    """One table for each contest, its reference first."""
+    """One table for each comparison, its reference first."""
     yield (
         f"{found['images']} validation images of {found['scenes']} scenes; each half of the scenes "
         "is calibrated on the other"

@@ -20,7 +20,7 @@ from blur_fusion.images.photo import working_image
 
 
 def linked(folder: Path, count: int, side: int, target: Path) -> Files:
-    """`count` links to the photos below `folder`, made at most `side` pixels large and grey."""
+    """Make the photos below `folder` small and grey; link to them `count` times."""
     target.mkdir(parents=True)
     made: list[Path] = []
     for path in sorted(folder.rglob("*.[jJ][pP]*")):
@@ -33,7 +33,7 @@ def linked(folder: Path, count: int, side: int, target: Path) -> Files:
 
 
 def row(name: str, program: Program) -> str:
-    """A line of the table; milliseconds are those of the best run."""
+    """A line of the table, from the best run."""
     if program.problem is not None:
         return f"{name:24} {program.problem}"
     best = min(program.seconds)
@@ -42,7 +42,7 @@ def row(name: str, program: Program) -> str:
 
 
 def grown(folder: Path, counts: tuple[int, ...], side: int, rounds: int) -> Iterator[str]:
-    """Lines for more and more photos, and one for ten times the last, extrapolated."""
+    """Lines for growing numbers of photos, and one extrapolated to ten times the last."""
     found: list[Program] = []
     for count in counts:
         with TemporaryDirectory(prefix="growth_", ignore_cleanup_errors=True) as place:
@@ -61,10 +61,10 @@ def grown(folder: Path, counts: tuple[int, ...], side: int, rounds: int) -> Iter
 
 
 def shared(folder: Path, count: int, side: int, rounds: int) -> Iterator[str]:
-    """Lines for 1, 2 and 4 workers of a Dask cluster on this machine, and for as many without."""
+    """Lines for 1, 2 and 4 workers, without and with a local Dask cluster."""
     from distributed import LocalCluster
 
-    os.environ["PYTHONPATH"] = our_environment()["PYTHONPATH"]  # which the cluster's workers get
+    os.environ["PYTHONPATH"] = our_environment()["PYTHONPATH"]  # for the cluster's workers
     with TemporaryDirectory(prefix="growth_", ignore_cleanup_errors=True) as place:
         files = linked(folder, count, side, Path(place) / "photos")
         for workers in (1, 2, 4):
@@ -84,15 +84,15 @@ def shared(folder: Path, count: int, side: int, rounds: int) -> Iterator[str]:
 
 @click.command(context_settings={"show_default": True})
 @click.argument("folder", type=PATH)
-@click.option("--counts", default="100,1000,10000", help="How many photos, in turn.")
+@click.option("--counts", default="100,1000,10000", help="Numbers of photos.")
 @click.option("--side", type=COUNT, default=320, help="Their long side in pixels.")
 @click.option("--spread", type=COUNT, default=1000, help="Photos that a Dask cluster judges.")
 @click.option("--rounds", type=COUNT, default=2, help="Runs of each; the best counts.")
 @one_line_errors("this benchmark")
 def growth_command(folder: Path, counts: str, side: int, spread: int, rounds: int) -> None:
-    """Measure how time and memory of `blur scan` grow with photos, and with workers.
+    """Measure how time and memory of `blur scan` grow with photos and workers.
 
-    Photos are those of FOLDER, made small, and linked to as often as is needed.
+    Takes the photos of FOLDER, made small and linked to as often as needed.
     """
     head = f"{'seconds':>9} {'ms each':>9} {'CPU ms':>9} {'MB':>7}"
     click.echo(f"{f'photos of {side} pixels':24} {head}")

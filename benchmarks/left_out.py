@@ -1,7 +1,7 @@
-"""`python -m benchmarks.left_out`: the stack on families of scenes that it has not seen.
+"""`python -m benchmarks.left_out`: the stack on families of scenes left out of its training.
 
-Another seed of the same renderer is no other domain; a family of scenes that is left out of
-training is one. The CNN's logits are out of fold, but of networks that saw these families.
+Unlike another seed, a left-out family is another domain. The CNN's logits are out of fold, but its
+networks saw these families.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ GROUPS = (
 
 
 def families(store: Store, table: Table, params: Params) -> npt.NDArray[np.str_]:
-    """Family of each row of `table` (n,); empty of photographs and of other data sets."""
+    """Family of each row of `table` (n,); empty for photographs and other data sets."""
     known = {
         plan.scene: draw_family(np.random.default_rng([params.seed, plan.number]))
         for plan in plan_scenes(params.sample)
@@ -49,7 +49,7 @@ def families(store: Store, table: Table, params: Params) -> npt.NDArray[np.str_]
 
 
 def left_out(table: Table, away: npt.NDArray[np.bool_]) -> Table:
-    """The training rows of `table` but `away` (n,), which take the place of the validation rows."""
+    """Take the training rows `away` (n,) for validation, and drop the validation rows."""
     inside, kept = table.train & ~away, table.train
     series = np.isin(table.ranked_rows, table.index[inside])
     rows = {name: getattr(table, name)[kept] for name in ("index", "labels", "kinds", "folds")}
@@ -65,23 +65,16 @@ def left_out(table: Table, away: npt.NDArray[np.bool_]) -> Table:
 
 
 def judged(table: Table, params: Params) -> dict[str, Floats]:
-    """Train a stack; logits of the rows that it did not train on, by judge and of the plain sum."""
+    """Train a stack; logits of the validation rows, by judge and for the plain sum."""
     stack, _ = fit_stack(table, params)
     logits = table.held_logits(stack)
-    heard = stack.networks.gains[stack.members[0], BLURRED]
-    total = logits["features"] + heard * table.own[~table.train, BLURRED]
-    names = ("cnn", "features", "fused")
-    return {"plain sum": total, **{name: logits[name] for name in names}}
+    gain = stack.networks.gains[stack.members[0], BLURRED]
+    total = logits["features"] + gain * table.own[~table.train, BLURRED]
+    return {"plain sum": total, **{name: logits[name] for name in ("cnn", "features", "fused")}}
 
 
 def measure_families(artifacts: Path, params: Params) -> dict[str, Any]:
-    """Each group of families judged by a stack that was trained on all others.
-
-    Returns
-    -------
-    dict
-        `images`, and `judges`: rows of :func:`benchmarks.ablation.compare` on all of them.
-    """
+    """Judge each group of families with a stack trained on all others."""
     store, table = stack_inputs(artifacts)
     family = families(store, table, params)
     parts, index = [], []
@@ -97,7 +90,7 @@ def measure_families(artifacts: Path, params: Params) -> dict[str, Any]:
 
 
 def as_text(found: dict[str, Any]) -> Iterator[str]:
-    """One table, its reference first."""
+    """The table of :func:`measure_families`, its reference first."""
     yield f"{found['images']} training images, each of a family that its stack has not seen"
     yield "differences from the first line, 95 % intervals resampled by scene"
     yield from table_lines(found["judges"])
@@ -108,7 +101,7 @@ def as_text(found: dict[str, Any]) -> Iterator[str]:
 @params_option
 @json_file_option
 def left_out_command(artifacts: Path, params_file: Path, json_file: Path | None) -> None:
-    """Judge families of the embedded data set by stacks that were trained without them."""
+    """Judge families of the embedded data set with stacks trained without them."""
     found = measure_families(artifacts, load_params(params_file))
     tell(as_text(found), found, json_file)
 

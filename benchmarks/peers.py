@@ -1,6 +1,6 @@
-"""Run by another interpreter: another program's verdicts on a folder, as JSON; or bare decoding.
+"""`python peers.py PROGRAM FOLDER ANSWERS.json WORKERS`: other programs' verdicts as JSON.
 
-`python peers.py PROGRAM FOLDER ANSWERS.json WORKERS`; imports nothing of ours.
+Run by an interpreter that has those programs, but not ours.
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-# fastdup's galleries show the images of least "blur", which has no threshold of its own.
-FASTDUP_THRESHOLD = 150
+FASTDUP_THRESHOLD = 150  # ours: fastdup ranks images by "blur", and has no threshold
 
 
 def cleanvision(folder: str, workers: int) -> dict[str, bool]:
-    """Whether each file is blurred: cleanvision's own threshold."""
+    """Whether each file is blurred by cleanvision's own threshold."""
     lab = importlib.import_module("cleanvision").Imagelab(data_path=folder)
     lab.find_issues({"blurry": {}}, n_jobs=workers, verbose=False)
     return {path: bool(blurred) for path, blurred in lab.issues["is_blurry_issue"].items()}
 
 
 def fastdup(folder: str, workers: int) -> dict[str, bool]:
-    """Whether each file is blurred: Laplacian variance below the threshold."""
+    """Whether the Laplacian variance of each file is below the threshold."""
     with tempfile.TemporaryDirectory() as work:
         run = importlib.import_module("fastdup").create(work_dir=work, input_dir=folder)
         run.run(num_threads=workers)
@@ -36,7 +35,7 @@ def fastdup(folder: str, workers: int) -> dict[str, bool]:
 
 
 def decode(folder: str, workers: int, flag: str = "IMREAD_GRAYSCALE") -> dict[str, bool]:
-    """Decode each file as OpenCV does, and call none blurred."""
+    """Decode each file with OpenCV, and call none blurred."""
     cv2 = importlib.import_module("cv2")
     cv2.setNumThreads(1)
     paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]

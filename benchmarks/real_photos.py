@@ -27,13 +27,13 @@ from blur_fusion.params import Params, load_params
 
 DIGITAL = f"certh/{INNER}/EvaluationSet/{EVALUATION['digital']}"
 STACKS = ("smear", "chart")
-# What the pooled figures count; strangers' photos are the hard ones, pooled by themselves.
+# The sets that are pooled; strangers' photos are harder and pooled separately.
 POOLED = ("photos", "kodak", "kwentar", "certh_digital")
 STRANGERS = "strangers"
 OF_KNOWN_KIND = ("kwentar", "certh_digital")
 FALSE_ALARMS = 0.01
 
-Stack = list[tuple[int, Path]]  # in order of the absolute step: 0 is in focus
+Stack = list[tuple[int, Path]]  # sorted by absolute step; 0 is in focus
 
 
 def _of_layout(name: str, layout: str) -> Callable[[Contents], None]:
@@ -46,14 +46,14 @@ def _kodak(found: Contents) -> None:
 
 
 def _certh_digital(found: Contents) -> None:
-    """Originals, which are sharp, and what CERTH's filters made of them."""
+    """Sharp originals, and what CERTH's filters made of them."""
     for path in found.files(found.root / DIGITAL):
         label, kind = int(not path.name.startswith("Original_")), filter_kind(path.stem)
         found.add(path, label, "certh_digital", digital_scene(path), kind)
 
 
 def _strangers(found: Contents) -> None:
-    """Sets of sharp and blurred photos; one set is a subset."""
+    """Sets of sharp and blurred photos; each is a subset."""
     for folder in sorted((found.root / STRANGERS).iterdir()):
         for label, name in enumerate(("sharp", "blurred")):
             for path in found.files(folder / name) if (folder / name).is_dir() else ():
@@ -73,29 +73,27 @@ def _stack(folder: Path) -> Stack:
     try:
         steps = [(int(path.stem), path) for path in image_files(folder)]
     except ValueError as error:
-        raise BlurError(f"{folder}: a name is no whole number, the step ({error})") from None
+        raise BlurError(f"{folder}: names must be whole numbers, the steps ({error})") from None
     return sorted(steps, key=lambda one: (abs(one[0]), one[0]))
 
 
 def find_photos(root: Path) -> tuple[list[LabelledImage], dict[str, Stack], list[str]]:
-    """List what lies below `root`, laid out as its README says; sets may be missing.
+    """List the photos below `root`, laid out as its README says; sets may be missing.
 
-    Ambiguous photos are left out. Step 0 of a focus stack is sharp, but where blur begins is not
-    labelled: stacks tell order, and count in no other figure.
+    Ambiguous photos are left out. Focus stacks have no labels: they only test order.
 
     Returns
     -------
     photos : list of LabelledImage
-        `subset` is the set; a scene's key is (set, scene).
+        `subset` is the set.
     stacks : dict of list of (step, path)
-        By name.
     missing : list of str
         Sets and stacks that are not there.
 
     Raises
     ------
     BlurError
-        There is no set at all, or one is laid out otherwise.
+        There is no set at all, or one is laid out differently.
     """
     sets = {name: read for name, (folder, read) in _READERS.items() if (root / folder).is_dir()}
     found = Contents(root)
@@ -109,14 +107,11 @@ def find_photos(root: Path) -> tuple[list[LabelledImage], dict[str, Stack], list
 
 
 def weighted_recall(labels: Ints, scores: Floats, weights: Floats, rate: float) -> Floats:
-    """Recall where at most a share `rate` of the sharp images is flagged, for many weightings.
-
-    Images of equal score are flagged together or not at all.
+    """Recall with at most a share `rate` of the sharp images flagged, for r weightings.
 
     Parameters
     ----------
-    labels : ndarray of int, shape (n,)
-    scores : ndarray of float, shape (n,)
+    labels, scores : ndarray, shape (n,)
     weights : ndarray of float, shape (r, n)
         How often each image counts.
     rate : float
@@ -124,7 +119,7 @@ def weighted_recall(labels: Ints, scores: Floats, weights: Floats, rate: float) 
     Returns
     -------
     ndarray of float, shape (r,)
-        NaN where a weighting holds one class only.
+        NaN where only one class has weight.
     """
     found = np.full(len(weights), np.nan)
     for row, weight in enumerate(weights):
@@ -141,26 +136,14 @@ def pooled(
 ) -> dict[str, Any]:
     """AUC and recall at `FALSE_ALARMS` of each judge, with intervals resampled by scene.
 
-    Parameters
-    ----------
-    photos : sequence of LabelledImage, length n
-    said : sequence of dict, length n
-        Predictions of each photo by judge.
-    resamples, seed : int
-
     Returns
     -------
     dict
         `photos`, `blurred`, `scenes`, `may_be_flagged`, and for each judge `auc` and `recall`
         (value, low, high).
-
-    Raises
-    ------
-    BlurError
-        The photos hold one class only.
     """
     labels, codes = metrics.labels_of(photos), metrics.scenes_of(photos)
-    require(set(labels.tolist()) == {0, 1}, "real photos: sharp and blurred ones are needed")
+    require(set(labels.tolist()) == {0, 1}, "real photos: needs both sharp and blurred ones")
     blocks = list(metrics.scene_weights(codes, resamples, seed))
     found: dict[str, Any] = {
         "photos": len(labels),
@@ -178,19 +161,13 @@ def pooled(
 
 
 def along_stack(steps: Sequence[int], logits: Floats) -> dict[str, Any]:
-    """How the fused logit follows the defocus of one scene.
-
-    Parameters
-    ----------
-    steps : sequence of int, length n
-    logits : ndarray of float, shape (n,)
+    """Compare logits (n,) with the steps of a focus stack.
 
     Returns
     -------
     dict
-        `spearman`, the rank correlation with the absolute step (None where undefined);
-        `in_order`, whether each larger absolute step has larger logits than all smaller ones;
-        `steps` and `logits` themselves.
+        `steps`; `logits`; `spearman`, their rank correlation (None if undefined); `in_order`,
+        whether each larger absolute step has larger logits than all smaller ones.
     """
     out = np.abs(np.array(steps))
     levels = np.unique(out)
@@ -235,7 +212,7 @@ def _stack_lines(name: str, found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def as_text(found: Mapping[str, Any]) -> Iterator[str]:
-    """Everything that `judge_photos` gives, line by line."""
+    """Format the result of :func:`judge_photos`."""
     for title in ("pooled", STRANGERS):
         if found[title]:
             yield from _pooled_lines(title, found[title])
@@ -267,34 +244,21 @@ def as_text(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {three}  {truth:<8} {photo['set']}: {photo['name']}"
 
 
-def _holds_nothing(one: Said) -> bool:
-    return one["fused"].note == NOTHING
-
-
 def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -> dict[str, Any]:
-    """Judge everything that `find_photos` lists below `root`.
-
-    Parameters
-    ----------
-    root : Path
-    judges : dict of Classifier
-        "cnn", "features" and "fused" of one model.
-    params : Params
+    """Judge everything below `root` with the judges "cnn", "features" and "fused" of one model.
 
     Returns
     -------
     dict
-        `doubt` on all photos and on either group: see `metrics.measure_doubt`; what is said to hold
-        `nothing` to judge;
-        `pooled` and `strangers` (None where that set is missing): see :func:`pooled`; of each of
-        the `sets` what each judge found and flagged at its own threshold; `kinds` named by fused
-        where they are known; `stacks`; what fused has `wrong`; `missing`, `thresholds`.
+        `doubt`, see `metrics.measure_doubt`; photos with `nothing` to judge; `pooled` and
+        `strangers` (None if missing), see :func:`pooled`; for each of the `sets` what each judge
+        found and flagged at its own threshold; `kinds`; `stacks`; photos that fused got `wrong`;
+        `missing`; `thresholds`.
 
     Raises
     ------
     BlurError
-        No set is there, one class is, or a photo cannot be read: a figure on fewer photos would
-        pass for one on all.
+        There is no set, only one class, or a photo cannot be read.
     """
     everything, focus_stacks, missing = find_photos(root)
     paths = [photo.path for photo in everything]
@@ -333,7 +297,7 @@ def judge_photos(root: Path, judges: Mapping[str, Classifier], params: Params) -
         stacks[name] = along_stack([step for step, _ in stack], logits)
     return {
         "doubt": doubt,
-        "nothing": [photo.name for photo in everything if _holds_nothing(said[photo.path])],
+        "nothing": [p.name for p in everything if said[p.path]["fused"].note == NOTHING],
         "pooled": pooled(*of(POOLED), *again),
         "strangers": pooled(*of(strangers), *again) if STRANGERS not in missing else None,
         "sets": sets,
@@ -361,7 +325,7 @@ json_file_option = click.option(
 
 
 def tell(lines: Iterable[str], figures: Any, json_file: Path | None) -> None:
-    """Print `lines`, and write `figures` to the file that :data:`json_file_option` names."""
+    """Print `lines`, and write `figures` to the file of `json_file_option`, if any."""
     if json_file is not None:
         json_file.write_text(as_json(figures), encoding="utf-8")
     click.echo("\n".join(lines))
@@ -375,11 +339,11 @@ def tell(lines: Iterable[str], figures: Any, json_file: Path | None) -> None:
 def real_photos_command(
     shared_data: Path, model: Path | None, params_file: Path, json_file: Path | None
 ) -> None:
-    """Judge the real photos below SHARED_DATA with a model, its thresholds as they stand.
+    """Judge the real photos below SHARED_DATA with a model and its own thresholds.
 
     Prints pooled AUC and recall at 1 % false alarms with 95 % intervals, how many are unsure and
     how many of the others wrong, verdicts by set, kinds of blur, the order of focus stacks, and
-    every photo judged wrongly. Nothing is fitted to them.
+    every photo judged wrongly.
     """
     judges = {judge: load(model, judge=judge) for judge in JUDGES}
     found = judge_photos(shared_data, judges, load_params(params_file))

@@ -1,7 +1,6 @@
 """`python -m benchmarks.screenshots`: the pictures in docs: an explanation, the app, the report.
 
-The photo is one that scikit-image bundles, moved on purpose. Needs Chromium and Playwright (extra
-`dev`). The report is left as it is where artifacts/evaluate/report.html is absent.
+Needs Chromium and Playwright (extra `dev`). Skips the report if there is none.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _WAIT = 120_000  # milliseconds; TensorFlow takes seconds to begin
 
 
 def _photo(folder: Path) -> Path:
-    """A photograph of scikit-image's, moved in a straight line."""
+    """A photograph bundled with scikit-image, blurred by a straight motion."""
     path = folder / "cat.jpg"
     picture = cv2.cvtColor(skimage.data.chelsea(), cv2.COLOR_RGB2BGR)
     cv2.imwrite(str(path), cv2.filter2D(picture, -1, straight_motion(LENGTH, ANGLE)))
@@ -41,7 +40,7 @@ def _photo(folder: Path) -> Path:
 
 
 def _save(shot: bytes, path: Path) -> None:
-    """As a PNG below `LIMIT`, with as many colours as fit."""
+    """Save as PNG below `LIMIT`, with as many colours as fit."""
     picture = Image.open(io.BytesIO(shot)).convert("RGB")
     for colours in _COLOURS:
         buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.seeds SHARED_DATA --folder FOLDER`: how far seeds differ."""
+"""`python -m benchmarks.seeds SHARED_DATA --folder FOLDER`: how much results depend on the seed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SAMPLE = "data/sample"
 
 
 def figures(run: Mapping[str, Any]) -> dict[str, float | None]:
-    """What is compared between runs, by column; the last ones count photos judged wrongly."""
+    """The columns of the table; the last ones count photos judged wrongly."""
     photos, validation = run["photos"], run["validation"]
     judged = {name: of["fused"] for name, of in photos["sets"].items()}
     return {
@@ -43,7 +43,7 @@ def figures(run: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def spreads(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Smallest, mean and largest of each column, and their spread; None where one is undefined."""
+    """Smallest, mean, largest and spread of each column; None if a run lacks it."""
     rows = [figures(run) for run in runs]
     found: dict[str, dict[str, float | None]] = {}
     for name in rows[0]:
@@ -79,7 +79,7 @@ def as_text(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def with_seed(text: str, seed: int) -> str:
-    """The text of a params.yaml with another seed; all else, comments too, stays."""
+    """Replace the seed in the text of a params.yaml."""
     changed, count = re.subn(r"(?m)^seed:.*$", f"seed: {seed}", text)
     require(count == 1, f"params: {count} lines begin with 'seed:', needs one")
     return changed

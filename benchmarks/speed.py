@@ -32,17 +32,9 @@ _LOOK = 0.25  # seconds between looks at memory: each takes the kernel some mill
 
 @dataclass(frozen=True)
 class Files:
-    """Copies of a data set's photos in a folder of their own.
+    """`count` copies of a data set's photos in one folder.
 
-    Attributes
-    ----------
-    name : str
-        Of the data set.
-    folder : Path
-    count : int
-        Number of copies.
-    labels : dict
-        Label (1 is blurred) by the file name of the first copy of each photo.
+    `labels` has the label (1 is blurred) of the first copy of each photo, by file name.
     """
 
     name: str
@@ -53,7 +45,7 @@ class Files:
 
 @dataclass
 class Program:
-    """A program, how it fared on `files`, and why it failed, if it did.
+    """A program and its results on `files`.
 
     Attributes
     ----------
@@ -65,13 +57,13 @@ class Program:
     seconds : list of float
         Wall time of each run.
     answers : dict of bool
-        Of the last run.
+        From the last run.
     problem : str, optional
+        Why it failed.
     memory : float
-        The most that it and its children took together, in MB (10^6 octets), pages that are shared
-        counted once.
+        Peak of the process and its children, in MB (10^6 bytes), shared pages counted once.
     processor : list of float
-        Seconds of processor time of each run, of it and its children.
+        Seconds of processor time of each run, with children.
     """
 
     name: str
@@ -86,7 +78,7 @@ class Program:
 
     @property
     def work(self) -> float:
-        """Milliseconds of processor time that a photo takes, which other programs hardly change."""
+        """Milliseconds of processor time for a photo, little affected by other programs."""
         return 1000 * min(self.processor, default=0) / self.files.count
 
     @property
@@ -95,24 +87,18 @@ class Program:
         return self.files.count / min(self.seconds)
 
     def called_blurred(self, label: int) -> str:
-        """How many distinct photos of a label were called blurred, and how many there are."""
+        """How many photos with this label were called blurred, of how many."""
         names = [name for name, given in self.files.labels.items() if given == label]
         return f"{sum(self.answers.get(name, False) for name in names)} of {len(names)}"
 
     @property
     def unread(self) -> int:
-        """Distinct photos without an answer."""
+        """Number of photos without an answer."""
         return len(self.files.labels.keys() - self.answers.keys())
 
 
 def repeat(images: Iterable[LabelledImage], count: int, name: str, folder: Path) -> Files:
-    """Copy photos in turn into `folder` until there are `count` files.
-
-    Raises
-    ------
-    BlurError
-        There are no photos.
-    """
+    """Copy photos in turn into `folder` until there are `count` files."""
     given = list(images)
     require(bool(given), f"{name}: holds no labelled photo")
     folder.mkdir(parents=True)
@@ -130,7 +116,7 @@ def _from_lines(output: bytes) -> dict[str, bool]:
 
 
 def blur_scan(files: Files, workers: int, model: Path | None) -> Program:
-    """`blur scan` as people run it."""
+    """The command `blur scan` on these files."""
     command = [sys.executable, "-m", "blur_fusion.cli.main", "scan", str(files.folder)]
     command += ["--format", "jsonl", "--workers", str(workers)]
     command += ["--model", os.path.abspath(model)] if model else []
@@ -138,22 +124,16 @@ def blur_scan(files: Files, workers: int, model: Path | None) -> Program:
 
 
 def versions(python: Path) -> dict[str, str]:
-    """Versions of all packages that `python` has.
-
-    Raises
-    ------
-    BlurError
-        `python` is no interpreter.
-    """
+    """Versions of all packages that `python` has."""
     found = "{one.name: one.version for one in importlib.metadata.distributions()}"
     command = [str(python), "-c", f"import json, importlib.metadata; print(json.dumps({found}))"]
-    with os_errors(python, "is no Python that can be run"):
+    with os_errors(python, "not a Python interpreter that runs"):
         ran = subprocess.run(command, capture_output=True, check=False, timeout=60)
     return dict(json.loads(ran.stdout or "{}"))
 
 
 def peer(name: str, version: str, python: Path, files: Files, workers: int) -> Program:
-    """Another program, run by the interpreter that has it."""
+    """Another program, run by the interpreter `python`."""
     answers = files.folder.with_suffix(f".{name}.json")
     words = (ROOT / "benchmarks" / "peers.py", name, files.folder, answers, workers)
     command = [os.path.abspath(python), *map(str, words)]
@@ -163,7 +143,7 @@ def peer(name: str, version: str, python: Path, files: Files, workers: int) -> P
 
 
 def _pinned(workers: int) -> Callable[[], None] | None:
-    """What keeps a child on as many cores, where the system can."""
+    """Pin a child process to as many cores, if the system can."""
     if not hasattr(os, "sched_setaffinity"):
         return None
     cores = sorted(os.sched_getaffinity(0))[:workers]
@@ -171,16 +151,16 @@ def _pinned(workers: int) -> Callable[[], None] | None:
 
 
 def our_environment() -> dict[str, str]:
-    """The environment of this process, in which its children find our packages from anywhere."""
+    """Our environment variables, with our packages on PYTHONPATH."""
     paths = [f"{ROOT}/pipeline", str(ROOT), os.environ.get("PYTHONPATH")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def run_once(program: Program, workers: int) -> None:
-    """Time a process from its start to its end, and read its answers."""
+    """Time a whole process and read its answers."""
     environment = our_environment()
     if program.name != OURS:
-        del environment["PYTHONPATH"]  # another interpreter shall not find our packages
+        del environment["PYTHONPATH"]  # hides our packages from another interpreter
         environment["SENTRY_OPT_OUT"] = "1"  # fastdup's calls home
     start, before = time.perf_counter(), _spent()
     ran = subprocess.Popen(
@@ -208,13 +188,13 @@ def run_once(program: Program, workers: int) -> None:
 
 
 def _spent() -> float:
-    """Seconds of processor time of all children that have ended, and theirs; 0 on Windows."""
+    """Seconds of processor time of all ended children; 0 on Windows."""
     times = psutil.Process().cpu_times()
     return float(getattr(times, "children_user", 0) + getattr(times, "children_system", 0))
 
 
 def _most_memory(number: int) -> int:
-    """Largest sum of octets of a process and its children, looked at until it ends."""
+    """Peak of the bytes of a process and its children, sampled until it ends."""
     most = 0
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(number)
@@ -229,9 +209,9 @@ def _most_memory(number: int) -> int:
 
 
 def compete(programs: Sequence[Program], rounds: int, workers: int) -> None:
-    """Run all programs in turn, `rounds` times, each round beginning with another one.
+    """Run all programs in turn, `rounds` times, each round starting with another one.
 
-    So a machine that slows down, and files that are not yet in memory, favour none of them.
+    A machine that slows down, or a cold file cache, then favours none of them.
     """
     for number in range(rounds):
         first = number % len(programs)
@@ -267,7 +247,7 @@ def as_text(programs: Sequence[Program], workers: int, rounds: int) -> Iterator[
 @click.command(context_settings={"show_default": True})
 @click.argument("folders", nargs=-1, required=True, type=PATH, metavar="FOLDERS...")
 @click.option(
-    "--count", type=COUNT, default=500, help="Files that the photos of each folder are copied to."
+    "--count", type=COUNT, default=500, help="Number of copies of the photos of each folder."
 )
 @click.option(
     "--workers",
@@ -275,16 +255,14 @@ def as_text(programs: Sequence[Program], workers: int, rounds: int) -> Iterator[
     default=2,
     help="Cores: threads of blur scan and fastdup, processes of cleanvision.",
 )
-@click.option(
-    "--rounds", type=COUNT, default=3, help="Times that each program runs; the best counts."
-)
+@click.option("--rounds", type=COUNT, default=3, help="Runs of each program; the best counts.")
 @click.option(
     "--peers",
     "python",
     type=PATH,
     default=sys.executable,
     show_default="this one",
-    help="Interpreter that has cleanvision and fastdup.",
+    help="Interpreter with cleanvision and fastdup.",
 )
 @model_option
 @one_line_errors("this benchmark")
@@ -296,13 +274,11 @@ def speed_command(
     python: Path,
     model: Path | None,
 ) -> None:
-    """Measure how fast and how rightly blur scan, cleanvision and fastdup judge photos.
+    """Compare the speed and accuracy of blur scan, cleanvision, fastdup and bare decoding.
 
-    Bare decoding by OpenCV, at full and at half size, shows what of it is ours.
-
-    FOLDERS are data sets with labels: class folders, or images beside a labels.csv; ambiguous
-    photos are left out. Programs run as whole processes, in turn, on copies that are deleted
-    afterwards. Accuracy counts each photo once.
+    FOLDERS are labelled data sets: class folders, or images beside a labels.csv; ambiguous photos
+    are left out. Programs run as whole processes, in turn, on temporary copies. Accuracy counts
+    each photo once.
     """
     from blur_fusion.data.layouts import open_dataset
 

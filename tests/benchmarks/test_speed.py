@@ -67,7 +67,7 @@ def test_programs_take_turns_and_the_best_run_counts(files: Files, tmp_path: Pat
 
 def test_versions_of_packages() -> None:
     assert versions(Path(sys.executable))["pytest"] == pytest.__version__
-    with pytest.raises(BlurError, match="no Python that can be run"):
+    with pytest.raises(BlurError, match="not a Python interpreter"):
         versions(Path("no-such-python"))
 
 

@@ -17,8 +17,7 @@ from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
 from blur_fusion.model.classifier import load
 from blur_fusion.presets.examples import Source, make_three_class, open_source
-from blur_fusion.presets.lite0 import STAGES, lite0
-from blur_fusion.presets.networks import build, build_fused
+from blur_fusion.presets.networks import STAGES, build, build_fused, lite0
 from blur_fusion.presets.params import load_preset
 from blur_fusion.presets.run import judged_lines, read_run, report_lines, run_preset, swept
 from evaluation_fakes import tiny_params
@@ -55,7 +54,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def test_every_preset_trains(
     name: str, preset_source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("blur_fusion.presets.lite0.STAGES", STAGES[:2])  # test_export has them all
+    # test_export has all stages.
+    monkeypatch.setattr("blur_fusion.presets.networks.STAGES", STAGES[:2])
     preset = narrow(short_preset(name))
     out = tmp_path / name
     weights = "random" if preset.network.backbone else ""
@@ -100,7 +100,7 @@ def test_transfer_weights_from_a_file_or_a_clear_line(
     with pytest.raises(BlurError, match="no such file of weights .* 'python -m benchmarks.lite0'"):
         build(preset, str(tmp_path / "gone.h5"))
     path.write_bytes(b"no weights")
-    with pytest.raises(BlurError, match="no weights of EfficientNetLite0"):
+    with pytest.raises(BlurError, match="not the weights of EfficientNetLite0"):
         build(preset, str(path))
 
     def refuse(**words: Any) -> None:
@@ -184,7 +184,7 @@ def test_the_command_trains_and_then_only_tests(
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
-    refused("holds something else than a trained preset", *words, "--out", "mine")
+    refused("not a trained preset", *words, "--out", "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
     photo = str(preset_photos / "sharp" / "a0.jpg")
     code = [sys.executable, "-c", WITHOUT_TENSORFLOW, str(out), photo]

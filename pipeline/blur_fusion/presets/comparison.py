@@ -1,8 +1,4 @@
-"""All presets, baselines and our own model on the same test photos, in one table.
-
-`python -m blur_fusion.presets.comparison` compares; with --time-training it measures first how long
-our own model takes to train, in a folder that is deleted afterwards.
-"""
+"""`python -m blur_fusion.presets.comparison`: presets, baselines and our model in one table."""
 
 from __future__ import annotations
 
@@ -42,7 +38,7 @@ OUR_NAME = "ours: fused"
 TRAINING = Path("ours/training.json")
 _METRICS = {**SHOWN, "balanced_accuracy": "balanced accuracy"}
 _COLOURS = {"ours": "#c00000", "preset": "#0060c0", "baseline": "#808080"}
-_KNOWN = {  # of a system: heading and format in the table of sizes
+_KNOWN = {  # attributes of a system: heading and format in the table of sizes
     "trained": ("trained", ""),
     "parameters": ("parameters", ","),
     "megabytes": ("MB", ".2f"),
@@ -60,13 +56,13 @@ class System:
     family : str
         "baseline", "preset" or "ours".
     classifier : Classifier
-    rules : dict of str
-        Those of `RULES` by which it judges, see :func:`by_rule`.
+    rules : dict of float or None
+        The `RULES` that apply to it, see :func:`by_rule`.
     trained : str
         How often, and on what.
     parameters : int
     megabytes, training_seconds, ms_per_image : float, optional
-        Size of the weights, time of training, time from a file to its verdict.
+        Size of the weights; time of training; time from file to verdict.
     """
 
     family: str
@@ -79,12 +75,12 @@ class System:
     ms_per_image: float | None = None
 
     def known(self) -> list[Any]:
-        """What `_KNOWN` names."""
+        """The attributes that `_KNOWN` names."""
         return [getattr(self, name) for name in _KNOWN]
 
 
 def _baselines(store: Store, params: Params) -> dict[str, System]:
-    """Always "blurred", and the Laplacian variance at its published threshold and at ours."""
+    """A constant, and the Laplacian variance at its published threshold and at ours."""
     constant, ours = fit_baselines(store, params)
     published = LaplacianClassifier(PUBLISHED_THRESHOLD, ours.slope, ours.intercept)
     own, one = {OWN: None}, "one threshold"
@@ -96,7 +92,7 @@ def _baselines(store: Store, params: Params) -> dict[str, System]:
 
 
 def _ours(artifacts: Path) -> dict[str, System]:
-    """Fused, focus measures alone and CNN alone; the stack serves both that have it."""
+    """Fused, focus measures alone and CNN alone; the first two share the stack."""
     import onnx
 
     folder = artifacts / "fuse"
@@ -125,17 +121,10 @@ def _ours(artifacts: Path) -> dict[str, System]:
 
 
 def _preset(name: str, folder: Path, digest: str) -> System:
-    """A trained preset as a row of the table.
-
-    Raises
-    ------
-    BlurError
-        It is damaged, not trained or cannot be, or its training photos may be among those that are
-        compared here.
-    """
+    """A trained preset; :class:`BlurError` if there is none, or not for this data set."""
     preset = load_preset(name)
     if not folder.is_dir() and preset.network.backbone:
-        build(preset)  # its weights may be what is missing
+        build(preset)  # says so if its weights are missing
     require(folder.is_dir(), f"not trained; run 'blur preset {name}'")
     report = read_run(folder)
     line = f"{folder}: trained on other photos than artifacts/load holds; train the preset again"
@@ -147,7 +136,7 @@ def _preset(name: str, folder: Path, digest: str) -> System:
 
 
 def preset_systems(folder: Path, digest: str) -> tuple[dict[str, System], list[str]]:
-    """Every preset that is trained on the data set, and a line for each that is not."""
+    """Find the presets trained on this data set; a line for each that is missing."""
     found, missing = {}, []
     for name in known_presets():
         try:
@@ -158,9 +147,9 @@ def preset_systems(folder: Path, digest: str) -> tuple[dict[str, System], list[s
 
 
 def milliseconds(classifier: Classifier, paths: Sequence[Path]) -> float:
-    """Of a photo, from file to verdict; the first ones only warm up."""
+    """Time one photo, from file to verdict."""
     some = paths[:48]
-    classifier.predict(some[:4])
+    classifier.predict(some[:4])  # warms up
     began = time.perf_counter()
     for path in some:
         classifier.predict(path)
@@ -175,9 +164,10 @@ class Part:
     ----------
     data, rule : str
     photos, blurred : int
-    figures : dict of system -> metric -> value, low, high; and counts
+    figures : dict
+        By system and metric: value, low, high.
     differences : list of dict
-        Ours minus the best preset: `metric`, `preset`, value, low, high, excludes_zero.
+        Ours minus the best preset: metric, preset, value, low, high, excludes_zero.
     """
 
     data: str
@@ -190,7 +180,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All systems and parts, and lines on what is missing."""
+    """All systems and parts, and notes on what is missing."""
 
     dataset: str
     systems: dict[str, System]
@@ -201,15 +191,15 @@ class Comparison:
 def differences(
     figures: Mapping[str, Mapping[str, Any]], draws: Draws, presets: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Ours minus, for each metric, the preset that does best on these very photos.
+    """Ours minus, for each metric, the preset that does best on these photos.
 
-    To pick the best here favours the presets. The difference is taken on each resample of scenes
-    (paired bootstrap; Efron and Tibshirani 1993).
+    Picking the best here favours the presets. Paired bootstrap over scenes (Efron and Tibshirani
+    1993).
     """
     found = []
     for metric in COMPARED:
         known = {name: figures[name][metric]["value"] for name in (*presets, OUR_NAME)}
-        if presets and None not in known.values():  # one set of photos defines all or none
+        if presets and None not in known.values():  # all are defined, or none
             best = max(presets, key=lambda name: known[name])
             paired = difference(draws[OUR_NAME][metric], draws[best][metric])
             found.append({"metric": metric, "preset": best, **paired})
@@ -219,7 +209,7 @@ def differences(
 def _parts(
     data: str, images: Sequence[LabelledImage], systems: Mapping[str, System], params: Params
 ) -> Iterator[Part]:
-    """Figures on `images`, which every system judges once, under each rule."""
+    """Judge `images` once with every system; give the figures under each rule."""
     classifiers = {name: system.classifier for name, system in systems.items()}
     answered = judge(classifiers, images, data, params.compute.workers)
     rules = {name: by_rule(answered[name], system.rules) for name, system in systems.items()}
@@ -233,14 +223,14 @@ def _parts(
 
 
 def compare(artifacts: Path, tested: Sequence[Path], params: Params) -> Comparison:
-    """Everything that is trained below `artifacts`, on its test photos and on other folders.
+    """Compare everything that is trained below `artifacts`.
 
     Parameters
     ----------
     artifacts : Path
-        Holds `load`, `fuse` and `presets`.
+        Holds `load`, `fuse` and `presets`; all judge its test photos.
     tested : sequence of Path
-        Data sets that are judged only.
+        Further data sets to judge.
     params : Params
 
     Raises
@@ -258,14 +248,14 @@ def compare(artifacts: Path, tested: Sequence[Path], params: Params) -> Comparis
         images, _ = held_out(open_dataset(folder, "auto", params.dataset))
         parts += _parts(folder.resolve().name, images, systems, params)
     for system in systems.values():
-        if system.parameters:  # the constant needs no time
+        if system.parameters:  # not the constant
             system.ms_per_image = milliseconds(system.classifier, [row.path for row in rows])
     dataset = f"{store.dataset['name']} {store.dataset['digest'][:12]}"
     return Comparison(dataset, systems, parts, notes)
 
 
 def csv_rows(found: Comparison) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: one for each system, set of photos and rule."""
+    """Header and rows of comparison.csv: one for each system, set of photos and rule."""
     columns = {metric: (metric, "value") for metric in SHOWN}
     columns |= {f"{metric}_{end}": (metric, end) for metric in SHOWN for end in ("low", "high")}
     header = ["data", "rule", "system", "photos", "blurred", *columns, *_KNOWN]
@@ -300,7 +290,7 @@ def _part_lines(part: Part) -> Iterator[str]:
 
 
 def markdown(found: Comparison) -> str:
-    """All of it as Markdown; ends with an end of line."""
+    """The comparison as Markdown."""
     lines = [
         f"Data set {found.dataset}; 95 % intervals by scene. Presets are trained once, as their "
         "authors did; ours is stacked out of fold.",
@@ -321,7 +311,7 @@ def markdown(found: Comparison) -> str:
 
 
 def plot(found: Comparison, path: Path) -> None:
-    """Balanced accuracy and AUC of each system with intervals, a row of axes for each part."""
+    """Plot balanced accuracy and AUC of each system with intervals, one row for each part."""
     count = len(found.parts)
     figure = Figure(figsize=(10, 0.6 + 3.2 * count), layout="constrained")
     every = figure.subplots(count, 2, squeeze=False)
@@ -351,13 +341,7 @@ def write(found: Comparison, folder: Path) -> None:
 
 
 def training_seconds(project: Path) -> dict[str, float]:
-    """Seconds of each stage that trains, on what `load` stored in `project`.
-
-    Raises
-    ------
-    BlurError
-        There are no stored images, or a stage fails.
-    """
+    """Time each stage that trains, on the images stored in `project`, in a scratch folder."""
     load = project / "artifacts" / "load"
     require(load.is_dir(), f"{load}: no such folder; run 'make repro' first")
     environment, seconds = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, {}
@@ -389,8 +373,8 @@ def comparison_command(
 ) -> None:
     """Compare all trained presets, the baselines and our model on our test photos.
 
-    The photos of FOLDERS are judged as well; nothing is trained on them. Written are
-    comparison.csv, .md and .png.
+    The photos of FOLDERS are judged as well; nothing is trained on them. Writes comparison.csv,
+    comparison.md and comparison.png.
     """
     if time_training:
         stages = training_seconds(Path("."))

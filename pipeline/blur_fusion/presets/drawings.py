@@ -1,4 +1,4 @@
-"""Pictures of a preset's run: what it sees, how it learns, what it says, where it is wrong."""
+"""Plots of a preset's run: its training pictures, learning curves, predictions and mistakes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from blur_fusion.presets.examples import Example, Pixels, read_example
 from blur_fusion.presets.networks import Epoch
 from blur_fusion.presets.params import Preset
 
-COLUMNS, DRAWN = 6, 24  # pictures of a line, and of a grid
+COLUMNS, DRAWN = 6, 24  # pictures in a row, and in a grid
 THUMBNAIL = 240  # pixels, long side of a photo in a grid
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write `figure` as PNG without the time of day, so that equal pictures are equal files."""
+    """Write `figure` as PNG; equal pictures give equal files."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
@@ -34,10 +34,7 @@ def grid(
     heading: str,
     wrong: Flags | Sequence[bool] = (),
 ) -> None:
-    """Pictures (h, w), (h, w, 1) or (h, w, 3) in rows of six, each under its title.
-
-    Titles of those that are `wrong` are red. Without pictures the heading says so alone.
-    """
+    """Draw pictures (h, w), (h, w, 1) or (h, w, 3) in rows of six; titles of `wrong` are red."""
     rows = max(1, -(-len(pictures) // COLUMNS))
     figure = Figure(figsize=(2 * COLUMNS, 2.3 * rows + 0.6), layout="constrained")
     figure.suptitle(heading if pictures else f"{heading}: none", fontsize=12)
@@ -51,7 +48,7 @@ def grid(
 
 
 def curves(history: Sequence[Epoch], path: Path, heading: str) -> None:
-    """Loss and accuracy by epoch, on training and validation pictures; a column for each phase."""
+    """Plot loss and accuracy by epoch, one column for each phase."""
     phases = list(dict.fromkeys(epoch.phase for epoch in history))
     figure = Figure(figsize=(4.5 * len(phases), 5.5), layout="constrained")
     figure.suptitle(heading, fontsize=12)
@@ -74,7 +71,7 @@ def curves(history: Sequence[Epoch], path: Path, heading: str) -> None:
 
 
 def samples(learnt: Sequence[Example], preset: Preset, path: Path) -> None:
-    """Some training pictures, as the network sees them."""
+    """Draw some training pictures as the network sees them."""
     drawn = np.random.default_rng(0).permutation(len(learnt))[:DRAWN]
     chosen = [learnt[int(place)] for place in np.sort(drawn)]
     seen = [read_example(example, preset) for example in chosen]
@@ -83,13 +80,13 @@ def samples(learnt: Sequence[Example], preset: Preset, path: Path) -> None:
 
 
 def predictions(rows: Sequence[Row], answers: Answers, path: Path, name: str) -> None:
-    """What is said of some validation photos."""
+    """Draw some validation photos with their probabilities."""
     places = np.linspace(0, len(rows) - 1, min(DRAWN, len(rows))).astype(int)
     _photos(rows, answers, places, path, f"{name}: predictions on validation photos")
 
 
 def mistakes(rows: Sequence[Row], answers: Answers, path: Path, name: str) -> None:
-    """Test photos that are judged wrongly, the surest mistakes first."""
+    """Draw test photos that are judged wrongly, the most confident mistakes first."""
     labels = labels_of(rows)
     wrong = np.flatnonzero(answers.verdicts != labels)
     surest = np.argsort(-np.abs(answers.probabilities - labels)[wrong], kind="stable")
@@ -106,7 +103,7 @@ def _photos(rows: Sequence[Row], answers: Answers, places: Ints, path: Path, hea
 
 
 def sweep(table: Sequence[tuple[float, ...]], path: Path) -> None:
-    """Errors of each kind against the threshold."""
+    """Plot errors of each kind against the threshold."""
     figure = Figure(figsize=(6, 4.5), layout="constrained")
     axes = figure.add_subplot()
     thresholds, *columns = np.array(table).T

@@ -1,4 +1,4 @@
-"""What a preset learns from and is tested on, as its network sees it; data sets made for two."""
+"""What a preset is trained and tested on; data sets made in the layouts of two of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from blur_fusion.data.dataset import DataSet, LabelledImage, image_files
 from blur_fusion.data.layouts import METADATA, THREE, open_dataset
 from blur_fusion.data.split import Row, assign_splits
 from blur_fusion.data.store import Store
-from blur_fusion.errors import BlurError, require
+from blur_fusion.errors import BlurError, one_line, require
 from blur_fusion.evaluation.metrics import Ints
 from blur_fusion.evaluation.report import write_csv
 from blur_fusion.files import write_whole_folder
@@ -28,7 +28,6 @@ from blur_fusion.presets.params import LayoutParams, Preset
 WHOLE = 1_000_000  # a long side that no photo reaches: nothing is shrunk
 SIDE, QUALITY = 32, 95  # pixels and JPEG quality of the three-class pictures
 SIGMA = (1.0, 2.0)  # pixels of the small picture
-CIFAR = "cifar10"
 SUBJECT, BACKGROUND = 0.3, 0.02  # of the short side: radius of what stays sharp, blur of the rest
 
 Pixels = npt.NDArray[np.uint8]
@@ -36,15 +35,9 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Source:
-    """Labelled rows with their splits, and where they come from.
+    """Labelled rows with their splits; `name` and `digest` of the data set are in `about`.
 
-    Attributes
-    ----------
-    rows : tuple of Row
-    about : dict
-        `name` and `digest` of the data set.
-    three : bool
-        Whether the first folder of a row's name is one of the three classes.
+    If `three`, the first folder of a row's name is one of the three classes.
     """
 
     rows: tuple[Row, ...]
@@ -57,15 +50,14 @@ class Source:
 
 
 def read_layout(root: Path, layout: LayoutParams, params: Params) -> DataSet:
-    """The data set at `root`, in the layout that the preset is for.
+    """Open the data set at `root` in the preset's own layout.
 
     Raises
     ------
     BlurError
-        The folder is missing or laid out otherwise; an image, told by its bytes, is in two classes.
+        The folder is missing or laid out differently; two classes hold the same image.
     """
     require(root.is_dir(), f"{root}: no such folder")
-    # Which of the numbers in a metadata.csv is blurred, the preset says.
     number = min(1, layout.classes.index(layout.blurred))
     dataset = open_dataset(root, layout.reader, replace(params.dataset, blurred_label=number))
     first: dict[str, LabelledImage] = {}
@@ -77,7 +69,7 @@ def read_layout(root: Path, layout: LayoutParams, params: Params) -> DataSet:
 
 
 def read_any(root: Path, layout: LayoutParams, params: Params) -> DataSet:
-    """As :func:`read_layout`, but of any known layout, for pictures to test on."""
+    """Open a data set of any known layout, to test on."""
     own = layout.reader == "metadata" and (root / METADATA).is_file()
     return read_layout(root, layout, params) if own else open_dataset(root, "auto", params.dataset)
 
@@ -85,12 +77,7 @@ def read_any(root: Path, layout: LayoutParams, params: Params) -> DataSet:
 def open_source(data: Path | None, layout: LayoutParams, params: Params) -> Source:
     """Rows to train and test on: those of `data`, or those that the stage `load` stored.
 
-    The split is that of our own stages either way: by scene, or the layout's own test half.
-
-    Raises
-    ------
-    BlurError
-        There is no data set, it is at fault, or it is too small to be split.
+    Both are split as in our own stages: by scene, or with the layout's own test half.
     """
     if data is None:
         store = Store.open()
@@ -103,7 +90,7 @@ def open_source(data: Path | None, layout: LayoutParams, params: Params) -> Sour
 
 @dataclass(frozen=True)
 class Example:
-    """A picture to learn from: a file, its class, and by how much it is blurred on the way."""
+    """A picture to learn from: a file, its class, and the blur to apply."""
 
     path: Path
     target: int
@@ -111,22 +98,16 @@ class Example:
 
 
 def blurred(picture: Pixels, sigma: float) -> Pixels:
-    """`picture` under a Gaussian of standard deviation `sigma` pixels; 0 leaves it as it is."""
+    """Blur by a Gaussian of standard deviation `sigma` pixels; 0 changes nothing."""
     if sigma <= 0:
         return picture
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), dtype=np.uint8)
 
 
-def whole(path: Path, colour: bool) -> Pixels:
-    """The picture of a file at its own size, oriented: uint8, (h, w) or (h, w, 3)."""
-    return working_image(path, WHOLE, colour)
-
-
 def blurred_background(picture: Pixels) -> Pixels:
-    """`picture` with all but its most detailed part out of focus, as a fast lens would.
+    """Blur all but a disk around the place with the most detail, as a fast lens would.
 
-    A disk around the place of most detail stays as it is; the rest is blurred by a Gaussian of 2 %
-    of the short side, the edge between them soft. A photographer calls the result sharp.
+    The edge of the disk is soft. A photographer calls the result sharp.
     """
     height, width = picture.shape[:2]
     short = min(height, width)
@@ -144,10 +125,11 @@ def blurred_background(picture: Pixels) -> Pixels:
 
 
 def read_example(example: Example, preset: Preset) -> Pixels:
-    """Pixels of one example, uint8, shape (side, side) or (side, side, 3)."""
+    """Read one example: uint8, (side, side) or (side, side, 3)."""
     photo, at_source = Photo(example.path), preset.layout.pairs == "source"
     if at_source and example.sigma:
-        photo = Photo(blurred(whole(example.path, preset.input.colour), example.sigma))
+        picture = working_image(example.path, WHOLE, preset.input.colour)
+        photo = Photo(blurred(picture, example.sigma))
     pixels = photo.image(preset.input.spec)
     return pixels if at_source else blurred(pixels, example.sigma)
 
@@ -155,7 +137,7 @@ def read_example(example: Example, preset: Preset) -> Pixels:
 def read(
     examples: Sequence[Example], preset: Preset, workers: int, what: str
 ) -> tuple[Pixels, Ints]:
-    """Pixels (n, side, side, 1 or 3) and class numbers (n,) of examples, over threads."""
+    """Read pixels (n, side, side, 1 or 3) and class numbers (n,), in threads."""
     side, channels = preset.input.side, 3 if preset.input.colour else 1
     pixels = np.empty((len(examples), side, side, channels), np.uint8)
     pictures = ordered_map(lambda example: read_example(example, preset), examples, workers)
@@ -165,7 +147,7 @@ def read(
 
 
 def _drawn(labels: Sequence[int], count: int, rng: np.random.Generator) -> list[int]:
-    """`count` places, in order, drawn so that each label keeps its proportion."""
+    """Draw `count` indices, sorted; each label keeps its proportion."""
     place = np.zeros(len(labels))
     for label in set(labels):
         held = np.flatnonzero(np.array(labels) == label)
@@ -174,22 +156,15 @@ def _drawn(labels: Sequence[int], count: int, rng: np.random.Generator) -> list[
 
 
 def of_rows(rows: Sequence[Row], preset: Preset, three: bool, seed: int) -> list[Example]:
-    """What `preset` learns from `rows`.
+    """Choose what `preset` learns from `rows`; `three` as in :class:`Source`.
 
-    Parameters
-    ----------
-    rows : sequence of Row
-    preset : Preset
-        At most `recipe.images` pictures are drawn, before pairs are made of them; each class keeps
-        its proportion.
-    three : bool
-        See :class:`Source`.
-    seed : int
+    At most `recipe.images` pictures are drawn, before pairs are made; each class keeps its
+    proportion.
 
     Raises
     ------
     BlurError
-        Nothing is left to learn from, or one class only.
+        A class has no picture.
     """
     layout, rng = preset.layout, np.random.default_rng([seed, 7])
     made = layout.pairs != "none" and not three
@@ -199,7 +174,7 @@ def of_rows(rows: Sequence[Row], preset: Preset, three: bool, seed: int) -> list
         usable = [usable[place] for place in _drawn([row.label for row in usable], limit, rng)]
     found: list[Example] = []
     for row in usable:
-        if made:  # of a sharp picture one in each class: blurred in the one, as it is in the others
+        if made:  # the sharp picture in each class, blurred in one of them
             sigma = float(rng.uniform(layout.sigma[0], layout.sigma[1]))
             found += [
                 Example(row.path, target, sigma if name == layout.blurred else 0.0)
@@ -211,13 +186,14 @@ def of_rows(rows: Sequence[Row], preset: Preset, three: bool, seed: int) -> list
             which = layout.classes.index(layout.blurred)
             found.append(Example(row.path, which if row.label else 1 - which))
     there = {example.target for example in found}
-    lacking = [name for place, name in enumerate(layout.classes) if place not in there]
-    require(not lacking, f"preset {preset.name}: no picture of class {', '.join(lacking)} to learn")
+    missing = [name for place, name in enumerate(layout.classes) if place not in there]
+    line = f"preset {preset.name}: needs pictures of class {', '.join(missing)} to train on"
+    require(not missing, line)
     return found
 
 
 def is_free(target: Path) -> bool:
-    """Whether a folder can be made there: nothing is, or an empty folder."""
+    """Whether there is nothing at `target`, or an empty folder."""
     return not target.exists() or (target.is_dir() and not any(target.iterdir()))
 
 
@@ -232,34 +208,33 @@ def _sharpened(picture: Pixels) -> Pixels:
 
 
 def _cifar() -> Sequence[Pixels]:
-    """CIFAR-10's training pictures (Krizhevsky 2009), downloaded and checked by Keras."""
+    """CIFAR-10's training pictures (Krizhevsky 2009), downloaded and verified by Keras."""
     import keras
 
     try:
         (pictures, _), _ = keras.datasets.cifar10.load_data()
     except Exception as error:  # urllib's, tarfile's and Keras' own
-        reason = " ".join(str(error).split())[:160]
-        line = f"cifar10: Keras cannot download it ({reason}); name a folder of photos instead"
-        raise BlurError(line) from None
+        line = f"Keras cannot download it ({one_line(error)}); name a folder of photos instead"
+        raise BlurError(f"cifar10: {line}") from None
     return list(pictures)
 
 
 def make_three_class(
     source: str, target: Path, images: int = 500, sharpen: bool = False, seed: int = 11
 ) -> int:
-    """Write folders blurry, original and sharp of 32x32 JPEGs; files of one name are one picture.
+    """Write folders blurry, original and sharp of 32x32 JPEGs; one name is one picture.
 
     Parameters
     ----------
     source : str
-        A folder of photos, which should be sharp, or "cifar10".
+        A folder of sharp photos, or "cifar10".
     target : Path
         A new folder.
     images : int
-        How many pictures to draw; fewer where `source` holds fewer.
+        The most pictures to draw.
     sharpen : bool
-        Sharpen the third class. Without it "sharp" is the same file as "original", and no judge
-        can be right about more than two thirds.
+        Sharpen the third class. Without it "sharp" equals "original", and no classifier can be
+        right about more than two thirds.
     seed : int
 
     Returns
@@ -273,7 +248,7 @@ def make_three_class(
         `source` holds no image or one that cannot be read, or `target` is not new.
     """
     _check_new(target)
-    every = _cifar() if source == CIFAR else image_files(Path(source), deep=True)
+    every = _cifar() if source == "cifar10" else image_files(Path(source), deep=True)
     require(bool(every), f"{source}: holds no image")
     drawn = np.sort(np.random.default_rng(seed).permutation(len(every))[:images])
     rng = np.random.default_rng([seed, 1])
@@ -296,18 +271,10 @@ def make_label_csv(source: Path, target: Path, params: Params) -> tuple[int, int
 
     Photos are shrunk to 1024 pixels. 0 is blur, 1 is focus; a photo and its copy share a scene.
 
-    Parameters
-    ----------
-    source : Path
-        A data set of a known layout, such as images beside a labels.csv.
-    target : Path
-        A new folder.
-    params : Params
-
     Returns
     -------
     tuple of int
-        Images of label 0 and of label 1.
+        Number of images with label 0 and with label 1.
     """
     _check_new(target)
     dataset = open_dataset(source, "auto", params.dataset)

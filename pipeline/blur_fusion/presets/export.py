@@ -1,7 +1,7 @@
 """A trained preset as a model folder, which `model.classifier.load` opens without Keras.
 
-`model.onnx` is the network; `model.json`, written last, says what goes in and what comes out.
-`network.npz` holds what Grad-CAM needs: Keras's description of the network, and its weights.
+`model.onnx` is the network, `model.json` describes its input and output, and `network.npz` holds
+what Grad-CAM needs: Keras's description of the network, and its weights.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _ACTIVATIONS = {"relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax"}
 
 
 class _Writer(Graph):
-    """Writes Keras layers as ONNX nodes; pictures are (n, channels, height, width) in between."""
+    """Writes Keras layers as ONNX nodes over pictures (n, channels, height, width)."""
 
     def add(self, kind: str, *inputs: Any, **attributes: Any) -> str:
-        """Add a node over names and constants; the name of its output."""
+        """Add a node over names and constants; give the name of its output."""
         name, names = f"{kind}_{len(self.nodes)}", []
         for place, given in enumerate(inputs):
             if not isinstance(given, str):
@@ -40,7 +40,7 @@ class _Writer(Graph):
         return self.node(kind, names, name, **attributes)
 
     def network(self, model: Any, names: list[str]) -> str:
-        """Write all of a functional model over the inputs `names`."""
+        """Write a functional model over the inputs `names`."""
         found = {id(tensor): name for tensor, name in zip(model.inputs, names, strict=True)}
         for operation in model.operations:
             used = operation._inbound_nodes[-1]  # none is used twice
@@ -53,7 +53,7 @@ class _Writer(Graph):
         return found[id(model.outputs[0])]
 
     def layer(self, layer: Any, names: list[str]) -> str:
-        """Write one layer over what `names` names."""
+        """Write one layer over the inputs `names`."""
         name = names[0]
         match type(layer).__name__:
             case kind if kind in _WITHOUT_EFFECT:
@@ -99,7 +99,7 @@ class _Writer(Graph):
                 raise BlurError(f"layer {layer.name}: this {kind} cannot be written as ONNX")
 
     def convolution(self, layer: Any, name: str) -> str:
-        """Write a convolution, over all channels at once or each by itself."""
+        """Write a convolution, plain or depthwise."""
         kernel, *bias = layer.get_weights()
         groups = 1
         if type(layer).__name__ == "DepthwiseConv2D":
@@ -119,30 +119,24 @@ class _Writer(Graph):
 
 
 def _channels(values: Any) -> Any:
-    """A constant; one for each channel is spread over height and width."""
+    """Shape a constant, or one for each channel, to be broadcast over height and width."""
     numbers = np.asarray(values, np.float32)
     return numbers.reshape(-1, 1, 1) if numbers.size > 1 else numbers.reshape(())
 
 
 def preset_onnx(model: keras.Model) -> bytes:
-    """Write a preset's network as ONNX.
-
-    Parameters
-    ----------
-    model : keras.Model
-        From `blur_fusion.presets.networks`: pictures, and perhaps Laplacian variances, to class
-        probabilities.
+    """Convert a preset's network, with class probabilities, to ONNX.
 
     Returns
     -------
     bytes
-        Inputs `image`, uint8 (n, side, side, 1 or 3), and where the model has two `laplacian_512`,
+        Inputs `image`, uint8 (n, side, side, 1 or 3), and, if the model has two, `laplacian_512`,
         float32 (n, 1); output `classes`, float32 (n, classes).
 
     Raises
     ------
     BlurError
-        onnx is not installed, or a layer is not known here.
+        onnx is not installed, or a layer is of an unknown kind.
     """
     check_onnx()
     from onnx import TensorProto, helper
@@ -161,7 +155,7 @@ def preset_onnx(model: keras.Model) -> bytes:
 
 
 def write_model(model: keras.Model, preset: Preset, folder: Path) -> None:
-    """Write the model folder of a trained preset into `folder`, which exists."""
+    """Write the files of a preset's model folder into the existing `folder`."""
     content = preset_onnx(model)
     (folder / NETWORK).write_bytes(content)
     seeing = keras.Model(model.inputs[0], model.get_layer("answer").output)
@@ -174,6 +168,6 @@ def write_model(model: keras.Model, preset: Preset, folder: Path) -> None:
         "input": asdict(preset.input.spec),
         "classes": list(preset.layout.classes),
         "blurred": preset.layout.classes.index(preset.layout.blurred),
-        "threshold": 0.5,  # of two classes the more probable one decides
+        "threshold": 0.5,  # of two classes, the more probable one
     }
     (folder / MODEL).write_text(as_json(about), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The presets' networks: built from their params, and fitted once, without folds, as by authors."""
+"""The presets' networks: built from their parameters, and trained once, as by their authors."""
 
 from __future__ import annotations
 
@@ -11,16 +11,75 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers
 
-from blur_fusion.errors import BlurError, require
-from blur_fusion.presets.lite0 import lite0
+from blur_fusion.errors import BlurError, one_line, require
 from blur_fusion.presets.params import LITE0, NetworkParams, Preset, RecipeParams
 from blur_fusion.progress import progress_bar
 
 Examples = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
 
+# Each stage of EfficientNet-Lite0: blocks, kernel, stride of the first block, expansion, channels.
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+STEM, HEAD = 32, 1280  # channels
+
+
+def _normalised(x: Any, convolution: layers.Layer, active: bool = True) -> Any:
+    x = layers.BatchNormalization(epsilon=1e-3)(convolution(x))
+    return layers.ReLU(6.0)(x) if active else x
+
+
+def _pointwise(channels: int) -> layers.Layer:
+    return layers.Conv2D(channels, 1, padding="same", use_bias=False)
+
+
+def _mbconv(x: Any, kernel: int, stride: int, expansion: int, channels: int) -> Any:
+    """Expand, convolve depthwise, project; add the input if the shapes agree."""
+    given, wide = x, x.shape[-1] * expansion
+    if expansion > 1:
+        x = _normalised(x, _pointwise(wide))
+    depthwise = layers.DepthwiseConv2D(kernel, stride, padding="same", use_bias=False)
+    x = _normalised(_normalised(x, depthwise), _pointwise(channels), active=False)
+    return layers.Add()([x, given]) if stride == 1 and given.shape[-1] == channels else x
+
+
+def lite0(shape: tuple[int, ...], weights: str | None = None) -> keras.Model:
+    """Build EfficientNet-Lite0 without its top; `keras.applications` lacks it.
+
+    Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", 2019;
+    the Lite variants (ReLU6, no attention) are Google's, 2020.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (height, width, 3), of pictures 0..255.
+    weights : str, optional
+        File ending in .weights.h5; `python -m benchmarks.lite0` writes the ImageNet weights.
+
+    Examples
+    --------
+    >>> lite0((64, 96, 3)).output_shape
+    (None, 2, 3, 1280)
+    """
+    picture = layers.Input(shape)
+    x = layers.Rescaling(1 / 128, offset=-127 / 128)(picture)
+    x = _normalised(x, layers.Conv2D(STEM, 3, 2, padding="same", use_bias=False))
+    for blocks, kernel, stride, expansion, channels in STAGES:
+        for number in range(blocks):
+            x = _mbconv(x, kernel, 1 if number else stride, expansion, channels)
+    model = keras.Model(picture, _normalised(x, _pointwise(HEAD)), name="efficientnet_lite0")
+    if weights:
+        model.load_weights(weights)
+    return model
+
 
 def _answer(x: Any, network: NetworkParams, hidden: tuple[int, ...], classes: int) -> Any:
-    """Dense layers with dropout, then one number or one for each class."""
     for units in hidden:
         x = layers.Dense(units, activation="relu")(x)
         x = layers.Dropout(network.dropout)(x) if network.dropout else x
@@ -29,20 +88,12 @@ def _answer(x: Any, network: NetworkParams, hidden: tuple[int, ...], classes: in
 
 
 def _backbone(x: Any, network: NetworkParams, weights: str) -> tuple[Any, keras.Model]:
-    """Lite0 or a network of `keras.applications`, frozen at first; batch statistics always stay.
-
-    Raises
-    ------
-    BlurError
-        The weights cannot be downloaded, or the file holds none that fit.
-    """
+    """Lite0 or a network of `keras.applications`, frozen; its batch statistics never change."""
     ours = network.backbone == LITE0
-    named = ("random",) if ours else ("random", "imagenet")
-    known = weights in named or Path(weights).is_file()
-    way = "; 'python -m benchmarks.lite0' makes that of ImageNet" if ours else ""
+    known = weights == "random" or (weights == "imagenet" and not ours) or Path(weights).is_file()
+    way = "; 'python -m benchmarks.lite0' writes the ImageNet weights" if ours else ""
     require(known, f"{weights}: no such file of weights (network.weights, --weights){way}")
-    given = None if weights == "random" else weights
-    shape = x.shape[1:]
+    given, shape = None if weights == "random" else weights, x.shape[1:]
     try:
         if ours:
             backbone = lite0(shape, given)
@@ -50,12 +101,13 @@ def _backbone(x: Any, network: NetworkParams, weights: str) -> tuple[Any, keras.
             build = getattr(keras.applications, network.backbone)
             backbone = build(input_shape=shape, include_top=False, weights=given)
     except Exception as error:  # urllib, h5py and Keras each have their own
-        reason = " ".join(str(error).split())[:160]
         if given != "imagenet":
-            raise BlurError(f"{weights}: no weights of {network.backbone} ({reason})") from None
-        line = f"{network.backbone}: its ImageNet weights cannot be downloaded ({reason})"
-        way = "give a file of weights without top by --weights FILE, or --weights random"
-        raise BlurError(f"{line}; {way}") from None
+            line = f"{weights}: not the weights of {network.backbone} ({one_line(error)})"
+            raise BlurError(line) from None
+        raise BlurError(
+            f"{network.backbone}: its ImageNet weights cannot be downloaded ({one_line(error)}); "
+            "give a file of weights without top with --weights FILE, or --weights random"
+        ) from None
     backbone.trainable = False
     if network.backbone.startswith("MobileNet"):  # the others scale by themselves
         x = layers.Rescaling(1 / 127.5, offset=-1)(x)
@@ -69,20 +121,25 @@ def build(preset: Preset, weights: str = "") -> tuple[keras.Model, keras.Model |
     ----------
     preset : Preset
     weights : str
-        Of the backbone, instead of those in the preset: "imagenet", a file, or "random".
+        For the backbone, instead of the preset's: "imagenet", "random" or a file.
 
     Returns
     -------
     model : keras.Model
         Maps pictures (batch, side, side, 1 or 3), 0..255, to probabilities (batch, classes), or
-        (batch, 1) of the second class where the output is a sigmoid.
+        (batch, 1) of the second class if the output is a sigmoid.
     backbone : keras.Model, optional
-        The frozen part inside, to be fine-tuned.
+        The frozen part, to be fine-tuned.
+
+    Raises
+    ------
+    BlurError
+        The weights cannot be downloaded, or the file does not hold them.
     """
     network, side = preset.network, preset.input.side
     image = x = layers.Input((side, side, 3 if preset.input.colour else 1), name="image")
     backbone = None
-    if preset.recipe.augment:  # mirror, turn and zoom a little; at work in training only
+    if preset.recipe.augment:  # in training only
         x = layers.RandomFlip("horizontal", seed=1)(x)
         x = layers.RandomRotation(0.05, seed=2)(x)
         x = layers.RandomZoom(0.1, seed=3)(x)
@@ -101,13 +158,7 @@ def build(preset: Preset, weights: str = "") -> tuple[keras.Model, keras.Model |
 
 
 def build_fused(preset: Preset) -> keras.Model:
-    """The dense network over the first one's probabilities and the scaled Laplacian variance.
-
-    Returns
-    -------
-    keras.Model
-        Maps (batch, classes + 1) to the same output as :func:`build`.
-    """
+    """Build the second network: maps (batch, classes + 1), see `stacked`, to the same output."""
     classes = len(preset.layout.classes)
     given = layers.Input((classes + 1,), name="judged")
     answer = _answer(given, preset.network, preset.network.fused_dense, classes)
@@ -115,7 +166,7 @@ def build_fused(preset: Preset) -> keras.Model:
 
 
 def with_classes(model: keras.Model) -> keras.Model:
-    """`model` with a probability for each class, also where it ends in a sigmoid."""
+    """Give `model` one probability for each class, even if it ends in a sigmoid."""
     answer = model.outputs[0]
     if answer.shape[-1] > 1:
         return model
@@ -124,14 +175,14 @@ def with_classes(model: keras.Model) -> keras.Model:
 
 
 def stacked(model: keras.Model, mean: float, deviation: float) -> keras.Model:
-    """What the fused network takes, of pictures and their Laplacian variances.
+    """Build the inputs of the fused network from pictures and Laplacian variances.
 
     Parameters
     ----------
     model : keras.Model
         From :func:`with_classes`.
     mean, deviation : float
-        Of log(1 + variance) of the training pictures.
+        Of log(1 + variance) over the training pictures.
 
     Returns
     -------
@@ -164,19 +215,19 @@ def fit(
     batch: int,
     checkpoints: Path | None = None,
 ) -> list[Epoch]:
-    """Fit `model` by Adam.
+    """Fit `model` with Adam.
 
     Parameters
     ----------
     model : keras.Model
         Ends in a sigmoid (batch, 1) or a softmax (batch, classes).
     train, watched : tuple of ndarray
-        Inputs (n, ...) and class numbers (n,), to fit to and to watch.
+        Inputs (n, ...) and class numbers (n,), for training and validation.
     phase : tuple
         Name, epochs and learning rate.
     batch : int
     checkpoints : Path, optional
-        Where weights of each epoch are written; those of least validation loss are restored.
+        Folder for the weights of each epoch; those with the least validation loss are restored.
 
     Raises
     ------
@@ -201,13 +252,14 @@ def fit(
         files = f"{checkpoints}/{name}_{{epoch:02d}}.weights.h5"
         callbacks += [
             keras.callbacks.ModelCheckpoint(files, save_weights_only=True),
-            keras.callbacks.EarlyStopping(patience=epochs, restore_best_weights=True),  # no stop
+            # Restores the best weights; with this patience it never stops early.
+            keras.callbacks.EarlyStopping(patience=epochs, restore_best_weights=True),
         ]
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch, "callbacks": callbacks}
     with progress_bar(epochs, f"{model.name} {name}", "epoch") as bar:
         model.fit(*train, validation_data=watched, verbose=0, **settings)
-    sound = np.isfinite([(one.loss, one.validation_loss) for one in history]).all()
-    require(bool(sound), f"{model.name}: the loss is not finite; lower recipe.learning_rate")
+    finite = np.isfinite([(one.loss, one.validation_loss) for one in history]).all()
+    require(bool(finite), f"{model.name}: the loss is not finite; lower recipe.learning_rate")
     return history
 
 
@@ -219,9 +271,9 @@ def fit_network(
     recipe: RecipeParams,
     folder: Path,
 ) -> list[Epoch]:
-    """Fit the network; where it has a frozen backbone, that too afterwards, at a lower rate.
+    """Fit the network, then fine-tune its frozen backbone if it has one.
 
-    See :func:`fit`; `folder` gets checkpoints where the recipe asks for them.
+    See :func:`fit`; `folder` gets checkpoints if the recipe asks for them.
     """
     kept = folder / "checkpoints" if recipe.checkpoints else None
     first = ("fit", recipe.epochs, recipe.learning_rate)

@@ -1,4 +1,4 @@
-"""presets/NAME.yaml as frozen dataclasses: network, input, recipe and layout of one system."""
+"""presets/NAME.yaml as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LITE0 = "EfficientNetLite0"
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkParams(Section, section="network"):
-    """A backbone or blocks of convolutions, dense layers, and what is stacked on them.
+    """A backbone or convolution blocks, then dense layers.
 
-    `fused_dense` are the hidden layers of a second network, over the first one's answer and the
-    Laplacian variance; empty where there is none.
+    `fused_dense` are the hidden layers of a second network over the first one's answer and the
+    Laplacian variance; empty if there is none.
     """
 
     backbone: Literal["", "EfficientNetLite0", "MobileNetV2", "EfficientNetB0"]
@@ -36,15 +36,16 @@ class NetworkParams(Section, section="network"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one = bool(self.backbone) != bool(self.filters)
-        require(one, "params: network needs either a backbone or filters, not both")
+        backbone = bool(self.backbone)
+        line = "params: network needs either a backbone or filters, not both"
+        require(backbone != bool(self.filters), line)
         line = "params: network.weights goes with a backbone: 'imagenet', 'random' or a file"
-        require(bool(self.weights) == bool(self.backbone), line)
+        require(bool(self.weights) == backbone, line)
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputParams(Section, section="input"):
-    """Side of the square that the network sees, RGB or grey, and how pictures become one."""
+    """The square that the network sees: its side, RGB or grey, and how pictures are resized."""
 
     side: int = ruled(MISSING, "at least 16 pixels")
     colour: bool
@@ -52,13 +53,13 @@ class InputParams(Section, section="input"):
 
     @property
     def spec(self) -> InputSpec:
-        """As classifiers name it."""
+        """The same for a classifier."""
         return InputSpec(self.side, square=True, colour=self.colour, resampling=self.resize)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeParams(Section, section="recipe"):
-    """How the network is fitted; `images` is the most pictures to train on, 0 for all."""
+    """How the network is fitted, on at most `images` pictures (0: all)."""
 
     images: int = not_negative()
     epochs: int = positive()
@@ -74,11 +75,11 @@ class RecipeParams(Section, section="recipe"):
 
 @dataclass(frozen=True)
 class LayoutParams:
-    """How its data set lies on disk, and what its numbers mean.
+    """How the data set is laid out, and what its labels mean.
 
-    `classes` says what label (and output) 0, 1, ... is, `blurred` which of them is blurred. `pairs`
-    trains on sharp pictures against their own Gaussian-blurred copies, blurred before ("source") or
-    after ("input") they are made small, with a standard deviation in pixels from the range `sigma`.
+    `classes` names labels (and outputs) 0, 1, ...; `blurred` is one of them. With `pairs` the
+    network learns sharp pictures against their own Gaussian-blurred copies, blurred before
+    ("source") or after ("input") resizing, by a standard deviation drawn from the range `sigma`.
     """
 
     reader: str
@@ -103,7 +104,7 @@ class LayoutParams:
 
 @dataclass(frozen=True)
 class Preset:
-    """One system that people start from."""
+    """A published system that people start from."""
 
     name: str
     about: str
@@ -133,7 +134,7 @@ def load_preset(name: str, folder: Path = FOLDER) -> Preset:
     Raises
     ------
     BlurError
-        There is no such preset, it is no YAML, a name is unknown or missing, a value impossible.
+        There is no such preset, it is not YAML, a name is unknown or missing, a value wrong.
     """
     known = known_presets(folder)
     require(bool(known), f"{folder}: holds no presets; run from the project's folder")

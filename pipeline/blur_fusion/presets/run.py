@@ -1,4 +1,4 @@
-"""Train a preset and evaluate it: everything that `blur preset NAME` writes and prints."""
+"""Train and evaluate a preset: what `blur preset NAME` writes and prints."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from blur_fusion.evaluation.report import as_json, predict_each, write_csv
 from blur_fusion.evaluation.table import confusion_lines, figure_lines
 from blur_fusion.files import write_whole_folder
 from blur_fusion.fusion.calibration import choose_threshold
-from blur_fusion.images.photo import Photo
+from blur_fusion.images.photo import Photo, working_image
 from blur_fusion.model.classifier import Classifier, PresetClassifier
 from blur_fusion.parallel import ordered_map, shown
 from blur_fusion.params import Params
@@ -37,7 +37,7 @@ from blur_fusion.presets.params import Preset, load_preset
 
 RESULTS = Path("artifacts/presets")
 REPORT, PREDICTIONS, HISTORY = "report.json", "predictions.csv", "history.csv"
-KNOWN = ("split", "name", "label", "subset", "scene")  # of a photo in predictions.csv
+KNOWN = ("split", "name", "label", "subset", "scene")  # columns of predictions.csv
 OWN, VALIDATION = "own", "validation"
 RULES = {
     OWN: "as its authors decide: the most probable class",
@@ -50,44 +50,34 @@ SWEPT = ("threshold", "false_alarm_rate", "miss_rate", "background_false_alarm_r
 def judge(
     classifiers: Mapping[str, Classifier], images: Sequence[LabelledImage], what: str, workers: int
 ) -> dict[str, Answers]:
-    """What each classifier says of images, over threads and with progress.
-
-    Raises
-    ------
-    BlurError
-        An image cannot be read.
-    """
+    """Judge images with each classifier, in threads and with progress."""
     photos = (Photo(image.path) for image in images)
     said = list(predict_each(classifiers, photos, len(images), what, workers))
     return {name: Answers.of(each[name] for each in said) for name in classifiers}
 
 
 def by_rule(answers: Answers, rules: Mapping[str, float | None]) -> dict[str, Answers]:
-    """`answers` by each rule, which is a threshold or None: what the classifier itself decides."""
+    """Apply each rule: a threshold, or None for the classifier's own decision."""
     values = answers.probabilities
     return {
-        rule: answers if least is None else Answers(values, values >= least)
-        for rule, least in rules.items()
+        rule: answers if threshold is None else Answers(values, values >= threshold)
+        for rule, threshold in rules.items()
     }
 
 
 def figures_by_rule(
     images: Sequence[LabelledImage], answers: Answers, threshold: float, params: Params
 ) -> dict[str, dict[str, Any]]:
-    """A preset's metrics with 95 % intervals by both of `RULES`."""
+    """Metrics of a preset with 95 % intervals, by both `RULES`."""
     rules = {OWN: None, VALIDATION: threshold}
     return metrics.measured(images, by_rule(answers, rules), params)[0]
 
 
 def swept(labels: Ints, probabilities: Floats, backgrounds: Floats) -> list[tuple[float, ...]]:
-    """Rows of `SWEPT` for thresholds from 0 to 1 in hundredths.
+    """Rows of `SWEPT` for thresholds 0, 0.01, ..., 1.
 
-    Parameters
-    ----------
-    labels, probabilities : ndarray, shape (n,)
-        Photos blurred by nature, and sharp ones; both classes.
-    backgrounds : ndarray of float, shape (m,)
-        P(blurred) of sharp photos with blurred backgrounds; m may be 0.
+    Labels and probabilities (n,) are of naturally blurred and of sharp photos, `backgrounds` (m,)
+    P(blurred) of sharp photos with blurred backgrounds; m may be 0.
     """
     sharp, missed = probabilities[labels == 0], probabilities[labels == 1]
 
@@ -105,20 +95,8 @@ def sweep(
 ) -> dict[str, Any]:
     """Sweep the threshold on natural blur; write sweep.csv and sweep.png into `folder`.
 
-    Parameters
-    ----------
-    classifier : Classifier
-    rows : sequence of Row
-        Test rows; those of the subset "natural" where there are any, else all.
-    probabilities : ndarray of float, shape (n,)
-        P(blurred) of `rows`.
-    folder : Path
-    workers : int
-
-    Returns
-    -------
-    dict
-        `photos`, `backgrounds`, and `lines`: every tenth row of sweep.csv.
+    Takes the rows of the subset "natural", or all if there are none. `lines` of what is returned
+    are every tenth row of sweep.csv.
     """
     natural = np.array([row.subset == "natural" for row in rows])
     chosen = np.flatnonzero(natural if natural.any() else ~natural)
@@ -126,7 +104,7 @@ def sweep(
     sharp = [rows[place] for place in chosen[labels == 0]]
 
     def background(row: Row) -> float:
-        picture = examples.whole(row.path, classifier.spec.colour)
+        picture = working_image(row.path, examples.WHOLE, classifier.spec.colour)
         (said,) = classifier.predict(examples.blurred_background(picture))
         return float("nan") if said.probability is None else said.probability
 
@@ -140,10 +118,7 @@ def sweep(
 def _train(
     preset: Preset, source: Source, folder: Path, params: Params, weights: str
 ) -> dict[str, Any]:
-    """Train on the training rows, watched on the validation rows; gives its part of the report.
-
-    `folder` gets the model, history.csv, and drawings of both.
-    """
+    """Train; write the model, history.csv and drawings; give this part of the report."""
     began, recipe = time.perf_counter(), preset.recipe
     parts = {
         name: examples.of_rows(source.part(name), preset, source.three, seed)
@@ -151,12 +126,12 @@ def _train(
     }
     workers = params.compute.workers
     make_deterministic(params.seed, workers or os.cpu_count() or 1)
-    model, backbone = networks.build(preset, weights)  # before reading takes time
+    model, backbone = networks.build(preset, weights)  # fails before pictures are read
     train, watched = (examples.read(part, preset, workers, what) for what, part in parts.items())
     history = networks.fit_network(model, backbone, train, watched, recipe, folder)
     model = networks.with_classes(model)
     if preset.network.fused_dense:
-        model.compile()  # lets go of Adam's two numbers for each weight
+        model.compile()  # frees the optimizer's memory
         paths = [[one.path for one in found] for found in parts.values()]
         variances = [laplacian_variances(some, workers)[:, None] for some in paths]
         logs = np.log1p(variances[0])
@@ -185,7 +160,7 @@ def _train(
 def _confusion(
     classifier: PresetClassifier, preset: Preset, source: Source, params: Params
 ) -> dict[str, dict[str, int]]:
-    """True class -> named class -> test pictures, made as the training pictures were."""
+    """Count test pictures, made as those for training, by true and predicted class."""
     found = examples.of_rows(source.part("test"), preset, source.three, params.seed + 2)
     pixels, targets = examples.read(found, preset, params.compute.workers, "confusion")
     named = [classifier.classes(Photo(picture.squeeze())).argmax() for picture in pixels]
@@ -198,7 +173,7 @@ def _confusion(
 def run_preset(
     preset: Preset, source: Source, out: Path, params: Params, weights: str = ""
 ) -> dict[str, Any]:
-    """Train, evaluate and draw; `out` gets the result whole, in place of an earlier one.
+    """Train, evaluate and draw.
 
     Parameters
     ----------
@@ -206,18 +181,18 @@ def run_preset(
     source : Source
         Rows of all three splits.
     out : Path
-        Folder to make: a model folder (model.onnx and model.json), with history.csv,
-        predictions.csv, report.json, drawings/, and, where the recipe asks for them, checkpoints/
-        and sweep.csv.
+        Folder to write, once all is done, in place of an earlier result: a model folder (model.onnx
+        and model.json) with history.csv, predictions.csv, report.json and drawings/, and with
+        checkpoints/ and sweep.csv if the recipe asks for them.
     params : Params
         Seed, threads, threshold rule and evaluation.
     weights : str
-        Of the backbone, instead of those in the preset.
+        For the backbone, instead of the preset's.
 
     Returns
     -------
     dict
-        What report.json holds.
+        The contents of report.json.
 
     Raises
     ------
@@ -225,7 +200,7 @@ def run_preset(
         `out` holds something else; a picture, the weights or a class is missing.
     """
     ours = all((out / name).is_file() for name in (REPORT, PREDICTIONS, HISTORY))
-    line = f"{out}: holds something else than a trained preset; name another with --out"
+    line = f"{out}: not a trained preset; name another folder with --out"
     require(ours or examples.is_free(out), line)
     workers = params.compute.workers
     with write_whole_folder(out, force=True) as folder:
@@ -251,7 +226,7 @@ def run_preset(
         if preset.recipe.sweep:
             report["sweep"] = sweep(classifier, rows, answers.probabilities, folder, workers)
         predicted = [
-            # Nine digits, so that ties stay ties.
+            # With nine digits, ties stay ties.
             [*(getattr(row, name) for name in KNOWN), f"{value:.9g}", int(verdict)]
             for part, said in ((held, watched), (rows, answers))
             for row, value, verdict in zip(part, said.probabilities, said.verdicts, strict=True)
@@ -269,13 +244,7 @@ def _counts(images: Sequence[LabelledImage]) -> dict[str, int]:
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """report.json of a run.
-
-    Raises
-    ------
-    BlurError
-        It is missing or no JSON.
-    """
+    """Read report.json of a run; :class:`BlurError` if it is missing or not JSON."""
     path = folder / REPORT
     try:
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -285,7 +254,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def shortened(preset: Preset, epochs: int | None, images: int | None) -> Preset:
-    """`preset` with as many epochs (in each phase at most) and images as asked for."""
+    """Limit the epochs of each phase, and the images."""
     recipe, changed = preset.recipe, {}
     if epochs is not None:
         later = {name: getattr(recipe, name) for name in ("fine_tune_epochs", "fused_epochs")}
@@ -304,10 +273,7 @@ def train_preset(
     epochs: int | None = None,
     images: int | None = None,
 ) -> str:
-    """Train and evaluate a preset; what to print. See :func:`run_preset`.
-
-    The result of one trained on other data has a folder of its own.
-    """
+    """Train and evaluate a preset, see :func:`run_preset`; give what to print."""
     preset = shortened(load_preset(name), epochs, images)
     target = out or RESULTS / (f"{name}_on_{data.resolve().name}" if data else name)
     source = examples.open_source(data, preset.layout, params)
@@ -324,7 +290,7 @@ def _sweep_lines(found: dict[str, Any]) -> Iterator[str]:
 
 
 def report_lines(report: dict[str, Any]) -> list[str]:
-    """A run's report.json as lines of text."""
+    """Format report.json as lines of text."""
     trained, test, data = report["trained_on"], report["test"], report["dataset"]
     lines = [
         f"preset {report['preset']}: {report['about']}",
@@ -354,14 +320,14 @@ def _judged_lines(counts: Mapping[str, int], figures: Mapping[str, Any], what: s
 
 
 def judged_lines(name: str, path: Path, out: Path | None, params: Params) -> str:
-    """Judge the photos at `path` with a trained preset, by both rules; what to print.
+    """Judge the photos at `path` with a trained preset, by both rules; give what to print.
 
-    Nothing is fitted to them. A layout's own training half is left out.
+    A layout's own training half is left out.
 
     Raises
     ------
     BlurError
-        The preset is unknown or not trained yet; `path` holds no data set, or a photo cannot be
+        The preset is unknown or not trained yet; `path` is not a data set, or a photo cannot be
         read.
     """
     layout, folder = load_preset(name).layout, out or RESULTS / name
