@@ -10,8 +10,7 @@ import pytest
 from pytest import MonkeyPatch
 
 from blur_fusion.data.dataset import DataSet, LabelledImage
-from blur_fusion.data.describe import describe
-from blur_fusion.data.layouts import open_dataset
+from blur_fusion.data.layouts import describe, open_dataset
 from blur_fusion.errors import BlurError
 from trees import Tree, write_photo, write_sheet
 
@@ -108,7 +107,7 @@ def test_equal_bytes_share_a_scene_and_never_lie_in_both_halves(certh_tree: Tree
     [
         *((("Original_2", label), "row 3 .*must be 1 or -1") for label in (0, 2, "yes", None)),
         (("Original_1.JPG ", 1), "row 3: 'Original_1.JPG' has a different label"),
-        (None, "is not a readable xlsx"),
+        (None, "not a readable xlsx"),
     ],
 )
 def test_faulty_sheets_are_named(certh_tree: Tree, row: Any, message: str) -> None:

@@ -251,7 +251,7 @@ def test_an_existing_target_stays_as_it_is(serve: Serve, tmp_path: Path, link: b
         target.mkdir()
         (target / "mine.txt").write_text("mine")
     before = sorted(tmp_path.rglob("*"))
-    assert "exists already" in _error("--url", site.url, "--target", target)
+    assert "exists and is not changed" in _error("--url", site.url, "--target", target)
     assert not site.asked and sorted(tmp_path.rglob("*")) == before
     assert link or (target / "mine.txt").read_text() == "mine"
 

@@ -10,9 +10,8 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 import pytest
 from pytest import MonkeyPatch
 
-from blur_fusion.data import unpack as module
-from blur_fusion.data.fetch import fetch_certh
-from blur_fusion.data.unpack import Limits, unpack
+from blur_fusion.data import fetch
+from blur_fusion.data.fetch import Limits, fetch_certh, unpack
 from blur_fusion.errors import BlurError
 from trees import contents
 
@@ -95,9 +94,9 @@ def test_what_is_too_much_is_refused(
     archive = _zip(tmp_path / "set.zip", {f"{i}.jpg": bytes(size) for i in range(files)})
     assert archive.stat().st_size < 10_000
     if limits:
-        monkeypatch.setattr(module, "Limits", lambda: limits)
+        monkeypatch.setattr(fetch, "Limits", lambda: limits)
     else:
-        monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Mock(free=0))
+        monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _: Mock(free=0))
     assert line in _refused(archive)
 
 
@@ -117,10 +116,10 @@ def _declared(place: int, value: bytes) -> Change:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (lambda content: content[: len(content) // 2], "is not a complete zip"),
-        (lambda _: b"<html>please log in</html>", "is not a complete zip"),
-        (lambda content: content.replace(b"pixels", b"PIXELS"), "is not a complete zip"),
-        (_declared(24, struct.pack("<I", 1)), "is not a complete zip"),  # a size of one byte
+        (lambda content: content[: len(content) // 2], "not a complete zip"),
+        (lambda _: b"<html>please log in</html>", "not a complete zip"),
+        (lambda content: content.replace(b"pixels", b"PIXELS"), "not a complete zip"),
+        (_declared(24, struct.pack("<I", 1)), "not a complete zip"),  # a size of one byte
         (_declared(8, struct.pack("<H", 1)), "is encrypted"),
         (_declared(10, struct.pack("<H", 77)), "cannot be unpacked here"),  # by no known method
         (lambda content: content.replace(b"Training", b"Holidays"), "holds no TrainingSet or"),

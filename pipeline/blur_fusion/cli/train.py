@@ -229,8 +229,7 @@ def check(path: Path, as_json: bool, params_file: Path | None, layout: str) -> N
 
     Images by subset and label, scenes, and notes on what is left out. Nothing is changed.
     """
-    from blur_fusion.data.describe import as_text, describe
-    from blur_fusion.data.layouts import open_dataset
+    from blur_fusion.data.layouts import as_text, describe, open_dataset
     from blur_fusion.params import load_params
 
     found = describe(open_dataset(path, layout, load_params(params_file).dataset))

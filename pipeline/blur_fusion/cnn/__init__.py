@@ -1,1 +1,1 @@
-"""The convolutional network: built, fitted in folds, and exported."""
+"""The convolutional network and its training."""

@@ -1,4 +1,4 @@
-"""Fit the folds and the final network, several at once, and collect out-of-fold logits."""
+"""Fit the folds and the final network in parallel, and collect out-of-fold logits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ History = list[dict[str, object]]
 
 
 def write_history(folder: Path, history: History) -> None:
-    """Write history.csv: a line for each epoch of each fit."""
+    """Write history.csv, one line for each epoch of each fit."""
     with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, list(history[0]), lineterminator="\n")
         table.writeheader()
@@ -32,7 +32,7 @@ def write_history(folder: Path, history: History) -> None:
 
 
 def parallel_fits(params: ComputeParams) -> int:
-    """As many fits at once as cores; a GPU serves one at a time."""
+    """How many fits run at once: as many as fit the cores, but one on a GPU."""
     cores = params.workers or os.cpu_count() or 1
     gpu = any(Path("/dev").glob("nvidia[0-9]*"))
     return 1 if gpu else max(1, cores // params.threads)
@@ -40,14 +40,14 @@ def parallel_fits(params: ComputeParams) -> int:
 
 @dataclass(frozen=True)
 class Fit:
-    """One fit: rows to learn from and to watch, and by part those that it judges unseen.
+    """One fit: rows to train and validate on, and rows to judge that it has not seen.
 
     Attributes
     ----------
     steps : int
-        Of an epoch: as many passes over the images as the final fit makes, over fewer images.
+        Per epoch: on fewer images, as many passes as the final fit makes.
     own, copied, ranked : ndarray of int
-        See `blur_fusion.data.augment.pictures`.
+        Rows to judge, see `blur_fusion.data.augment.pictures`.
     """
 
     name: str
@@ -65,7 +65,6 @@ def _plan(store: Store, params: Params) -> list[Fit]:
     cnn, folds = params.cnn, params.split.folds
     train = store.splits == "train"
     validation = np.flatnonzero(store.splits == "validation")
-    # A fixed share of the validation images suffices to watch training.
     watched = validation[:: max(1, len(validation) // cnn.check_images)]
     ranked = ranked_rows(store, params.fuse.ranked, params.seed)
     none, seed = ranked[:0], params.seed * 1000
@@ -81,7 +80,7 @@ def _plan(store: Store, params: Params) -> list[Fit]:
 
 
 def fit_one(folder: Path, target: Path, fit: Fit, params: Params) -> History:
-    """Fit in a worker process (TensorFlow starts there), write the weights, give the history."""
+    """Fit in a worker process, where TensorFlow starts; write the weights, give the history."""
     from blur_fusion.cnn.fit import Material, fit_network, make_deterministic
 
     store = Store.open(folder)
@@ -95,7 +94,7 @@ def fit_one(folder: Path, target: Path, fit: Fit, params: Params) -> History:
 
 
 def judge(folder: Path, target: Path, fit: Fit, part: str, params: Params) -> Logits:
-    """Logits (n, 4) of the pictures that `part` makes of the fit's rows, in a worker process."""
+    """Judge the pictures of `part` in a worker process: logits (n, 4)."""
     from blur_fusion.cnn.fit import Network, make_deterministic
 
     make_deterministic(params.seed, params.compute.threads)
@@ -106,7 +105,7 @@ def judge(folder: Path, target: Path, fit: Fit, part: str, params: Params) -> Lo
 def _run(
     folder: Path, target: Path, plan: list[Fit], params: Params
 ) -> tuple[dict[str, History], dict[str, dict[str, Logits]]]:
-    """Histories by fit, and logits by part and fit; a network judges once its own fit is done."""
+    """Histories by fit, and logits by part and fit."""
     pool = get_reusable_executor(max_workers=min(parallel_fits(params.compute), len(plan)))
     fits = {pool.submit(fit_one, folder, target, fit, params): fit for fit in plan}
     histories, judged = {}, {}
@@ -114,7 +113,7 @@ def _run(
         for done in as_completed(fits):
             fit = fits[done]
             histories[fit.name] = done.result()
-            for part in PARTS:  # tasks of their own, so that no core waits at the end
+            for part in PARTS:  # separate tasks, so that no core idles at the end
                 task = pool.submit(judge, folder, target, fit, part, params)
                 judged[part, fit.name] = task
         logits = {
@@ -127,7 +126,7 @@ def _run(
 
 
 def _by_row(plan: list[Fit], part: str, logits: dict[str, Logits]) -> tuple[Indices, Logits]:
-    """Rows (n,), ascending, and logits (n, 4) of what `part` makes of each, or (n, STEPS, 4)."""
+    """Rows (n,), ascending, and their logits (n, 4), or (n, STEPS, 4) if ranked."""
     index = np.concatenate([getattr(fit, part) for fit in plan])
     found = np.concatenate([logits[fit.name] for fit in plan])
     if part == "ranked":
@@ -139,10 +138,7 @@ def _by_row(plan: list[Fit], part: str, logits: dict[str, Logits]) -> tuple[Indi
 def cross_fit(folder: Path, target: Path, params: Params) -> str:
     """Run all fits on the store in `folder`; write weights, logits.npz and history.csv to `target`.
 
-    Returns
-    -------
-    str
-        One line that sums up.
+    Returns a one-line summary.
     """
     plan = _plan(Store.open(folder), params)
     target.mkdir(parents=True, exist_ok=True)

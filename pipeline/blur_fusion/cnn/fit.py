@@ -1,4 +1,4 @@
-"""Fit one network: steps on crops, watched on whole working images."""
+"""Fit one network on crops, and validate it on whole working images."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import numpy.typing as npt
 import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 
-from blur_fusion.cnn.crops import Pixels, augment, ranked_pair, telling_crop
 from blur_fusion.cnn.network import KINDS, LOGITS, build_network
+from blur_fusion.data.augment import Pixels, augment_crop, detailed_crop, ranked_pair
 from blur_fusion.data.overlays import overlay
 from blur_fusion.errors import BlurError
 from blur_fusion.images.photo import center_crop
@@ -27,18 +27,18 @@ from blur_fusion.progress import progress_bar
 
 
 def make_deterministic(seed: int, threads: int) -> None:
-    """Seed Keras and TensorFlow and fix the thread count, so that two runs give the same bytes."""
+    """Seed Keras and TensorFlow and fix the thread count: two runs give the same bytes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     cv2.setNumThreads(1)
-    with suppress(RuntimeError):  # TensorFlow has run already in this process: the count stands
+    with suppress(RuntimeError):  # TensorFlow has already run in this process
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 class Network:
-    """A network that judges the middles of whole working images."""
+    """A network that judges the centre of whole working images."""
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
@@ -49,7 +49,7 @@ class Network:
 
     @classmethod
     def load(cls, folder: Path | str, params: CnnParams, name: str = "final") -> Network:
-        """Read the weights that the stage `cnn` wrote of the fit `name`.
+        """Read the weights that the stage `cnn` wrote for the fit `name`.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class Network:
         return cls(model)
 
     def logits(self, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
-        """Logits (n, 4), in the order of `LOGITS`, of grey images of any size, one at a time."""
+        """Judge grey images of any size, one at a time: logits (n, 4) in the order of `LOGITS`."""
         rows = []
         for image in images:
             batch = pad_to(center_crop(image), SMALLEST_INPUT)[None, :, :, None].astype(np.float32)
@@ -78,12 +78,12 @@ class Network:
 
 Floats = npt.NDArray[np.float32]
 History = list[dict[str, Any]]  # a line for each epoch
-RANK_MARGIN = 1.0  # by so much the logit of the more blurred of a pair should be the larger one
+RANK_MARGIN = 1.0  # the logit of the more blurred of a pair should be larger by this
 
 
 @dataclass(frozen=True)
 class Material:
-    """Labelled images of one fit; `image(i)` gives row i of the store."""
+    """Labelled images of one fit; `image(i)` is row i of the store."""
 
     image: Callable[[int], Pixels]
     labels: npt.NDArray[np.int64]
@@ -93,7 +93,7 @@ class Material:
 
 
 def _targets(material: Material, rows: npt.NDArray[np.int64]) -> Floats:
-    """Columns: label, one for each kind, and whether the kind is known."""
+    """Columns: label, one for each kind, and 1 if the kind is known."""
     target = np.zeros((len(rows), 2 + len(KINDS)), np.float32)
     target[:, 0] = material.labels[rows]
     for line, row in enumerate(rows):
@@ -105,13 +105,9 @@ def _targets(material: Material, rows: npt.NDArray[np.int64]) -> Floats:
 def _batch(
     material: Material, params: CnnParams, step: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Crops of random training images and the targets of all but the last ones.
+    """Draw crops (n + r, side, side, 1) of training images, and targets (n, 2 + kinds).
 
-    Returns
-    -------
-    crops : ndarray of float32, shape (n + r, side, side, 1)
-        The last r are the first r, blurred further.
-    targets : ndarray of float32, shape (n, 2 + kinds)
+    The last r crops are the first r, blurred further.
     """
     wide = step % params.wide_every == params.wide_every - 1
     side, count = params.crop_side, params.crops
@@ -121,10 +117,10 @@ def _batch(
     crops = []
     for row in rows:
         tries = int(rng.integers(1, 3)) if wide else int(rng.integers(1, 9))
-        crop = telling_crop(material.image(int(row)), side, tries, rng)
+        crop = detailed_crop(material.image(int(row)), side, tries, rng)
         if wide and rng.random() < params.overlays:
             crop = overlay(crop, rng)
-        crops.append(augment(crop, rng) if params.augment else crop)
+        crops.append(augment_crop(crop, rng) if params.augment else crop)
     for place in range(0 if wide else min(params.ranked, count)):
         crops[place], further = ranked_pair(crops[place], rng)
         crops.append(further)
@@ -132,7 +128,7 @@ def _batch(
 
 
 def _losses(params: CnnParams, target: Any, logits: Any) -> Any:
-    """Blurred or not, the kind where it is known, and the order of pairs: see `ranked_pair`."""
+    """Loss of blurred or not, of the kind if known, and of the order of pairs."""
     count = tf.shape(target)[0]
     further, logits = logits[count:, 0], logits[:count]
     growth = further - logits[: tf.shape(further)[0], 0]
@@ -169,10 +165,10 @@ def fit_network(
     Returns
     -------
     model : keras.Model
-        With the weights of the last epoch: the learning rate falls to nearly nothing, and the
-        choice of an epoch by some validation images was a matter of luck.
+        After the last epoch, when the learning rate is near 0; choosing an epoch by a few
+        validation images was a matter of luck.
     history : list of dict
-        Of each epoch: fit, epoch, loss, validation_loss, validation_auc.
+        For each epoch: fit, epoch, loss, validation_loss, validation_auc.
     """
     rng = np.random.default_rng(seed)
     keras.utils.set_random_seed(seed)
@@ -183,9 +179,9 @@ def fit_network(
         peak / 20, total - warmup, 0.01, warmup_target=peak, warmup_steps=warmup
     )
     optimizer = keras.optimizers.AdamW(rate, weight_decay=params.weight_decay, clipnorm=1.0)
-    optimizer.build(model.trainable_variables)  # within the step, all of it is traced twice
+    optimizer.build(model.trainable_variables)  # inside the step it would be traced twice
     step = _train_step(model, optimizer, params)
-    network = Network(model)  # traced once for all checks
+    network = Network(model)
     history: History = []
     with progress_bar(total, f"cnn {name}", "step") as bar:
         for epoch in range(params.epochs):
@@ -199,7 +195,7 @@ def fit_network(
 
 
 def _check(network: Network, material: Material) -> dict[str, float]:
-    """Judge whole validation images."""
+    """Validate on whole images."""
     logits = network.logits(map(material.image, material.validation.tolist()))[:, 0].astype(float)
     labels = material.labels[material.validation]
     cross_entropy = np.logaddexp(0, logits) - labels * logits

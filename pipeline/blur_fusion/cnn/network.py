@@ -12,27 +12,27 @@ import tensorflow as tf
 from keras import layers, ops
 
 from blur_fusion.cnn.spectra import FLOOR, GAIN, OFFSET, SIDE, STRIDE, cosine_basis
-from blur_fusion.errors import BlurError
+from blur_fusion.errors import BlurError, one_line
 from blur_fusion.params import CnnParams
 
 
 class LogMagnitude(layers.Layer):
-    """Logarithm of the size of each response: contrast becomes an offset, ratios differences."""
+    """Logarithm of each response's magnitude: contrast becomes an offset."""
 
     def call(self, inputs: Any) -> Any:
-        """Floor at about what 8-bit rounding leaves."""
+        """Add about what 8-bit rounding leaves, so that zero is allowed."""
         return ops.log(ops.abs(inputs) + FLOOR)
 
 
 class HalfSize(layers.Layer):
-    """Means of 2 x 2 pixels of a grey image (batch, h, w, 1); an odd edge has means of two.
+    """Means of 2 x 2 pixels of a grey image (batch, h, w, 1); means of two at an odd edge.
 
-    Average pooling, bit for bit where pixels are whole numbers; on a single channel TensorFlow's
-    own takes seven times as long, a fifth of a training step.
+    For integer pixels the same as average pooling, bit for bit. TensorFlow's takes seven times as
+    long on a single channel, a fifth of a training step.
     """
 
     def call(self, image: Any) -> Any:
-        """Add rows, then columns; both lie beside each other in memory."""
+        """Add rows, then columns, which are contiguous in memory."""
         odd = tf.shape(image)[1:3] % 2
         edge = tf.pad(odd[:, None], [[1, 1], [1, 0]])  # after height and width alone
         any_odd = tf.reduce_any(odd > 0)
@@ -44,11 +44,10 @@ class HalfSize(layers.Layer):
 
 
 class Blocks(layers.Conv2D):
-    """Convolution of a grey image (batch, h, w, 1) by square kernels, padded as "same".
+    """Convolution of a grey image (batch, h, w, 1) by square kernels, padding "same".
 
-    As many neighbouring columns as the stride is long become channels, of which TensorFlow is
-    faster at several than at one; the same products are added, so the answer is that of the plain
-    convolution but for rounding. Kernels are a whole number of strides long.
+    Groups of `stride` columns become channels, since TensorFlow is slow on a single one. The result
+    is that of the plain convolution, except for rounding. The stride must divide the kernel's side.
     """
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
@@ -64,17 +63,17 @@ class Blocks(layers.Conv2D):
 
 
 def _same_padding(extent: Any, side: int, stride: int) -> tuple[Any, Any]:
-    """Zeros before and after `extent` pixels: TensorFlow's "same"."""
+    """Zeros before and after `extent` pixels for TensorFlow's "same"."""
     rest = (extent + stride - 1) // stride * stride - extent
     total = side - stride + rest
     return total // 2, total - total // 2
 
 
 def local_spectrum(image: Any, count: int, name: str) -> Any:
-    """Logarithms of a DCT of overlapping 8x8 blocks, four pixels apart, scaled to about -1..3.
+    """Log magnitudes of a DCT of 8x8 blocks, four pixels apart, scaled to about -1..3.
 
-    The patterns stay fixed: the logarithm's gradient explodes near zero, and trained patterns
-    learned far worse (crop AUC 0.84 against 0.90 after 250 steps).
+    The patterns are fixed: the logarithm's gradient explodes near zero, and trained patterns did
+    far worse (crop AUC 0.84 against 0.90 after 250 steps).
     """
     patterns = keras.initializers.Constant(cosine_basis(count))
     fixed = {"padding": "same", "use_bias": False, "trainable": False, "name": f"{name}_blocks"}
@@ -83,13 +82,13 @@ def local_spectrum(image: Any, count: int, name: str) -> Any:
     return layers.Rescaling(GAIN, offset=OFFSET, name=f"{name}_rescale")(logarithm)
 
 
-# Columns of the network's answer; the last three name the kind.
+# Columns of the network's output; the last three are the kind.
 LOGITS = ("blurred", "sharp", "defocus", "motion")
 KINDS = LOGITS[1:]
 
 
 class AttentionPooling(layers.Layer):
-    """Average local logits with weights from a softmax over all places.
+    """Average local logits, weighted by a softmax over all places.
 
     Input (batch, h, w, 1 + n): an attention score and n logits; output (batch, n).
     """
@@ -103,10 +102,10 @@ class AttentionPooling(layers.Layer):
 
 
 def _block(x: Any, filters: int, stride: int, name: str) -> Any:
-    """3x3 convolution, batch normalisation, rectifier.
+    """3x3 convolution, batch normalisation, ReLU.
 
-    Statistics of some 50 batches: of 20, they left log-loss on validation images .003 and .001
-    higher in two trainings, and the last epoch was not the best.
+    Statistics cover some 50 batches: over 20, validation log-loss was .003 and .001 higher in two
+    trainings, and the last epoch was not the best.
     """
     x = layers.Conv2D(filters, 3, stride, padding="same", use_bias=False, name=name)(x)
     x = layers.BatchNormalization(momentum=0.98, name=f"{name}_norm")(x)
@@ -114,10 +113,9 @@ def _block(x: Any, filters: int, stride: int, name: str) -> Any:
 
 
 def _in_context(x: Any) -> Any:
-    """`x`, and at each place what the whole picture says: its noise, contrast, sharpest part.
+    """Add to each place what the whole picture shows: its noise, contrast, sharpest part.
 
-    After the squeeze-and-excitation of Hu, Shen and Sun, CVPR 2018, but added rather than
-    multiplied.
+    Squeeze-and-excitation (Hu, Shen and Sun, CVPR 2018), but added instead of multiplied.
     """
     filters = int(x.shape[-1])
     mean = layers.GlobalAveragePooling2D(keepdims=True, name="mean_pool")(x)
@@ -133,8 +131,8 @@ def build_network(params: CnnParams) -> keras.Model:
     Returns
     -------
     keras.Model
-        Maps grey images (batch, H, W, 1), float32 of 0..255, H and W free, to logits (batch, 4)
-        in the order of `LOGITS`.
+        Maps grey images (batch, H, W, 1) of any size, float32 0..255, to logits (batch, 4) in the
+        order of `LOGITS`.
     """
     image = layers.Input((None, None, 1), name="image")
     # At half size noise counts less and wide blur fits into a block.
@@ -147,7 +145,7 @@ def build_network(params: CnnParams) -> keras.Model:
             x = layers.Concatenate(name="scales")([x, coarse])
     x = _block(_in_context(x), params.filters[-1], 1, "head")
     x = layers.SpatialDropout2D(params.dropout, name="dropout")(x)
-    # Attention starts out where the local spectrum is strong: an empty sky tells nothing.
+    # Attention starts where the local spectrum is strong, not on an empty sky.
     stride = 2 ** (len(params.filters) - 1)
     content = layers.AveragePooling2D(stride, padding="same", name="content")(coarse)
     prior = keras.initializers.Constant(2.0 / params.patterns)
@@ -159,7 +157,7 @@ def build_network(params: CnnParams) -> keras.Model:
 
 
 def layer_weights(model: keras.Model) -> dict[str, npt.NDArray[np.float32]]:
-    """All weights of a network, by the layer's name and their place in it."""
+    """All weights of a network, named "layer/number"."""
     return {
         f"{layer.name}/{place}": weight
         for layer in model.layers
@@ -168,19 +166,14 @@ def layer_weights(model: keras.Model) -> dict[str, npt.NDArray[np.float32]]:
 
 
 def network_from(build: dict[str, Any], weights: bytes) -> keras.Model:
-    """The network that a model folder holds.
+    """Rebuild the network of a model folder.
 
     Parameters
     ----------
     build : dict
-        Of model.json: patterns and filters.
+        From model.json: patterns and filters.
     weights : bytes
-        cnn.npz: :func:`layer_weights`.
-
-    Returns
-    -------
-    keras.Model
-        As :func:`build_network` gives it, with the very weights that cnn.onnx was made from.
+        Of cnn.npz, see :func:`layer_weights`.
 
     Raises
     ------
@@ -193,6 +186,6 @@ def network_from(build: dict[str, Any], weights: bytes) -> keras.Model:
             for layer in model.layers:
                 count = len(layer.get_weights())
                 layer.set_weights([arrays[f"{layer.name}/{place}"] for place in range(count)])
-    except Exception as error:  # zipfile, numpy and Keras raise all sorts
-        raise BlurError(f"cnn.npz: damaged ({' '.join(str(error).split())})") from None
+    except Exception as error:  # zipfile, numpy and Keras each have their own
+        raise BlurError(f"cnn.npz: damaged ({one_line(error)})") from None
     return model

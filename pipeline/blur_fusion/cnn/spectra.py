@@ -1,4 +1,4 @@
-"""The network's fixed beginning: local spectra of small blocks, in C or else in NumPy."""
+"""The network's fixed first layers: local spectra of small blocks, in C or in NumPy."""
 
 from __future__ import annotations
 
@@ -19,26 +19,20 @@ Floats = npt.NDArray[np.float32]
 
 
 def waves() -> npt.NDArray[np.float64]:
-    """Cosines of a DCT of `SIDE` places, each of length one, shape (SIDE, SIDE)."""
+    """Orthonormal cosines of a DCT, shape (SIDE, SIDE)."""
     place = np.arange(SIDE) + 0.5
     found = np.stack([np.cos(np.pi * f * place / SIDE) for f in range(SIDE)])
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
 
 
 def lowest_patterns(count: int) -> list[tuple[int, int]]:
-    """Vertical and horizontal frequency of the `count` lowest patterns but the constant one."""
+    """Frequencies (vertical, horizontal) of the `count` lowest patterns, without the constant."""
     pairs = product(range(SIDE), range(SIDE))
     return sorted(pairs, key=lambda p: (p[0] ** 2 + p[1] ** 2, p))[1 : count + 1]
 
 
 def cosine_basis(count: int) -> Floats:
-    """The `count` lowest patterns of a two-dimensional DCT but the constant one.
-
-    Returns
-    -------
-    ndarray of float32, shape (SIDE, SIDE, 1, count)
-        Orthonormal convolution kernels.
-    """
+    """Orthonormal DCT kernels (SIDE, SIDE, 1, count) of the lowest patterns."""
     wave, pairs = waves(), lowest_patterns(count)
     kernels = np.stack([np.outer(wave[row], wave[column]) for row, column in pairs], axis=-1)
     return kernels[:, :, None, :].astype(np.float32)
@@ -50,7 +44,7 @@ def _basis(count: int) -> tuple[Floats, npt.NDArray[np.int32]]:
 
 
 def _half_size(image: Floats) -> Floats:
-    """Means of 2 x 2 pixels; an odd edge has means of two."""
+    """Means of 2 x 2 pixels; means of two at an odd edge."""
     height, width = image.shape
     if height % 2 or width % 2:
         image = np.pad(image, [(0, height % 2), (0, width % 2)], "edge")
@@ -59,7 +53,7 @@ def _half_size(image: Floats) -> Floats:
 
 
 def _combined(parts: Floats, waves: Floats) -> Floats:
-    """Each of `waves` (n, SIDE) over `parts` (SIDE, ...), summed in pairs as the C loops do."""
+    """Apply `waves` (n, SIDE) to `parts` (SIDE, ...), summing in pairs as the C loops do."""
     terms = waves.reshape(*waves.shape, *(1,) * (parts.ndim - 1)) * parts
     while terms.shape[1] > 1:
         terms = terms[:, ::2] + terms[:, 1::2]
@@ -67,10 +61,10 @@ def _combined(parts: Floats, waves: Floats) -> Floats:
 
 
 def _responses(image: Floats, count: int) -> Floats:
-    """What `native/local_spectrum.c` computes, but for rounding of the logarithm."""
+    """Compute the same as `native/local_spectrum.c`, except for rounding of the logarithm."""
     basis, patterns = _basis(count)
     down, across = (-(-extent // STRIDE) for extent in image.shape)
-    around = [  # as "same" of TensorFlow
+    around = [  # TensorFlow's "same"
         (total // 2, total - total // 2)
         for total in (SIDE - STRIDE + -extent % STRIDE for extent in image.shape)
     ]
@@ -97,12 +91,14 @@ def _spectrum(image: Floats, count: int) -> Floats:
 
 
 def local_spectra(image: Floats, count: int) -> tuple[Floats, Floats]:
-    """Local spectra of an image and of it at half size, each divided by `GAIN`.
+    """Local spectra of an image at full and half size, divided by `GAIN`.
+
+    They are those of `blur_fusion.cnn.network`, except for rounding.
 
     Parameters
     ----------
     image : ndarray of float32, shape (h, w)
-        Grey levels, in one piece.
+        Grey levels, contiguous.
     count : int
         Patterns of the network.
 
@@ -110,6 +106,5 @@ def local_spectra(image: Floats, count: int) -> tuple[Floats, Floats]:
     -------
     fine : ndarray of float32, shape (1, count, ceil(h / 4), ceil(w / 4))
     coarse : ndarray of float32, shape (1, count, ceil(h / 8), ceil(w / 8))
-        As `blur_fusion.cnn.network` gives them, but for rounding.
     """
     return _spectrum(image, count), _spectrum(_half_size(image), count)

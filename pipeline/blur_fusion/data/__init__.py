@@ -1,1 +1,1 @@
-"""From a folder of photos to labelled, split and stored working images."""
+"""Data sets: read, split, stored and augmented."""

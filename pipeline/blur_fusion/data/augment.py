@@ -1,4 +1,4 @@
-"""Training images changed: further out of focus, lettered, turned, resampled, compressed."""
+"""Training images and crops changed: defocused, overlaid, turned, resampled, compressed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import numpy.typing as npt
 
 from blur_fusion.data.overlays import overlay
 from blur_fusion.data.store import Store
+from blur_fusion.images.resize import pad_to
 
 Pixels = npt.NDArray[np.uint8]
 
-_GAMMA = 2.2  # of the linear light that a lens mixes
+STEPS = 4  # pictures of a series: the image itself, then blurred more and more
+PARTS = ("copied", "own", "ranked")
+_GAMMA = 2.2  # a lens mixes linear light
 
 
 def _disk(radius: float) -> npt.NDArray[np.float32]:
-    """Point spread function of defocus, its rim anti-aliased."""
+    """Point spread function of defocus, with an anti-aliased edge."""
     half = int(np.ceil(radius))
     line = np.arange(-half, half + 1)
     kernel = np.clip(radius + 0.5 - np.hypot(line[:, None], line[None, :]), 0, 1)
@@ -25,7 +28,7 @@ def _disk(radius: float) -> npt.NDArray[np.float32]:
 
 
 def defocused(image: Pixels, radius: float) -> npt.NDArray[np.float32]:
-    """Grey levels of `image` (h, w) mixed over a disk of `radius` pixels in linear light."""
+    """Blur grey levels (h, w) over a disk of `radius` pixels, in linear light."""
     if radius <= 0:
         return image.astype(np.float32)
     light = (np.arange(256, dtype=np.float32) / 255) ** np.float32(_GAMMA)
@@ -35,7 +38,7 @@ def defocused(image: Pixels, radius: float) -> npt.NDArray[np.float32]:
 
 
 def _pattern(shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Odd and even columns apart, and bands of rows."""
+    """A sensor's fixed pattern: odd and even columns apart, and bands of rows."""
     columns = (-1.0) ** np.arange(shape[1]) + 0.5 * rng.standard_normal(shape[1])
     rows = 0.5 * rng.standard_normal(shape[0])
     return (rows[:, None] + columns[None, :]).astype(np.float32)
@@ -44,24 +47,10 @@ def _pattern(shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np
 def blur_series(
     image: Pixels, radii: tuple[float, ...], noise: float, rng: np.random.Generator
 ) -> list[Pixels]:
-    """`image` defocused by each of `radii`, with the same strength of noise laid over all.
+    """Defocus `image` by each of `radii`, with equally strong noise over all.
 
-    Half of the series also get a sensor's fixed pattern, the same for all.
-
-    Without it less noise would give away the more blurred one; a camera's noise stays.
-
-    Parameters
-    ----------
-    image : ndarray of uint8, shape (h, w)
-    radii : tuple of float
-        Pixels; 0 leaves the picture as it is.
-    noise : float
-        Standard deviation in grey levels.
-    rng : Generator
-
-    Returns
-    -------
-    list of ndarray of uint8, shape (h, w)
+    Otherwise less noise would give away the more blurred one. Half of the series also get the same
+    fixed pattern. `noise` is the standard deviation in grey levels.
     """
     series = []
     fixed = 0.4 * noise * _pattern(image.shape, rng) * (rng.random() < 0.5)
@@ -73,28 +62,30 @@ def blur_series(
 
 
 def resampled(image: Pixels, rng: np.random.Generator) -> Pixels:
-    """`image` (h, w), its finest detail a little weaker or stronger.
+    """Make the finest detail of `image` (h, w) a little weaker or stronger.
 
-    So do ways of shrinking differ, such as decoding a JPEG at reduced scale: by up to a tenth of
-    what one pixel holds. No verdict should rest on that.
+    Ways of shrinking differ as much, such as decoding a JPEG at reduced scale; no verdict should
+    depend on that.
     """
     side = rng.uniform(-0.025, 0.025)
     line = np.array([side, 1 - 2 * side, side], np.float32)
     return np.asarray(cv2.sepFilter2D(image, -1, line, line), dtype=np.uint8)
 
 
+def _noisy(image: Pixels, least: float, most: float, rng: np.random.Generator) -> Pixels:
+    noise = rng.standard_normal(image.shape, dtype=np.float32)
+    noise *= np.float32(rng.uniform(least, most))
+    return np.clip(image + noise + 0.5, 0, 255).astype(np.uint8)
+
+
+def _compressed(image: Pixels, quality: int) -> Pixels:
+    settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    data = cv2.imencode(".jpg", np.ascontiguousarray(image), settings)[1]
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
+
+
 def perturbed(image: Pixels, rng: np.random.Generator) -> Pixels:
-    """`image` after a few harmless changes; none of them makes it sharp or blurred.
-
-    Parameters
-    ----------
-    image : ndarray of uint8, shape (h, w)
-    rng : Generator
-
-    Returns
-    -------
-    ndarray of uint8, shape (h, w) or (w, h)
-    """
+    """Change `image` (h, w) in ways that do not change whether it is blurred; it may be turned."""
     chances = 0.5, 0.3, 0.5, 0.4, 0.4, 0.4
     turned, lettered, shrunk, faded, noised, compressed = rng.random(6) < chances
     if turned:
@@ -108,41 +99,34 @@ def perturbed(image: Pixels, rng: np.random.Generator) -> Pixels:
         contrast = rng.uniform(0.35, 1)
         image = np.rint(contrast * image + rng.uniform(0, 1 - contrast) * 255).astype(np.uint8)
     if noised:
-        noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(1, 7))
-        image = np.clip(image + noise + 0.5, 0, 255).astype(np.uint8)
+        image = _noisy(image, 1, 7, rng)
     if compressed:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 90))]
-        data = cv2.imencode(".jpg", image, quality)[1]
-        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
+        image = _compressed(image, int(rng.integers(35, 90)))
     return image
 
 
-STEPS = 4  # pictures of a series: as it is, blurred, blurred more and more
-PARTS = ("copied", "own", "ranked")
-
-
 def ranked_rows(store: Store, count: int, seed: int) -> npt.NDArray[np.int64]:
-    """At most `count` training rows, drawn once for each seed, ascending."""
+    """Draw at most `count` training rows, ascending."""
     train = np.flatnonzero(store.splits == "train")
     return np.sort(np.random.default_rng([seed, 1]).permutation(train)[:count])
 
 
 def _series(image: Pixels, rng: np.random.Generator) -> list[Pixels]:
-    """`STEPS` pictures, less blurred first."""
+    """`STEPS` pictures, the least blurred first."""
     first = float(np.exp(rng.uniform(np.log(1.5), np.log(8))))
     radii = first * np.cumprod([1.0, *rng.uniform(1.2, 2.0, STEPS - 2)])
     return blur_series(image, (0.0, *radii.tolist()), float(rng.uniform(0.3, 2.0)), rng)
 
 
 def pictures(store: Store, part: str, rows: Iterable[int], seed: int) -> Iterator[Pixels]:
-    """What the models learn from beside crops; the same for each seed.
+    """Yield what the models learn from besides crops.
 
     Parameters
     ----------
     store : Store
     part : str
         One of `PARTS`: a perturbed copy of each image, the image itself, or its series of `STEPS`
-        pictures, each blurred further.
+        pictures, each more blurred than the last.
     rows : iterable of int
     seed : int
     """
@@ -154,3 +138,55 @@ def pictures(store: Store, part: str, rows: Iterable[int], seed: int) -> Iterato
             yield perturbed(image, np.random.default_rng([seed, 3, row]))
         else:
             yield from _series(image, np.random.default_rng([seed, 2, row]))
+
+
+def detailed_crop(image: Pixels, side: int, tries: int, rng: np.random.Generator) -> Pixels:
+    """Take the one of `tries` random crops with the most detail.
+
+    A crop of a blurred background would teach that the photo is blurred though its subject is
+    sharp. Blurred images are cropped by the same rule, so the rule itself gives nothing away.
+    """
+    image = pad_to(image, side)
+    best, most, detail = image[:side, :side], -1.0, 0.0
+    for _ in range(tries):
+        row = int(rng.integers(image.shape[0] - side + 1))
+        column = int(rng.integers(image.shape[1] - side + 1))
+        crop = image[row : row + side, column : column + side]
+        if tries > 1:  # at half size, where noise counts less
+            half = cv2.resize(crop, (side // 2, side // 2), interpolation=cv2.INTER_AREA)
+            detail = float(cv2.meanStdDev(cv2.Laplacian(half, cv2.CV_16S))[1][0, 0])
+        if detail > most:
+            best, most = crop, detail
+    return best
+
+
+def augment_crop(crop: Pixels, rng: np.random.Generator) -> Pixels:
+    """Mirror and turn; sometimes change gamma, contrast, noise and JPEG quality.
+
+    Nothing here changes how blurred the crop is.
+    """
+    if rng.random() < 0.5:
+        crop = crop[:, ::-1]
+    if rng.random() < 0.5:
+        crop = crop[::-1]
+    if rng.random() < 0.5:
+        crop = crop.T
+    if rng.random() < 0.5:
+        crop = resampled(np.ascontiguousarray(crop), rng)
+    if rng.random() < 0.6:
+        level = np.linspace(0, 1, 256) ** np.exp(rng.normal(0, 0.35))
+        scale = np.exp(rng.uniform(-1.0, 0.15))
+        low = rng.uniform(0, max(0.0, 1 - scale))
+        table = np.clip(255 * (low + scale * level), 0, 255).astype(np.uint8)
+        crop = np.asarray(cv2.LUT(np.ascontiguousarray(crop), table), dtype=np.uint8)
+    if rng.random() < 0.3:
+        crop = _noisy(crop, 0.5, 7, rng)
+    if rng.random() < 0.25:
+        crop = _compressed(crop, int(rng.integers(40, 96)))
+    return crop
+
+
+def ranked_pair(crop: Pixels, rng: np.random.Generator) -> list[Pixels]:
+    """`crop`, and `crop` further out of focus, with equally strong noise."""
+    radius = float(np.exp(rng.uniform(np.log(1.5), np.log(12))))
+    return blur_series(crop, (0.0, radius), float(rng.uniform(0.3, 2.5)), rng)

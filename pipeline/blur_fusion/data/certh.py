@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 from blur_fusion.data.dataset import KINDS, Contents, is_picture, read_table
 from blur_fusion.errors import BlurError, needs_train_line, require
 
-CODES = {"1": 1, "-1": 0}  # labels by how the sheets write them
+CODES = {"1": 1, "-1": 0}  # our label for each in the sheets
 
 
 def _cells(path: Path) -> list[tuple[Any, ...]]:
@@ -25,7 +25,7 @@ def _cells(path: Path) -> list[tuple[Any, ...]]:
         with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
             rows = list(book.worksheets[0].iter_rows(max_col=2, values_only=True))
     except (BadZipFile, KeyError, ValueError, IndexError, OSError) as error:
-        raise BlurError(f"{path}: is not a readable xlsx sheet ({error})") from None
+        raise BlurError(f"{path}: not a readable xlsx sheet ({error})") from None
     return [(*row, None, None)[:2] for row in rows]
 
 
@@ -37,26 +37,15 @@ def _text(cell: Any) -> str:
 
 
 def sheet_key(name: str) -> str:
-    """The name under which a sheet's row and an image file meet: no ending, no capitals."""
+    """Normalise a name in a sheet or of a file: no suffix, no capitals."""
     return (Path(name).stem if is_picture(name) else name).strip().casefold()
 
 
 def read_sheet(path: Path) -> dict[str, int]:
-    """Labels of a CERTH sheet.
+    """Read the labels of a CERTH sheet: 1 blurred, 0 sharp, by :func:`sheet_key`.
 
-    The first column names an image (with or without its ending), the second holds 1 for blurred and
-    -1 for sharp. The first row is a header unless it carries a label; blank rows are passed over.
-
-    Returns
-    -------
-    dict
-        `sheet_key` of the name to our label: 1 blurred, 0 sharp.
-
-    Raises
-    ------
-    BlurError
-        The sheet is missing or no xlsx; a label is neither 1 nor -1; a row has no name; two rows
-        give one image different labels.
+    The first column names an image, the second holds 1 for blurred and -1 for sharp. The first row
+    is a header unless it has a label; blank rows are skipped.
     """
     require(path.is_file(), f"{path}: label sheet is missing; CERTH keeps it beside the folder")
     labels: dict[str, int] = {}
@@ -77,22 +66,22 @@ def read_sheet(path: Path) -> dict[str, int]:
 TRAINING = {"Undistorted": 0, "Artificially-Blurred": 1, "Naturally-Blurred": 1}
 EVALUATION = {"digital": "DigitalBlurSet", "natural": "NaturalBlurSet"}
 KIND_OF_FILTER = {"disk": "defocus", "gaussian": "defocus", "motion": "motion"}
-# 50 or 80 pixels along one direction, one or two across, and nearly flat: a straight motion.
+# Nearly flat, 50 or 80 pixels long, one or two wide: looks like a straight motion.
 ALONG_ONE_DIRECTION = re.compile(r"gaussianh[12]x", re.IGNORECASE)
 FILTER_NAME = re.compile(r"(disk|gaussian|motion)\w*_(\d+)", re.IGNORECASE)
 
-# The filters ran over the 30 originals in the order of a file listing: 1, 10, 11, ..., 19, 2, ...
-# Compared with the pictures themselves for j = 1..3, where the mapping holds for all 15 filters.
+# The filters ran over the 30 originals in the order of their names: 1, 10, 11, ..., 19, 2, ...
+# Compared with the pictures for j = 1..3: holds for all 15 filters.
 ORIGINAL_OF_FILTER = tuple(sorted(range(1, 31), key=str))
 
 
 def is_certh(root: Path) -> bool:
-    """Whether `root` looks like the CERTH tree, or what is left of it."""
+    """Whether `root` has a half of the CERTH tree."""
     return (root / "TrainingSet").is_dir() or (root / "EvaluationSet").is_dir()
 
 
 def filter_kind(stem: str) -> str:
-    """Kind of blur that a filter looks like, from its file name (`DiskR10_3`); "" for others."""
+    """Kind of blur of a filter, from the file name (`DiskR10_3`); "" for others."""
     match = FILTER_NAME.fullmatch(stem)
     if match and ALONG_ONE_DIRECTION.match(stem):
         return "motion"
@@ -100,7 +89,7 @@ def filter_kind(stem: str) -> str:
 
 
 def digital_scene(path: Path) -> str:
-    """Scene of an image of the digital half: `<Filter>_j` shows what the j-th original shows."""
+    """Scene of an image of the digital half: `<Filter>_j` shows the j-th original."""
     match = FILTER_NAME.fullmatch(path.stem)
     if match and 1 <= int(match[2]) <= len(ORIGINAL_OF_FILTER):
         return f"Original_{ORIGINAL_OF_FILTER[int(match[2]) - 1]}"
@@ -130,7 +119,7 @@ def _read_evaluation(subset: str, found: Contents) -> None:
 
 
 def _apply_scenes(table: Path, found: Contents) -> None:
-    """Let the optional `scenes.csv` (path, scene, kind) overrule what the names say."""
+    """Take scenes and kinds from `scenes.csv` (path, scene, kind)."""
     scenes: dict[str, dict[str, Any]] = {}
     for line, row in read_table(table, ("path", "scene", "kind")):
         where, name = f"{table}: line {line}", row.pop("path")
@@ -144,16 +133,16 @@ def _apply_scenes(table: Path, found: Contents) -> None:
 
 
 def read_certh(root: Path) -> Contents:
-    """Images of the CERTH tree at `root`.
+    """Read the CERTH tree at `root`.
 
-    Subsets are "training", "digital" and "natural"; the first is the training half, the others the
-    test half. In the digital half the scene comes from the filter's name; elsewhere an image is
-    its own scene. `scenes.csv` at the root (path, scene, kind) overrules both.
+    The subset "training" is the training half; "digital" and "natural" are the test half. In the
+    digital subset the scene comes from the filter's name; elsewhere each image is its own. An
+    optional `scenes.csv` at the root (path, scene, kind) overrides both.
 
     Raises
     ------
     BlurError
-        A folder or label sheet is missing, a label is neither 1 nor -1, `scenes.csv` is wrong.
+        A folder or label sheet is missing, a label or `scenes.csv` is wrong.
     """
     folders = [f"TrainingSet/{name}" for name in TRAINING]
     folders += [f"EvaluationSet/{name}" for name in EVALUATION.values()]

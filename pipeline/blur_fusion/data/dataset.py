@@ -1,4 +1,4 @@
-"""A data set: labelled images, found below a folder, equal files known by their content."""
+"""A data set: labelled images below a folder; identical files are known by their hash."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class LabelledImage:
     kind : str
         "sharp", "defocus", "motion", or "" where unknown.
     subset : str
-        Part of the data set that is evaluated by itself.
+        Part of the data set that is evaluated separately.
     scene : str
-        What the picture shows; known only together with `subset`, see `key`.
+        What the picture shows; unique only within its `subset`.
     half : str
-        The layout's official half, "train" or "test"; "" where it has none.
+        The layout's official half, "train" or "test"; "" if it has none.
     """
 
     path: Path
@@ -51,7 +51,7 @@ class LabelledImage:
 
     @property
     def key(self) -> tuple[str, str]:
-        """The scene's identity: the same stem in two subsets is two photos."""
+        """The scene's identity: the same name in two subsets is two scenes."""
         return (self.subset, self.scene)
 
 
@@ -65,13 +65,13 @@ class DataSet:
     root : Path
     images : tuple of LabelledImage
     notes : tuple of str
-        One line each for what was left out.
+        What was left out, one line each.
     content : tuple of str
-        SHA-256 of each image's bytes; computed where it is not given.
+        SHA-256 of each image's bytes; computed if it is not given.
     layout : str
         Name of the reader, see `blur_fusion.data.layouts`.
     passed_over : dict
-        How many files are no pictures, by suffix.
+        Number of files that are not pictures, by suffix.
     """
 
     name: str
@@ -90,7 +90,7 @@ class DataSet:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256, in hex, over names, labels, scenes and bytes of all images, in any order."""
+        """SHA-256 over names, labels, scenes and bytes of all images, in any order."""
         content = self.content or content_hashes([image.path for image in self.images])
         lines = [
             f"{image.name}\t{image.label}\t{image.scene}\t{sha}\n"
@@ -100,29 +100,18 @@ class DataSet:
 
 
 def is_picture(name: str) -> bool:
-    """Whether `name` ends like an image file that can be read, in capitals or not."""
+    """Whether `name` has the suffix of an image file, in upper or lower case."""
     return Path(name).suffix.lower() in PICTURES
 
 
 def _is_special(path: str) -> bool:
-    """Whether it is a pipe, a socket or a device, which may never end."""
+    """Whether it is a pipe, a socket or a device, which may block for ever."""
     return os.path.exists(path) and not os.path.isfile(path)
 
 
 @dataclass
 class Contents:
-    """What a reader found below a folder.
-
-    Attributes
-    ----------
-    root : Path
-        The folder.
-    images : list of LabelledImage
-    notes : list of str
-        One line for each sort of thing that was left out.
-    passed_over : Counter
-        Files that are no pictures, by suffix.
-    """
+    """What a reader has found below the folder `root`; see :class:`DataSet`."""
 
     root: Path
     images: list[LabelledImage] = field(default_factory=list)
@@ -132,27 +121,21 @@ class Contents:
     def add(
         self, path: Path, label: int, subset: str, scene: str = "", kind: str = "", half: str = ""
     ) -> None:
-        """Add the image at `path`; without a `scene` it is its own, and sharp is a kind too."""
+        """Add the image at `path`; without a `scene` it is its own."""
         name, kind = path.relative_to(self.root).as_posix(), kind if label else "sharp"
         self.images.append(LabelledImage(path, name, label, kind, subset, scene or name, half))
 
     def files(self, folder: Path, deep: bool = False, table: str = "") -> list[Path]:
-        """The image files of `folder`, sorted; with `deep` those of its subfolders too.
+        """List the image files of `folder`, sorted; with `deep` those of its subfolders too.
 
-        Hidden files (`.DS_Store`, `._name.jpg`) and the `table` of labels do not count; other
-        files are passed over.
-
-        Raises
-        ------
-        BlurError
-            The folder is missing.
+        Hidden files and the `table` of labels are ignored; other files count as passed over.
         """
         require(folder.is_dir(), f"{folder}: no such folder")
         found: list[Path] = []
         known: set[tuple[int, int]] = set()
         for place, folders, names in os.walk(folder, followlinks=True):
             about = os.stat(place)
-            if (about.st_dev, about.st_ino) in known:  # a link in a circle, or a second way here
+            if (about.st_dev, about.st_ino) in known:  # reached again by a link
                 folders.clear()
                 continue
             known.add((about.st_dev, about.st_ino))
@@ -166,34 +149,21 @@ class Contents:
         return sorted(found)
 
     def files_by_name(self, table: str) -> dict[str, Path]:
-        """The image files below `root` by their path in it, without the `table` of labels."""
+        """Image files below `root` by their relative path, without the `table` of labels."""
         paths = self.files(self.root, True, table)
         return {path.relative_to(self.root).as_posix(): path for path in paths}
 
 
 def image_files(folder: Path, deep: bool = False) -> list[Path]:
-    """The image files of `folder`; see :meth:`Contents.files`."""
+    """List the image files of `folder`; see :meth:`Contents.files`."""
     return Contents(folder).files(folder, deep)
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file with a header, each with its line number.
+    """Read a UTF-8 CSV file with a header: line number and values by column, without blank rows.
 
-    Parameters
-    ----------
-    path : Path
-        UTF-8, with or without a byte-order mark.
-    columns : tuple of str
-        Columns that must be there; names are compared stripped and in lower case.
-
-    Returns
-    -------
-    list of (line number, values by column), values stripped, blank rows left out
-
-    Raises
-    ------
-    BlurError
-        The file cannot be read, or a column is missing.
+    Column names are stripped and in lower case. Raises :class:`BlurError` if the file cannot be
+    read or lacks one of `columns`.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -212,7 +182,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str
     ]
 
 
-THREADS = 8  # reading waits for the disk, and hashlib frees the interpreter's lock
+THREADS = 8  # reading waits for the disk, and hashlib releases the GIL
 
 
 def _content_hash(path: Path) -> str:
@@ -221,13 +191,7 @@ def _content_hash(path: Path) -> str:
 
 
 def content_hashes(paths: Sequence[Path]) -> tuple[str, ...]:
-    """SHA-256 of each file's bytes, in hex, in the order of `paths`.
-
-    Raises
-    ------
-    BlurError
-        A file cannot be read.
-    """
+    """SHA-256 of each file, in the order of `paths`."""
     return tuple(shown(ordered_map(_content_hash, paths, THREADS), len(paths), "hash"))
 
 
@@ -235,7 +199,7 @@ Pair = tuple[LabelledImage, str]
 
 
 def _drop_leaks(pairs: list[Pair], notes: list[str]) -> list[Pair]:
-    """Without the images of the training half whose bytes are in the test half too."""
+    """Drop images of the training half that are also in the test half."""
     test = {sha for image, sha in pairs if image.half == "test"}
     kept = [(image, sha) for image, sha in pairs if image.half != "train" or sha not in test]
     if len(kept) < len(pairs):
@@ -244,7 +208,7 @@ def _drop_leaks(pairs: list[Pair], notes: list[str]) -> list[Pair]:
 
 
 def _merge_scenes(pairs: list[Pair]) -> list[Pair]:
-    """Join, within a subset, the scenes that share a file; the first name in order stays."""
+    """Merge the scenes of a subset that share a file, under the first name."""
     parent: dict[tuple[str, str], tuple[str, str]] = {}
 
     def root(key: tuple[str, str]) -> tuple[str, str]:
@@ -262,13 +226,7 @@ def _merge_scenes(pairs: list[Pair]) -> list[Pair]:
 
 
 def finish(name: str, layout: str, contents: Contents) -> DataSet:
-    """What a reader found as a :class:`DataSet`: hashed once, scenes joined, leaks left out.
-
-    Raises
-    ------
-    BlurError
-        There are no images, or one cannot be read.
-    """
+    """Make a :class:`DataSet`: hash each file once, merge scenes, drop leaks."""
     require(bool(contents.images), f"{contents.root}: no labelled images found")
     ordered = sorted(contents.images, key=lambda image: image.name)
     pairs = list(zip(ordered, content_hashes([image.path for image in ordered]), strict=True))

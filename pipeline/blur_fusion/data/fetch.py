@@ -1,48 +1,56 @@
-"""Fetch a published data set: download it, resume after a break, unpack, count."""
+"""Fetch a published data set: download with resume, unpack safely, count the images."""
 
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import re
 import shutil
+import stat
+import struct
 import time
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 import requests
 
 from blur_fusion.data.certh import is_certh
 from blur_fusion.data.dataset import image_files
 from blur_fusion.data.sources import CERTH_IMAGES, CERTH_PAGE, CERTH_SHEETS, CERTH_URL
-from blur_fusion.data.unpack import unpack
 from blur_fusion.errors import BlurError, require
 from blur_fusion.files import os_errors
+from blur_fusion.parallel import shown
 from blur_fusion.progress import progress_bar
 
-ATTEMPTS = 4  # in a row that bring nothing new
+ATTEMPTS = 4  # in a row without progress
 PAUSE = 1.0  # seconds before the second attempt; longer before each further one
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two pieces
 PIECE = 1 << 16
-GAIN = 1 << 20  # bytes that make an attempt a success, though it broke off
+GAIN = 1 << 20  # bytes that count as progress
 BUSY = (408, 429)  # worth another try, as 500 and above are
 CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+SMALL = 1 << 20  # bytes; smaller files are never bombs
+ENCRYPTED = 0x1
+DAMAGES = (BadZipFile, EOFError, ValueError, struct.error, zlib.error, lzma.LZMAError)
 
 
 class DownloadError(BlurError):
-    """The file cannot be downloaded; what has come so far is kept."""
+    """The file cannot be downloaded; the part that has arrived is kept."""
 
 
 class _BreakError(Exception):
-    """An attempt failed, and another one may not."""
+    """An attempt failed; another one may succeed."""
 
 
 @dataclass(frozen=True)
 class _Part:
-    """What has come so far of the file at `url`; beside it lies a small file that says where from.
+    """The part of the file at `url` that has arrived, and a file beside it that records the source.
 
-    The server is asked for the rest only, and for the whole where its file has changed since.
+    Only the rest is requested, or all of it if the server's file has changed.
     """
 
     url: str
@@ -59,17 +67,17 @@ class _Part:
         return DownloadError(f"{self.url}: cannot be downloaded ({reason})")
 
     def extend(self) -> None:
-        """Ask once for what is missing, and append it."""
+        """Request the missing rest once, and append it."""
         try:
             offset, headers = self._request()
             with requests.get(self.url, headers=headers, stream=True, timeout=TIMEOUT) as reply:
                 if reply.status_code == 416 and _content_range(reply)[1] == offset:
-                    return  # it was whole already
+                    return  # it was complete
                 if not reply.ok:
                     self._refused(reply)
                 self._receive(reply, offset)
         except requests.Timeout:
-            raise _BreakError("the server does not answer in time") from None
+            raise _BreakError("the server timed out") from None
         except requests.exceptions.SSLError:
             raise self.failed("no secure connection to the server") from None
         except requests.ConnectionError:
@@ -80,7 +88,7 @@ class _Part:
             raise self.failed(error) from None
 
     def _request(self) -> tuple[int, dict[str, str]]:
-        """Where to go on, and the request's headers."""
+        """The offset to resume from, and the request's headers."""
         headers = {"Accept-Encoding": "identity"}  # offsets count the file's own bytes
         try:
             origin = json.loads(self.origin.read_text(encoding="utf-8"))
@@ -96,23 +104,23 @@ class _Part:
 
     def _refused(self, reply: requests.Response) -> None:
         reason = f"HTTP {reply.status_code} {reply.reason}".strip()
-        if reply.status_code == 416:  # what we have fits the server's file no more
+        if reply.status_code == 416:  # the server's file has changed
             self.path.unlink(missing_ok=True)
         if reply.status_code in (416, *BUSY) or reply.status_code >= 500:
             raise _BreakError(reason)
         raise self.failed(reason)
 
     def _receive(self, reply: requests.Response, offset: int) -> None:
-        """Write the body: appended to the part if it is a range, else from the start."""
+        """Write the body: append a range, replace the part by anything else."""
         if reply.status_code == 206:
             start, total = _content_range(reply)
             if start != offset:
                 self.path.unlink(missing_ok=True)
-                raise _BreakError("the server sends another range than asked for")
+                raise _BreakError("the server sent a different range")
         else:
             offset, total = 0, reply.raw.length_remaining or 0
         free = shutil.disk_usage(self.path.parent).free
-        size = f"{self.path}: {total / 1e9:.1f} GB are needed"
+        size = f"{self.path}: needs {total / 1e9:.1f} GB"
         require(total - offset <= free, f"{size}, {free / 1e9:.1f} GB are free on the disk")
         with self.path.open("ab" if offset else "wb") as file:
             self._note_origin(reply)
@@ -125,7 +133,7 @@ class _Part:
             raise _BreakError("the connection broke off")
 
     def _note_origin(self, reply: requests.Response) -> None:
-        """Note which version of the file the part holds; a weak ETag cannot tell versions apart."""
+        """Record the version of the file, which a weak ETag cannot tell apart."""
         tag = reply.headers.get("ETag", "")
         strong = tag and not tag.startswith("W/")
         version = tag if strong else reply.headers.get("Last-Modified", "")
@@ -134,21 +142,21 @@ class _Part:
 
 
 def _content_range(reply: requests.Response) -> tuple[int, int]:
-    """First byte and whole size, of `bytes 5-9/10` or `bytes */10`; -1 and 0 where unknown."""
+    """First byte and total size in `bytes 5-9/10` or `bytes */10`; -1 and 0 if unknown."""
     match = CONTENT_RANGE.fullmatch(reply.headers.get("Content-Range", "").strip())
     start, whole = match.groups() if match else (None, None)
     return int(start or -1), int(whole) if whole and whole != "*" else 0
 
 
 def download(url: str, target: Path) -> None:
-    """Download `url` to the new file `target`; a download that broke off goes on where it was.
+    """Download `url` to the new file `target`; resume an earlier download that broke off.
 
-    What has come so far lies beside `target` until that is whole.
+    The part that has arrived is kept beside `target` until it is complete.
 
     Raises
     ------
     BlurError
-        The server cannot be reached, refuses or breaks off for good; the disk is full.
+        The server cannot be reached, refuses or keeps breaking off; the disk is full.
     """
     part = _Part(url, target.with_name(f"{target.name}.part"))
     with os_errors(part.path):
@@ -167,15 +175,85 @@ def download(url: str, target: Path) -> None:
         part.origin.unlink(missing_ok=True)
 
 
-def _refuse_existing(target: Path) -> None:
-    there = os.path.lexists(target)  # a link whose end is missing is there too
-    require(
-        not there, f"{target}: exists already and stays as it is; move it away to fetch it again"
-    )
+@dataclass(frozen=True)
+class Limits:
+    """The most entries, unpacked bytes, and unpacked bytes per packed byte."""
+
+    entries: int = 20_000
+    size: int = 16 << 30
+    ratio: float = 100.0
+
+
+def _path(archive: Path, info: ZipInfo) -> str:
+    """Path of an entry; refuse what points outside, and all but files and folders.
+
+    Backslashes count as slashes: some Windows programs write them.
+    """
+    name = info.filename.replace("\\", "/")
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    where = f"{archive}: entry {info.filename[:80]!r}"
+    drive = any(re.match("[A-Za-z]:", part) for part in parts)
+    outside = name.startswith("/") or ".." in parts or drive
+    require(bool(parts) and not outside, f"{where} points outside the folder; nothing is unpacked")
+    kind = stat.S_IFMT(info.external_attr >> 16)  # 0 unless written on Unix
+    special = kind not in (0, stat.S_IFREG, stat.S_IFDIR)
+    require(not special, f"{where} is a link or a device; nothing is unpacked")
+    require(not info.flag_bits & ENCRYPTED, f"{where} is encrypted; nothing is unpacked")
+    return "/".join(parts) + "/" * name.endswith("/")
+
+
+def _check_sizes(archive: Path, infos: list[ZipInfo], folder: Path, limits: Limits) -> None:
+    """Refuse bombs by the declared sizes; `zipfile` never writes more than those.
+
+    The sum is compared with the archive's own size, since entries may share their bytes.
+    """
+    refused = "; nothing is unpacked"
+    entries = f"{archive}: holds {len(infos)} entries"
+    require(len(infos) <= limits.entries, f"{entries}, more than {limits.entries}{refused}")
+    size = sum(info.file_size for info in infos)
+    total = f"{archive}: would unpack to {size / 1e9:.2f} GB"
+    require(size <= limits.size, f"{total}, more than {limits.size / 1e9:.2f} GB{refused}")
+    for info in infos:
+        bomb = info.file_size > max(SMALL, limits.ratio * info.compress_size)
+        name = f"{archive}: entry {info.filename[:80]!r}"
+        require(not bomb, f"{name} would grow more than {limits.ratio:.0f} times{refused}")
+    bomb = size > max(SMALL, limits.ratio * archive.stat().st_size)
+    require(not bomb, f"{total}, more than {limits.ratio:.0f} times its own size{refused}")
+    free = shutil.disk_usage(folder).free
+    require(size <= free, f"{total}; {free / 1e9:.2f} GB are free on the disk{refused}")
+
+
+def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
+    """Unpack the untrusted zip `archive` into the empty `folder`, after checking all entries.
+
+    Raises
+    ------
+    BlurError
+        Not a zip, or damaged; an entry points outside `folder`, is a link, a device or encrypted;
+        the archive is a bomb, exceeds `limits` or the disk. What is written by then stays.
+    """
+    try:
+        with os_errors(archive, "cannot be unpacked"), ZipFile(archive) as opened:
+            infos = opened.infolist()
+            _check_sizes(archive, infos, folder, limits or Limits())
+            paths = [_path(archive, info) for info in infos]
+            entries = zip(infos, paths, strict=True)
+            for info, path in shown(entries, len(infos), "unpack", "file"):
+                place, is_folder = folder / path, path.endswith("/")
+                (place if is_folder else place.parent).mkdir(parents=True, exist_ok=True)
+                if not is_folder:
+                    with opened.open(info) as source, place.open("xb") as sink:
+                        shutil.copyfileobj(source, sink, SMALL)
+    except DAMAGES as error:
+        raise BlurError(
+            f"{archive}: not a complete zip ({error}); delete it and download it again"
+        ) from None
+    except RuntimeError as error:  # an unknown compression method
+        raise BlurError(f"{archive}: cannot be unpacked here ({error})") from None
 
 
 def _unpack_tree(archive: Path, target: Path) -> None:
-    """Unpack beside `target` and rename at the end: `target` is whole or not there."""
+    """Unpack beside `target` and rename at the end."""
     with (
         os_errors(target),
         TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as place,
@@ -186,12 +264,11 @@ def _unpack_tree(archive: Path, target: Path) -> None:
         trees = [folder for folder in (stage, *sorted(stage.iterdir())) if is_certh(folder)]
         absent = f"{archive}: holds no TrainingSet or EvaluationSet; nothing is unpacked"
         require(bool(trees), absent)
-        _refuse_existing(target)  # the download may have taken hours
         trees[0].rename(target)  # the zip's root, or a folder in it, as in the official one
 
 
 def compare(target: Path) -> tuple[int, list[str]]:
-    """Number of images in the official folders, and a line for each that differs."""
+    """Count the images in the official folders; a line for each that differs."""
     total, lines = 0, []
     for name, published in CERTH_IMAGES.items():
         found = len(image_files(target / name)) if (target / name).is_dir() else 0
@@ -207,26 +284,27 @@ def compare(target: Path) -> tuple[int, list[str]]:
 def fetch_certh(
     target: Path, url: str = CERTH_URL, archive: Path | None = None
 ) -> tuple[Path, int, list[str]]:
-    """Fetch CERTH into `target`, from `archive` or, where that is None, from `url`.
+    """Fetch CERTH into the new folder `target`, from the zip `archive` or, if None, from `url`.
 
-    The zip is kept beside `target`; one that lies there already is not downloaded again.
+    The zip is kept beside `target`, and not downloaded again if it is there.
 
     Returns
     -------
     archive : Path
         The zip it came from; no longer needed.
     images : int
-        How many images the official folders hold.
+        Images in the official folders.
     mismatches : list of str
         One line for each folder or sheet that differs from what is published.
 
     Raises
     ------
     BlurError
-        `target` exists; the zip cannot be downloaded, is damaged, unsafe or no CERTH. `target` is
-        not there then.
+        `target` exists; the zip cannot be downloaded, is damaged, unsafe or not CERTH. Then
+        `target` is not written.
     """
-    _refuse_existing(target)
+    line = f"{target}: exists and is not changed; move it away to fetch it again"
+    require(not os.path.lexists(target), line)
     with os_errors(target.parent, "cannot be made"):
         target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f"{target.name}.zip")  # data/certh.zip for data/certh
@@ -235,8 +313,8 @@ def fetch_certh(
             download(url, beside)
         except DownloadError as failed:
             raise BlurError(
-                f"{failed}; run it again to go on, or get the zip by hand (see {CERTH_PAGE}), put "
-                f"it at {beside} and run it again"
+                f"{failed}; run it again to resume, or download the zip by hand (see {CERTH_PAGE}),"
+                f" put it at {beside} and run it again"
             ) from None
     archive = archive or beside
     require(archive.is_file(), f"{archive}: no such zip; see {CERTH_PAGE}")

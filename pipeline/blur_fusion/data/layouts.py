@@ -1,14 +1,16 @@
-"""The layouts of data sets: a reader for each, and opening a folder whichever it has.
+"""Layouts of data sets, a reader for each; opening and describing a data set.
 
-A further layout is one function under :func:`layout`; whatever offers layouts sees it.
+A new layout is one function decorated with :func:`layout`.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from blur_fusion.data.certh import is_certh, read_certh
 from blur_fusion.data.dataset import Contents, DataSet, finish, read_table
@@ -21,7 +23,7 @@ TRIPLET_NAME = re.compile(r"(.+)_[SFM]", re.IGNORECASE)
 THREE = ("blurry", "original", "sharp")
 TABLE, METADATA = "labels.csv", "metadata.csv"
 LABELS = {"sharp": 0, "0": 0, "blurred": 1, "1": 1, "ambiguous": None}
-# Headers that people give a column; compared without case, blanks, "_" and "-".
+# Column headers in use, compared without case, blanks, "_" and "-".
 NAMES = ("filename", "file", "image", "imagename", "name", "path", "filepath", "imagepath", "img")
 CLASSES = ("label", "labels", "class", "target", "y")
 MEANINGS = ("blur", "isblur", "blurred", "focus", "quality")
@@ -31,17 +33,17 @@ Reader = Callable[[Path, DatasetParams], Contents]
 
 @dataclass(frozen=True)
 class Layout:
-    """A way in which data sets lie on disk.
+    """How a data set is laid out on disk.
 
     Attributes
     ----------
     about : str
-        What it is, in a few words.
+        A short description.
     recognises : callable
-        Whether a folder is laid out so, from it and the :class:`DatasetParams`.
+        Whether a folder has this layout, from it and the :class:`DatasetParams`.
     read : callable
-        The labelled images below a folder, from the same; their names are relative to it. A
-        :class:`BlurError` where it is laid out otherwise, or a label is wrong.
+        Reads the labelled images below a folder, from the same; raises :class:`BlurError` if the
+        layout differs or a label is wrong.
     """
 
     about: str
@@ -49,7 +51,7 @@ class Layout:
     read: Reader
 
 
-LAYOUTS: dict[str, Layout] = {}  # tried in this order where none is named
+LAYOUTS: dict[str, Layout] = {}  # tried in this order if none is named
 
 
 def layout(
@@ -65,13 +67,13 @@ def layout(
 
 
 def layout_names() -> list[str]:
-    """What may be asked for; "auto" is whichever recognises the folder."""
+    """Names of all layouts; "auto" is the first that recognises the folder."""
     return ["auto", *LAYOUTS]
 
 
 @layout("certh", "the CERTH tree", lambda root, _: is_certh(root))
 def read_tree(root: Path, params: DatasetParams) -> Contents:
-    """See `blur_fusion.data.certh`; one of its halves is enough to recognise it.
+    """See `blur_fusion.data.certh`; recognised by either of its halves.
 
     >>> Path("certh/TrainingSet").mkdir(parents=True)
     >>> LAYOUTS["certh"].recognises(Path("certh"), DatasetParams())
@@ -81,7 +83,7 @@ def read_tree(root: Path, params: DatasetParams) -> Contents:
 
 
 def _labels(table: Path) -> dict[str, int | None]:
-    """Label by file name; None for ambiguous ones."""
+    """Label by file name; None if ambiguous."""
     labels: dict[str, int | None] = {}
     for line, row in read_table(table, ("filename", "label")):
         name, word, where = row["filename"], row["label"].lower(), f"{table}: line {line}"
@@ -95,10 +97,9 @@ def _labels(table: Path) -> dict[str, int | None]:
 
 @layout("labels", f"images beside a {TABLE}", lambda root, _: (root / TABLE).is_file())
 def read_labels(root: Path, params: DatasetParams) -> Contents:
-    r"""Images with a `labels.csv` beside them (`filename,label`, more is ignored).
+    r"""Images beside a `labels.csv` with the columns `filename` and `label`.
 
-    Labels are sharp or 0, blurred or 1; rows marked ambiguous are left out. Each image is its own
-    scene.
+    Labels are sharp or 0, blurred or 1; ambiguous rows are left out. Each image is its own scene.
 
     >>> Path("a.jpg").touch()
     >>> _ = Path("labels.csv").write_text("filename,label\na.jpg,blurred")
@@ -126,7 +127,7 @@ def read_labels(root: Path, params: DatasetParams) -> Contents:
     lambda root, _: all((root / folder).is_dir() for folder in THREE),
 )
 def read_three_classes(root: Path, params: DatasetParams) -> Contents:
-    """Folders blurry, original and sharp(ened); files of one name are one scene.
+    """Folders blurry, original and sharp; files of one name are one scene.
 
     >>> for name in ("blurry", "original", "sharp"):
     ...     Path("three", name).mkdir(parents=True)
@@ -143,18 +144,18 @@ def read_three_classes(root: Path, params: DatasetParams) -> Contents:
 
 
 def _class_folders(root: Path, params: DatasetParams) -> dict[str, str]:
-    """The class folders that `root` holds, each with its kind ("" for blur of any kind)."""
+    """The class folders in `root`, each with its kind ("" for any blur)."""
     folders = {params.blurred_folder: "", **TRIPLET, params.sharp_folder: "sharp"}
     if "sharp" not in (params.sharp_folder, params.blurred_folder):
-        del folders["sharp"]  # the user named another one
+        del folders["sharp"]  # the user has named another one
     return {name: kind for name, kind in folders.items() if (root / name).is_dir()}
 
 
 def _scene(inside: Path) -> str:
-    """Name up to kwentar's `_S`, `_F` or `_M`; else the path in its class folder, no ending.
+    """Path in the class folder without suffix and kwentar's `_S`, `_F` or `_M`.
 
-    Pairs of one name in two class folders (GoPro and the like) are one scene; where two photos
-    merely share a name, taking them for one scene costs nothing.
+    Photos of one name in two class folders (GoPro and the like) are one scene; if two merely share
+    a name, that does no harm.
     """
     match = TRIPLET_NAME.fullmatch(inside.stem)
     return inside.with_name(match[1] if match else inside.stem).as_posix()
@@ -162,10 +163,10 @@ def _scene(inside: Path) -> str:
 
 @layout("folders", "class folders", lambda root, params: bool(_class_folders(root, params)))
 def read_class_folders(root: Path, params: DatasetParams) -> Contents:
-    """Folders of sharp and of blurred images, subfolders included.
+    """Folders of sharp and of blurred images, with their subfolders.
 
-    Folders are `sharp_folder`, `blurred_folder`, and kwentar's `defocused_blurred` and
-    `motion_blurred`, whichever exist; one class is enough for evaluation.
+    These are `sharp_folder`, `blurred_folder`, and kwentar's `defocused_blurred` and
+    `motion_blurred`, those that exist; one class is enough for evaluation.
 
     >>> Path("own/motion_blurred").mkdir(parents=True)
     >>> Path("own/motion_blurred/7_M.jpg").touch()
@@ -183,7 +184,7 @@ def read_class_folders(root: Path, params: DatasetParams) -> Contents:
 
 
 def _column(header: list[str], what: str, table: Path) -> str:
-    """The one column of `header` that holds `what`."""
+    """Find the one column of `header` for `what`."""
     known = HEADERS[what]
     found = [name for name in header if re.sub("[ _-]", "", name) in known]
     line = f"{table}: which column holds the {what}? found: {', '.join(header)}"
@@ -191,12 +192,12 @@ def _column(header: list[str], what: str, table: Path) -> str:
     return found[0]
 
 
-# Recognised never: which number means blurred must be said, see `DatasetParams.blurred_label`.
+# Never recognised: `DatasetParams.blurred_label` must say which number means blurred.
 @layout("metadata", f"images beside a {METADATA}", lambda root, params: False)
 def read_metadata(root: Path, params: DatasetParams) -> Contents:
-    r"""Images beside a metadata.csv: a column of file names, one of 0 and 1, perhaps one `scene`.
+    r"""Images beside a metadata.csv: a column of file names, one of 0 and 1, optionally `scene`.
 
-    All that it lists must be there. Without a scene each image is its own.
+    All listed images must exist. Without a scene each image is its own.
 
     >>> Path("b.jpg").touch()
     >>> _ = Path("metadata.csv").write_text("image,is_blur\nb.jpg,1")
@@ -204,7 +205,7 @@ def read_metadata(root: Path, params: DatasetParams) -> Contents:
     [1]
     """
     table, found = root / METADATA, Contents(root)
-    require(table.is_file(), f"{table}: no such file; it names each image, and says 0 or 1")
+    require(table.is_file(), f"{table}: no such file; it must list each image with 0 or 1")
     rows = read_table(table, ())
     require(bool(rows), f"{table}: holds no rows below its header")
     columns = [_column(list(rows[0][1]), what, table) for what in HEADERS]
@@ -212,7 +213,7 @@ def read_metadata(root: Path, params: DatasetParams) -> Contents:
     for line, row in rows:
         name, word = PurePosixPath(row[columns[0]]).as_posix(), row[columns[1]]
         where = f"{table}: line {line} ('{name}')"
-        word = word.removesuffix(".0")  # as pandas writes them
+        word = word.removesuffix(".0")  # from pandas
         require(word in ("0", "1"), f"{where} has label '{word}'; must be 0 or 1")
         first, before = seen.setdefault(name, (line, word))
         other = f"{where} is {word} here and {before} on line {first}; keep one"
@@ -240,13 +241,13 @@ def open_dataset(
 ) -> DataSet:
     """Read the labelled images under `root`, sorted by name.
 
-    Every file's bytes are hashed: images of equal content share a scene within a subset, and none
-    of the training half is in the test half.
+    Every file is hashed: identical images share a scene within a subset, and no training image is
+    in the test half.
 
     Parameters
     ----------
     root : Path or str
-        The data set's folder; its name becomes the data set's name.
+        The data set's folder, which gives it its name.
     layout : str
         One of :func:`layout_names`.
     params : DatasetParams, optional
@@ -255,7 +256,7 @@ def open_dataset(
     Raises
     ------
     BlurError
-        The folder is missing or of no known layout, or the layout's reader finds it at fault.
+        The folder is missing, has no known layout, or its labels are wrong.
     """
     root, names = Path(root), layout_names()
     require(layout in names, f"layout '{layout}' must be one of {', '.join(names)}")
@@ -267,3 +268,49 @@ def open_dataset(
     if layout == "auto":
         layout = _recognised(root, params)
     return finish(name, layout, LAYOUTS[layout].read(root, params))
+
+
+def describe(dataset: DataSet) -> dict[str, Any]:
+    """Count the images and scenes of a data set, overall and by subset, for `blur data check`."""
+    subsets: dict[str, Any] = {}
+    for name in sorted({image.subset for image in dataset}):
+        images = [image for image in dataset if image.subset == name]
+        kinds = [image.kind or "unknown" for image in images if image.label]
+        halves = [image.half or "none" for image in images]
+        subsets[name] = {
+            "images": len(images),
+            "blurred": sum(image.label for image in images),
+            "sharp": sum(not image.label for image in images),
+            "scenes": len({image.key for image in images}),
+            "kinds_of_blur": dict(sorted(Counter(kinds).items())),
+            "halves": dict(sorted(Counter(halves).items())),
+        }
+    return {
+        "name": dataset.name,
+        "root": str(dataset.root),
+        "layout": dataset.layout,
+        "digest": dataset.digest,
+        "images": len(dataset),
+        "scenes": len({image.key for image in dataset}),
+        "subsets": subsets,
+        "notes": list(dataset.notes),
+    }
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """Format the counts of :func:`describe`."""
+    lines = [
+        f"data set {found['name']} {found['digest'][:12]}: {found['images']} images of "
+        f"{found['scenes']} scenes",
+        f"layout: {found['layout']} ({LAYOUTS[found['layout']].about}) at {found['root']}",
+        "",
+        f"{'subset':<20}{'images':>8}{'blurred':>9}{'sharp':>7}{'scenes':>8}  half, kinds of blur",
+    ]
+    for name, counts in found["subsets"].items():
+        details = [f"{half} half" for half in counts["halves"] if half != "none"]
+        details += [f"{kind} {count}" for kind, count in counts["kinds_of_blur"].items()]
+        lines.append(
+            f"{name:<20}{counts['images']:>8}{counts['blurred']:>9}{counts['sharp']:>7}"
+            f"{counts['scenes']:>8}  {', '.join(details)}".rstrip()
+        )
+    return "\n".join([*lines, *(f"note: {note}" for note in found["notes"])])

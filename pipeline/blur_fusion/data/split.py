@@ -1,4 +1,4 @@
-"""One split by scene: train, validation and test, and folds within train."""
+"""Split by scene into train, validation and test, and train into folds."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from blur_fusion.errors import BlurError, needs_train_line, require
 from blur_fusion.params import SplitParams
 
 LABEL_NAMES = {0: "sharp", 1: "blurred"}
-FINEST = 20  # parts into which scenes are dealt to take a fraction of them
+FINEST = 20  # the most parts that scenes are dealt into to take a fraction
 
 
 @dataclass(frozen=True)
 class Row(LabelledImage):
-    """A labelled image and its place: "train", "validation" or "test"; fold -1 unless train."""
+    """A labelled image with its split, and its fold (-1 unless train)."""
 
     split: str
     fold: int
@@ -37,7 +37,7 @@ def _check_classes(images: Sequence[LabelledImage], where: str, at_least: int = 
 
 
 def _deal(images: Sequence[LabelledImage], parts: int, seed: int, where: str) -> list[int]:
-    """Part of each image, 0 to `parts` - 1: whole scenes, the classes spread evenly."""
+    """Part of each image, 0 to `parts` - 1: whole scenes, classes balanced."""
     try:
         from sklearn.model_selection import StratifiedGroupKFold
     except ImportError:
@@ -55,7 +55,7 @@ def _deal(images: Sequence[LabelledImage], parts: int, seed: int, where: str) ->
 def _take(
     images: Sequence[LabelledImage], fraction: float, seed: int, where: str
 ) -> tuple[list[LabelledImage], list[LabelledImage]]:
-    """The images without, and with, about `fraction` of the scenes."""
+    """Split off about `fraction` of the scenes: the rest, and those taken."""
     share = Fraction(fraction).limit_denominator(FINEST)
     share = min(max(share, Fraction(1, FINEST)), Fraction(FINEST - 1, FINEST))
     part = _deal(images, share.denominator, seed, where)
@@ -66,7 +66,7 @@ def _take(
 
 
 def _folds(images: Sequence[LabelledImage], folds: int, seed: int, where: str) -> list[int]:
-    """Fold of each image; what a fold leaves for fitting holds both classes."""
+    """Fold of each image; both classes remain without any one fold."""
     dealt = _deal(images, folds, seed, where)
     for fold in range(folds):
         rest = [image for image, number in zip(images, dealt, strict=True) if number != fold]
@@ -75,11 +75,10 @@ def _folds(images: Sequence[LabelledImage], folds: int, seed: int, where: str) -
 
 
 def assign_splits(dataset: DataSet, split_params: SplitParams, seed: int) -> list[Row]:
-    """Give each image its split, and each training image its fold; scenes never straddle.
+    """Give each image its split, and each training image its fold; scenes are kept together.
 
-    An official half is kept: its training half becomes train and validation, its test half test.
-    Without halves, `test_fraction` of the scenes is set aside first. Scenes are dealt by scikit-
-    learn's ``StratifiedGroupKFold``, which spreads the classes evenly.
+    Official halves are kept: the training half becomes train and validation, the test half test.
+    Without halves, `test_fraction` of the scenes is set aside first.
 
     Returns
     -------
@@ -88,7 +87,7 @@ def assign_splits(dataset: DataSet, split_params: SplitParams, seed: int) -> lis
     Raises
     ------
     BlurError
-        One class only, or too few scenes for the split or the folds.
+        There is only one class, or too few scenes for the split or the folds.
     """
     images = list(dataset.images)
     _check_classes(images, f"{dataset.root}")

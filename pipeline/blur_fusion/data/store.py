@@ -1,4 +1,4 @@
-"""The stage `load`'s artefact: working images in memory-mapped shards, their split as CSV."""
+"""Working images in memory-mapped shards, and their split as CSV: what the stage `load` writes."""
 
 from __future__ import annotations
 
@@ -23,22 +23,19 @@ from blur_fusion.parallel import ordered_map
 from blur_fusion.params import ImageParams, LoadParams
 from blur_fusion.progress import progress_bar
 
-OPEN_MAPS = 16384  # images mapped at a time; Linux allows a process 65,530
+OPEN_MAPS = 16384  # images mapped at once; Linux allows 65,530 for a process
 
 
 class Store:
-    """Stored working images, read-only; open it with :meth:`Store.open`.
+    """Stored working images, read-only; see :meth:`Store.open`.
 
     Attributes
     ----------
     rows : list of Row
-        One for each image, by index.
     shapes : ndarray of int, shape (N, 2)
-        Height and width of each working image, in pixels.
+        Height and width of each working image.
     labels, folds : ndarray of int, shape (N,)
-        1 blurred, 0 sharp; -1 unless train.
     splits, kinds : ndarray of str, shape (N,)
-        Train, validation or test; sharp, defocus, motion or empty.
     dataset : dict
         Name, digest, notes and counts of the data set.
     """
@@ -57,7 +54,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path | str = "artifacts/load") -> Store:
-        """Read `folder` without reading an image yet.
+        """Open `folder`; images are read when they are asked for.
 
         Raises
         ------
@@ -83,11 +80,11 @@ class Store:
         return len(self.rows)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What travels to a worker process: no mapped image."""
+        """Leave mapped images behind."""
         return {**self.__dict__, "_open": OrderedDict()}
 
     def image(self, index: int) -> npt.NDArray[np.uint8]:
-        """Working image `index`: grey, uint8, shape (H, W), mapped from disk and read-only.
+        """Map working image `index`: grey, uint8, shape (H, W), read-only.
 
         Raises
         ------
@@ -98,7 +95,7 @@ class Store:
         return np.asarray(self._shard(shard)[row])
 
     def _shard(self, number: int) -> list[npt.NDArray[np.uint8]]:
-        """The images of a shard; those used last stay mapped."""
+        """The images of a shard; the most recently used stay mapped."""
         if number in self._open:
             self._open.move_to_end(number)
             return self._open[number]
@@ -139,7 +136,7 @@ def _write_table(
 
 
 def summary(dataset: DataSet, rows: Sequence[Row]) -> dict[str, Any]:
-    """Name, digest, notes, and the number of images by split, subset and label."""
+    """Name, digest and notes, and the number of images by split, subset and label."""
     counts: dict[str, dict[str, Counter[str]]] = {}
     for row in rows:
         subsets = counts.setdefault(row.split, {})
@@ -164,39 +161,24 @@ def write_store(
 ) -> None:
     """Write the working images of `rows`, `images.csv` and `dataset.json` into `folder`.
 
-    Shards are written in parallel by threads, which OpenCV's decoder and resizer do not block;
-    each holds at most one shard in memory.
-
-    Parameters
-    ----------
-    dataset : DataSet
-        Where `rows` come from.
-    rows : sequence of Row
-        Their order gives the index.
-    folder : Path or str
-        Shards of an earlier run in it are removed.
-    image_params : ImageParams
-        Size of the working image.
-    load_params : LoadParams
-        Images per shard.
-    workers : int
-        Threads; 0 for all cores.
+    Shards of an earlier run are removed. Each of `workers` threads (0: one per core) holds at most
+    one shard in memory.
 
     Raises
     ------
     BlurError
-        An image cannot be read; it is named.
+        An image cannot be read.
     """
     folder = Path(folder)
     shards = folder / SHARDS
     shutil.rmtree(shards, ignore_errors=True)
     shards.mkdir(parents=True)
-    cv2.setNumThreads(1)  # the cores are taken by the shards
+    cv2.setNumThreads(1)  # the shards use all cores
     size = load_params.shard_images
     with progress_bar(len(rows), "load") as bar:
 
         def write_shard(start: int) -> list[tuple[int, ...]]:
-            """Write the working images of a shard; only their shapes are handed back."""
+            """Write the working images of a shard; give their shapes."""
             images = []
             for row in rows[start : start + size]:
                 image = working_image(row.path, image_params.long_side)
