@@ -1,4 +1,4 @@
-"""The benchmark on real photos: figures against plain counting, and the command."""
+"""The benchmark on real photos: its figures against plain counting, and the command."""
 
 import json
 import re
@@ -75,8 +75,6 @@ def test_recall_at_a_false_alarm_rate_as_by_trying_every_threshold(rate: float) 
         drawn = np.repeat(labels, times), np.repeat(scores, times)
         known = plain_recall(labels, scores, rate), plain_recall(*drawn, rate)
         assert found == pytest.approx(known)
-    one_class = np.zeros(2, int), np.array([0.0, 1.0]), np.ones((1, 2))
-    assert np.isnan(real_photos.weighted_recall(*one_class, rate)).all()
 
 
 def said(logits: np.ndarray) -> list[dict[str, Prediction]]:
@@ -91,9 +89,6 @@ def test_pooled_figures_and_their_intervals(shared: Path) -> None:
     counted = {"photos": 12, "blurred": 6, "scenes": 7, "may_be_flagged": 0}
     assert counted.items() < found.items()
     assert found["fused"] == dict.fromkeys(("auc", "recall"), {"value": 1, "low": 1, "high": 1})
-    mixed = pooled(photos, said(np.random.default_rng(0).normal(size=12)), 200, 1)
-    area = mixed["fused"]["auc"]
-    assert area["low"] < area["value"] < min(1, area["high"])
     with pytest.raises(BlurError, match="needs both sharp and blurred ones"):
         pooled([photo for photo in photos if photo.label], [], 10, 1)
 
@@ -175,14 +170,3 @@ def test_missing_sets_are_named_and_none_is_an_error(shared: Path, tmp_path: Pat
     write_photo(shared / "focus_stacks/chart" / "near.png", 1)
     with pytest.raises(BlurError, match="chart: names must be whole numbers"):
         find_photos(shared)
-
-
-def test_the_real_folder_holds_what_its_readme_says(shared_data: Path) -> None:
-    photos, stacks, _ = find_photos(shared_data)
-    sets = [photo.subset for photo in photos]
-    assert sum(name.startswith("strangers/") for name in sets) == 227
-    assert [sets.count(name) for name in POOLED] == [75, 24, 24, 48]
-    sharp = [photo.subset for photo in photos if not photo.label]
-    assert [sharp.count(name) for name in POOLED] == [74, 24, 8, 3]
-    assert len({p.key for p in photos if p.subset in POOLED}) == 75 + 24 + 8 + 3
-    assert {name: len(stack) for name, stack in stacks.items()} == {"smear": 19, "chart": 6}

@@ -1,4 +1,4 @@
-"""Runs that differ by their seed: what is done is kept, other params are refused."""
+"""Runs that differ by their seed: finished ones are kept, other params are refused."""
 
 import json
 from pathlib import Path
@@ -89,14 +89,6 @@ def test_a_figure_that_a_run_lacks_has_no_spread(ran: list[Any], tmp_path: Path)
     assert spreads(runs)["kwentar"]["spread"] == 2
     with pytest.raises(BlurError, match="differs from the parameters asked for"):
         seeds.run_seed(tmp_path / "1", tmp_path, 2, text)
-
-
-def test_another_data_set_is_refused(ran: list[Any], tmp_path: Path) -> None:
-    values = yaml.safe_load(PARAMS.read_text())
-    values["dataset"]["name"] = "mine"
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
-    done = command(tmp_path, "--params", str(tmp_path / "params.yaml"))
-    assert "needs the embedded data/sample" in str(done.exception) and not ran
 
 
 def test_a_failing_stage_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The contest of speed and accuracy: copies, fair turns, and what the table says."""
+"""The benchmarks of speed and growth: copies, fair turns, and the tables."""
 
 import json
 import sys
@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.growth import grown
 from benchmarks.speed import Files, Program, as_text, compete, repeat, speed_command, versions
 from blur_fusion.data.layouts import open_dataset
 from blur_fusion.errors import BlurError
+from pictures import noise, save
 from tiny_model import write_tiny_model
 from trees import Tree
 
@@ -85,3 +87,12 @@ def test_command_measures_blur_scan_and_says_what_is_missing(
     assert names == ["decoding", "decoding at half"] and "unread" not in ran.stdout
     assert line.startswith("blur scan ") and float(line.split()[2]) > 0
     assert " 2 of 2 " in line and " 0 of 2 " in line
+
+
+def test_each_number_of_photos_is_a_line(tmp_path: Path) -> None:
+    save(tmp_path / "a.jpg", noise(48, 64, 1))
+    one, three, many = (line.split() for line in grown(tmp_path, (1, 3), 40, 1))
+    assert (one[:2], three[:2], many[0]) == (["1", "photos"], ["3", "photos"], "30")
+    assert all(float(number) > 0 for number in one[2:] + three[2:])
+    seconds = float(three[2]) + (float(three[2]) - float(one[2])) / 2 * 27
+    assert float(many[2]) == pytest.approx(seconds, abs=3) and many[-1] == "extrapolated"

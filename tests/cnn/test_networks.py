@@ -1,15 +1,11 @@
 """The convolutional network on images of any size, and the crops that it is trained on."""
 
-import dataclasses
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from blur_fusion.cnn.crossfit import parallel_fits
-from blur_fusion.data.augment import augment_crop, detailed_crop
-from blur_fusion.errors import BlurError
 from blur_fusion.images.resize import pad_to
 from blur_fusion.params import ComputeParams
 from tiny_network import TINY, noise
@@ -24,79 +20,6 @@ def test_padding_mirrors_and_never_enlarges() -> None:
     assert pad_to(image, 20) is image
     for shape in ((1, 1), (3, 200), (2, 2)):
         assert pad_to(noise(*shape), 40).shape == (40, max(40, shape[1]))
-
-
-def test_detailed_crop_prefers_detail() -> None:
-    image = np.full((200, 300), 120, np.uint8)
-    image[:80, 220:] = noise(80, 80)
-    rng = np.random.default_rng(0)
-    for tries, rate in ((1, 0.5), (30, 0.95)):
-        crops = [detailed_crop(image, 64, tries, rng) for _ in range(60)]
-        assert all(crop.shape == (64, 64) and crop.dtype == np.uint8 for crop in crops)
-        hit = np.mean([crop.std() > 1 for crop in crops])
-        assert hit < rate if tries == 1 else hit >= rate
-    best = detailed_crop(image, 64, 400, rng)
-    assert (best != 120).mean() > 0.6
-
-
-def test_crops_are_parts_of_the_picture_wherever_they_fall() -> None:
-    image = noise(40, 50)  # no two crops alike
-    windows = np.lib.stride_tricks.sliding_window_view(image, (36, 36))
-    rng = np.random.default_rng(2)
-    corners = set()
-    for _ in range(300):
-        crop = detailed_crop(image, 36, 1, rng)
-        ((row, column),) = np.argwhere((windows == crop).all(axis=(2, 3)))
-        corners.add((int(row), int(column)))
-    assert {row for row, _ in corners} == set(range(5))  # the last row and column too
-    assert {column for _, column in corners} == set(range(15))
-
-
-@pytest.mark.parametrize("shape", [(20, 30), (64, 10), (1, 1), (31, 100)])
-def test_crops_of_pictures_smaller_than_the_crop(shape: tuple[int, int]) -> None:
-    crop = detailed_crop(noise(*shape), 64, 3, np.random.default_rng(0))
-    assert crop.shape == (64, 64)
-
-
-def test_augment_keeps_shape_type_and_the_crop_given() -> None:
-    crop = noise(48, 48)
-    before = crop.copy()
-    rng = np.random.default_rng(1)
-    seen = [augment_crop(crop, rng) for _ in range(60)]
-    assert all(new.shape == (48, 48) and new.dtype == np.uint8 for new in seen)
-    assert len({np.ascontiguousarray(new).tobytes() for new in seen}) > 50
-    assert np.array_equal(crop, before)
-    again = augment_crop(crop, np.random.default_rng(7))
-    assert np.array_equal(again, augment_crop(crop, np.random.default_rng(7)))
-
-
-def test_augment_leaves_blurred_crops_blurred() -> None:
-    """Measured at a scale where its noise and JPEG blocks weigh little."""
-    edges = ((np.indices((96, 96)) // 24).sum(axis=0) % 2 * 200 + 20).astype(np.uint8)
-    soft = cv2.GaussianBlur(edges, (0, 0), 4)
-
-    def steepness(image: np.ndarray) -> float:
-        levels = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1)
-        across = np.abs(np.diff(levels, axis=1))
-        return float(np.percentile(across, 99) / max(np.ptp(levels), 1))
-
-    for seed in range(40):
-        sharp = steepness(augment_crop(edges, np.random.default_rng(seed)))
-        assert steepness(augment_crop(soft, np.random.default_rng(seed))) < 0.75 * sharp
-
-
-@pytest.mark.parametrize("filters", [(4,), (4, 5, 6), (100, 4, 5)])
-def test_filters_make_a_network(filters: tuple[int, ...]) -> None:
-    from blur_fusion.cnn.network import build_network
-
-    model = build_network(dataclasses.replace(TINY, filters=filters))
-    answer = model(noise(45, 77)[None, :, :, None].astype(np.float32))
-    assert np.isfinite(np.asarray(answer)).all()
-
-
-def test_a_network_without_filters_is_refused() -> None:
-    with pytest.raises(BlurError, match="cnn.filters"):
-        dataclasses.replace(TINY, filters=())
 
 
 def test_whole_images_of_any_size_are_judged_one_by_one() -> None:

@@ -1,9 +1,7 @@
-"""The CERTH reader, on a tiny tree with the real one's oddities and on the small real tree."""
+"""The CERTH reader, on a tiny tree with the oddities of the real one."""
 
 import shutil
 import sys
-from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,16 +140,3 @@ def test_missing_parts_are_named(certh_tree: Tree, gone: str, message: str) -> N
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(BlurError, match=message):
         open_dataset(root, layout="certh")
-
-
-def test_small_real_tree(shared_data: Path) -> None:
-    dataset = open_dataset(shared_data / "certh/CERTH_ImageBlurDataset")
-    found = describe(dataset)["subsets"]
-    counts = {name: (one["sharp"], one["blurred"]) for name, one in found.items()}
-    assert counts == {"training": (7, 13), "digital": (3, 45), "natural": (0, 1)}
-    assert dataset.notes == (
-        "DigitalBlurSet.xlsx: 432 rows have no image: left out",
-        "NaturalBlurSet.xlsx: 999 rows have no image: left out",
-    )
-    digital = Counter(image.scene for image in dataset if image.subset == "digital")
-    assert digital == {"Original_1": 16, "Original_10": 16, "Original_11": 16}

@@ -31,7 +31,7 @@ CONTENT = b"".join(hashlib.sha256(bytes([i % 256, i // 256])).digest() for i in 
 
 @dataclass
 class Site:
-    """What the server serves, how it misbehaves, and what it was asked."""
+    """What the server serves, how it misbehaves, and the headers it was sent."""
 
     content: bytes = CONTENT
     ranges: bool = True
@@ -84,7 +84,7 @@ Serve = Callable[[Site], Site]
 
 @pytest.fixture
 def serve(monkeypatch: MonkeyPatch) -> Iterator[Serve]:
-    """Start a server for each :class:`Site` that is handed over, and fill in its address."""
+    """Start a server for a :class:`Site`, and fill in its address."""
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")
     monkeypatch.setattr(fetch, "PAUSE", 0.0)
@@ -115,12 +115,12 @@ def _fetch(site: Site, folder: Path) -> bytes:
         ({"sized": False}, b"", [False]),
         ({"statuses": [503, 429]}, b"", [False] * 3),
         (
-            # Many breaks are no failure while bytes come.
+            # Many breaks are no failure as long as there is progress.
             {"content": CONTENT * 20, "breaks": [GAIN + 2 * PIECE] * (ATTEMPTS + 1)},
             *(b"", [False] + [True] * (ATTEMPTS + 1)),
         ),
-        ({}, CONTENT, [True]),  # whole already
-        # Parts that do not fit are begun again.
+        ({}, CONTENT, [True]),  # complete
+        # Parts that do not fit start again.
         ({}, CONTENT + b"more", [True, False]),
         ({"wrong_start": True}, CONTENT[:BREAK], [True, False]),
         ({"url": "http://elsewhere/"}, b"of another file", [False]),
@@ -198,7 +198,7 @@ def _official(inner: str = "CERTH_ImageBlurDataset/", lacking: tuple[str, ...] =
 
 
 def _error(*arguments: str | Path) -> str:
-    """What `blur data fetch certh` says in one line, for it fails."""
+    """The line with which `blur data fetch certh` fails."""
     result = invoked(*FETCH, *arguments)
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert result.stderr.startswith("error: ")
@@ -235,7 +235,7 @@ def test_counts_that_differ_are_warnings(tmp_path: Path) -> None:
     ]
     assert result.stdout.startswith(f"{target}: 2479 images, not the published numbers")
     assert (target / CERTH_SHEETS[1]).is_file()
-    # A zip that lies beside the target is not downloaded: nobody serves the address.
+    # A zip beside the target is not downloaded: nobody serves this address.
     archive.write_bytes(_official())
     archive.rename(tmp_path / "own.zip")
     result = invoked(*FETCH, "--url", "http://127.0.0.1:9/a.zip", "--target", tmp_path / "own")

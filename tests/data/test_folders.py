@@ -1,4 +1,4 @@
-"""Class folders, triplets, labels.csv, and what is no layout at all."""
+"""Class folders, triplets, labels.csv, and folders of no known layout."""
 
 import os
 import shutil
@@ -84,7 +84,7 @@ def test_labels_beside_images(tmp_path: Path) -> None:
         ("mosaic", None, "layout 'mosaic' must be one of"),
     ],
 )
-def test_what_is_no_data_set_is_one_line(
+def test_a_faulty_data_set_is_one_line(
     tmp_path: Path, layout: str, table: str | None, message: str
 ) -> None:
     write_photo(tmp_path / "a.jpg", seed=1)
@@ -116,7 +116,7 @@ def test_another_layout_is_one_function(tmp_path: Path, monkeypatch: pytest.Monk
     assert ran.exit_code == 2 and "'mosaic' is not one of 'auto', 'certh'" in ran.stderr
 
 
-def test_every_format_that_is_scanned_counts_and_others_are_said(tmp_path: Path) -> None:
+def test_every_format_that_is_scanned_counts_and_others_are_noted(tmp_path: Path) -> None:
     names = ["a.jpg", "b.HEIC", "c.dng", "d.gif", "e.mov", "f.TXT", "g.txt", "h", ".hidden.txt"]
     for number, name in enumerate(names):
         write_photo(tmp_path / "sharp" / name, seed=number)
@@ -137,17 +137,8 @@ def test_digest_changes_with_label_scene_and_bytes_only(tmp_path: Path) -> None:
     assert digests[0] == digests[1] and len(set(digests)) == 3
 
 
-def test_kwentar_and_photos(shared_data: Path) -> None:
-    dataset = open_dataset(shared_data / "kwentar")
-    assert Counter(image.kind for image in dataset) == {"sharp": 8, "defocus": 8, "motion": 8}
-    assert set(Counter(image.scene for image in dataset).values()) == {3}
-    dataset = open_dataset(shared_data / "photos")
-    assert Counter(image.label for image in dataset) == {0: 74, 1: 1}
-    assert dataset.notes == ("labels.csv: 6 rows are ambiguous: left out",)
-
-
 def test_links_in_a_class_folder_lead_to_each_photo_once(folder_tree: Tree) -> None:
-    """To the folder itself, and to one beside it; a pipe is never opened."""
+    """Links lead to the folder itself and to one beside it; a pipe is never opened."""
     root = folder_tree(scenes=3)
     write_photo(root / "sharp/trip/a.jpg", 7)
     (root / "sharp/here").symlink_to(".")

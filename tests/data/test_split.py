@@ -1,4 +1,4 @@
-"""One split by scene: halves are kept, scenes never straddle, classes are in every part."""
+"""The split: halves are kept, scenes stay together, and both classes are in every part."""
 
 from collections import defaultdict
 from dataclasses import replace

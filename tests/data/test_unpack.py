@@ -1,4 +1,4 @@
-"""Zips that would escape, explode or are damaged: one line each, and nothing left behind."""
+"""Zips that are damaged, would escape or explode: one line each, and nothing left behind."""
 
 import stat
 import struct
@@ -22,14 +22,14 @@ def _zip(path: Path, entries: dict[str, bytes]) -> Path:
     with ZipFile(path, "w", ZIP_DEFLATED) as archive:
         for name, content in {GOOD: b"a", **entries}.items():
             info = ZipInfo(name)
-            info.filename = name  # as it stands: the constructor would mend it
+            info.filename = name  # unlike the constructor, changes nothing
             info.compress_type = ZIP_DEFLATED
             archive.writestr(info, content)
     return path
 
 
 def _refused(archive: Path) -> str:
-    """The line with which fetching `archive` ends; nothing is there afterwards but the zip."""
+    """The line with which fetching `archive` ends; only the zip is left."""
     before = sorted(archive.parent.iterdir())
     with pytest.raises(BlurError) as caught:
         fetch_certh(archive.parent / "data", archive=archive)
@@ -104,7 +104,7 @@ Change = Callable[[bytes], bytes]
 
 
 def _declared(place: int, value: bytes) -> Change:
-    """Put `value` at `place` of what the zip's directory says of its first file."""
+    """Put `value` at `place` of the zip's directory entry for its first file."""
 
     def change(content: bytes) -> bytes:
         at = content.index(b"PK\x01\x02") + place

@@ -1,4 +1,4 @@
-"""What presets read, layouts that `blur data make` writes, each wrong input with its own line."""
+"""What presets are trained on, the layouts that `blur data make` writes, and wrong input."""
 
 import csv
 import shutil
@@ -22,7 +22,6 @@ from blur_fusion.presets.examples import (
     make_three_class,
     of_rows,
     open_source,
-    read_any,
     read_example,
     read_layout,
 )
@@ -127,13 +126,6 @@ def test_an_image_in_two_classes(tmp_path: Path, folder_tree: Tree) -> None:
     shutil.copy(three / "original" / "00001.jpg", three / "blurry" / "00001.jpg")
     with pytest.raises(BlurError, match="the same image in two classes"):
         read_layout(three, THREE.layout, PARAMS)
-
-
-def test_other_layouts_are_for_testing_only(folder_tree: Tree) -> None:
-    root = folder_tree()
-    with pytest.raises(BlurError, match=r"metadata\.csv: no such file"):
-        open_source(root, LABEL.layout, PARAMS)
-    assert len(read_any(root, LABEL.layout, PARAMS)) == 20
 
 
 def test_examples_of_pairs_and_classes(tmp_path: Path) -> None:

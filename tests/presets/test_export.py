@@ -23,7 +23,7 @@ CASES = [(name, "") for name in NAMES] + [("transfer", "EfficientNetB0")]
 
 
 def _shaken(model: keras.Model) -> None:
-    """Other batch statistics than 0 and 1, so that it counts how they are written."""
+    """Set batch statistics other than 0 and 1, so that a mistake in writing them shows."""
     rng = np.random.default_rng(4)
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):

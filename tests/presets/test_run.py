@@ -1,4 +1,4 @@
-"""Each preset trains on 40 images for one epoch, is read back, and judges as it did."""
+"""Each preset trains on 40 images for one epoch, is loaded again, and judges the same."""
 
 import csv
 import subprocess
@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
 from blur_fusion.model.classifier import load
-from blur_fusion.presets.examples import Source, make_three_class, open_source
-from blur_fusion.presets.networks import STAGES, build, build_fused, lite0
+from blur_fusion.presets.examples import Source, open_source
+from blur_fusion.presets.networks import STAGES, build, lite0
 from blur_fusion.presets.params import load_preset
-from blur_fusion.presets.run import judged_lines, read_run, report_lines, run_preset, swept
+from blur_fusion.presets.run import read_run, report_lines, run_preset, swept
 from evaluation_fakes import tiny_params
 from preset_project import IMAGES, NAMES, PRESETS, narrow, short_preset
 from trees import REPOSITORY, SOURCES, write_photos
@@ -30,7 +30,7 @@ PHASES = {"certh-hybrid": ["fit", "fused"], "transfer": ["fit", "fine-tune"]}
 
 @pytest.fixture(autouse=True)
 def drawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of a short run is drawing: done for a grey and for a colour preset, else left empty."""
+    """Draw for one grey and one colour preset only: it takes half of a short run."""
     if not request.node.name.endswith(("[lenet]", "[three-class]")):
         monkeypatch.setattr(Figure, "savefig", lambda figure, path, **more: path.touch())
 
@@ -77,13 +77,15 @@ def test_every_preset_trains(
     assert all(float(row["seconds"]) > 0 for row in history)
     assert ("confusion" in report, "sweep" in report) == (name == "three-class", name == "lenet")
     assert (out / "checkpoints" / "fit_01.weights.h5").is_file() == (name == "label-csv")
-    said = load(out).predict(row.path for row in preset_source.part("test"))  # read back
+    said = load(out).predict(row.path for row in preset_source.part("test"))
     written = [row for row in _rows(out / "predictions.csv") if row["split"] == "test"]
     probabilities = [float(row["probability"]) for row in written]
     np.testing.assert_allclose([one.probability for one in said], probabilities, atol=1e-6)
     assert [one.blurred for one in said] == [row["verdict"] == "1" for row in written]
     assert read_run(out)["threshold"] == pytest.approx(report["threshold"], abs=1e-6)
     assert f"preset {name}: " in "\n".join(report_lines(report))
+    if name == "three-class":  # "original" and "sharp" are the same pictures
+        assert report["confusion"]["original"] == report["confusion"]["sharp"]
 
 
 def test_transfer_weights_from_a_file_or_a_clear_line(
@@ -114,40 +116,14 @@ def test_transfer_weights_from_a_file_or_a_clear_line(
     assert not (tmp_path / "run").exists()
 
 
-def test_certh_hybrid_is_as_large_as_its_authors(monkeypatch: pytest.MonkeyPatch) -> None:
-    preset = load_preset("certh-hybrid", PRESETS)
-    monkeypatch.setattr(keras.config, "floatx", lambda: "float16")  # half the memory
-    dense = [layer for layer in build(preset)[0].layers if isinstance(layer, keras.layers.Dense)]
-    assert [layer.units for layer in dense] == [2048, 2048, 2]
-    assert dense[0].kernel.shape == (12 * 12 * 128, 2048)
-    fused = [layer for layer in build_fused(preset).layers if isinstance(layer, keras.layers.Dense)]
-    assert [layer.units for layer in fused] == [4096, 4096, 2048, 2048, 2]
-
-
 def test_a_network_learns_what_can_be_learned(tmp_path: Path) -> None:
-    """Sigma 3 on 64x96 pixels is plain to see: a broken pipeline would stay at one half."""
+    """Sigma 3 on 64x96 pixels is easy to see; a broken pipeline would stay at one half."""
     preset = short_preset("two-conv", images=200)  # on 40 the seed decides
     recipe = replace(preset.recipe, epochs=10)
     preset = replace(preset, recipe=recipe, input=replace(preset.input, side=64))
     source = open_source(write_photos(tmp_path / "own", 100), preset.layout, tiny_params())
     report = run_preset(preset, source, tmp_path / "run", tiny_params())
     assert report["figures"]["own"]["auc"]["value"] > 0.9
-
-
-def test_two_thirds_are_possible_in_three_classes(preset_photos: Path, tmp_path: Path) -> None:
-    make_three_class(str(preset_photos / "sharp"), tmp_path / "three", images=30)
-    preset, params = short_preset("three-class", images=30), tiny_params()
-    preset = replace(preset, recipe=replace(preset.recipe, epochs=6))
-    given = open_source(tmp_path / "three", preset.layout, params)
-    report = run_preset(preset, given, tmp_path / "run", params)
-    found = report["confusion"]
-    assert found["original"] == found["sharp"]  # the same pictures: the same answers
-    right = sum(found[name][name] for name in found)
-    assert right <= 2 / 3 * sum(sum(row.values()) for row in found.values())
-    assert sum(found["blurry"].values()) == report["test"]["blurred"]
-    named_blurry = sum(row["blurry"] for row in found.values())
-    counts = report["figures"]["own"]["counts"]  # the most probable of three classes
-    assert named_blurry == counts["found"] + counts["flagged"]
 
 
 WITHOUT_TENSORFLOW = """
@@ -196,17 +172,6 @@ def test_the_command_trains_and_then_only_tests(
     refused("gone: no such folder", "two-conv", "--data", "gone")
     refused("train the preset first", "two-conv", "--test", "gone", "--out", "none")
     refused("preset 'resnet' is unknown; known: certh-hybrid", "resnet")
-
-
-def test_kwentar_in_its_own_layout(
-    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(REPOSITORY)
-    preset, params = short_preset("two-conv"), tiny_params()
-    given = open_source(shared_data / "kwentar", preset.layout, params)
-    run_preset(preset, given, tmp_path / "run", params)
-    said = judged_lines("two-conv", shared_data / "kwentar", tmp_path / "run", params)
-    assert "24 photos, 16 blurred" in said
 
 
 def test_the_sweep_counts() -> None:
