@@ -86,12 +86,7 @@ def _report(page: Any, report: Path) -> bytes:
 
 @click.command(context_settings={"show_default": True})
 @click.option("--docs", type=PATH, default="docs", help="Folder of the pictures.")
-@click.option(
-    "--report",
-    type=PATH,
-    default="artifacts/evaluate/report.html",
-    help="Page that the training report wrote.",
-)
+@click.option("--report", type=PATH, default="artifacts/evaluate/report.html", help="Its page.")
 @model_option
 def screenshots_command(docs: Path, report: Path, model: Path | None) -> None:
     """Write explained.png, app.png and report.png."""

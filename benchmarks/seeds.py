@@ -92,23 +92,15 @@ def _run(folder: Path, module: str, *words: str) -> None:
 
 
 def run_seed(folder: Path, shared_data: Path, seed: int, params_text: str) -> dict[str, Any]:
-    """The whole pipeline with one seed in `folder`, unless it was run there to its end.
+    """Run the pipeline with one seed in `folder`, unless it has finished there.
 
-    Returns
-    -------
-    dict
-        `seed`, `photos` (as `judge_photos` gives it), `validation`: AUC and log-loss of each judge
-        on the embedded validation images.
-
-    Raises
-    ------
-    BlurError
-        A stage failed, or `folder` holds a run of other params.
+    Gives `photos`, see `judge_photos`, and `validation`: AUC and log-loss of each judge on the
+    embedded validation images.
     """
     text = with_seed(params_text, seed)
     params, photos = folder / "params.yaml", folder / "photos.json"
     same = not params.is_file() or params.read_text(encoding="utf-8") == text
-    require(same, f"{params}: differs from the parameters asked for; name another folder")
+    require(same, f"{params}: not the parameters asked for; name another folder")
     if not photos.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         params.write_text(text, encoding="utf-8")
@@ -132,26 +124,16 @@ def run_seed(folder: Path, shared_data: Path, seed: int, params_text: str) -> di
 
 @click.command(context_settings={"show_default": True})
 @click.argument("shared_data", type=PATH)
-@click.option(
-    "--folder", type=PATH, required=True, help="Where the runs lie; what is done there is kept."
-)
-@click.option(
-    "--seed",
-    "seeds",
-    type=click.IntRange(min=0),
-    multiple=True,
-    default=SEEDS,
-    help="May be given several times.",
-)
+@click.option("--folder", type=PATH, required=True, help="Folder of the runs, which are kept.")
+@click.option("--seed", "seeds", type=click.IntRange(0), multiple=True, default=SEEDS)
 @params_option
 @json_file_option
 def seeds_command(
     shared_data: Path, folder: Path, seeds: Sequence[int], params_file: Path, json_file: Path | None
 ) -> None:
-    """Run the whole pipeline once for each seed and judge the real photos below SHARED_DATA.
+    """Run the whole pipeline for each seed, and judge the real photos below SHARED_DATA.
 
-    Data set, split, training: all of it is drawn anew. Prints one line for each seed, and the
-    spread. Each run lies in FOLDER/seed_N.
+    The seed decides data set, split and training. Prints a line for each seed, and the spread.
     """
     dataset = load_params(params_file).dataset
     chosen = f"{dataset.root}/{dataset.name}"

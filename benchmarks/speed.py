@@ -246,15 +246,8 @@ def as_text(programs: Sequence[Program], workers: int, rounds: int) -> Iterator[
 
 @click.command(context_settings={"show_default": True})
 @click.argument("folders", nargs=-1, required=True, type=PATH, metavar="FOLDERS...")
-@click.option(
-    "--count", type=COUNT, default=500, help="Number of copies of the photos of each folder."
-)
-@click.option(
-    "--workers",
-    type=COUNT,
-    default=2,
-    help="Cores: threads of blur scan and fastdup, processes of cleanvision.",
-)
+@click.option("--count", type=COUNT, default=500, help="Files made of each folder's photos.")
+@click.option("--workers", type=COUNT, default=2, help="Cores that each program uses.")
 @click.option("--rounds", type=COUNT, default=3, help="Runs of each program; the best counts.")
 @click.option(
     "--peers",

@@ -87,7 +87,7 @@ def test_a_figure_that_a_run_lacks_has_no_spread(ran: list[Any], tmp_path: Path)
     runs = [seeds.run_seed(tmp_path / str(n), tmp_path, n, text) for n in (1, 3)]
     assert set(spreads(runs)["smear"].values()) == {None}
     assert spreads(runs)["kwentar"]["spread"] == 2
-    with pytest.raises(BlurError, match="differs from the parameters asked for"):
+    with pytest.raises(BlurError, match="not the parameters asked for"):
         seeds.run_seed(tmp_path / "1", tmp_path, 2, text)
 
 
