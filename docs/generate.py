@@ -1,7 +1,7 @@
-"""`python -m docs.generate` (`make docs`): the parts of README and docs that are made from others.
+"""`python -m docs.generate` (`make docs`): the generated parts of README and docs.
 
-A part stands between two comments, `generated: NAME` and `end`. Here is the function that writes
-it: from the command line's own help, metrics.json, dvc.yaml, or from watching a photo being judged.
+A part stands between two comments, `generated: NAME` and `end`, and has a function here. It comes
+from the command line's own help, metrics.json, dvc.yaml, or from tracing how a photo is judged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import blur_fusion
 from blur_fusion.cli.main import blur
 from blur_fusion.data.layouts import LAYOUTS
 from blur_fusion.errors import one_line_errors
-from blur_fusion.evaluation.metrics import HEADINGS, figure, interval, with_interval
+from blur_fusion.evaluation.metrics import HEADINGS, figure, with_interval
 from blur_fusion.evaluation.report import Report, read_report
 from blur_fusion.evaluation.robustness import JUDGES
 from blur_fusion.evaluation.table import difference_lines, kind_lines, models_of
@@ -46,18 +46,18 @@ PARTS: dict[str, Callable[[], str]] = {}
 
 
 def part(function: Callable[[], str]) -> Callable[[], str]:
-    """Register what writes the part of the function's name."""
+    """Register the function that writes the part of its name."""
     PARTS[function.__name__.replace("_", "-")] = function
     return function
 
 
 def filled(text: str) -> str:
-    """A page with all its parts written anew."""
+    """A page with all its parts regenerated."""
     return _PART.sub(lambda found: found["head"] + PARTS[found["name"]]() + found["tail"], text)
 
 
 def pages() -> list[Path]:
-    """README and what lies in docs."""
+    """README and docs/*.md."""
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -76,7 +76,7 @@ def _commands(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[t
 
 @part
 def cli() -> str:
-    """Help of each command."""
+    """The help of each command."""
     text = ""
     for words in _commands(blur):
         asked = [*words, "--help"]
@@ -140,7 +140,7 @@ def photo_way() -> str:
 
 @part
 def model_way() -> str:
-    """The stages of dvc.yaml and what one takes from another."""
+    """The stages of dvc.yaml and what each takes from the others."""
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
     made: dict[str, str] = {}
     lines = ["flowchart TD"]
@@ -180,11 +180,10 @@ def _reports() -> dict[str, Report]:
 
 
 def _figures(chosen: Mapping[str, Mapping[str, Any]]) -> str:
-    def cell(values: Mapping[str, float]) -> str:
-        spread = interval(values)
-        return f"{figure(values)} ({spread})" if spread else figure(values)
-
-    rows = ([name, *(cell(v[metric]) for metric in HEADINGS)] for name, v in chosen.items())
+    rows = (
+        [name, *(with_interval(values[metric], to="-") for metric in HEADINGS)]
+        for name, values in chosen.items()
+    )
     return _table(("", *HEADINGS.values()), rows)
 
 
@@ -243,7 +242,7 @@ def card() -> str:
 
 @part
 def card_figures() -> str:
-    """What the model that ships has been measured by."""
+    """Metrics of the model that ships."""
     report = _reports()["The model that ships"]
     return "\n" + _figures({model: report[model]["overall"] for model in models_of(report)}) + "\n"
 
@@ -269,7 +268,7 @@ def card_origin() -> str:
 
 @part
 def comparison() -> str:
-    """One table of ours and others; what was measured by hand is in comparison.json."""
+    """A table of ours and others; what was measured by hand is in comparison.json."""
     measured = json.loads((ROOT / "docs" / "comparison.json").read_text("utf-8"))
     reports = dict(zip(("release", "default"), _reports().values(), strict=True))
 
@@ -286,7 +285,7 @@ def comparison() -> str:
 
 
 def main() -> None:
-    """Write what has changed."""
+    """Write the pages that changed."""
     for path in pages():
         text = path.read_text("utf-8")
         if (new := filled(text)) != text:

@@ -1,4 +1,4 @@
-"""What the evaluate stage writes, with classifiers that need no model."""
+"""What the evaluate stage writes, with fake classifiers."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ Ran = tuple[Path, dict[str, Any], dict[str, FakeClassifier]]
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """The stage's folder, what it reported, and who judged."""
+    """The stage's folder, its report, and the classifiers."""
     folder = tmp_path_factory.mktemp("evaluate")
     write_images(folder / "data", COUNT)
     write_load(folder, COUNT)
@@ -37,8 +37,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_what_is_evaluated_is_what_a_file_shows(ran: Ran) -> None:
-    """A stored working image is judged as it is, with the very pixels of its file."""
+def test_stored_images_have_the_pixels_of_their_files(ran: Ran) -> None:
     files = [row.path for row in Store.open(ran[0] / "load").rows if row.split == "test"]
     assert len(files) == COUNT
     for path in files:

@@ -1,4 +1,4 @@
-"""Flips counted right, by judges that see one thing each; pictures of promised size and tone."""
+"""Flips are counted correctly; perturbed pictures have the promised size and tone."""
 
 import csv
 from dataclasses import replace
@@ -66,7 +66,7 @@ def _try(rows: list[Row], *perturbations: Perturbation) -> tuple[Trials, FakeCla
 
 
 def test_flips_and_their_causes_by_hand(tmp_path: Path) -> None:
-    # Fused says blurred below 128. Dark makes all blurred; negative turns every verdict round.
+    # Fused says blurred below 128. Dark makes all blurred; negative reverses every verdict.
     levels = ((0, 200), (1, 200), (0, 60), (1, 60), (0, 220), (1, 90))
     rows = [_row(tmp_path, number, *pair) for number, pair in enumerate(levels)]
     found = measure_flips(_try(rows, DARK, NEGATIVE, IDENTITY)[0], 200, seed=1)
@@ -98,9 +98,9 @@ def test_flips_and_their_causes_by_hand(tmp_path: Path) -> None:
     assert max(map(len, lines)) < 130
 
 
-def test_ratio_is_that_of_the_means(tmp_path: Path) -> None:
+def test_the_ratio_of_mean_flip_rates(tmp_path: Path) -> None:
     rows = [_row(tmp_path, number, number % 2, 200) for number in range(8)]
-    for row in rows:  # sharp by the Laplacian until blurred
+    for row in rows:  # sharp by the Laplacian until changed
         cv2.imwrite(str(row.path), np.maximum(draw(0, 0), 128))
     smooth = Perturbation("smooth", lambda picture, random: cv2.blur(picture, (9, 9)))
     found = measure_flips(_try(rows, smooth, DARK)[0], 100, seed=1)
@@ -121,7 +121,7 @@ def test_the_picture_is_read_whole_and_judged_at_the_working_size(tmp_path: Path
     assert trials.scores[0, 0, -1] == recipe_variance(Photo(row.path))
 
 
-def test_small_pictures_are_not_resized_and_leave_the_mean_alone(tmp_path: Path) -> None:
+def test_small_pictures_are_not_resized_and_not_in_the_mean(tmp_path: Path) -> None:
     rows = [_row(tmp_path, number, number % 2, 200) for number in range(4)]
     resize = [one for one in PERTURBATIONS if one.name.startswith("size")]
     trials, _ = _try(rows, *resize, DARK)
@@ -134,18 +134,16 @@ def test_small_pictures_are_not_resized_and_leave_the_mean_alone(tmp_path: Path)
     assert next(line for line in lines if line.startswith("mean")).split()[1] == "100.0"
 
 
-def test_csv_holds_every_picture_judged(tmp_path: Path) -> None:
+def test_csv_holds_every_judged_picture(tmp_path: Path) -> None:
     rows = [_row(tmp_path, number, number % 2, 100 + 60 * number) for number in range(2)]
     trials, _ = _try(rows, DARK)
     write_csv(tmp_path / "r.csv", HEADER, trial_rows(trials))
     with (tmp_path / "r.csv").open() as file:
         lines = list(csv.DictReader(file))
     shown = ("index", "name", "perturbation", "fused_verdict", "fused_flips")
-    assert [[line[column] for column in shown] for line in lines] == [
-        ["100", "0.png", UNPERTURBED, "1", "0"],
-        ["100", "0.png", "dark", "1", "0"],
-        ["101", "1.png", UNPERTURBED, "0", "0"],
-        ["101", "1.png", "dark", "1", "1"],
+    assert [tuple(line[column] for column in shown) for line in lines] == [
+        *(("100", "0.png", UNPERTURBED, "1", "0"), ("100", "0.png", "dark", "1", "0")),
+        *(("101", "1.png", UNPERTURBED, "0", "0"), ("101", "1.png", "dark", "1", "1")),
     ]
     assert lines[3]["fused_score"] == f"{1 - 40 / 255:.6f}"
 
@@ -164,7 +162,7 @@ def test_chosen_images_are_half_sharp_and_of_different_scenes() -> None:
     assert labels[choose_images(labels, codes, 1, seed=3)].tolist() == [1]
 
 
-def test_no_image_and_no_file_are_said(tmp_path: Path) -> None:
+def test_no_image_and_no_file_are_errors(tmp_path: Path) -> None:
     with pytest.raises(BlurError, match="no test image"):
         _try([], IDENTITY)
     row = replace(_row(tmp_path, 0, 0, 9), path=tmp_path / "gone.png")
@@ -192,18 +190,13 @@ def test_size_type_and_repeatability(one: Perturbation, picture: np.ndarray) -> 
     assert result.shape == (*SIZES.get(one.name, (HEIGHT, WIDTH)), 3)
     assert (one.apply(picture, seed=11, index=7) == result).all()
     assert result.shape != picture.shape or (result != picture).any()
-    for shape in ((1, 1), (9, 200), (200, 9)):  # tiny ones are borne
+    for shape in ((1, 1), (9, 200), (200, 9)):  # tiny pictures work too
         tiny = one.apply(np.full((*shape, 3), 90, np.uint8), seed=1, index=0)
         assert tiny.ndim == 3 and tiny.shape[2] == 3 and tiny.size > 0
     smallest = {"size 50 %": 1535, "size 75 %": 1024, "size 150 %": 768}.get(one.name, 1)
     for side, fits in ((smallest, True), (smallest - 1, smallest == 1)):  # the working size is 768
         for shape in ((side // 2, side), (side, side // 2)):
             assert one.fits((*shape, 3), 768) is fits
-
-
-def test_names_are_unique_and_cover_what_was_promised() -> None:
-    assert len(BY_NAME) == len(PERTURBATIONS) == 18
-    assert {f"jpeg {quality}" for quality in (40, 60, 80, 95)} < set(BY_NAME)
 
 
 def test_noise_has_its_sigma_in_grey_and_differs_by_image() -> None:
@@ -234,19 +227,16 @@ def test_jpeg_keeps_colours_and_errs_less_at_higher_quality(picture: np.ndarray)
     assert 0 < errors[-1] < errors[0] < 12  # red and blue in each other's place err by 40
 
 
-def test_turning_moves_pixels_only(picture: np.ndarray) -> None:
+def test_turning_loses_little_and_shows_no_corner(picture: np.ndarray) -> None:
     assert (np.rot90(_apply("turned 90", picture), -1) == picture).all()
     assert (_apply("turned 180", picture) == picture[::-1, ::-1]).all()
-
-
-@pytest.mark.parametrize("shape", [(300, 420), (420, 300), (256, 256), (200, 600)])
-def test_a_tilt_shows_no_corner_and_little_is_lost(shape: tuple[int, int]) -> None:
-    tilted = _apply("turned 5", np.full((*shape, 3), 255, np.uint8))
-    assert (tilted == 255).all() and tilted.size > 0.6 * 3 * shape[0] * shape[1]
+    for height, width in ((300, 420), (420, 300), (256, 256), (200, 600)):
+        tilted = _apply("turned 5", np.full((height, width, 3), 255, np.uint8))
+        assert (tilted == 255).all() and tilted.size > 0.6 * 3 * height * width
     marked = cv2.circle(np.zeros((301, 401, 3), np.uint8), (200, 150), 6, (255, 255, 255), -1)
     seen = _apply("turned 5", np.asarray(marked, np.uint8))[..., 0]
     middle = np.argwhere(seen > 128).mean(axis=0)
-    assert np.abs(middle - (np.array(seen.shape) - 1) / 2).max() < 1  # it stays in the middle
+    assert np.abs(middle - (np.array(seen.shape) - 1) / 2).max() < 1
 
 
 def test_border_frames_the_whole_picture_with_one_level(picture: np.ndarray) -> None:
@@ -265,7 +255,6 @@ def test_caption_covers_a_strip_below_with_text(picture: np.ndarray) -> None:
     assert (result[:-24] == picture[:-24]).all()
     strip = result[-24:, :, 0]
     plain = 0 if (strip == 0).mean() > 0.5 else 255
-    assert (strip == plain).mean() > 0.5
     assert 0.03 < (np.abs(strip.astype(int) - plain) > 128).mean() < 0.4
     assert (strip[[0, -1]] == plain).all()  # the text stays inside the strip
 

@@ -11,8 +11,7 @@ from click.testing import CliRunner, Result
 
 from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
-from blur_fusion.explain.captions import percent, strongest
-from blur_fusion.explain.drawing import figure
+from blur_fusion.explain.drawing import figure, percent, strongest
 from blur_fusion.explain.explainer import Contribution, Explainer
 from blur_fusion.images.photo import Photo
 from blur_fusion.model.classifier import BlurDetector, ConstantClassifier
@@ -62,7 +61,9 @@ def test_the_longest_names(model: Path, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{'ä' * 100}-explained.png"]
 
 
-def test_one_page_of_all_and_the_rest_goes_on(model: Path, photos: Photos, tmp_path: Path) -> None:
+def test_one_page_of_all_although_one_is_unreadable(
+    model: Path, photos: Photos, tmp_path: Path
+) -> None:
     (tmp_path / "notes.txt").write_text("no image")
     out = tmp_path / "page.html"
     result = explain(model, photos[0], tmp_path / "notes.txt", photos[1], "--output", out)
@@ -105,7 +106,7 @@ def test_the_prediction_is_the_classifier_s(explainer: Explainer, photos: Photos
 
 
 def test_contributions_are_what_the_logit_loses(explainer: Explainer, photos: Photos) -> None:
-    """A stack that only hears the network: all else contributes next to nothing."""
+    """The tiny stack listens to the network only."""
     found = explainer.explain(photos[1]).contributions
     assert found[0].name == "network"
     names = {one.name for one in found}
@@ -158,7 +159,7 @@ def test_grad_cam_is_drawn_over_the_photo(explainer: Explainer, photos: Photos) 
 
 
 def test_any_classifier_is_explained(photos: Photos) -> None:
-    """One without a network of ours has a blur map, and no more."""
+    """One without our network has only a blur map."""
     constant = Explainer(ConstantClassifier(0.7).at(0.5))
     found = constant.explain(photos[1])
     assert found.prediction.blurred and found.contributions == [] and found.spread is None

@@ -1,4 +1,4 @@
-"""Grad-CAM on whatever has a convolution."""
+"""Grad-CAM of any network with a convolution."""
 
 import dataclasses
 from collections.abc import Callable

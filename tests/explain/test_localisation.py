@@ -1,4 +1,4 @@
-"""Explanations against known truth: floors on a few seeded pictures; the benchmark has more."""
+"""Explanations of a few seeded pictures against the truth; the benchmark has more."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The review page: its file, whole and safe; and in headless Chromium what it shows and does."""
+"""The review page: its file, and in headless Chromium what it shows and does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 EVIL = '</script><script>document.title=1</script><!--<img src=x onerror="alert(2)">&amp;\u2028.jpg'
 THRESHOLD = 0.4837
-PHOTOS = (  # path, probability, kind: in no order
+PHOTOS = (  # path, probability, kind
     ("trip/dim.jpg", 0.31, "sharp"),
     ("trip/shaken.jpg", 0.97, "motion"),
     ("trip/broken.jpg", None, None),
@@ -58,9 +58,8 @@ def write_report(
 
 
 def report(folder: Path, found: Sequence[Prediction] | None = None, name: str = "out.html") -> str:
-    found = verdicts() if found is None else found
     picture = thumbnail(np.full((40, 60, 3), 128, np.uint8))
-    items = [(v, None if v.error else picture) for v in found]
+    items = [(v, None if v.error else picture) for v in (verdicts() if found is None else found)]
     write_report(items, folder / name, threshold=THRESHOLD)
     return (folder / name).as_uri()
 
@@ -96,7 +95,7 @@ def set_slider(page: Page, value: float) -> None:
 
 
 def until(page: Page, script: str) -> None:
-    """Wait for the function `script` to be true; Playwright's own wait needs eval, refused here."""
+    """Wait until `script` is true; Playwright's own wait needs eval, which the page refuses."""
     for _ in range(200):
         if page.evaluate(script):
             return
@@ -127,14 +126,13 @@ def test_rows_hold_what_was_added(tmp_path: Path) -> None:
     assert second["error"] == "is an empty file" and second["thumbnail"] is None
     (about,) = blocks(out, "about")
     assert about["threshold"] == 0.4837 and about["name"] == "out"
-    assert os.listdir(tmp_path) == ["out.html"]
-    number = 2 * BLOCK + 1  # rows are split into blocks and keep their order
+    number = 2 * BLOCK + 1
     write_report(((verdict(f"{k}.jpg"), b"x") for k in range(number)), out, force=True)
     assert [row["path"] for row in rows(out)] == [f"{k}.jpg" for k in range(number)]
-    assert len(blocks(out, "rows")) == 3
+    assert len(blocks(out, "rows")) == 3 and os.listdir(tmp_path) == ["out.html"]
 
 
-def test_no_name_escapes_from_its_string_or_breaks_the_page(tmp_path: Path) -> None:
+def test_names_never_become_markup(tmp_path: Path) -> None:
     harmless, evil = tmp_path / "harmless.html", tmp_path / "evil.html"
     write_report([(verdict(), None)], harmless, title="Photos")
     nameless = dataclasses.replace(verdict(EVIL), kind=EVIL, error=EVIL)
@@ -157,7 +155,7 @@ def test_the_same_photos_make_the_same_bytes_and_id(tmp_path: Path) -> None:
         write_report([(verdict(), small)], pages[-1])
     assert pages[0].read_bytes() == pages[1].read_bytes()
     ids = [blocks(page, "about")[0]["report"] for page in pages]
-    assert ids[0] == ids[1] != ids[2]  # another photo of that name has its own decisions
+    assert ids[0] == ids[1] != ids[2]  # other content under the same name
 
 
 def test_a_page_that_exists_is_refused_before_the_scan(tmp_path: Path) -> None:
@@ -189,7 +187,7 @@ def test_links_lead_from_the_page_to_the_photo(tmp_path: Path) -> None:
 
 
 def test_links_follow_photos_that_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only those; every other byte of the page stays."""
+    """Every other byte of the page stays."""
     monkeypatch.chdir(tmp_path)
     found = [f"{k}.jpg" for k in range(BLOCK)] + [EVIL.replace("/", "|"), '"link":"x".jpg']
     for name in found:
@@ -210,7 +208,7 @@ def test_links_follow_photos_that_moved(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(now) == len(text) + 3 * len("b%20c/") and not list(tmp_path.glob(".*"))
 
 
-def test_sorted_by_probability_and_judged_as_the_scan_did(page: Page, tmp_path: Path) -> None:
+def test_photos_are_sorted_and_judged_as_by_the_scan(page: Page, tmp_path: Path) -> None:
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
     page.goto(report(tmp_path))
@@ -229,13 +227,13 @@ def test_the_slider_acts_at_once(page: Page, tmp_path: Path) -> None:
     set_slider(page, 0.2)
     assert status(page).startswith("4 of 6 flagged")
     dim = page.locator(".tile", has_text="dim.jpg")
-    assert dim.locator(".kind").inner_text() == "blurred"  # the scan told it no kind
+    assert dim.locator(".kind").inner_text() == "blurred"  # the scan said no kind
     page.get_by_role("button", name="Reset").click()
     assert status(page).startswith("3 of 6 flagged")
     page.get_by_label("Threshold, exact").fill("0.62")
     assert status(page).startswith("2 of 6 flagged")
     page.get_by_label("Blurred from probability").focus()
-    press(page, "End", "k")  # moves the slider, not the photos; letters still decide
+    press(page, "End", "k")  # moves the slider; letters still decide
     assert status(page).startswith("0 of 6 flagged") and "1 kept" in status(page)
 
 
@@ -269,7 +267,7 @@ def test_filters(page: Page, tmp_path: Path) -> None:
     assert names(page) == ORDER[:2]
     page.get_by_label("Decision").select_option("undecided")
     page.locator("#grid").focus()
-    press(page, "Home", "r")  # decided ones leave, the next one is current
+    press(page, "Home", "r")  # decided photos leave, the next is current
     assert names(page) == ["soft.jpg"] and current(page) == "soft.jpg"
     press(page, "k")
     assert names(page) == [] and page.get_by_text("No photo fits").is_visible()
@@ -288,7 +286,7 @@ def test_enter_enlarges_the_original(page: Page, tmp_path: Path) -> None:
     assert image.get_attribute("alt") == "100% #1.jpg"
     press(page, "z")
     assert image.evaluate("image => image.clientWidth") == 900
-    press(page, "ArrowRight")  # a file that is not there: its thumbnail
+    press(page, "ArrowRight")  # a missing file is shown as its thumbnail
     until(page, "() => document.querySelector('.stage img').naturalWidth === 60")
     assert "thumbnail" in page.locator("#large-note").inner_text()
     press(page, "r", "Escape")
@@ -299,7 +297,7 @@ def test_enter_enlarges_the_original(page: Page, tmp_path: Path) -> None:
 
 
 def test_three_piles(page: Page, tmp_path: Path) -> None:
-    """The slider leaves no doubt between two thresholds, but of what holds nothing to judge."""
+    """Once the slider moves, only pictures without content are unsure."""
     told = {"dim": "unsure", "shaken": "blurred", "soft": "unsure", "edge": "unsure"}
     found = [
         dataclasses.replace(one, verdict=told.get(Path(one.path).stem, "sharp"), focus_x=0.5)
@@ -332,13 +330,8 @@ def in_bursts(*places: tuple[str, int | None, int | None, bool | None]) -> list[
 
 def test_bursts_side_by_side(page: Page, tmp_path: Path) -> None:
     found = in_bursts(
-        *(
-            ("alone", None, None, None),
-            ("b3", 1, 3, False),
-            ("b1", 1, 1, False),
-            ("b2", 1, 2, True),
-        ),
-        *(("s1", 2, None, None), ("s2", 2, None, None)),  # a series, which is left alone
+        *(("alone", None, None, None), ("b3", 1, 3, False), ("b1", 1, 1, False)),
+        *(("b2", 1, 2, True), ("s1", 2, None, None), ("s2", 2, None, None)),  # s: a series
     )
     page.goto(report(tmp_path, found))
     assert names(page) == ["alone", "b3", "b1", "b2", "s1", "s2"]
@@ -346,7 +339,7 @@ def test_bursts_side_by_side(page: Page, tmp_path: Path) -> None:
     captions = page.locator(".stage figcaption")
     assert captions.all_inner_texts() == ["1/3 · b1", "≈ 2/3 · b2", "3/3 · b3"]
     assert page.locator(".stage .now").inner_text() == "3/3 · b3"
-    press(page, "g", "Escape")  # what cannot be told from the sharpest is left to the person
+    press(page, "g", "Escape")  # a tie with the sharpest stays undecided
     assert names(page) == ["b1", "b2", "b3", "s1", "s2", "alone"]
     decisions = page.locator(".tile .decision").all_inner_texts()
     assert decisions == ["✓ keep", "", "✕ reject", "", "", ""]
@@ -359,7 +352,7 @@ def test_bursts_side_by_side(page: Page, tmp_path: Path) -> None:
     assert names(page)[0] == "alone"
 
 
-def test_full_size_shows_where_it_is_sharpest(page: Page, tmp_path: Path) -> None:
+def test_full_size_shows_the_sharpest_place(page: Page, tmp_path: Path) -> None:
     original = tmp_path / "large.jpg"
     original.write_bytes(encoded(np.full((3000, 4000, 3), 90, np.uint8)))
     found = dataclasses.replace(verdict(str(original)), focus_x=0.75, focus_y=0.25)
@@ -371,9 +364,7 @@ def test_full_size_shows_where_it_is_sharpest(page: Page, tmp_path: Path) -> Non
     assert figure.evaluate(place) == pytest.approx([3000, 750], abs=2)
 
 
-def test_the_page_itself_refuses_to_connect_and_to_run_other_scripts(
-    browser: Browser, tmp_path: Path
-) -> None:
+def test_the_page_refuses_connections_and_other_scripts(browser: Browser, tmp_path: Path) -> None:
     page = browser.new_page()
     refused: list[str] = []
     page.on("console", lambda line: refused.append(line.text))
@@ -424,7 +415,7 @@ def test_keys_move_decide_and_undo(page: Page, tmp_path: Path) -> None:
     assert current(page) == "broken.jpg"
     press(page, "ArrowRight", "ArrowUp", "ArrowLeft", "Home", "ArrowDown")
     assert status(page).endswith("0 kept, 1 rejected")
-    press(page, "Home", "k")  # another decision on the same photo, taken back to the first
+    press(page, "Home", "k")  # undo restores the earlier decision
     assert status(page).endswith("1 kept, 0 rejected")
     press(page, "u")
     assert status(page).endswith("0 kept, 1 rejected")
@@ -439,7 +430,7 @@ def test_buttons_and_taps_do_what_keys_do(new_page: Callable[..., Page], tmp_pat
     assert page.locator(".tile.reject .name").all_inner_texts() == ["soft.jpg"]
     page.get_by_role("button", name="Undo").tap()
     assert page.locator(".tile.reject").count() == 0
-    page.locator(".tile", has_text="soft.jpg").tap()  # the photo with the ring: enlarges
+    page.locator(".tile", has_text="soft.jpg").tap()  # the current photo: enlarges it
     assert page.get_by_role("dialog").is_visible()
 
 
@@ -468,13 +459,13 @@ def test_exported_files(page: Page, tmp_path: Path) -> None:
     photos = [*PHOTOS, *((path, 0.2, "sharp") for path in odd)]
     page.goto(report(tmp_path, verdicts(photos)))
     press(page, "r", "ArrowRight", "k")
-    page.get_by_label("Kind").select_option("motion")  # export covers what is not shown, too
+    page.get_by_label("Kind").select_option("motion")  # export covers hidden photos
     set_slider(page, 0.3)
     name, data = exported(page, "Export CSV")
     assert name == "out-decisions.csv"
     text = data.decode("utf-8-sig", "surrogateescape")
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    for row in rows:  # a spreadsheet takes none for a formula
+    for row in rows:  # no formula in a spreadsheet
         assert row["path"][0] not in "=+-@\t"
         row["path"] = from_excel(row["path"])
     ordered = sorted(photos, key=lambda photo: -1 if photo[1] is None else photo[1], reverse=True)

@@ -1,4 +1,4 @@
-"""The training report: everything in one page, each part with how to read it."""
+"""The training report: one page, whose parts say how to read them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_every_part_has_a_sentence_and_the_worst_errors_their_maps(artifacts: Pa
         *("evaluate/plots/roc_fused.csv", "evaluate/plots/calibration_cnn.csv"),
     ],
 )
-def test_what_is_missing_or_damaged_is_one_line(artifacts: Path, tmp_path: Path, name: str) -> None:
+def test_missing_or_damaged_files_are_one_line(artifacts: Path, tmp_path: Path, name: str) -> None:
     copy = tmp_path / "artifacts"
     shutil.copytree(artifacts, copy)
     (copy / name).write_text("nonsense\n1,2\n")
@@ -99,10 +99,10 @@ def test_it_is_readable_at_any_width(page: Page, artifacts: Path) -> None:
         assert images.nth(number).evaluate("image => image.naturalWidth") > 0
 
 
-def test_the_command_draws_maps_of_the_model_that_was_fused(artifacts: Path) -> None:
+def test_the_command_uses_the_fused_model(artifacts: Path) -> None:
     words = ["--model-dir", str(artifacts), "--params", str(REPOSITORY / "params.yaml")]
     result = CliRunner().invoke(write.report_command, words)
-    assert isinstance(result.exception, BlurError)  # there is not a model folder yet
+    assert isinstance(result.exception, BlurError)  # no model folder yet
     explainer = Explainer(BlurDetector(write_tiny_model(artifacts / "fuse")))
     result = CliRunner().invoke(write.report_command, words)
     assert result.exit_code == 0, result.output

@@ -1,8 +1,7 @@
-"""Where a photo is sharp and where it is not: the network's local logits, refined by energies.
+"""Where a photo is sharp and where it is blurred.
 
-The network's map is coarse; what share of the gradient's energy lies in fine detail is known
-closer by. Their sum separates sharp from blurred better than either: see
-`python -m benchmarks.localisation`.
+The network's map is coarse; the share of the gradient's energy in fine detail is known more
+locally. Their sum separates better than either: see `python -m benchmarks.localisation`.
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ import numpy.typing as npt
 
 from blur_fusion.features.pyramid import ROUNDING, Pyramid
 
-CELL = 8  # working pixels a side of one value before smoothing
+CELL = 8  # working pixels a side for each value before smoothing
 _OCTAVES = 4  # from the working image down to an eighth of its size
 _WINDOW, _REACH, _FAR = 1.0, 3.0, 10.0  # cells: deviations of Gaussians, 8, 24 and 80 pixels
-_FAR_SHARE = 0.1  # so much a place without content hears of places far away
-_FAINT = 0.1  # share of the noise's energy that is left, so that logarithms stay finite
+_FAR_SHARE = 0.1  # weight of places far away, where there is no content nearby
+_FAINT = 0.1  # share of the noise's energy that is kept, so logarithms stay finite
 _TILES = 8
 # Chosen on a hundred composites; the benchmark counts on others.
 _NETWORK, _SHARE, _FINEST, _OFFSET = 0.5, 0.9, -0.2, -0.15
 _LEAST = 1e-3  # content of a place that has none
-_TELLING = 1.6  # energy over the noise's, below which a place tells nothing
+_TELLING = 1.6  # energy over the noise's, below which a place is empty
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -37,9 +36,9 @@ class BlurMap:
     Attributes
     ----------
     logit : ndarray of float32, shape (h, w)
-        Above 0 where rather blurred, below where rather sharp.
+        Above 0 where blurred, below where sharp.
     empty : ndarray of bool, shape (h, w)
-        Nothing but noise there, such as sky: neither sharp nor blurred.
+        Nothing but noise, such as sky: neither sharp nor blurred.
     """
 
     logit: Floats
@@ -61,9 +60,9 @@ def _smooth(values: Floats, sigma: float) -> Floats:
 
 
 def _spread(values: Floats, content: Floats) -> Floats:
-    """Smooth `values`, each counted by its content: a blank wall is what stands around it.
+    """Smooth `values` weighted by content, so a blank wall takes the value of its surroundings.
 
-    Normalised convolution, Knutsson and Westin, CVPR 1993.
+    Normalised convolution (Knutsson and Westin, CVPR 1993).
     """
     total, weight = np.zeros_like(values), np.zeros_like(values)
     for sigma, share in ((_REACH, 1.0), (_FAR, _FAR_SHARE)):
@@ -82,7 +81,7 @@ def _gradient_energy(plane: Floats, cells: tuple[int, int]) -> Floats:
 
 
 def _octaves(working: Pixels, cells: tuple[int, int]) -> tuple[list[Floats], list[float]]:
-    """Gradient energies of each octave, and what noise alone would give."""
+    """Gradient energy of each octave, and that of noise alone."""
     noise = max(Pyramid(working, 1, _TILES).noise ** 2, ROUNDING)
     plane = working.astype(np.float32)
     energies: list[Floats] = []
@@ -100,18 +99,13 @@ def _octaves(working: Pixels, cells: tuple[int, int]) -> tuple[list[Floats], lis
 
 
 def blur_map(working: Pixels, local: Floats) -> BlurMap:
-    """Make the map.
+    """Make the map of a grey working image.
 
     Parameters
     ----------
     working : ndarray of uint8, shape (h, w)
-        Grey working image.
     local : ndarray of float32, shape (rows, columns)
-        The network's local logits of blurred over the whole of it.
-
-    Returns
-    -------
-    BlurMap
+        The network's local logits of blurred.
     """
     shape = (working.shape[0], working.shape[1])
     cells = max(1, shape[0] // CELL), max(1, shape[1] // CELL)

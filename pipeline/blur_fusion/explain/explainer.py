@@ -1,4 +1,4 @@
-"""`Explainer`: a photo in, everything that can be said of its prediction out."""
+"""`Explainer`: a photo in, everything known about its prediction out."""
 
 from __future__ import annotations
 
@@ -32,14 +32,9 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one input moved the fused logit by: above 0 it spoke for blurred.
+    """How far one input moved the calibrated logit: above 0 it spoke for blurred.
 
-    Attributes
-    ----------
-    name : str
-        "network", or a measure of `blur_fusion.features.measures`.
-    logit : float
-        Calibrated.
+    `name` is "network" or a measure of `blur_fusion.features.measures`.
     """
 
     name: str
@@ -47,22 +42,13 @@ class Contribution:
 
     @property
     def shown(self) -> str:
-        """For people."""
+        """The name for people."""
         return self.name.replace("_", " ")
 
 
 @dataclass(frozen=True)
 class View:
-    """A prediction and what it was made from.
-
-    Attributes
-    ----------
-    prediction : Prediction
-    working : ndarray of uint8, shape (h, w)
-        Grey working image.
-    photo : ndarray of uint8, shape (h, w, 3)
-        The same in RGB.
-    """
+    """A prediction, and the working image in grey, (h, w), and in RGB, (h, w, 3)."""
 
     prediction: Prediction
     working: Pixels
@@ -71,7 +57,7 @@ class View:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is said of one photo.
+    """What is known about one photo.
 
     Attributes
     ----------
@@ -80,11 +66,11 @@ class Explanation:
     photo : ndarray of uint8, shape (h, w, 3)
         RGB, at working size.
     map : BlurMap
-    grad_cam : ndarray of float32 or None, shape (h, w)
-        0..1; None where it was not asked for.
+    grad_cam : ndarray of float32, shape (h, w), optional
+        0..1; None unless asked for.
     contributions : list of Contribution
         The largest first.
-    spread : PointSpread or None
+    spread : PointSpread, optional
         In pixels of the photo; None unless it is called blurred by motion or defocus.
     band : tuple of float, optional
         See `blur_fusion.model.prediction.verdict_at`.
@@ -101,13 +87,10 @@ class Explanation:
 
 
 def contributions(classifier: BlurDetector, working: Pixels) -> list[Contribution]:
-    """Contributions of the network and of each family of measures, the largest first.
+    """Contributions of the network and of each measure, the largest first.
 
-    Parameters
-    ----------
-    classifier : BlurDetector
-    working : ndarray of uint8, shape (h, w)
-        Grey working image.
+    Each is what the logit loses when that input has its usual value. `working` is the grey working
+    image (h, w).
     """
     model, wide = classifier.model, len(LOGIT_NAMES)
     families = ["network"] * wide + [name.partition(".")[0] for name in model.stack.names]
@@ -124,7 +107,7 @@ def contributions(classifier: BlurDetector, working: Pixels) -> list[Contributio
 
 
 def grad_cam_missing(classifier: Classifier) -> str | None:
-    """Why there can be no Grad-CAM of a classifier here, in one line; None where there can."""
+    """Why Grad-CAM is not possible here, in one line; None where it is."""
     if any(importlib.util.find_spec(name) is None for name in ("tensorflow", "keras")):
         return "Grad-CAM needs TensorFlow, of the extra 'train': pip install 'blur-fusion[train]'"
     if isinstance(classifier, BlurDetector):
@@ -139,10 +122,6 @@ class Explainer:
     """Explains predictions of a classifier.
 
     Any classifier has a blur map, the fused one also contributions of its inputs.
-
-    Parameters
-    ----------
-    classifier : Classifier
     """
 
     def __init__(self, classifier: Classifier) -> None:
@@ -150,18 +129,12 @@ class Explainer:
 
     @property
     def working(self) -> InputSpec:
-        """What working images are, in grey."""
+        """The grey working image."""
         spec = self.classifier.spec
         return InputSpec(LONG_SIDE) if spec.square else replace(spec, colour=False)
 
     def view(self, photo: Photo) -> View:
-        """Judge a photo.
-
-        Raises
-        ------
-        BlurError
-            The photo cannot be read.
-        """
+        """Judge a photo. Raises a BlurError if it cannot be read."""
         (prediction,) = self.classifier.predict(photo)
         require(prediction.error is None, f"{photo.path}: {prediction.error}")
         spec = self.working
@@ -170,16 +143,13 @@ class Explainer:
     def explain(self, photo: Photo | Any, grad_cam: bool = False) -> Explanation:
         """Judge a photo, or a source of one, and explain the prediction.
 
-        Raises
-        ------
-        BlurError
-            The photo cannot be read; or there is no Grad-CAM.
+        Raises a BlurError if the photo cannot be read, or Grad-CAM is not possible.
         """
         photo = photo if isinstance(photo, Photo) else Photo(photo)
         return self.explain_view(self.view(photo), grad_cam)
 
     def explain_view(self, view: View, grad_cam: bool = False) -> Explanation:
-        """Explain a prediction at hand; see :meth:`explain`."""
+        """Explain a prediction that was already made; see :meth:`explain`."""
         ours = self.classifier if isinstance(self.classifier, BlurDetector) else None
         return Explanation(
             prediction=view.prediction,
@@ -194,7 +164,7 @@ class Explainer:
 
     def blur_map(self, working: Pixels) -> BlurMap:
         """Where a grey working image (h, w) is sharp and where it is not."""
-        local = np.zeros((1, 1), np.float32)  # by the energies of detail alone
+        local = np.zeros((1, 1), np.float32)  # the energies of detail alone decide
         if isinstance(self.classifier, BlurDetector):
             local = self.classifier.network.maps(working)[0]
         return blur_map(working, local)
@@ -212,18 +182,10 @@ class Explainer:
         return network_from(contents.cnn, contents.weights)
 
     def grad_cam(self, working: Pixels, photo: Pixels) -> Floats:
-        """Grad-CAM of blurred, (h, w) as the working image, 0..1.
+        """Grad-CAM of blurred, (h, w) like the working image, 0..1.
 
-        Parameters
-        ----------
-        working, photo : ndarray of uint8, shapes (h, w) and (h, w, 3)
-            The working image in grey and in RGB. Our network is not shown the outer edge, which is
-            0; a preset takes the RGB one as it takes pictures.
-
-        Raises
-        ------
-        BlurError
-            TensorFlow is missing, or the classifier has no network that it could look into.
+        Our network sees the grey image `working`, (h, w), without its outer edge, which is 0 here;
+        a preset sees the RGB one, `photo`, resized. Raises a BlurError if it is not possible.
         """
         if missing := grad_cam_missing(self.classifier):
             raise BlurError(missing)
@@ -245,7 +207,7 @@ class Explainer:
 
 
 def _spread(view: View) -> PointSpread | None:
-    """What the photo's point-spread function is, in its own pixels."""
+    """The photo's point-spread function, in its own pixels."""
     measures = {"motion": measure_motion, "defocus": measure_defocus}
     prediction = view.prediction
     if not prediction.blurred or prediction.kind not in measures:

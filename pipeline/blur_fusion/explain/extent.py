@@ -1,6 +1,7 @@
-"""Direction and extent of motion blur, extent of defocus: a point-spread function is fitted.
+"""Direction and extent of motion blur, and extent of defocus.
 
-Fitted to the log power spectra that all parts of a picture share, several octaves at once.
+A point-spread function is fitted to the log power spectra that all parts of a picture share, in
+several octaves at once.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ Transfer = Callable[[float], Floats]  # extent in pixels to the amplitude at eac
 
 @dataclass(frozen=True)
 class PointSpread:
-    """What became of a point, in pixels of the image that was measured; None: not told by it.
+    """The image of a point, in pixels of the measured image; None where it cannot be told.
 
     Attributes
     ----------
-    extent : float or None
+    extent : float, optional
         Length of a motion, radius of a disk.
-    angle : float or None
-        Of a motion, degrees from the horizontal, counterclockwise, 0 to 180: 90 is up and down.
+    angle : float, optional
+        Of a motion, degrees counterclockwise from horizontal, 0 to 180.
     """
 
     extent: float | None
@@ -62,7 +63,7 @@ def _without(trend: Floats, rows: Floats) -> Floats:
 
 
 def _spectra(pyramid: Pyramid) -> dict[int, Floats]:
-    """Common spectra by octave, as far as these are large enough for a tile, but for the first."""
+    """Common spectra of the octaves that are large enough for a tile; always the first."""
     spectra = {0: pyramid.levels[0].common_spectrum.astype(np.float64)}
     for number in range(1, _OCTAVES + 1):
         if min(pyramid.levels[number - 1].plane.shape) < SIDE:
@@ -82,15 +83,15 @@ def _misfit(seen: Floats, models: Floats) -> float:
 def _fitted(
     spectra: dict[int, Floats], transfer: Transfer, extents: Floats, prior: Floats, margin: float
 ) -> float | None:
-    """The extent whose model is nearest to the spectra of all octaves but the first at once.
+    """The extent whose model fits the spectra of all octaves but the first best.
 
-    None where another one, that differs by half or more, fits almost as well: the log of the ratio
-    of residual variances, summed over octaves and added to `prior`, is within `margin`.
+    None if an extent that differs by half or more fits almost as well: the log ratio of residual
+    variances, summed over octaves and added to `prior`, is within `margin`.
     """
     misfit = prior.copy()
     noise = np.asarray(_NOISE)[:, None] * (_RADIUS / 0.1) ** _FALL
     for number, spectrum in spectra.items():
-        if number == 0 and len(spectra) > 1:  # there noise and JPEG weigh too much to fit
+        if number == 0 and len(spectra) > 1:  # noise and JPEG are too strong there
             continue
         for place, extent in enumerate(extents):
             models = np.log(np.square(transfer(extent / 2**number)) + noise)
@@ -111,15 +112,10 @@ def _harmonic(spectrum: Floats) -> complex:
 
 
 def measure_motion(working: Pixels) -> PointSpread:
-    """Direction and length of the motion that all parts of a picture share.
+    """Direction and length of the motion that all parts of a grey picture (h, w) share.
 
-    Motion takes power from frequencies along it: the second circular harmonic of the common log
+    Motion removes power from frequencies along it: the second circular harmonic of the common log
     spectrum points across it. The transfer function of even motion is a sinc.
-
-    Parameters
-    ----------
-    working : ndarray of uint8, shape (h, w)
-        Grey, of a photo that is blurred by motion.
     """
     spectra = _spectra(Pyramid(working, _OCTAVES, _TILES))
     harmonic = sum((_harmonic(spectra[number]) for number in (0, 1) if number in spectra), 0j)
@@ -134,7 +130,7 @@ def measure_motion(working: Pixels) -> PointSpread:
 
 @lru_cache(maxsize=1)
 def _bessel() -> tuple[Floats, Floats]:
-    """A table of 2 J1(z) / z by its integral; SciPy is not needed where photos are judged."""
+    """A table of 2 J1(z) / z by its integral, as SciPy is not installed with the base package."""
     z = np.linspace(0, 2 * np.pi * 0.45 * 30, 4096)
     turn = (np.arange(256) + 0.5) * np.pi / 256
     values = 2 * (np.cos(z[:, None] * np.cos(turn)) * np.sin(turn) ** 2).mean(axis=1)
@@ -147,7 +143,7 @@ def disk_transfer(frequency: Floats, radius: float) -> Floats:
 
 
 def _edge_radius(pyramid: Pyramid) -> float:
-    """Rough radius from the widths of edges: a disk's deviation is half its radius along a line."""
+    """Rough radius from the widths of edges: a disk's deviation is half its radius."""
     weights = tile_weights(pyramid.content)
     widths = [
         float(weighted_percentiles(edge_width(pyramid, number), weights, np.array([50.0]))[0])
@@ -158,15 +154,10 @@ def _edge_radius(pyramid: Pyramid) -> float:
 
 
 def measure_defocus(working: Pixels) -> PointSpread:
-    """Radius of the disk that all points of a picture became.
+    """Radius of the disk that blurred all parts of a grey picture (h, w).
 
     Fitted to the common spectrum; widths of edges (Zhuo and Sim 2011) help to choose between
     lobes that look alike.
-
-    Parameters
-    ----------
-    working : ndarray of uint8, shape (h, w)
-        Grey, of a photo that is out of focus.
     """
     pyramid = Pyramid(working, _OCTAVES, _TILES)
     prior = _PRIOR * np.square(np.log(_RADII / _edge_radius(pyramid)))

@@ -28,7 +28,7 @@ _ACTIVATIONS = (
 
 
 def _holds(layer: Any, wide: bool) -> bool:
-    """Whether a layer is a convolution, or a model that has one; `wide` ones see neighbours."""
+    """Whether a layer is a convolution or a model with one; a `wide` one sees neighbours."""
     if isinstance(layer, keras.Model):
         return any(_holds(inner, wide) for inner in layer.layers)
     return isinstance(layer, _CONVOLUTIONS) and (not wide or max(layer.kernel_size) > 1)
@@ -39,7 +39,7 @@ def _inputs(layer: Any) -> list[Any]:
 
 
 def _answer_of(model: keras.Model, layer: Any) -> Any:
-    """What `layer` gives inside `model`; a nested model's own output is outside of it."""
+    """The output of `layer` inside `model`; a nested model's own output is not part of it."""
     for consumer in model.layers:
         for tensor in _inputs(consumer):
             if tensor._keras_history.operation is layer:
@@ -48,10 +48,10 @@ def _answer_of(model: keras.Model, layer: Any) -> Any:
 
 
 def _map_of(model: keras.Model) -> Any:
-    """The last map that a convolution made, behind its normalisation and activation.
+    """The last map of a convolution, after its normalisation and activation.
 
-    Convolutions of a single pixel, which only mix channels, count where there are no others. A
-    model inside the model, such as a pretrained backbone, counts as one layer.
+    Convolutions of a single pixel, which only mix channels, count only if there are no others. A
+    nested model, such as a pretrained backbone, counts as one layer.
     """
     for wide in (True, False):
         for layer in reversed(model.layers):
@@ -64,7 +64,7 @@ def _map_of(model: keras.Model) -> Any:
 
 
 def _activated(model: keras.Model, found: Any) -> Any:
-    """`found` after the activations that follow it and nothing else does."""
+    """`found` after its activations, as long as nothing else uses it."""
     while True:
         users = [layer for layer in model.layers if any(t is found for t in _inputs(layer))]
         if len(users) != 1 or not isinstance(users[0], _ACTIVATIONS):
@@ -73,7 +73,7 @@ def _activated(model: keras.Model, found: Any) -> Any:
 
 
 def _score(model: keras.Model) -> Any:
-    """The model's answer before its last sigmoid or softmax, whose gradients may vanish."""
+    """The model's output before a last sigmoid or softmax, whose gradients may vanish."""
     last, answer = model.layers[-1], model.outputs[0]
     squashed = getattr(getattr(last, "activation", None), "__name__", "") in ("sigmoid", "softmax")
     if not (isinstance(last, layers.Dense) and squashed and last.output is answer):
@@ -85,14 +85,10 @@ def _score(model: keras.Model) -> Any:
 
 
 def preset_network(folder: Path) -> keras.Model:
-    """The network of a trained preset, from pictures (1, h, w, channels) to its own answer.
+    """The network of a trained preset, from pictures (1, h, w, channels) to its output.
 
-    Keras builds no code of others' (its safe mode), and nothing is unpickled.
-
-    Raises
-    ------
-    BlurError
-        It is missing or damaged.
+    Keras's safe mode runs no foreign code, and nothing is unpickled. Raises a BlurError if it is
+    missing or damaged.
     """
     path = folder / PRESET_WEIGHTS
     try:
@@ -113,13 +109,13 @@ def grad_cam(
     Parameters
     ----------
     model : keras.Model
-        Functional or sequential, built, with a convolution.
+        Functional or sequential, built.
     image : ndarray, shape (h, w, channels)
-        As the model takes it.
+        The model's input.
     column : int
-        Of the model's answer, the one to explain.
+        Of the model's output, the one to explain.
     towards : float
-        -1 to see what speaks against.
+        -1 explains what speaks against.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Explanations as pictures and pages; never over a file."""
+"""Explanations as pictures and pages; no file is replaced unless asked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blur_fusion.errors import require
-from blur_fusion.explain import captions, drawing
+from blur_fusion.explain import drawing
 from blur_fusion.explain.explainer import Explainer, Explanation
 from blur_fusion.files import os_errors, require_free, write_whole
 from blur_fusion.images.photo import Photo
@@ -17,37 +17,23 @@ from blur_fusion.images.thumbnails import data_uri, encoded
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.report.pages import pieces
 
-TITLE = "Why blurred or not"
 FORMATS = ("png", "html")
-SUFFIX = "-explained"
-_LONGEST = 200  # octets of a name, which may have 255 with its ending and while it is written
-SHOWN: dict[str, Any] = {"captions": captions, "drawing": drawing, "data_uri": data_uri}
+SHOWN: dict[str, Any] = {"drawing": drawing, "data_uri": data_uri}  # what templates call
+_LONGEST = 200  # bytes of a name, which may have 255 with the suffix and while it is written
 
 Said = Callable[[Prediction, Path | None], object]
 Explained = tuple[Prediction, Explanation | None]  # None where the photo could not be read
 
 
 def page(explained: Iterable[Explained], grad_cam: bool) -> Iterator[bytes]:
-    """The page piece by piece, so that memory stays flat; `grad_cam`: whether that is shown."""
-    values = {"explained": explained, "grad_cam": grad_cam, "title": TITLE, "layout": "page"}
-    return pieces("explained.html", **values, **SHOWN)
+    """The page piece by piece, so memory stays flat; `grad_cam`: whether it is shown."""
+    values = {"explained": explained, "grad_cam": grad_cam, "title": "Why blurred or not"}
+    return pieces("explained.html", layout="page", **values, **SHOWN)
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where to write.
-
-    Attributes
-    ----------
-    path : Path
-        A folder, or with `single` a file.
-    style : str
-        Of `FORMATS`.
-    single : bool
-        All in one file.
-    force : bool
-        Replace files that exist.
-    """
+    """Where to write: a folder `path` of files in one of `FORMATS`, or with `single` a file."""
 
     path: Path
     style: str
@@ -56,12 +42,9 @@ class Target:
 
     @classmethod
     def of(cls, output: Path | None, style: str | None, photos: int, force: bool) -> Target:
-        """What `output` and `style` as given mean: an ending tells a file from a folder.
+        """The target that the user asked for; a suffix tells a file from a folder.
 
-        Raises
-        ------
-        BlurError
-            They contradict each other, or there is something that must not be replaced.
+        Raises a BlurError if the two contradict each other, or a file exists.
         """
         path = Path(".") if output is None else output
         ending = path.suffix.lower().removeprefix(".")
@@ -74,26 +57,24 @@ class Target:
         return cls(path, ending, True, force)
 
     def names(self, photos: Iterable[str]) -> Iterator[Path]:
-        """A file for each photo; two photos of one name get two files."""
+        """A file for each photo; photos of the same name get numbers."""
         taken: set[str] = set()
         for photo in photos:
             stem, number = Path(photo).stem, 1
             while len(os.fsencode(stem)) > _LONGEST:
                 stem = stem[:-1]
-            stem += SUFFIX
-            name = f"{stem}.{self.style}"
+            name = f"{stem}-explained.{self.style}"
             while name.lower() in taken:
                 number += 1
-                name = f"{stem}-{number}.{self.style}"
+                name = f"{stem}-explained-{number}.{self.style}"
             taken.add(name.lower())
             yield self.path / name
 
 
 def _explained(explainer: Explainer, photo: str, grad_cam: bool) -> Explained:
-    """Explain a photo; an odd file must not end the run."""
     try:
         found = explainer.explain(Photo(photo), grad_cam=grad_cam)
-    except Exception as error:
+    except Exception as error:  # one bad file does not end the run
         return Prediction.caught(photo, error, "explained"), None
     return found.prediction, found
 
@@ -101,21 +82,10 @@ def _explained(explainer: Explainer, photo: str, grad_cam: bool) -> Explained:
 def write_explanations(
     explainer: Explainer, photos: list[str], target: Target, grad_cam: bool, said: Said
 ) -> None:
-    """Explain `photos` one by one and write what comes of it.
+    """Explain `photos` one by one, and write each as soon as it is explained.
 
-    Parameters
-    ----------
-    explainer : Explainer
-    photos : list of str
-    target : Target
-    grad_cam : bool
-    said : callable
-        Is given each prediction and the file that explains it, None where there is none.
-
-    Raises
-    ------
-    BlurError
-        Something cannot be written; what was written before stays.
+    `said` is called with each prediction and the file that explains it, None if the photo could
+    not be read. Raises a BlurError if a file cannot be written; those before stay.
     """
     if target.single and target.style == "html":
 
@@ -136,8 +106,9 @@ def write_explanations(
         require_free(path, target.force)
         prediction, found = _explained(explainer, photo, grad_cam)
         if found is not None:
-            png = target.style == "png"
             with write_whole(path, force=target.force) as file:
-                parts = page([(prediction, found)], grad_cam)
-                file.writelines([encoded(drawing.figure(found), ".png")] if png else parts)
+                if target.style == "png":
+                    file.write(encoded(drawing.figure(found), ".png"))
+                else:
+                    file.writelines(page([(prediction, found)], grad_cam))
         said(prediction, None if found is None else path)

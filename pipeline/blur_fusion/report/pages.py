@@ -1,7 +1,6 @@
-"""Pages from templates: each is one file that needs no other and fetches nothing.
+"""HTML from the templates in `page`: each page is one file that fetches nothing.
 
-Templates, scripts and the one stylesheet lie in the folder `page`. Whatever is put in is escaped,
-so that no name of a file is ever markup.
+Whatever is put in is escaped, so no file name is ever markup.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ def _environment() -> Environment:
 
 
 def pieces(template: str, **values: Any) -> Iterator[bytes]:
-    """HTML of a template, piece by piece: iterators among `values` are used as it goes.
+    """HTML of a template, piece by piece; iterators among `values` are consumed on the way.
 
-    In ASCII, all else as character references: names that are no UTF-8 are lone surrogates.
+    In ASCII with character references, as names that are not UTF-8 hold lone surrogates.
     """
     for piece in _environment().get_template(template).generate(values):
         yield piece.encode("ascii", "xmlcharrefreplace")

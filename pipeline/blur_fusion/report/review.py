@@ -1,7 +1,7 @@
-"""The page on which a scan's predictions are reviewed: to pass on, or served by `blur review`.
+"""The page to review a scan: written by `--report`, or served by `blur review`.
 
-The page to pass on is written row by row, so that memory stays flat. Both run the same scripts but
-for one, which says where pictures come from and decisions go.
+A written page grows row by row, so memory stays flat. Both run the same scripts except one, which
+loads pictures and stores decisions.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from blur_fusion.model.prediction import Verdict
 from blur_fusion.report.pages import FOLDER, pieces
 
 TITLE = "Blurred photos"
-BLOCK = 256  # rows in one script element; V8 holds no string above 512 MB
-# In order, as one; the first names are those of a page to pass on, the second of a served one.
+BLOCK = 256  # rows in one script element, as V8 holds no string above 512 MB
+# Run as one, in this order: of a written page, and of a served one.
 SCRIPTS = ("rows.js", "browser.js", "review.js", "grid.js", "page.js", "large.js", "controls.js")
 SERVED = tuple("served.js" if name == "browser.js" else name for name in SCRIPTS) + ("apply.js",)
 _MORE = ("verdict", "note", "focus_x", "focus_y", "burst", "rank", "tie")  # where there are any
-_ROW = b'{"path":'  # how the line of a row begins, and no other
-_ROWS, _SCRIPT = b"<!--rows-->", b"<!--script-->"  # nothing that is put in holds a "<"
+_ROW = b'{"path":'  # how the line of a row begins, and no other line
+_ROWS, _SCRIPT = b"<!--rows-->", b"<!--script-->"  # unique, as no value holds a "<"
 
 Add = Callable[[Verdict, bytes | None], None]
 
 
 def link_to(path: str, folder: Path) -> str | None:
-    """Address of the photo at `path` relative to the page's `folder`; None if it is no file."""
+    """Address of the photo at `path` relative to the page's `folder`; None if not a file."""
     try:
         if not os.path.isfile(path):
             return None
@@ -59,10 +59,10 @@ def _row(verdict: Verdict, link: str | None = None, thumbnail: bytes | None = No
 
 
 def _as_script(value: Any) -> str:
-    """JSON that may stand inside a script element.
+    """JSON that is safe inside a script element.
 
-    ASCII only, and without `<`, `>` and `&`, so that no name of a file can end the element or
-    begin a comment; lone surrogates (names that are no UTF-8) stay what they are.
+    ASCII without `<`, `>` and `&`, so no file name can end the element or begin a comment; lone
+    surrogates (names that are not UTF-8) are kept.
     """
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
@@ -73,10 +73,10 @@ def _element(name: str, content: bytes) -> bytes:
 
 
 def _around_rows(title: str, scripts: tuple[str, ...], **more: Any) -> tuple[bytes, bytes]:
-    """What stands before the rows and what stands behind them.
+    """The page before the rows, and after them.
 
-    The Content-Security-Policy allows only this one script by its SHA-256; and images and
-    connections as `more` says.
+    The Content-Security-Policy allows only this script, by its SHA-256, and the images and
+    connections in `more`.
     """
     parts = [(FOLDER / name).read_text(encoding="utf-8") for name in scripts]
     script = '"use strict";\n(() => {\n' + "".join(parts) + "})();\n"
@@ -94,18 +94,18 @@ def served_page(
     actions: Iterable[tuple[str, str]],
     saved: str,
 ) -> bytes:
-    """The page that `blur review` serves; pictures and decisions have addresses relative to it.
+    """The page that `blur review` serves; pictures and decisions have relative addresses.
 
     Parameters
     ----------
     title : str
     verdicts : iterable of Prediction
-        Their places are what the addresses name them by.
+        Addresses name them by their place.
     about : mapping
-        "report", "name" and "threshold" as in a page to pass on, and "decisions": a letter for
-        each photo, "k" (keep), "r" (reject) or "-".
+        "report", "name" and "threshold" as in a written page, and "decisions": a letter for each
+        photo, "k" (keep), "r" (reject) or "-".
     actions : iterable of (str, str)
-        What can be done with decisions: a name, and a line that says it.
+        What can be done with decisions: a name, and a line about it.
     saved : str
         Where decisions are kept, for people.
     """
@@ -125,9 +125,8 @@ def review_page(
     Parameters
     ----------
     path : Path or str
-        The page to write.
     threshold : float
-        Where the slider stands at first: photos of at least this probability are flagged.
+        Where the slider is at first: photos of at least this probability are flagged.
     title : str
         Heading of the page.
     force : bool
@@ -141,7 +140,7 @@ def review_page(
     Raises
     ------
     BlurError
-        `path` exists, or its folder does not: before the body runs. It cannot be written.
+        `path` exists or its folder does not, before the body runs; or it cannot be written.
     """
     path = Path(path)
     folder, photos, rows = path.absolute().parent, hashlib.sha256(), 0
@@ -161,7 +160,7 @@ def review_page(
             rows += 1
 
         yield add
-        number = photos.hexdigest()[:32]  # of photos, not time: decisions find it again
+        number = photos.hexdigest()[:32]  # of the photos alone, so decisions are found again
         about = {"report": number, "name": path.stem, "threshold": threshold}
         file.write(b"]</script>\n" if rows else b"")
         file.write(_element("about", _as_script(about).encode()))
@@ -169,19 +168,10 @@ def review_page(
 
 
 def follow(path: Path, moved: Mapping[str, str]) -> None:
-    """Have a page's links lead to where photos are now; all else in it stays.
+    """Point the links of the page at `path` to where photos were moved; the rest of it stays.
 
-    Parameters
-    ----------
-    path : Path
-        A page that is whole.
-    moved : mapping of str to str
-        Absolute paths, before and after.
-
-    Raises
-    ------
-    BlurError
-        It cannot be written; it is as it was.
+    `moved` maps absolute paths before to those after. Raises a BlurError if the page cannot be
+    written; it is then unchanged.
     """
     folder = path.absolute().parent
     with write_whole(path, force=True) as new, path.open("rb") as old:

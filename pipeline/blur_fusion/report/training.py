@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import numpy.typing as npt
 from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError, require, run
 from blur_fusion.evaluation.metrics import HEADINGS, figure, interval, worst_rows
-from blur_fusion.evaluation.report import Report, read_report
+from blur_fusion.evaluation.report import read_report
 from blur_fusion.evaluation.table import counted, models_of
 from blur_fusion.explain.blur_map import BlurMap
 from blur_fusion.explain.drawing import fitted, map_picture
@@ -31,12 +30,12 @@ from blur_fusion.report.pages import pieces
 
 REPRO = "run 'make repro'"
 PREDICTIONS = ("index", "name", "label", "kind", "cnn", "features", "fused", "verdict")
-RANKED = ("fused", "cnn", "features", "laplacian")
 CALIBRATED = ("fused", "cnn", "features")
+RANKED = (*CALIBRATED, "laplacian")
 _SIDE = 320  # pixels of a mistake's pictures
 _MISSED, _ALARMS = "Missed: blurred, called sharp", "False alarms"
 
-# Okabe and Ito's colours, told apart by colour-blind people too, and by dashes.
+# Okabe and Ito's colours, which colour-blind people can tell apart, and dashes.
 _LOOKS = (("#000000", "-"), ("#0072b2", "--"), ("#d55e00", "-."), ("#009e73", ":"))
 _SETTINGS: Any = {  # Matplotlib types its names one by one
     "svg.fonttype": "none",  # text stays text
@@ -49,39 +48,12 @@ _UNIT = (0.0, 1.0)
 
 Pixels = npt.NDArray[np.uint8]
 Rows = list[dict[str, str]]
-Curves = Mapping[str, list[list[float]]]  # name to values across and up
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Text of a table's cell, what stands small below it, and whether it counts right answers."""
-
-    text: str
-    below: str = ""
-    right: bool = False
-
-
-Table = tuple[Sequence[str], Sequence[Sequence[Cell]]]  # a heading for each column, and rows
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of the page: what it is, how to read it, and itself; charts are SVG."""
-
-    title: str
-    reading: str
-    tables: Sequence[Table] = ()
-    notes: Sequence[str] = ()
-    charts: Sequence[str] = ()
 
 
 def read_rows(path: Path, needed: Iterable[str]) -> Rows:
     """Read a CSV file that a stage wrote.
 
-    Raises
-    ------
-    BlurError
-        It is missing, damaged or lacks a column that is needed.
+    Raises a BlurError if it is missing, damaged or lacks a column.
     """
     require(path.is_file(), f"{path}: no such file; {REPRO} first")
     try:
@@ -101,18 +73,23 @@ def _columns(rows: Rows, *names: str) -> list[list[float]]:
     return [[float(row[name]) for row in rows] for name in names]
 
 
-def chart(
-    curves: Curves, labels: Iterable[str], rates: bool = True, chance: bool = False, mark: str = ""
+def _chart(
+    tables: Mapping[str, Rows],
+    axes: Mapping[str, str],
+    rates: bool = True,
+    chance: bool = False,
+    mark: str = "",
 ) -> str:
-    """Curves in one pair of axes, SVG.
+    """A curve of each table in one SVG chart.
 
     Parameters
     ----------
-    curves : mapping
-    labels : iterable of str
-        Of the axis across and the one up.
+    tables : mapping of rows
+        By name of the curve.
+    axes : mapping of str
+        The columns across and up, with their labels.
     rates : bool
-        Both axes reach from 0 to 1; else as far as the values do.
+        Both axes run from 0 to 1.
     chance : bool
         Draw where chance, or perfect calibration, lies.
     mark : str
@@ -123,142 +100,69 @@ def chart(
 
     with matplotlib.rc_context(_SETTINGS):
         drawn = Figure(figsize=(4.6, 3.4), layout="constrained")
-        axes = drawn.subplots()
+        plot = drawn.subplots()
         if chance:
-            axes.plot(_UNIT, _UNIT, color="#bbbbbb", linewidth=0.8)
-        for (name, (x, y)), (colour, line) in zip(curves.items(), cycle(_LOOKS), strict=False):
-            axes.plot(x, y, line, color=colour, label=name, marker=mark, markersize=3, lw=1.4)
-        across, up = labels
-        axes.set(xlabel=across, ylabel=up)
+            plot.plot(_UNIT, _UNIT, color="#bbbbbb", linewidth=0.8)
+        for (name, rows), (colour, line) in zip(tables.items(), cycle(_LOOKS), strict=False):
+            look = {"color": colour, "marker": mark, "markersize": 3, "lw": 1.4}
+            plot.plot(*_columns(rows, *axes), line, label=name, **look)
+        across, up = axes.values()
+        plot.set(xlabel=across, ylabel=up)
         if rates:
-            axes.set(xlim=_UNIT, ylim=_UNIT)
-        if len(curves) > 1:
-            axes.legend()
+            plot.set(xlim=_UNIT, ylim=_UNIT)
+        if len(tables) > 1:
+            plot.legend()
         buffer = io.StringIO()
         drawn.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 
 
-def _measured(found: Mapping[str, Any], form: str = ".3f") -> Cell:
-    return Cell(figure(found, form), interval(found, form, " to "))
-
-
-def _results(report: Report) -> Part:
-    overall = {model: report[model]["overall"] for model in models_of(report)}
-    rows = [
-        [Cell(model), *(_measured(found[metric]) for metric in HEADINGS)]
-        for model, found in overall.items()
-    ]
-    return Part(
-        "Results",
-        "Each figure stands above its 95 % interval, resampled by scene. Log-loss, calibration "
-        "error and false alarms are better when small, the others when large.",
-        [(["", *HEADINGS.values()], rows)],
-        [f"{model}: {counted(found['counts'])}" for model, found in overall.items()],
-    )
-
-
-def _training(artifacts: Path) -> Part:
-    columns = {
+def _training_charts(history: Path) -> list[str]:
+    """A chart of each column, with a curve for each fit."""
+    labels = {
         "loss": "loss on training crops",
         "validation_loss": "log-loss on validation images",
         "validation_auc": "AUC on validation images",
     }
     fits: dict[str, Rows] = {}
-    for row in read_rows(artifacts / "cnn" / "history.csv", ["fit", "epoch", *columns]):
+    for row in read_rows(history, ["fit", "epoch", *labels]):
         fits.setdefault(row["fit"], []).append(row)
-    charts = []
-    for name, label in columns.items():
-        curves = {fit: _columns(rows, "epoch", name) for fit, rows in fits.items()}
-        charts.append(chart(curves, ("epoch", label), rates=False, mark="o"))
-    return Part(
-        "Training of the network",
-        "Each line is one fit: one for each fold, judged on images it did not see, and 'final' on "
-        "all training images. The weights of the last epoch are kept; a line that rises again at "
-        "its end would mean learning by heart.",
-        charts=charts,
-    )
+    return [
+        _chart(fits, {"epoch": "epoch", name: label}, rates=False, mark="o")
+        for name, label in labels.items()
+    ]
 
 
 def _curves(
     plots: Path, kind: str, models: Sequence[str], axes: Mapping[str, str], **look: Any
 ) -> str:
-    """Chart of a curve of each model; `axes` gives the columns across and up their labels."""
     tables = {name: read_rows(plots / f"{kind}_{name}.csv", axes) for name in models}
-    curves = {name: _columns(rows, *axes) for name, rows in tables.items()}
-    return chart(curves, axes.values(), **look)
+    return _chart(tables, axes, **look)
 
 
-def _ranking(plots: Path) -> Part:
+def _charts(artifacts: Path) -> dict[str, list[str]]:
+    """The charts of each part of the page."""
+    plots = artifacts / "evaluate" / "plots"
     roc = {"false_alarm_rate": "false-alarm rate", "recall": "recall"}
     precision = {"recall": "recall", "precision": "precision"}
-    return Part(
-        "ROC, precision and recall",
-        "Every point is a threshold: how many of the blurred photos are found (recall) "
-        "against how many of the sharp ones are flagged (left; the upper left corner is best, "
-        "the grey line is chance) and against how many of those flagged are blurred (right).",
-        charts=[
+    shares = {"probability": "stated probability", "share_blurred": "share blurred"}
+    return {
+        "training": _training_charts(artifacts / "cnn" / "history.csv"),
+        "ranking": [
             _curves(plots, "roc", RANKED, roc, chance=True),
             _curves(plots, "precision_recall", RANKED, precision),
         ],
-    )
-
-
-def _calibration(plots: Path) -> Part:
-    axes = {"probability": "stated probability", "share_blurred": "share blurred"}
-    return Part(
-        "Calibration",
-        "Of photos that are given a probability, that share should be blurred: on the grey "
-        "line a probability can be taken at its word, below it too much blur is claimed.",
-        charts=[_curves(plots, "calibration", CALIBRATED, axes, chance=True, mark="o")],
-    )
-
-
-def _confusion(report: Report) -> Part:
-    """Fused verdicts against the truth, and kinds against named kinds."""
-    counts = report["fused"]["overall"]["counts"]
-    found, flagged = counts["found"], counts["flagged"]
-    table = {
-        "blurred": {"blurred": found, "sharp": counts["blurred"] - found},
-        "sharp": {"blurred": flagged, "sharp": counts["sharp"] - flagged},
+        "calibration": [_curves(plots, "calibration", CALIBRATED, shares, chance=True, mark="o")],
     }
-    kinds = report.get("kinds", {}).get("confusion", {})
-    tables = [_matrix("called", table), *([_matrix("named", kinds)] if kinds else [])]
-    reading = "Rows say what a photo is, columns what it was called; right answers are bold."
-    return Part("Confusion", reading, tables)
-
-
-def _matrix(said: str, counts: Mapping[str, Mapping[str, int]]) -> Table:
-    rows = [
-        [Cell(true), *(Cell(str(row[name]), right=name == true) for name in counts)]
-        for true, row in counts.items()
-    ]
-    return ["is", *(f"{said} {name}" for name in counts)], rows
-
-
-def _robustness(found: Mapping[str, Any]) -> Part:
-    mean = found["mean"]
-    rows = [
-        [Cell(row["name"]), Cell(str(row["images"])), *(_measured(row[j], ".1%") for j in mean)]
-        for row in found["perturbations"]
-        if row["images"]
-    ]
-    last = [Cell("mean", right=True), Cell(""), *(_measured(mean[j], ".1%") for j in mean)]
-    return Part(
-        "Robustness",
-        "The same pictures changed in ways that leave their focus alone: how often the verdict "
-        "flips, with 95 % intervals. Small is good; 'laplacian' is the usual recipe.",
-        [(["", "images", *mean], [*rows, last])],
-    )
 
 
 def _mistakes(
     rows: Rows, count: int, store: Store, look: Callable[[Pixels], BlurMap]
-) -> dict[str, list[dict[str, str]]]:
-    """The `count` worst errors of predictions.csv, by heading: misses, then false alarms."""
+) -> dict[str, Rows]:
+    """The `count` worst mistakes of predictions.csv, by heading."""
     labels, verdicts, fused = np.array(_columns(rows, "label", "verdict", "fused"))
-    found: dict[str, list[dict[str, str]]] = {_MISSED: [], _ALARMS: []}
+    found: dict[str, Rows] = {_MISSED: [], _ALARMS: []}
     for row in (rows[n] for n in worst_rows(labels.astype(np.int64), fused, verdicts == 1, count)):
         working = np.ascontiguousarray(store.image(int(row["index"])))
         blurred = f"blurred ({row['kind']})" if row["kind"] else "blurred"
@@ -274,7 +178,7 @@ def _mistakes(
 
 
 def write_report(artifacts: Path, params: Params, look: Callable[[Pixels], BlurMap]) -> Path:
-    """Write `artifacts`/evaluate/report.html anew, whole or not at all; gives its path back.
+    """Write `artifacts`/evaluate/report.html and return its path.
 
     Parameters
     ----------
@@ -290,20 +194,12 @@ def write_report(artifacts: Path, params: Params, look: Callable[[Pixels], BlurM
         Something is missing or damaged, or the page cannot be written.
     """
     folder = artifacts / "evaluate"
-    report = read_report(folder / "metrics.json")
-    dataset, plots = report["dataset"], folder / "plots"
-    parts = [_results(report), _training(artifacts), _ranking(plots), _calibration(plots)]
-    parts.append(_confusion(report))
-    if "robustness" in report:
-        parts.append(_robustness(report["robustness"]))
+    report, charts = read_report(folder / "metrics.json"), _charts(artifacts)
     rows, store = read_rows(folder / "predictions.csv", PREDICTIONS), Store.open(artifacts / "load")
     values = {
-        "title": "Training report",
-        "layout": "page",
-        "about": f"Data set {dataset['name']} {dataset['digest'][:12]}: {dataset['images']} test "
-        f"images of {dataset['scenes']} scenes, {dataset['blurred']} blurred. Blurred from a fused "
-        f"probability of {report['fused']['threshold']:.3f} on. The test images were judged once.",
-        "parts_of_report": parts,
+        **{"title": "Training report", "layout": "page", "report": report, "charts": charts},
+        **{"models": models_of(report), "headings": HEADINGS, "counted": counted},
+        **{"figure": figure, "interval": interval},
         "worst": _mistakes(rows, params.evaluate.worst_images, store, look),
     }
     path = folder / "report.html"
