@@ -103,14 +103,12 @@ def test_any_model_is_tested_and_baselines_need_metrics(
     assert text.count("\nlenet ") == 2 and "judged wrongly by lenet: " in text
 
 
-def test_kinds_are_measured_where_the_folders_know_them(held_out: Path, opened: list[Any]) -> None:
-    assert "kind named rightly" not in _blur_test(held_out).stdout  # 'blurred' says no kind
+def test_kinds_are_measured_where_the_folders_name_them(held_out: Path, opened: list[Any]) -> None:
+    assert "kind named rightly" not in _blur_test(held_out).stdout
     (held_out / "blurred").rename(held_out / "defocused_blurred")
     report = _report(held_out)
     defocus, counts = report["kinds"]["confusion"]["defocus"], report["fused"]["overall"]["counts"]
-    assert defocus["sharp"] == counts["blurred"] - counts["found"]
     assert defocus["defocus"] == counts["found"] > 0
-    assert "kind named rightly: 0." in _blur_test(held_out).stdout
 
 
 def test_unreadable_images_are_named_and_the_run_goes_on(held_out: Path, opened: list[Any]) -> None:

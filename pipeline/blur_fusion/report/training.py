@@ -104,7 +104,7 @@ def _chart(
         if chance:
             plot.plot(_UNIT, _UNIT, color="#bbbbbb", linewidth=0.8)
         for (name, rows), (colour, line) in zip(tables.items(), cycle(_LOOKS), strict=False):
-            look = {"color": colour, "marker": mark, "markersize": 3, "lw": 1.4}
+            look: Any = {"color": colour, "marker": mark, "markersize": 3, "lw": 1.4}
             plot.plot(*_columns(rows, *axes), line, label=name, **look)
         across, up = axes.values()
         plot.set(xlabel=across, ylabel=up)

@@ -1,7 +1,7 @@
-// A grid of which only the tiles in view, and a few around them, are in the document.
+// A virtual grid: only the tiles in view, and a few around them, are in the document.
 const GAP = 8;
 const CAPTION = 54; // name, line below it and padding of a tile, in pixels
-const AHEAD = 500; // pixels drawn above and below what is seen
+const AHEAD = 500; // pixels drawn above and below the window
 
 class Grid {
   constructor(element, draw) {
@@ -26,7 +26,7 @@ class Grid {
     this.element.replaceChildren();
   }
 
-  // Width of tiles; the photo at the top of the window stays there.
+  // Compute the size of tiles; the photo at the top of the window stays there.
   measure() {
     const width = this.element.clientWidth;
     const columns = Math.max(2, Math.floor((width + GAP) / (200 + GAP)));
@@ -48,7 +48,7 @@ class Grid {
     const last = Math.min(this.list.length, row(innerHeight + AHEAD) + this.columns);
     for (const [index, tile] of this.tiles) {
       if (index >= first && index < last) continue;
-      tile.querySelector("img")?.removeAttribute("src"); // one that is under way is not wanted
+      tile.querySelector("img")?.removeAttribute("src"); // stops loading it
       tile.remove();
       this.tiles.delete(index);
     }
@@ -77,12 +77,12 @@ class Grid {
     return tile;
   }
 
-  // Draw again what is in the document, pictures left as they are.
+  // Redraw the tiles in the document, but not their pictures.
   refresh() {
     for (const [index, tile] of this.tiles) this.draw(tile, this.list[index], index);
   }
 
-  // Scroll as little as brings photo `index` between the bars `above` and `below`, in pixels.
+  // Scroll as little as possible to show photo `index` between bars of height `above` and `below`.
   reveal(index, above, below) {
     const top = this.element.getBoundingClientRect().top;
     const y = top + Math.floor(index / this.columns) * this.height;

@@ -1,10 +1,10 @@
-// Enlarged: one photo, or those of a burst side by side; at full size where they are sharpest.
+// The enlarged view: one photo, or a burst side by side; full size shows the sharpest place.
 const SIDE_BY_SIDE = 4;
 const stage = document.querySelector(".stage");
 const choices = { full: false, map: false, side: false };
 let held = []; // photos in the stage
 
-// The original where it can be had; until then, or else, the thumbnail.
+// Shows the thumbnail until the original is loaded, if it can be.
 function frame(photo) {
   const figure = $("frame").content.firstElementChild.cloneNode(true);
   const image = figure.querySelector("img");
@@ -23,7 +23,7 @@ function frame(photo) {
   return figure;
 }
 
-// Frames of a burst show the same place: where the best of them is sharpest.
+// All frames of a burst show the same place, where the best of them is sharpest.
 function toFocus(figure) {
   const { focus_x: x, focus_y: y } = burstOf(photos[figure.dataset.index])[0];
   const { clientWidth: width, clientHeight: height } = figure.querySelector("img");
@@ -75,7 +75,7 @@ function toggle(name) {
   if (!$("large").open && name !== "side") return;
   choices[name] = !choices[name];
   if (choices.side && name === "side") {
-    state.order = $("order").value = "bursts"; // so that arrows lead from frame to frame
+    state.order = $("order").value = "bursts"; // so arrows go from frame to frame
     update();
     move(cursor);
   }
@@ -89,7 +89,7 @@ stage.addEventListener("click", (event) => {
   const at = grid.list.indexOf(photos[index]);
   if (at >= 0) move(at);
 });
-// Frames are scrolled as one; scrolling to where they are already ends it.
+// Frames scroll together; scrolling to the same place sends no event, so this ends.
 stage.addEventListener("scroll", ({ target }) => {
   for (const view of stage.querySelectorAll(".view")) view.scrollTo(target.scrollLeft, target.scrollTop);
 }, true);
