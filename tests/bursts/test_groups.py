@@ -5,10 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blur_fusion.bursts.alignment import align, distance, perceptual_hash, small_picture
 from blur_fusion.bursts.capture import Capture
 from blur_fusion.bursts.find import find_bursts
-from blur_fusion.bursts.groups import Shot, by_name, chains, shots
+from blur_fusion.bursts.groups import (
+    Shot,
+    align,
+    by_name,
+    chains,
+    distance,
+    perceptual_hash,
+    shots,
+    small_picture,
+)
 from blur_fusion.scan.cache import Cache
 from made_bursts import exif, exposed, moved, scene, soft, write
 

@@ -6,10 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from blur_fusion.bursts.find import rank_photos
-from blur_fusion.bursts.ranking import Place, ranked
-from blur_fusion.bursts.sharpness import Cells, grid
-from made_bursts import exposed, moved, scene, soft, write
+from blur_fusion.bursts.ranking import Cells, Place, grid, ranked
+from made_bursts import exposed, moved, rank_photos, scene, soft, write
 
 
 def places(*photos: np.ndarray) -> list[Place]:
@@ -74,22 +72,22 @@ def test_photos_are_laid_over_one_another(tmp_path: Path) -> None:
     plane[:, 420:] = soft(plane, 6)[:, 420:]
     near = exposed(soft(moved(plane, 0, 40, 120), 0.7), 1)
     far = exposed(moved(plane, 120, 60, 120), 1, 1)
-    found = rank_photos(map(str, write(tmp_path, [near, far])))
+    found = rank_photos(write(tmp_path, [near, far]))
     assert [place and place.rank for place in found.places] == [2, 1]
 
 
 def test_photos_of_other_sizes_can_be_compared(tmp_path: Path) -> None:
     plane = scene(480, 720)
     small = cv2.resize(exposed(soft(plane, 3), 1), (540, 360), interpolation=cv2.INTER_AREA)
-    found = rank_photos(map(str, write(tmp_path, [small, exposed(plane, 1)])))
+    found = rank_photos(write(tmp_path, [small, exposed(plane, 1)]))
     assert [place and place.rank for place in found.places] == [2, 1]
 
 
 def test_what_cannot_be_read_has_no_place(tmp_path: Path) -> None:
     paths = write(tmp_path, [exposed(soft(scene(), 2)), exposed(scene()), exposed(scene())])
     paths[1].write_bytes(b"no photo")
-    assert rank_photos(map(str, paths)).places == [Place(2, False), None, Place(1, False)]
-    assert rank_photos([str(paths[1])]).places == [None]
+    assert rank_photos(paths).places == [Place(2, False), None, Place(1, False)]
+    assert rank_photos([paths[1]]).places == [None]
 
 
 def test_pictures_without_content_are_a_tie() -> None:
@@ -103,16 +101,16 @@ def test_sharp_photos_of_real_scenes_come_first(shared_data: Path) -> None:
         stem, folder = photo.stem[:-1], shared_data / "kwentar"
         others = [*folder.glob(f"defocused*/{stem}F.*"), *folder.glob(f"motion*/{stem}M.*")]
         assert len(others) == 2
-        found = rank_photos(map(str, [*others, photo]))
+        found = rank_photos([*others, photo])
         assert found.series is None
         assert found.places[2] == Place(1, False), photo.name
 
 
 def test_real_focus_series_are_in_order(shared_data: Path) -> None:
     folder = shared_data / "focus_stacks"
-    chart = rank_photos(str(folder / "chart" / f"{number}.png") for number in range(6))
+    chart = rank_photos(folder / "chart" / f"{number}.png" for number in range(6))
     assert [place and place.rank for place in chart.places] == [1, 2, 3, 4, 5, 6]
     numbers = range(-9, 10)
-    smear = rank_photos(str(folder / "smear" / f"{number}.bmp") for number in numbers)
+    smear = rank_photos(folder / "smear" / f"{number}.bmp" for number in numbers)
     ranks = [place.rank if place else 0 for place in smear.places]
     assert abs(numbers[ranks.index(1)]) <= 1

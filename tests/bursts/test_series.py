@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blur_fusion.bursts.find import Burst, rank_photos
+from blur_fusion.bursts.find import Burst
 from blur_fusion.bursts.series import BRACKET, PANORAMA, STACK
-from made_bursts import exif, exposed, moved, scene, soft, stack, write
+from made_bursts import exif, exposed, moved, rank_photos, scene, soft, stack, write
 
 
 def judged(folder: Path, photos: Sequence[np.ndarray], headers: Sequence[Image.Exif] = ()) -> Burst:
-    return rank_photos(map(str, write(folder, photos, headers)))
+    return rank_photos(write(folder, photos, headers))
 
 
 def left_alone(burst: Burst) -> bool:

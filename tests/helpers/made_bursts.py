@@ -10,6 +10,10 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
+from blur_fusion.bursts.capture import read_capture
+from blur_fusion.bursts.find import Burst, judge
+from blur_fusion.bursts.groups import Shot
+
 Plane = np.ndarray
 START = datetime(2024, 5, 6, 7, 8, 9)
 
@@ -58,6 +62,11 @@ def stack(plane: Plane, number: int) -> list[Plane]:
         mixed = layers[below, :, columns].T * (1 - share)
         found.append(mixed + layers[below + 1, :, columns].T * share)
     return found
+
+
+def rank_photos(paths: Iterable[Path]) -> Burst:
+    """Of photos that show one scene, in the order they were taken."""
+    return judge([Shot((str(path),), read_capture(str(path))) for path in paths])
 
 
 def exif(seconds: float | None = None, **more: object) -> Image.Exif:

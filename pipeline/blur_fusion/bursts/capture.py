@@ -1,4 +1,4 @@
-"""When and how a photo was taken, as its header says."""
+"""When and how a photo was taken, according to its header."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from blur_fusion.images.formats import RAW, suffix
 from blur_fusion.images.headers import brand
 
-_HEAD = 1 << 18  # octets of a RAW file that hold its directories
+_HEAD = 1 << 18  # bytes of a RAW file that hold its directories
 _EXIF_IFD = 0x8769
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")  # of Pillow's, that hold EXIF
 # TIFF 6.0 and EXIF 2.32
@@ -28,30 +28,14 @@ _ZONE = re.compile(r"([+-])(\d\d):?(\d\d)")
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What the header says; what it does not say is None.
+    """What the header says; None if it does not."""
 
-    Attributes
-    ----------
-    time : float
-        Seconds since 1970, of the camera's clock where it tells no offset.
-    camera : str
-        Make, model and serial number.
-    exposure : float
-        Log 2 of exposure time times ISO over the aperture squared: what makes a scene brighter.
-    bias : float
-        Exposure bias, in steps of 2.
-    bracket : bool
-        Whether the camera says that it varies the exposure.
-    fine : bool
-        Whether `time` has fractions of a second.
-    """
-
-    time: float | None = None
-    camera: str = ""
-    exposure: float | None = None
-    bias: float | None = None
-    bracket: bool = False
-    fine: bool = False
+    time: float | None = None  # seconds since 1970, by the camera's clock if it gives no offset
+    camera: str = ""  # make, model and serial number
+    exposure: float | None = None  # log 2 of exposure time times ISO over the aperture squared
+    bias: float | None = None  # exposure bias, in stops
+    bracket: bool = False  # whether the camera says that it varies the exposure
+    fine: bool = False  # whether `time` has fractions of a second
 
 
 def _of_bytes(tiff: bytes) -> dict[int, Any]:
@@ -64,10 +48,10 @@ def _of_bytes(tiff: bytes) -> dict[int, Any]:
 
 
 def _of_raw(path: str) -> dict[int, Any]:
-    """Of a RAW file, most of which are TIFF files."""
+    """Tags of a RAW file; most are TIFF files."""
     with open(path, "rb") as file:
         head = file.read(_HEAD)
-        if head.startswith(b"FUJIFILM"):  # holds a JPEG file, whose place is here
+        if head.startswith(b"FUJIFILM"):  # holds a JPEG file, at this offset
             (start,) = struct.unpack_from(">I", head, 84)
             file.seek(start)
             head = file.read(_HEAD)
@@ -75,7 +59,7 @@ def _of_raw(path: str) -> dict[int, Any]:
     if head[4:8] == b"ftyp":  # Canon's CR3: a TIFF block for each directory
         blocks = [head[head.index(name) + 4 :] for name in (b"CMT1", b"CMT2")]
         return {tag: value for block in blocks for tag, value in _of_bytes(block).items()}
-    order = b"*\0" if head.startswith(b"II") else b"\0*"  # Olympus and Panasonic write others
+    order = b"*\0" if head.startswith(b"II") else b"\0*"  # instead of Olympus's or Panasonic's
     return _of_bytes(head[:2] + order + head[4:])
 
 
@@ -111,7 +95,7 @@ def _seconds(tags: dict[int, Any]) -> tuple[float | None, bool]:
 
 
 def _number(value: Any) -> float | None:
-    """A number, of several the first; None for what is none, such as 0 / 0."""
+    """The first or only number of a value; None if there is none, as in 0 / 0."""
     if isinstance(value, tuple):
         value = value[0] if value else None
     try:
@@ -125,23 +109,23 @@ def _exposure(tags: dict[int, Any]) -> float | None:
     time, aperture, iso = (_number(tags.get(tag)) for tag in (_EXPOSURE, _F_NUMBER, _ISO))
     if not time or time < 0:
         return None
-    # A lens without contacts tells no aperture, which then stays the same.
+    # A lens without contacts reports no aperture, which then stays the same.
     light = time * (iso if iso and iso > 0 else 100.0)
     return math.log2(light / (aperture if aperture and aperture > 0 else 1.0) ** 2)
 
 
 def read_capture(path: str) -> Capture:
-    """Read a file's header; a header that is missing or damaged says nothing.
+    """Read the EXIF header of a JPEG, TIFF, PNG, WebP, AVIF, HEIC or RAW file.
 
-    EXIF of JPEG, TIFF, PNG, WebP, AVIF, HEIC (with its extra) and RAW files.
+    A header that is missing or damaged says nothing; HEIC needs its extra.
     """
     tags: dict[int, Any] = {}
-    # Damaged headers raise whatever they like; whoever judges the file says what is wrong with it.
+    # Damaged headers raise anything; the error is reported when the file is judged.
     with warnings.catch_warnings(), suppress(Exception):
         warnings.simplefilter("ignore")
         tags = _tags(path)
     time, fine = None, False
-    with suppress(ValueError, OverflowError):  # no day of the calendar
+    with suppress(ValueError, OverflowError):  # not a date
         time, fine = _seconds(tags)
     names = (str(tags.get(tag) or "").strip("\0 ") for tag in (_MAKE, _MODEL, _SERIAL))
     return Capture(

@@ -1,4 +1,4 @@
-"""From files to bursts: each photo's place in its own, with what is known kept in the cache."""
+"""From files to bursts: the place of each photo in its own, remembered in the scan's cache."""
 
 from __future__ import annotations
 
@@ -10,12 +10,22 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from blur_fusion.bursts.alignment import SIDE, Pixels, Shift, align, small_picture
 from blur_fusion.bursts.capture import Capture, read_capture
-from blur_fusion.bursts.groups import ALIKE_IN_TIME, GAP, Shot, chains, scenes, shots
-from blur_fusion.bursts.ranking import Place, ranked
+from blur_fusion.bursts.groups import (
+    ALIKE_IN_TIME,
+    GAP,
+    SIDE,
+    Pixels,
+    Shift,
+    Shot,
+    align,
+    chains,
+    scenes,
+    shots,
+    small_picture,
+)
+from blur_fusion.bursts.ranking import Cells, Place, grid, ranked
 from blur_fusion.bursts.series import recognise
-from blur_fusion.bursts.sharpness import Cells, grid
 from blur_fusion.images.decode import decode
 from blur_fusion.parallel import ordered_map
 from blur_fusion.progress import progress_bar
@@ -24,36 +34,24 @@ from blur_fusion.scan.inputs import Found
 from blur_fusion.scan.tasks import Answer
 from blur_fusion.startup import one_opencv_thread
 
-# Of the long side: larger JPEGs are taken at full size up to four times this; of RAW files the
-# camera's own preview where it is at least as large, else half the size.
+# Pixels of the long side. JPEGs are decoded at full size up to four times this; of RAW files the
+# camera's preview is taken if it is at least as large, else half the size.
 _FULL = 4096
 _SMALLEST = 16  # pixels of a side that can be compared
-_HEADER, _RESULT = "capture 1", "bursts 1"  # what is cached, and its version
+_HEADER, _RESULT = "capture 1", "bursts 1"  # names of cached values, with versions
 
 
 class Mark(NamedTuple):
-    """What is said of a photo that is not alone.
+    """What is said of a photo that is not alone."""
 
-    Attributes
-    ----------
-    burst : int
-        From 1.
-    rank : int, optional
-        1 is the sharpest; None of a series that is left alone, and of what cannot be read.
-    tie : bool, optional
-        Whether it shares the first place.
-    series : str, optional
-        What it is, where it is left alone: see `blur_fusion.bursts.series`.
-    """
-
-    burst: int
-    rank: int | None = None
-    tie: bool | None = None
-    series: str | None = None
+    burst: int  # from 1
+    rank: int | None = None  # 1 is the sharpest; None in a series, or if it cannot be read
+    tie: bool | None = None  # whether it shares the first place
+    series: str | None = None  # see `blur_fusion.bursts.series`
 
 
 class Burst(NamedTuple):
-    """Photos of one scene, and the place of each; the places are None in a series."""
+    """Photos of one scene and the place of each, None in a series."""
 
     shots: Sequence[Shot]
     places: Sequence[Place | None]
@@ -61,24 +59,19 @@ class Burst(NamedTuple):
 
 
 def _picture(path: str, long_side: int) -> Pixels | None:
-    """Grey; None where the file cannot be read, which whoever judges it says."""
+    """Grey; None if the file cannot be read, which is reported when it is judged."""
     try:
         found = decode(path, path, long_side)
-    except Exception:  # also damage that no decoder foresaw
+    except Exception:  # decoders raise anything on damaged files
         return None
     whole = found.note is None and min(found.pixels.shape) >= _SMALLEST
     return found.pixels if whole else None
 
 
 def judge(scene: Sequence[Shot]) -> Burst:
-    """Rank photos of one scene, or say what series they are.
+    """Rank photos of one scene in the order they were taken, or recognise a series.
 
-    One is decoded at a time; what stays of each takes some 30 kB.
-
-    Parameters
-    ----------
-    scene : sequence of Shot
-        In the order in which they were taken.
+    One is decoded at a time; what is kept of each takes some 30 kB.
     """
     tiles, framed, shifts, steps, seen = [], [], [], [], []
     first = before = None
@@ -117,39 +110,12 @@ def _small(path: str) -> Pixels | None:
     return None if picture is None else small_picture(picture)
 
 
-def rank_photos(paths: Iterable[str]) -> Burst:
-    """Rank photos that are known to show one scene, or say what series they are.
-
-    Parameters
-    ----------
-    paths : iterable of str
-        In the order in which they were taken.
-
-    Returns
-    -------
-    Burst
-        A place for each, None where it cannot be read.
-
-    Examples
-    --------
-    >>> import tempfile, pathlib, cv2, numpy
-    >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> scene = numpy.random.default_rng(0).integers(0, 255, (40, 60), "u1")
-    >>> scene = scene.repeat(9, axis=0).repeat(9, axis=1)
-    >>> for name, blur in (("a.png", 4), ("b.png", 1)):
-    ...     done = cv2.imwrite(str(folder / name), cv2.GaussianBlur(scene, (0, 0), blur))
-    >>> [place.rank for place in rank_photos([folder / "a.png", folder / "b.png"]).places]
-    [2, 1]
-    """
-    return judge([Shot((str(path),), read_capture(str(path))) for path in paths])
-
-
 class _Chain:
-    """A chain of shots, and where its bursts are kept."""
+    """A chain of shots, and its bursts as the cache has them."""
 
     def __init__(self, found: Sequence[Shot], cache: Cache) -> None:
         self.shots, self._cache = found, cache
-        self._noted, known = cache.recall(_RESULT, [shot.paths[0] for shot in found])
+        self._key, known = cache.recall(_RESULT, [shot.paths[0] for shot in found])
         self.known = known is not None
         self.bursts = [
             Burst(
@@ -161,21 +127,21 @@ class _Chain:
         ]
 
     def keep(self) -> None:
-        """Remember what was found."""
+        """Write the bursts to the cache."""
         number = {id(shot): place for place, shot in enumerate(self.shots)}
         value = [
             [[number[id(shot)] for shot in burst.shots], burst.places, burst.series]
             for burst in self.bursts
         ]
-        self._cache.note(self._noted, value)
+        self._cache.note(self._key, value)
 
 
 def _captured(path: str, cache: Cache) -> Capture:
-    noted, known = cache.recall(_HEADER, [path])
+    key, known = cache.recall(_HEADER, [path])
     if known is not None:
         return Capture(*known)
     capture = read_capture(path)
-    cache.note(noted, astuple(capture))
+    cache.note(key, astuple(capture))
     return capture
 
 
@@ -200,7 +166,7 @@ def _judge_all(waiting: Sequence[_Chain], workers: int) -> None:
     with bar if bar is not None else nullcontext():
         for chain, bursts in groupby(judged(), lambda pair: pair[0]):
             chain.bursts = [burst for _, burst in bursts]
-            chain.keep()  # at once: who is interrupted finds it there
+            chain.keep()  # at once: an interrupted run resumes here
     for chain in waiting:
         if not chain.bursts:
             chain.keep()
@@ -214,18 +180,18 @@ def find_bursts(
     Parameters
     ----------
     paths : sequence of str
-        Of photos, in any order.
+        Photos, in any order.
     gap : float
         Longest time between two neighbours of a burst, in seconds.
     cache : Cache, optional
-        Keeps what headers say, and the places in bursts whose files stay as they are.
+        Remembers headers, and bursts of unchanged files.
     workers : int
         Threads; 0 is one for each core.
 
     Returns
     -------
-    dict
-        A mark for each photo that is not alone; bursts are numbered in the order of `paths`.
+    dict of str to Mark
+        For each photo that is not alone; bursts are numbered in the order of `paths`.
     """
     memory = cache or Cache(None, "")
     with one_opencv_thread():
@@ -247,7 +213,7 @@ def find_bursts(
 
 
 def _marked(answers: Iterable[Answer], marks: Mapping[str, Mark]) -> list[Answer]:
-    """Answers that say where their photos stand; a series is named in the note."""
+    """Answers with the places of their photos; a series is named in the note."""
     found = []
     for answer in answers:
         prediction = answer.prediction
@@ -268,17 +234,14 @@ def burst_marker(
     Parameters
     ----------
     files : iterable of Found
-        What will be scanned; videos are passed over.
-    gap : float, optional
-        See :func:`find_bursts`.
+        What will be scanned; videos are skipped.
     cache : Path, optional
-        The scan's own; that it cannot be used is left to the scan to tell.
-    workers : int
+        The scan's own; the scan reports if it cannot be used.
 
     Returns
     -------
     callable
-        From what a scan yields to the same with `burst`, `rank` and `tie` of the predictions set.
+        Sets `burst`, `rank` and `tie` in the answers of a scan.
     """
     photos = [one.path for one in files if one.problem is None and not one.video]
     with Cache(cache, "") as memory:

@@ -1,4 +1,4 @@
-"""Photos that belong together as they are: exposure brackets, focus stacks, panoramas."""
+"""Series to be left alone: exposure brackets, focus stacks, panoramas."""
 
 from __future__ import annotations
 
@@ -8,34 +8,31 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from blur_fusion.bursts.alignment import Shift
 from blur_fusion.bursts.capture import Capture
-from blur_fusion.bursts.ranking import contrast_variance, held_by_all
-from blur_fusion.bursts.sharpness import MEAN, SLOPES
-
-Tiles = npt.NDArray[np.float32]
+from blur_fusion.bursts.groups import Floats, Shift
+from blur_fusion.bursts.ranking import MEAN, SLOPES, Tiles, contrast_variance, held_by_all
 
 BRACKET, STACK, PANORAMA = "exposure bracket", "focus stack", "panorama"
 
-_STEP = 0.3  # log 2: the smallest step that cameras bracket by is a third
-_SEEN_STEP = 0.5  # the same, where only the pictures tell
-_STILL = 0.03  # of width or height: a tripod, or a hand for an instant
+_STEP = 0.3  # log 2: cameras bracket by a third or more
+_SEEN_STEP = 0.5  # the same, judged by the pictures alone
+_STILL = 0.03  # of width or height: a tripod, or a steady hand
 _ALIKE = 0.6  # likeness
 _GAMMA = 2.2  # from grey levels to light
 
 _MOVED = 0.15  # of width or height, from one photo of a panorama to the next
 _FAR = 0.45  # ... and from its first to its last
 _STRAIGHT = 0.7  # cosine between one step and the next
-_SECONDS = 0.4  # from one photo of a panorama to the next; who follows something is faster
+_SECONDS = 0.4  # from one photo of a panorama to the next; following a subject is faster
 
 _CLEAR = np.log(2.0)  # of energy, between a tile at its sharpest and at its least sharp
-_SLIGHT = 0.02  # of the energy of the best tiles: with less a tile tells nothing
-_MANY = 0.3  # share of tiles that change so
-_SHARE = 0.08  # of these, the least that makes a photo the sharpest somewhere
+_SLIGHT = 0.02  # of the energy of the best tiles: a tile with less says nothing
+_MANY = 0.3  # share of tiles that change by that much
+_SHARE = 0.08  # of these, the fewest that make a photo the sharpest somewhere
 _RISES = 0.8  # share of tiles that grow sharper up to their best photo, and less sharp after it
-_EVERYWHERE = 0.5  # share of all tiles; more than a thing that passes by changes
+_EVERYWHERE = 0.5  # share of all tiles; more than a passing subject changes
 _FADES = 0.45  # see `_fades`
-_SAME = 25.0  # grey levels that the mean of a tile may differ by: nothing has moved there
+_SAME = 25.0  # grey levels by which the mean of a tile may differ if nothing has moved there
 
 
 def _stepwise(values: Sequence[float], step: float) -> bool:
@@ -46,7 +43,7 @@ def _stepwise(values: Sequence[float], step: float) -> bool:
 def _is_bracket(
     captures: Sequence[Capture], tiles: Sequence[Tiles], shifts: Sequence[Shift]
 ) -> bool:
-    """Whether the exposure is varied, by the header or, where it says nothing, by the pictures."""
+    """Whether the exposure varies, by the headers or, if they say nothing, by the pictures."""
     if all(capture.bracket for capture in captures):
         return True
     known = False
@@ -78,10 +75,9 @@ def _is_panorama(captures: Sequence[Capture], steps: Sequence[Shift]) -> bool:
 
 
 def _is_stack(tiles: Sequence[Tiles]) -> bool:
-    """Whether photos are sharp each elsewhere, and the sharp part wanders from one to the next.
+    """Whether every place grows sharper up to one photo and less sharp after it, each another one.
 
-    In a focus stack every place grows sharper up to one photo and less sharp after it, and which
-    photo that is differs from place to place. Where the picture itself changes, something moves.
+    Where the picture itself changes, something moves.
     """
     planes = np.asarray(tiles, np.float64)
     used = held_by_all(planes)
@@ -109,12 +105,10 @@ def _is_stack(tiles: Sequence[Tiles]) -> bool:
     return float(rises.mean()) >= _RISES and (everywhere or _fades(level, peak, slack) >= _FADES)
 
 
-def _fades(
-    level: npt.NDArray[np.float64], peak: npt.NDArray[np.intp], slack: npt.NDArray[np.float64]
-) -> float:
+def _fades(level: Floats, peak: npt.NDArray[np.intp], slack: Floats) -> float:
     """Share of tiles and sides on which the second photo from the best is less sharp than the next.
 
-    A thing that passes by is there in one photo, and nothing is left of it in any other.
+    A passing subject is in one photo and leaves nothing in the others.
     """
     found: list[npt.NDArray[np.bool_]] = []
     for way in (1, -1):
@@ -130,22 +124,17 @@ def recognise(
     shifts: Sequence[Shift],
     steps: Sequence[Shift],
 ) -> str | None:
-    """What photos of one scene were taken for, in their order; None for a burst.
+    """Whether photos of one scene, in order, are a `BRACKET`, `STACK` or `PANORAMA`; else None.
 
     Parameters
     ----------
     captures : sequence of Capture
     tiles : sequence of ndarray, shape (4, rows, columns)
-        Of :meth:`blur_fusion.bursts.sharpness.Cells.tiles`, moved to fit the first photo.
+        From :meth:`blur_fusion.bursts.ranking.Cells.tiles`, aligned to the first photo.
     shifts : sequence of Shift
         Of each photo against the first.
     steps : sequence of Shift
         Of each photo but the first against the one before.
-
-    Returns
-    -------
-    str or None
-        `BRACKET`, `STACK` or `PANORAMA`.
     """
     if _is_bracket(captures, tiles, shifts):
         return BRACKET

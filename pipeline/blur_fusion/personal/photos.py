@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.actions.decisions import Decision, photos_below, read_decisions
-from blur_fusion.bursts.alignment import Pixels, small_picture
 from blur_fusion.bursts.capture import read_capture
-from blur_fusion.bursts.groups import Shot, chains, scenes
+from blur_fusion.bursts.groups import Pixels, Shot, chains, scenes, small_picture
 from blur_fusion.errors import BlurError, require
 from blur_fusion.files import write_whole
 from blur_fusion.images.photo import Photo
@@ -65,7 +64,7 @@ def bursts_of(paths: Sequence[str], pictures: Sequence[Pixels]) -> npt.NDArray[n
     ----------
     paths : sequence of str, length n
     pictures : sequence of ndarray of uint8
-        Of :func:`blur_fusion.bursts.alignment.small_picture`.
+        Of :func:`blur_fusion.bursts.groups.small_picture`.
     """
     # The first path is what neighbours in name are told by, the second which photo it is.
     shots = [
