@@ -1,4 +1,4 @@
-"""Stage `cnn`: fit the network, once for each fold and once on all training images."""
+"""Stage `cnn`: fit the network once for each fold, and once on all training images."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Stage evaluate: the test images, judged once; see `blur_fusion.evaluation.run`."""
+"""Stage `evaluate`: judge the test images once."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from stages import run
 
 
 def main(params_file: str = "params.yaml", artifacts: str = "artifacts") -> None:
-    """Write artifacts/evaluate, and the speed where nothing depends on it."""
+    """Write artifacts/evaluate, and the speed to artifacts/timings."""
     from blur_fusion.data.store import Store
     from blur_fusion.evaluation.report import OURS, as_json
     from blur_fusion.evaluation.run import evaluate

@@ -1,4 +1,4 @@
-"""Stage `fuse`: stack CNN logits and focus measures; calibration and thresholds by validation."""
+"""Stage `fuse`: stack CNN logits and focus measures, calibrate, choose thresholds."""
 
 from pathlib import Path
 

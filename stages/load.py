@@ -7,7 +7,7 @@ from stages import run
 
 
 def main(params_file: str = "params.yaml", artifacts: str = "artifacts") -> None:
-    """Read the params and the data set they name; write artifacts/load."""
+    """Read the data set that the params name; write artifacts/load."""
     from blur_fusion.data.layouts import open_dataset
     from blur_fusion.data.split import assign_splits
     from blur_fusion.data.store import write_store

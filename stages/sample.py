@@ -7,7 +7,7 @@ from stages import run
 
 
 def main(params_file: str = "params.yaml", folder: str = "data/sample") -> None:
-    """Render what `sample` in the params asks for; the data set they name may be a user's."""
+    """Render it as `sample` in the params asks, whatever data set they name."""
     from blur_fusion.sample.tree import write_sample
 
     params, root = load_params(params_file), Path(folder)

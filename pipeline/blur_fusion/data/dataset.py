@@ -70,8 +70,6 @@ class DataSet:
         SHA-256 of each image's bytes; computed if it is not given.
     layout : str
         Name of the reader, see `blur_fusion.data.layouts`.
-    passed_over : dict
-        Number of files that are not pictures, by suffix.
     """
 
     name: str
@@ -80,7 +78,6 @@ class DataSet:
     notes: tuple[str, ...] = ()
     content: tuple[str, ...] = field(default=(), repr=False)
     layout: str = ""
-    passed_over: dict[str, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[LabelledImage]:
         return iter(self.images)
@@ -102,11 +99,6 @@ class DataSet:
 def is_picture(name: str) -> bool:
     """Whether `name` has the suffix of an image file, in upper or lower case."""
     return Path(name).suffix.lower() in PICTURES
-
-
-def _is_special(path: str) -> bool:
-    """Whether it is a pipe, a socket or a device, which may block for ever."""
-    return os.path.exists(path) and not os.path.isfile(path)
 
 
 @dataclass
@@ -141,11 +133,14 @@ class Contents:
             known.add((about.st_dev, about.st_ino))
             folders[:] = [name for name in folders if deep and not name.startswith(".")]
             folders.sort(key=lambda name: os.path.islink(os.path.join(place, name)))
-            seen = [name for name in names if not name.startswith(".") and name != table]
-            seen = [name for name in seen if not _is_special(os.path.join(place, name))]
-            found += [Path(place, name) for name in seen if is_picture(name)]
-            others = (name for name in seen if not is_picture(name))
-            self.passed_over.update(Path(name).suffix.lower() or "none" for name in others)
+            for name in names:
+                path = Path(place, name)
+                if name.startswith(".") or name == table or (path.exists() and not path.is_file()):
+                    continue  # a pipe or a device may block for ever
+                if is_picture(name):
+                    found.append(path)
+                else:
+                    self.passed_over[path.suffix.lower() or "none"] += 1
         return sorted(found)
 
     def files_by_name(self, table: str) -> dict[str, Path]:
@@ -236,4 +231,4 @@ def finish(name: str, layout: str, contents: Contents) -> DataSet:
         suffixes = ", ".join(sorted(others))
         notes.append(f"passed over: {others.total()} files of other formats ({suffixes})")
     images, content = zip(*pairs, strict=True)
-    return DataSet(name, contents.root, images, tuple(notes), content, layout, dict(others))
+    return DataSet(name, contents.root, images, tuple(notes), content, layout)

@@ -23,6 +23,10 @@ from blur_fusion.parallel import ordered_map
 from blur_fusion.params import ImageParams, LoadParams
 from blur_fusion.progress import progress_bar
 
+IMAGES, DATASET, SHARDS = "images.csv", "dataset.json", "shards"
+WHAT = ("name", "label", "kind", "subset", "scene", "split", "fold")
+COLUMNS = ["index", *WHAT, "shard", "row", "height", "width"]
+_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 OPEN_MAPS = 16384  # images mapped at once; Linux allows 65,530 for a process
 
 
@@ -32,8 +36,6 @@ class Store:
     Attributes
     ----------
     rows : list of Row
-    shapes : ndarray of int, shape (N, 2)
-        Height and width of each working image.
     labels, folds : ndarray of int, shape (N,)
     splits, kinds : ndarray of str, shape (N,)
     dataset : dict
@@ -43,9 +45,7 @@ class Store:
     def __init__(self, folder: Path, dataset: dict[str, Any], lines: list[dict[str, str]]) -> None:
         self.folder, self.dataset = folder, dataset
         self.rows = [_row(line, dataset) for line in lines]
-        places = [[int(line[name]) for name in PLACE] for line in lines]
-        self._places = np.array(places, dtype=np.int64).reshape(-1, len(PLACE))
-        self.shapes = self._places[:, 2:]
+        self._places = [(int(line["shard"]), int(line["row"])) for line in lines]
         self.labels = np.array([row.label for row in self.rows], dtype=np.int64)
         self.splits = np.array([row.split for row in self.rows], dtype=np.str_)
         self.folds = np.array([row.fold for row in self.rows], dtype=np.int64)
@@ -64,16 +64,13 @@ class Store:
         folder = Path(folder)
         try:
             dataset = json.loads((folder / DATASET).read_text(encoding="utf-8"))
-            with (folder / IMAGES).open(
-                encoding="utf-8", errors="surrogateescape", newline=""
-            ) as file:
+            with (folder / IMAGES).open(**_TEXT) as file:
                 table = csv.DictReader(file)
                 lines = list(table)
         except (OSError, ValueError) as error:
             raise BlurError(f"{folder}: no stored images ({error}); run the stage load") from None
-        require(
-            table.fieldnames == list(COLUMNS), f"{folder / IMAGES}: other columns; run load again"
-        )
+        line = f"{folder / IMAGES}: unknown columns; run the stage load again"
+        require(table.fieldnames == COLUMNS, line)
         return cls(folder, dataset, lines)
 
     def __len__(self) -> int:
@@ -91,7 +88,7 @@ class Store:
         BlurError
             Its shard is missing or damaged.
         """
-        shard, row = self._places[index, :2].tolist()
+        shard, row = self._places[index]
         return np.asarray(self._shard(shard)[row])
 
     def _shard(self, number: int) -> list[npt.NDArray[np.uint8]]:
@@ -110,12 +107,6 @@ class Store:
         return images
 
 
-IMAGES, DATASET, SHARDS = "images.csv", "dataset.json", "shards"
-WHAT = ("name", "label", "kind", "subset", "scene", "split", "fold")
-PLACE = ("shard", "row", "height", "width")
-COLUMNS = ("index", *WHAT, *PLACE)
-
-
 def _row(line: dict[str, str], dataset: dict[str, Any]) -> Row:
     half = "test" if line["split"] == "test" else "train"
     known: dict[str, Any] = {name: line[name] for name in WHAT}
@@ -127,7 +118,7 @@ def _row(line: dict[str, str], dataset: dict[str, Any]) -> Row:
 def _write_table(
     rows: Sequence[Row], shapes: Sequence[tuple[int, ...]], size: int, path: Path
 ) -> None:
-    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with path.open("w", **_TEXT) as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         for index, (row, shape) in enumerate(zip(rows, shapes, strict=True)):

@@ -201,12 +201,6 @@ def _check_new(target: Path) -> None:
     require(is_free(target), f"{target}: exists and is not empty; name a new folder")
 
 
-def _sharpened(picture: Pixels) -> Pixels:
-    """Unsharp masking by one pixel, at full strength."""
-    soft = blurred(picture, 1.0).astype(np.float32)
-    return np.clip(np.rint(2.0 * picture - soft), 0, 255).astype(np.uint8)
-
-
 def _cifar() -> Sequence[Pixels]:
     """CIFAR-10's training pictures (Krizhevsky 2009), downloaded and verified by Keras."""
     import keras
@@ -258,7 +252,10 @@ def make_three_class(
         for number, place in enumerate(shown(drawn, len(drawn), "three-class")):
             picture = working_image(every[place], 8 * SIDE, colour=True)
             small = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.uint8)
-            third = _sharpened(small) if sharpen else small
+            third = small
+            if sharpen:  # unsharp masking by one pixel
+                soft = blurred(small, 1.0).astype(np.float32)
+                third = np.clip(np.rint(2.0 * small - soft), 0, 255).astype(np.uint8)
             versions = (blurred(small, float(rng.uniform(*SIGMA))), small, third)
             for where, version in zip(THREE, versions, strict=True):
                 path = folder / where / f"{number:05d}.jpg"
