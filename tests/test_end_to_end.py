@@ -1,5 +1,7 @@
 """`dvc repro` on a tiny configuration, in copies of the project of their own."""
 
+import csv
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -10,6 +12,11 @@ import numpy as np
 import pytest
 import yaml
 
+from blur_fusion.cnn.crossfit import _plan
+from blur_fusion.data.augment import STEPS
+from blur_fusion.data.store import Store
+from blur_fusion.errors import BlurError
+from blur_fusion.params import Params, load_params
 from tiny_project import STAGES, clone, ran, repro, run, state
 from trees import Tree, contents
 
@@ -33,6 +40,22 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 @pytest.fixture(scope="module")
 def report(first: tuple[Path, str]) -> dict[str, Any]:
     return json.loads((first[0] / "artifacts/evaluate/metrics.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def params(first: tuple[Path, str]) -> Params:
+    return load_params(first[0] / "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def store(first: tuple[Path, str]) -> Store:
+    return Store.open(first[0] / "artifacts/load")
+
+
+@pytest.fixture(scope="module")
+def fitted(first: tuple[Path, str]) -> Path:
+    """What the stage `cnn` wrote."""
+    return first[0] / "artifacts/cnn"
 
 
 def test_repro_runs_all_stages_and_the_second_none(first: tuple[Path, str]) -> None:
@@ -65,15 +88,62 @@ def test_dvc_shows_metrics_side_by_side(first: tuple[Path, str], report: dict[st
         assert values["auc"] == report[model]["overall"]["auc"]["value"]
 
 
-def test_test_rows_stay_unseen_until_the_end(first: tuple[Path, str]) -> None:
-    from blur_fusion.data.store import Store
-
-    artifacts = first[0] / "artifacts"
-    test = set(np.flatnonzero(Store.open(artifacts / "load").splits == "test").tolist())
+def test_test_rows_stay_unseen_until_the_end(first: tuple[Path, str], store: Store) -> None:
+    test = set(np.flatnonzero(store.splits == "test").tolist())
     assert test
     for name in ("cnn/logits", "features/features", "fuse/validation"):
-        with np.load(artifacts / f"{name}.npz") as arrays:
+        with np.load(first[0] / f"artifacts/{name}.npz") as arrays:
             assert not test & set(arrays["index"].tolist()), name
+
+
+def test_logits_hold_train_and_validation_rows_once(fitted: Path, store: Store) -> None:
+    found, train = np.load(fitted / "logits.npz"), np.flatnonzero(store.splits == "train")
+    assert found["index"].tolist() == np.flatnonzero(store.splits != "test").tolist()
+    ranked = found["ranked_index"].tolist()
+    assert ranked and set(ranked) <= set(train.tolist())
+    assert found["logits"].dtype == np.float32
+    for name, shape in (
+        *(("logits", (len(found["index"]), 4)), ("copied_logits", (len(train), 4))),
+        ("ranked_logits", (len(ranked), STEPS, 4)),
+    ):
+        assert found[name].shape == shape and np.isfinite(found[name]).all()
+
+
+def test_each_row_is_judged_by_the_network_of_its_fold(
+    fitted: Path, store: Store, params: Params
+) -> None:
+    from blur_fusion.cnn.fit import Network
+
+    with np.load(fitted / "logits.npz") as arrays:
+        logits = dict(zip(arrays["index"].tolist(), arrays["logits"], strict=True))
+    for fit in _plan(store, params):
+        network = Network.load(fitted, params.cnn, fit.name)
+        again = network.logits(store.image(int(row)) for row in fit.own)
+        kept = np.stack([logits[int(row)] for row in fit.own])
+        assert again == pytest.approx(kept, abs=1e-4), fit.name
+
+
+def test_history_tells_every_epoch_of_every_fit(fitted: Path, params: Params) -> None:
+    with (fitted / "history.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    fits = ("final", *(f"fold_{k}" for k in range(params.split.folds)))
+    expected = [(fit, str(epoch)) for fit in fits for epoch in range(params.cnn.epochs)]
+    assert [(line["fit"], line["epoch"]) for line in lines] == expected
+    for line in lines:
+        assert 0 < float(line["loss"]) < 20 and 0 < float(line["validation_loss"]) < 20
+        assert 0 <= float(line["validation_auc"]) <= 1
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+def test_weights_that_are_missing_or_of_another_network(fitted: Path, params: Params) -> None:
+    from blur_fusion.cnn.fit import Network
+
+    with pytest.raises(BlurError, match="no weights; run 'make repro'"):
+        Network.load(fitted / "nowhere", params.cnn)
+    other = dataclasses.replace(params.cnn, filters=(4, 7))
+    with pytest.raises(BlurError, match=r"final\.weights\.h5: do not fit cnn\.filters") as caught:
+        Network.load(fitted, other)
+    assert "\n" not in str(caught.value)
 
 
 def test_held_out_set_as_json(first: tuple[Path, str], folder_tree: Tree) -> None:

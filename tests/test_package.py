@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from blur_fusion import __version__
-from scan_command import ENVIRONMENT
-from trees import REPOSITORY, checked_out, write_photo
+from scan_command import ENVIRONMENT, path_of_programs
+from trees import REPOSITORY, copy_checkout, write_photo
 
 BUILD = "import sys; from setuptools import build_meta as b; getattr(b, sys.argv[1])(sys.argv[2])"
 
@@ -34,11 +34,8 @@ def _run(words: list[object], **more: Any) -> str:
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sdist, unpacked."""
     folder = tmp_path_factory.mktemp("package")
-    for name in checked_out():
-        if not name.startswith(("tests/", "benchmarks/")) and (REPOSITORY / name).is_file():
-            (folder / "checkout" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPOSITORY / name, folder / "checkout" / name)
-    _run([sys.executable, "-c", BUILD, "build_sdist", folder], cwd=folder / "checkout")
+    checkout = copy_checkout(folder / "checkout", ":!tests", ":!benchmarks")
+    _run([sys.executable, "-c", BUILD, "build_sdist", folder], cwd=checkout)
     (archive,) = folder.glob("*.tar.gz")
     assert archive.name == f"blur_fusion-{__version__}.tar.gz"
     with tarfile.open(archive) as packed:
@@ -106,9 +103,7 @@ def test_the_action_fails_on_blurred_photos(tmp_path: Path) -> None:
     given = {key: spec.get("default", "") for key, spec in action["inputs"].items()}
     write_photo(tmp_path / "my photos" / "a.jpg", 1, size=(640, 960))
     write_photo(tmp_path / "more" / "b.jpg", 1, blurred=True, size=(640, 960))
-    program = tmp_path / "blur"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m blur_fusion.cli.main "$@"\n')
-    program.chmod(0o755)
+    path = path_of_programs(tmp_path / "bin")
     for paths, options, code in (
         ("my photos", "", 0),
         ("my photos\nmore", "", 3),
@@ -119,7 +114,7 @@ def test_the_action_fails_on_blurred_photos(tmp_path: Path) -> None:
             name: asked[value.removeprefix("${{ inputs.").removesuffix(" }}")]
             for name, value in step["env"].items()
         }
-        environment = ENVIRONMENT | filled | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+        environment = ENVIRONMENT | filled | {"PATH": path}
         ran = subprocess.run(
             ["bash", "-e", "-o", "pipefail", "-c", step["run"]],
             **{"cwd": tmp_path, "env": environment, "check": False},

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-import signal
 import struct
-import subprocess
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,35 +20,21 @@ from blur_fusion.app.serve import Limits
 from blur_fusion.errors import BlurError
 from blur_fusion.explain.explainer import Explainer
 from blur_fusion.model.classifier import BlurDetector
-from scan_command import ENVIRONMENT, command, invoked
+from scan_command import app_served, invoked
 from trees import write_photo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytest.importorskip("gradio", reason="gradio, of the extra 'app', is not installed")
-
-from blur_fusion.app.interface import Album, App, judge_upload
+pytestmark = pytest.mark.skipif(not find_spec("gradio"), reason="the extra 'app' is not installed")
 
 
 @pytest.fixture(scope="module")
 def address(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A running app and the folder that it keeps its own in."""
     temporary = tmp_path_factory.mktemp("temporary")
-    words = command("app", "--model", model, "--port", 0, "--no-grad-cam", "--max-upload", 1)
-    process = subprocess.Popen(
-        [*words, "--max-pixels", "2"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**ENVIRONMENT, "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stdout is not None
-    found = re.search(r"http://127\.0\.0\.1:\d+/?", process.stdout.readline())
-    assert found is not None
-    yield found[0], temporary
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
-    assert not list(temporary.glob("blur-app-*"))
+    with app_served(model, temporary, "--max-pixels", "2") as (address, _):
+        yield address, temporary
 
 
 @pytest.fixture
@@ -172,6 +157,8 @@ def test_the_page_may_fetch_from_itself_alone(address: tuple[str, Path]) -> None
 
 
 def test_three_piles_until_the_slider_is_moved(model: Path, photos: list[Path]) -> None:
+    from blur_fusion.app.interface import Album, App, judge_upload  # with Gradio, which takes long
+
     explainer, album = Explainer(BlurDetector(model, threshold=0.0)), Album()
     album.add([judge_upload(explainer, path, Limits()) for path in photos])
     crisp = album.predictions(0.5)[0].probability or 0.0
@@ -198,6 +185,8 @@ def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
 
 
 def test_verdicts_follow_the_threshold_and_are_the_detector_s(model: Path, tmp_path: Path) -> None:
+    from blur_fusion.app.interface import Album, judge_upload
+
     paths = [
         write_photo(tmp_path / "crisp.jpg", 1, size=(300, 420)),
         write_photo(tmp_path / "soft.jpg", 2, blurred=True, size=(300, 420)),

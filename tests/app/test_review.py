@@ -5,12 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import signal
-import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +18,7 @@ from blur_fusion.app.review import DECISIONS, Review, ReviewSettings, applicatio
 from blur_fusion.errors import BlurError
 from blur_fusion.model.prediction import Prediction
 from made_bursts import exposed, scene, soft, write
-from scan_command import ENVIRONMENT, command, python
+from scan_command import python, served
 from trees import contents, write_photo
 
 if TYPE_CHECKING:
@@ -32,25 +28,6 @@ pytest.importorskip("starlette", reason="starlette, of the extra 'review', is no
 pytest.importorskip("uvicorn", reason="uvicorn, of the extra 'review', is not installed")
 
 EVIL = "<img src=x onerror=document.title=1>&amp;.jpg"
-
-
-@contextmanager
-def served(folder: Path, *words: object) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A server under way and its address."""
-    process = subprocess.Popen(
-        command("review", folder, *words),
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
-    )
-    try:
-        assert process.stdout is not None
-        found = re.search(r"http://127\.0\.0\.1:\d+/\S+/", process.stdout.readline())
-        assert found is not None
-        yield found[0], process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def records(path: Path) -> list[dict[str, str]]:
@@ -70,7 +47,7 @@ def test_review_kill_review_apply_undo(browser: Browser, model: Path, tmp_path: 
         os.link(pair[k % 2], folder / (EVIL if k == 299 else f"{k}.jpg"))
     before = contents(folder)
     page = browser.new_page()
-    with served(folder, "--model", model, "--no-bursts") as (address, process):
+    with served("review", folder, "--model", model, "--no-bursts") as (address, process):
         page.goto(address)
         page.locator("#status", has_text="of 300 flagged").wait_for()
         for key in "rkrkxu":
@@ -85,7 +62,7 @@ def test_review_kill_review_apply_undo(browser: Browser, model: Path, tmp_path: 
     assert sorted(decided(folder / DECISIONS).values()) == ["keep", "keep", "reject", "reject"]
     rejected = [name for name, word in decided(folder / DECISIONS).items() if word == "reject"]
     page = browser.new_page()
-    with served(folder, "--model", model, "--no-bursts") as (address, _):
+    with served("review", folder, "--model", model, "--no-bursts") as (address, _):
         page.goto(address)
         page.locator("#status", has_text="2 kept, 2 rejected").wait_for()
         page.keyboard.press("End")

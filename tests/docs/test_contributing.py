@@ -1,7 +1,6 @@
 """CONTRIBUTING followed to the letter, in a copy: a measure, a reader, a preset."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scan_command import ENVIRONMENT
-from trees import REPOSITORY, checked_out
+from trees import REPOSITORY, copy_checkout
 
 TEXT = (REPOSITORY / "CONTRIBUTING.md").read_text("utf-8")
 STEP = re.compile(r"`([\w/.-]+\.(?:py|yaml))`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -22,13 +21,8 @@ CHANGES = {
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the three changes touch, and what tests them."""
-    folder = tmp_path_factory.mktemp("copy")
-    for name in checked_out():
-        kept = name.startswith(("pipeline/", "presets/", "stages/", "tests/")) or "/" not in name
-        if kept and (REPOSITORY / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPOSITORY / name, folder / name)
-    return folder
+    parts = "pipeline", "presets", "stages", "tests", ":(glob)*"
+    return copy_checkout(tmp_path_factory.mktemp("copy"), *parts)
 
 
 def test_three_changes_are_described() -> None:

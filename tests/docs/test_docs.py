@@ -1,7 +1,6 @@
 """README, CONTRIBUTING, docs: code that runs, parts that are current, links that lead on."""
 
 import importlib.util
-import os
 import re
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ import yaml
 from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
 from docs import generate
-from scan_command import ENVIRONMENT
+from scan_command import ENVIRONMENT, path_of_programs
 from trees import REPOSITORY, write_photo
 
 PAGES = [*generate.pages(), *(REPOSITORY / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY"))]
@@ -32,18 +31,13 @@ def blocks(name: str, *languages: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with the photos that the pages speak of, where `blur` and `python` are programs."""
+    """A home with the photos that the pages speak of, for `blur` and `python`."""
     home = tmp_path_factory.mktemp("home")
     for number, place in enumerate((".", "Photos", "Photos/2026")):
         write_photo(home / place / "a.jpg", number, size=(300, 400))
         write_photo(home / place / "b.jpg", number, blurred=True, size=(300, 400))
     for label in ("sharp", "blurred"):
         shutil.copytree(home / "Photos", home / "labelled" / label)
-    (home / "bin").mkdir()
-    for name, words in (("blur", "-m blur_fusion.cli.main"), ("python", "")):
-        program = home / "bin" / name
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
-        program.chmod(0o755)
     shutil.copy(REPOSITORY / "params.yaml", home)
     return home
 
@@ -90,11 +84,8 @@ def _elsewhere(words: list[str]) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if blocks(name, "console")])
 def test_commands_run(name: str, sandbox: Path) -> None:
-    environment = ENVIRONMENT | {
-        "HOME": str(sandbox),
-        "PATH": f"{sandbox / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONHASHSEED": "0",
-    }
+    path = path_of_programs(sandbox / "bin")
+    environment = ENVIRONMENT | {"HOME": str(sandbox), "PATH": path, "PYTHONHASHSEED": "0"}
     before = set(sandbox.iterdir())
     for line in "".join(blocks(name, "console")).splitlines():
         command = line.split(" #")[0].strip().replace(".venv/bin/", "")
@@ -132,6 +123,18 @@ def test_settings_of_the_quality_gate() -> None:
 
 def test_readme_is_short() -> None:
     assert len((REPOSITORY / "README.md").read_text("utf-8").splitlines()) <= 130
+
+
+def test_each_promise_names_its_test() -> None:
+    """In docs/reliability.md."""
+    text = (REPOSITORY / "docs/reliability.md").read_text("utf-8")
+    rows = [row for row in re.findall(r"^\| .*", text, re.MULTILINE) if "| promise" not in row]
+    assert len(rows) >= 25
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
+        assert named, row
+        for file, test in named:
+            assert f"\ndef {test}(" in (REPOSITORY / file).read_text("utf-8"), f"{file}::{test}"
 
 
 def test_every_option_that_is_named_is_there() -> None:

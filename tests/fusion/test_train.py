@@ -3,15 +3,22 @@
 import csv
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from blur_fusion.cnn.fit import History
 from blur_fusion.errors import BlurError
 from blur_fusion.features.summary import feature_names
 from blur_fusion.fusion import train
-from blur_fusion.fusion.stack import JUDGES, LOGIT_NAMES, Stack, Standardiser, motion_logit
+from blur_fusion.fusion.stack import (
+    JUDGES,
+    LOGIT_NAMES,
+    Networks,
+    Stack,
+    Standardiser,
+    motion_logit,
+)
 from blur_fusion.fusion.train import (
     Inputs,
     Table,
@@ -213,15 +220,12 @@ def test_without_a_residual_the_stack_is_the_sum_of_its_judges(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of rows of no known kind: so no stack tells any."""
-    fitted, fit = {}, train._fit
 
-    def once(name: str, *more: Any) -> Any:
-        """No fit is another for its residual."""
-        if name not in fitted:
-            fitted[name] = fit(name, *more)
-        return fitted[name]
+    def untrained(name: str, inputs: Inputs, params: Params) -> tuple[Networks, History]:
+        rng = np.random.default_rng(len(name))
+        return random_networks(rng, inputs.values.shape[1] - 1, spread=0.5), []
 
-    monkeypatch.setattr(train, "_fit", once)
+    monkeypatch.setattr(train, "_fit", untrained)
     params, slopes = tiny_params(), {}
     names = feature_names(params.features)
     rows = made_up(160, len(names))
@@ -283,39 +287,26 @@ def test_kinds_are_learnt_from_blurred_rows_their_copies_and_series_that_did_not
     assert len(told.ranked) == 0  # nothing is ranked by kind
 
 
-def test_ranking_makes_logits_grow() -> None:
-    """A measure that labels say nothing about still orders the series."""
+def test_ranking_orders_series_and_agreement_has_copies_judged_alike() -> None:
+    """By a measure that labels say nothing about; in spite of one that tells them."""
     rng = np.random.default_rng(0)
-    values = rng.standard_normal((200, 3)).astype(np.float32)
-    labels = (values[:, 0] > 0).astype(np.int64)
-    series = rng.standard_normal((60, 1, 3)).astype(np.float32) * np.float32([1, 1, 0])
-    series = series + np.arange(3, dtype=np.float32)[None, :, None] * np.float32([0, 0, 1])
-    inputs = rows_of(values, labels, ranked=series)
-    growth = []
-    for weight in (0.0, 2.0):
-        params = dataclasses.replace(tiny_params().fuse, epochs=30, rank_weight=weight)
+    labels = rng.integers(0, 2, 300)
+    signs = (2.0 * labels - 1)[:, None] * [1, 1, 0]
+    values = (signs + rng.standard_normal((300, 3))).astype(np.float32)
+    copies = values.copy()
+    copies[:, 1] = rng.permutation(values[:, 1])
+    steps = np.arange(3, dtype=np.float32)[None, :, None] * np.float32([0, 0, 1])
+    series = rng.standard_normal((60, 1, 3)).astype(np.float32) * np.float32([1, 1, 0]) + steps
+    inputs, growth, apart = rows_of(values, labels, ranked=series, copies=copies), [], []
+    for on in (0.0, 1.0):
+        weights = {"rank_weight": 2 * on, "copy_weight": on, "agreement_weight": 4 * on}
+        params = dataclasses.replace(tiny_params().fuse, epochs=30, **weights)
         networks, _ = fit_dense("t", inputs, params, 1)
         ends = [networks.logits(series[:, step], np.zeros((60, 1))) for step in (0, 2)]
         growth.append(float(np.mean(ends[1] - ends[0])))
-    assert growth[1] > growth[0] + 0.5
-
-
-def test_agreement_makes_copies_be_judged_alike() -> None:
-    """A measure that perturbation changes at random is leant on less, though it tells the label."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 300)
-    sign = (2.0 * labels - 1)[:, None]
-    values = (sign + rng.standard_normal((300, 2))).astype(np.float32)
-    copies = values.copy()
-    copies[:, 1] = rng.permutation(values[:, 1])
-    inputs = rows_of(values, labels, copies=copies)
-    apart = []
-    for weight in (0.0, 1.0):
-        params = dataclasses.replace(tiny_params().fuse, epochs=30, copy_weight=weight)
-        params = dataclasses.replace(params, agreement_weight=4 * weight)
-        networks, _ = fit_dense("t", inputs, params, 1)
         first, again = (
             networks.logits(rows, np.zeros((300, 1))).mean(axis=0) for rows in (values, copies)
         )
         apart.append(float(np.mean((first >= 0) != (again >= 0))))
+    assert growth[1] > growth[0] + 0.5, growth
     assert apart[1] < 0.8 * apart[0], apart

@@ -29,12 +29,11 @@ OURS = ("cli.main", "scan.engine", "scan.pool", "model.classifier", "explain.exp
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it ended: exit code (minus the signal that killed it), output, seconds, peak MB."""
+    """How it ended: exit code (minus the signal that killed it), output, peak MB."""
 
     code: int
     out: str
     err: str
-    seconds: float
     peak: float
     hung: bool
 
@@ -88,12 +87,12 @@ def _run(request: dict[str, Any]) -> Outcome:
                 hung = True
                 os.killpg(child, signal.SIGKILL)
             time.sleep(0.002)
-        seconds, texts = time.monotonic() - start, []
+        texts = []
         for file in (out, err):
             file.seek(0)
             texts.append(file.read(1 << 20).decode("utf-8", "backslashreplace"))
         code = os.waitstatus_to_exitcode(status)
-        return Outcome(code, *texts, seconds, usage.ru_maxrss / 1024, hung)
+        return Outcome(code, *texts, usage.ru_maxrss / 1024, hung)
 
 
 def serve() -> None:

@@ -16,8 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from clip import write_clip
-from pictures import exif, noise, write_dng
+from pictures import exif, noise, write_clip, write_dng
 
 Make = Callable[[Path], object]  # makes the file of this name
 

@@ -1,4 +1,4 @@
-"""Small pictures, and files of them turned by EXIF."""
+"""Small pictures, files of them turned by EXIF, and a video."""
 
 import importlib
 import struct
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+RATE, SHARP = 10, (3, 18)  # of the video: frames a second, and the sharp one of each second
 # What each EXIF orientation asks of a viewer, as turns and flips of the stored array.
 UPRIGHT = {
     1: lambda stored: stored,
@@ -62,4 +63,20 @@ def write_dng(path: Path, bayer: np.ndarray, orientation: int) -> Path:
     image.fromarray(bayer).save(path, "TIFF", tiffinfo=directory)
     grey, mosaic = (struct.pack("<HHII", 262, 3, 1, value) for value in (1, 32803))
     path.write_bytes(path.read_bytes().replace(grey, mosaic))
+    return path
+
+
+def frame(number: int, size: tuple[int, int] = (120, 160)) -> np.ndarray:
+    image = cv2.GaussianBlur(noise(*size, 4), (0, 0), 1.2 if number in SHARP else 4)
+    return cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)
+
+
+def write_clip(path: Path) -> Path:
+    """A video of two seconds."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), RATE, (160, 120))
+    if not writer.isOpened():
+        pytest.skip("this OpenCV writes no MJPG")
+    for number in range(20):
+        writer.write(frame(number))
+    writer.release()
     return path

@@ -17,17 +17,19 @@ def short_preset(name: str, images: int = IMAGES) -> Preset:
 
 
 def narrow(preset: Preset) -> Preset:
-    """The same system, but quick: narrow dense layers; under a backbone small pictures, one batch.
+    """The same system, but quick: small pictures, narrow dense layers; one batch for a backbone.
 
     A smaller last batch would have Keras trace all of a backbone once more.
     """
-    network = replace(
-        preset.network,
-        dense=tuple(min(units, 256) for units in preset.network.dense),
-        fused_dense=tuple(min(units, 64) for units in preset.network.fused_dense),
+    network, recipe = preset.network, preset.recipe
+    dense, fused = (
+        tuple(min(units, most) for units in layers)
+        for layers, most in ((network.dense, 256), (network.fused_dense, 64))
     )
-    preset = replace(preset, network=network)
-    if not network.backbone:
-        return preset
-    recipe = replace(preset.recipe, batch=IMAGES)
-    return replace(preset, input=replace(preset.input, side=96), recipe=recipe)
+    side = min(preset.input.side, 96 if network.backbone else 64)
+    return replace(
+        preset,
+        network=replace(network, dense=dense, fused_dense=fused),
+        input=replace(preset.input, side=side),
+        recipe=replace(recipe, batch=IMAGES) if network.backbone else recipe,
+    )

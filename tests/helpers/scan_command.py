@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,16 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "blur_fusion.cli.main", *map(str, arguments)]
 
 
+def path_of_programs(folder: Path) -> str:
+    """PATH, with `blur` and `python` as programs in `folder` before all else."""
+    folder.mkdir(exist_ok=True)
+    for name, words in (("blur", "-m blur_fusion.cli.main"), ("python", "")):
+        program = folder / name
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        program.chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
 def blur(*arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         command("scan", *arguments), input=given, capture_output=True, env=ENVIRONMENT, check=False
@@ -31,6 +44,34 @@ def started(*arguments: object, **more: Any) -> subprocess.Popen[bytes]:
     words = command("scan", *arguments, "--format", "jsonl")
     given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT, **more}
     return subprocess.Popen(words, **given)
+
+
+@contextmanager
+def served(*words: object, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The address of `blur WORDS`, a server, and its process."""
+    given = {**ENVIRONMENT, "PYTHONUNBUFFERED": "1", **environment}
+    process = subprocess.Popen(command(*words), stdout=subprocess.PIPE, text=True, env=given)
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:\d+(/\S+/)?", process.stdout.readline())
+        assert found is not None
+        yield found[0], process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def app_served(
+    model: Path, temporary: Path, *options: object
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The same of `blur app`, which Ctrl-C ends; it leaves nothing in the folder `temporary`."""
+    words = ["app", "--model", model, "--port", 0, "--no-grad-cam", "--max-upload", 1, *options]
+    with served(*words, TMPDIR=str(temporary)) as (address, process):
+        yield address, process
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert not list(temporary.glob("blur-app-*"))
 
 
 def found(*arguments: object) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """A small copy of the project that `dvc repro` runs through in less than a minute."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from trees import REPOSITORY, checked_out, contents
+from trees import contents, copy_checkout
 
 STAGES = ("sample", "load", "cnn", "features", "fuse", "evaluate")
 TINY: dict[str, dict[str, Any]] = {
@@ -72,11 +71,7 @@ def commit(folder: Path) -> None:
 
 def clone(folder: Path) -> Path:
     """The working tree as it stands, as small as TINY, committed; nothing is run in it yet."""
-    for name in checked_out():
-        source, target = REPOSITORY / name, folder / name
-        if source.is_file() and name != "dvc.lock" and not name.startswith("artifacts/"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
+    copy_checkout(folder, ":!dvc.lock", ":!artifacts")
     params = yaml.safe_load((folder / "params.yaml").read_text("utf-8"))
     for section, values in TINY.items():
         assert values.keys() <= params[section].keys()

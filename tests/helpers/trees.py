@@ -1,6 +1,7 @@
 """Where the project lies, and small photos and label sheets for trees of each layout."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,13 +23,17 @@ def contents(root: Path) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
-def checked_out() -> list[str]:
-    """Names of the files of the working tree, but those that Git ignores."""
-    words = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
+def copy_checkout(folder: Path, *parts: str) -> Path:
+    """Copy the working tree as it stands, but what Git ignores: all of it, or some parts."""
+    words = ["git", "ls-files", "-co", "--exclude-standard", "-z", *parts]
     listed = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("no Git checkout")
-    return [name for name in listed.stdout.split("\0") if name]
+    for name in filter(None, listed.stdout.split("\0")):
+        if (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, folder / name)
+    return folder
 
 
 def refusing(patch: pytest.MonkeyPatch, call: str, number: int, where: Path) -> None:

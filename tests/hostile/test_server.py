@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,12 +19,12 @@ import pytest
 
 from forked import WHOLE, Results
 from hostile_files import JPEG, encoded, photo
-from scan_command import ENVIRONMENT, blur, command
+from scan_command import ENVIRONMENT, app_served, blur, command
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytest.importorskip("gradio", reason="gradio, of the extra 'app', is not installed")
+pytestmark = pytest.mark.skipif(not find_spec("gradio"), reason="the extra 'app' is not installed")
 
 UPLOADS, AT_ONCE = (500, 50) if WHOLE else (50, 50)
 GROWTH = 150  # MB that may stay after all uploads
@@ -33,20 +33,13 @@ GROWTH = 150  # MB that may stay after all uploads
 class Server:
     """A running app."""
 
-    def __init__(self, model: Path, temporary: Path) -> None:
-        words = command("app", "--model", model, "--port", 0, "--no-grad-cam", "--max-upload", 1)
-        environment = {**ENVIRONMENT, "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1"}
-        pipe: dict[str, int] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(words, text=True, env=environment, **pipe)
-        assert self.process.stdout is not None
-        found = re.search(r"http://[\d.:]+", self.process.stdout.readline())
-        assert found is not None
-        self.address, self.temporary = found[0], temporary
-        self.port = urlsplit(self.address).port
+    def __init__(self, address: str, pid: int, temporary: Path) -> None:
+        self.address, self.pid, self.temporary = address, pid, temporary
+        self.port = urlsplit(address).port
 
     def memory(self) -> float:
         """Resident MB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
 
     def upload(self, name: str, data: bytes) -> httpx.Response:
@@ -68,11 +61,9 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(model, tmp_path_factory.mktemp("temporary"))
-    yield running
-    running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(20) == 0
-    assert not list(running.temporary.glob("blur-app-*"))
+    temporary = tmp_path_factory.mktemp("temporary")
+    with app_served(model, temporary) as (address, process):
+        yield Server(address, process.pid, temporary)
 
 
 def test_parallel_uploads_and_their_memory(server: Server, results: Results) -> None:

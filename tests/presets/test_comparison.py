@@ -25,7 +25,7 @@ from blur_fusion.presets.comparison import (
 )
 from blur_fusion.presets.examples import Source
 from blur_fusion.presets.run import run_preset
-from preset_project import NAMES, short_preset
+from preset_project import NAMES, narrow, short_preset
 from tiny_model import write_tiny_model
 from trees import REPOSITORY, SOURCES, write_photos
 
@@ -37,7 +37,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "presets").symlink_to(REPOSITORY / "presets")
     params, artifacts = load_params(root / "params.yaml"), root / "artifacts"
     store = Store.open(artifacts / "load")
-    preset, source = short_preset("lenet", 12), Source(tuple(store.rows), store.dataset)
+    preset, source = narrow(short_preset("lenet", 12)), Source(tuple(store.rows), store.dataset)
     run_preset(preset, source, artifacts / "presets" / "lenet", params)
     write_tiny_model(artifacts / "fuse")
     (artifacts / "ours").mkdir()

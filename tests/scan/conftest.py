@@ -6,8 +6,8 @@ import pytest
 
 from blur_fusion.model.classifier import Classifier, load
 from blur_fusion.scan.tasks import JobSpec
-from clip import clip  # noqa: F401
 from fake_classifier import album
+from pictures import write_clip
 
 
 @pytest.fixture
@@ -15,6 +15,11 @@ def photos(tmp_path: Path) -> Path:
     """A folder of six photos."""
     album(tmp_path / "photos")
     return tmp_path / "photos"
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write_clip(tmp_path / "clip.avi")
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from clip import RATE, SHARP, frame
 from fake_classifier import FakeClassifier, scan_here
+from pictures import RATE, SHARP, frame
 
 
 def test_the_sharpest_of_each_second_is_kept(clip: Path) -> None:
