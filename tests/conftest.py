@@ -26,7 +26,7 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 
 # `make test` begins with these, up to minutes each, so that its processes end at about one time.
-LONG = ("test_end_to_end", "test_run", "test_crossfit", "test_train", "test_dask", "test_golden")
+LONG = ("test_end_to_end", "test_run", "test_comparison", "test_train", "test_dask", "test_golden")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

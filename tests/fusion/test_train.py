@@ -7,18 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blur_fusion.cnn.fit import History
 from blur_fusion.errors import BlurError
 from blur_fusion.features.summary import feature_names
 from blur_fusion.fusion import train
-from blur_fusion.fusion.stack import (
-    JUDGES,
-    LOGIT_NAMES,
-    Networks,
-    Stack,
-    Standardiser,
-    motion_logit,
-)
+from blur_fusion.fusion.stack import JUDGES, LOGIT_NAMES, Stack, Standardiser, motion_logit
 from blur_fusion.fusion.train import (
     Inputs,
     Table,
@@ -32,7 +24,7 @@ from blur_fusion.fusion.train import (
 from blur_fusion.model.classifier import load
 from blur_fusion.model.folder import FILES, MODEL, read_folder
 from blur_fusion.params import ComputeParams, Params
-from tiny_model import random_networks
+from tiny_model import random_networks, untrained
 
 
 def tiny_params() -> Params:
@@ -220,11 +212,6 @@ def test_without_a_residual_the_stack_is_the_sum_of_its_judges(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of rows of no known kind: so no stack tells any."""
-
-    def untrained(name: str, inputs: Inputs, params: Params) -> tuple[Networks, History]:
-        rng = np.random.default_rng(len(name))
-        return random_networks(rng, inputs.values.shape[1] - 1, spread=0.5), []
-
     monkeypatch.setattr(train, "_fit", untrained)
     params, slopes = tiny_params(), {}
     names = feature_names(params.features)

@@ -6,6 +6,7 @@ one; the weights of its dense networks are random and small.
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto, helper
@@ -90,6 +91,12 @@ def random_networks(
     biases = [rng.normal(0, spread, (members, 1, size[1])).astype(np.float32) for size in sizes]
     layers = (tuple(part.astype(np.float64) for part in parts) for parts in (kernels, biases))
     return Networks(*layers, np.ones((members, 1)))
+
+
+def untrained(name: str, inputs: Any, params: Params) -> tuple[Networks, list[dict[str, Any]]]:
+    """Random networks, in place of those that `blur_fusion.fusion.train._fit` trains."""
+    rng = np.random.default_rng(len(name))
+    return random_networks(rng, inputs.values.shape[1] - 1, spread=0.5), []
 
 
 def tiny_contents(kinds: bool = True) -> ModelFolder:
