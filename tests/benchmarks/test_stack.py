@@ -14,10 +14,12 @@ from benchmarks import ablation
 from benchmarks.ablation import ablation_command, compare, losses, stack_inputs, with_measures
 from benchmarks.left_out import families, judged, left_out
 from blur_fusion.data.store import Store
+from blur_fusion.fusion import train
 from blur_fusion.fusion.train import Table
 from blur_fusion.params import ComputeParams, Params, load_params
 from blur_fusion.sample.scenes import draw_family, render_scene
 from blur_fusion.sample.tree import plan_scenes
+from tiny_model import untrained
 
 RNG = np.random.default_rng(0)
 LABELS, CODES = RNG.integers(0, 2, 300), np.arange(300) // 3
@@ -104,7 +106,10 @@ def test_the_family_is_the_one_that_is_rendered(inputs: tuple[Store, Table]) -> 
     assert families(store, table, params).tolist() == [expected] + [""] * (len(table.index) - 1)
 
 
-def test_what_is_left_out_is_judged_and_not_trained_on(inputs: tuple[Store, Table]) -> None:
+def test_what_is_left_out_is_judged_and_not_trained_on(
+    inputs: tuple[Store, Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "_fit", untrained)
     table = inputs[1]
     away = table.index % 3 == 0
     part = left_out(table, away)
@@ -113,8 +118,6 @@ def test_what_is_left_out_is_judged_and_not_trained_on(inputs: tuple[Store, Tabl
     assert np.array_equal(part.index[part.train], table.index[table.train & ~away])
     assert len(part.copied) == part.train.sum() and not np.isin(part.ranked_rows, held).any()
     params = load_params(Path("params.yaml"))
-    small = {"hidden": (4,), "epochs": 2, "members": 1, "fold_members": 1, "residual": 0.0}
-    fuse = dataclasses.replace(params.fuse, **small)
-    here = ComputeParams(threads=1, workers=1)  # TensorFlow is loaded
+    fuse, here = dataclasses.replace(params.fuse, residual=0.0), ComputeParams(workers=1)
     found = judged(part, dataclasses.replace(params, fuse=fuse, compute=here))
     assert found["fused"] == pytest.approx(found["plain sum"] / 2, rel=1e-6)
