@@ -1,6 +1,7 @@
 """What several test files need: real photos, and tiny trees of each layout."""
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -32,6 +33,12 @@ LONG = ("test_end_to_end", "test_run", "test_comparison", "test_train", "test_da
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: to look for garbage in it again and again takes long."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)
