@@ -1,4 +1,4 @@
-"""What several test files need: real photos, and tiny trees of each layout."""
+"""Shared fixtures: real photos, and tiny data sets of each layout."""
 
 import contextlib
 import gc
@@ -16,17 +16,17 @@ from action_trees import out, root  # noqa: F401  (fixtures)
 from browser import browser, new_page, page  # noqa: F401  (fixtures)
 from trees import REPOSITORY, Tree, write_photo, write_photos, write_sheet
 
-# A shell that starts tests in the background has them ignore Ctrl-C, and so the programs they run.
+# Background jobs of a shell ignore Ctrl-C, and so would the programs that tests start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     with contextlib.suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Else whoever uses TensorFlow first in a process fixes its threads, and with them the last bits.
+# Otherwise the first use of TensorFlow in a process fixes its threads, and so the last bits.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 
-# `make test` begins with these, up to minutes each, so that its processes end at about one time.
+# `make test` starts with these long files, so that its processes end at about the same time.
 LONG = ("test_end_to_end", "test_run", "test_comparison", "test_train", "test_dask", "test_golden")
 
 
@@ -36,17 +36,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by now stays: to look for garbage in it again and again takes long."""
+    """What is imported by now stays: scanning it for garbage again and again is slow."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def no_idle_processes() -> Iterator[None]:
-    """Joblib's processes end with the file that asked for them.
-
-    Idle ones hold TensorFlow, a gigabyte each, and one that grew by that is replaced midway.
-    """
+    """End joblib's processes with the file that used them: TensorFlow takes a gigabyte each."""
     yield
     loky = sys.modules.get("joblib.externals.loky")
     if loky is not None:
@@ -55,7 +52,7 @@ def no_idle_processes() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model folder, to be read alone."""
+    """A small model folder; read only."""
     from tiny_model import write_tiny_model
 
     return write_tiny_model(tmp_path_factory.mktemp("model"))
@@ -98,7 +95,7 @@ def _write_certh(folder: Path, scenes: int = 12) -> Path:
 
 @pytest.fixture
 def certh_tree(tmp_path: Path) -> Tree:
-    """Make a tiny CERTH tree with the real one's oddities.
+    """Make a tiny CERTH tree with the irregularities of the real one.
 
     `certh_tree(scenes=12)` writes `scenes` images into each training folder, 3 scenes of 3 images
     into the digital and 6 images into the natural half, and returns the root.

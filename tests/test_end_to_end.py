@@ -1,4 +1,4 @@
-"""`dvc repro` on a tiny configuration, in copies of the project of their own."""
+"""`dvc repro` on a tiny configuration, in copies of the project."""
 
 import csv
 import dataclasses
@@ -32,7 +32,7 @@ def switch(folder: Path, section: str, name: str, value: Any) -> None:
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A clone after its first repro, and what that said."""
+    """A clone after its first repro, and the output of that."""
     folder = clone(tmp_path_factory.mktemp("first") / "project")
     return folder, repro(folder)
 
@@ -162,7 +162,7 @@ def test_held_out_set_as_json(first: tuple[Path, str], folder_tree: Tree) -> Non
 
 
 def test_another_clone_gives_the_same_bytes(first: tuple[Path, str], tmp_path: Path) -> None:
-    """By two processes too, where the first one has used one."""
+    """With two worker processes instead of one."""
     folder = tmp_path / "second"
     subprocess.run(["git", "clone", "-q", str(first[0]), str(folder)], check=True)
     switch(folder, "compute", "workers", 2)
@@ -185,13 +185,13 @@ def test_a_users_data_set_is_never_touched(first: tuple[Path, str], certh_tree: 
     switch(folder, "dataset", "name", "certh")
     assert ran(repro(folder, "load")) == ["load"]
     assert ran(repro(folder, "--dry")) == list(STAGES[2:])
-    # No other stage reads the data set; those between have been run above.
+    # No stage in between reads the data set.
     assert ran(repro(folder, "--single-item", "evaluate")) == ["evaluate"]
     line = run(folder, "-m", "blur_fusion.evaluation.table").stdout.splitlines()[0]
     assert line.startswith("data set certh ")
     assert state(own) == before
     switch(folder, "dataset", "name", "sample")
-    # All comes from DVC's cache of runs, which knows no stage with a plain output kept in Git.
+    # All but `evaluate`, whose figures are in Git, comes from DVC's run cache.
     assert set(ran(repro(folder))) <= {"evaluate"}
     assert state(own) == before
     assert contents(folder / "data/sample") == sample

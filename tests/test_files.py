@@ -1,4 +1,4 @@
-"""Files written whole or not at all, names that can be printed; an ordered map over threads."""
+"""Files written whole or not at all, printable names, an ordered map over threads."""
 
 import errno
 import io
@@ -19,7 +19,7 @@ from trees import refusing
 
 @pytest.fixture
 def full_disk() -> Iterator[None]:
-    """No file may grow beyond 1000 octets."""
+    """No file may exceed 1000 bytes."""
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, old[1]))
@@ -120,7 +120,7 @@ def test_ctrl_c_as_soon_as_there_is_a_file(tmp_path: Path, monkeypatch: pytest.M
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(io, "BufferedWriter", interrupted)  # once a file is there
+    monkeypatch.setattr(io, "BufferedWriter", interrupted)  # once a file exists
     with pytest.raises(KeyboardInterrupt), write_whole(tmp_path / "a.txt"):
         raise AssertionError
     assert list(tmp_path.iterdir()) == []

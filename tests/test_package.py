@@ -1,6 +1,6 @@
 """Wheel and sdist: built, installed into an empty environment and used, with and without C.
 
-And what other programs read of the package: the hook for pre-commit, the action, the citation.
+And what other programs use: the hook for pre-commit, the action, the citation.
 """
 
 import json
@@ -44,13 +44,13 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _environment(folder: Path, wheel: Path) -> Path:
-    """An environment that holds the wheel alone, and sees what this one has installed."""
+    """An environment with the wheel alone, which also sees this one's packages."""
     _run([sys.executable, "-m", "venv", "--without-pip", folder])
     python = folder / "bin" / "python"
     asked = [sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--no-deps"]
     _run([*asked, "--disable-pip-version-check", wheel])
     (site,) = folder.glob("lib/python*/site-packages")
-    # Its own .pth files, and so the installation of this checkout, are not followed from here.
+    # Its .pth files, and so the editable installation, are not followed from there.
     (site / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     return folder / "bin"
 

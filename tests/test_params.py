@@ -1,4 +1,4 @@
-"""params.yaml: what is wrong in it is said in one clear line."""
+"""params.yaml: each mistake in it is one clear line."""
 
 import copy
 import dataclasses

@@ -1,6 +1,6 @@
-"""What imports what: rooms only rooms before them; dvc.yaml says what stages really use.
+"""Rooms import only earlier rooms; dvc.yaml lists what stages really import.
 
-And release/dvc.yaml says the same of the release, which is another run of the same stages.
+And release/dvc.yaml does so for the release, another run of the same stages.
 """
 
 import ast
@@ -25,7 +25,7 @@ WRITTEN = (REPOSITORY / "dvc.yaml").read_text("utf-8")
 STAGES: dict[str, Any] = yaml.safe_load(WRITTEN)["stages"]
 LIBRARY = REPOSITORY / "pipeline" / "blur_fusion"
 NATIVE = "pipeline/blur_fusion/native"
-# What says how a run looks and ends, and what DVC compares by value.
+# They change how a run looks or ends, or DVC compares them by value.
 EXEMPT = {LIBRARY / f"{name}.py" for name in ("errors", "progress", "startup", "params")}
 ROOMS = (
     *("startup", "errors", "files", "params", "progress", "parallel", "native", "images", "data"),
@@ -40,7 +40,7 @@ def outputs(spec: dict[str, Any]) -> list[str]:
 
 
 def _executed(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes below `node` but those that only a type checker sees, and lazy exports."""
+    """All nodes below `node` except those for type checkers and lazy exports."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef) and child.name == "__getattr__":
             continue
@@ -59,7 +59,7 @@ def _file(module: str) -> Path | None:
 
 
 def _named(nodes: Iterable[ast.AST]) -> set[str]:
-    """Dotted names that are imported."""
+    """Imported dotted names."""
     named: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -71,7 +71,7 @@ def _named(nodes: Iterable[ast.AST]) -> set[str]:
 
 
 def _imports(path: Path) -> set[str]:
-    """Modules of the project that `path` imports, wherever in it, and their packages."""
+    """Modules of the project that `path` imports anywhere, and their packages."""
     named = _named(_executed(ast.parse(path.read_text("utf-8"))))
     modules = {name for name in named if name.split(".")[0] in ("blur_fusion", "stages")}
     parents = {m.rsplit(".", depth)[0] for m in modules for depth in range(m.count(".") + 1)}
@@ -96,7 +96,7 @@ def test_every_room_has_its_place() -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_imports_look_to_rooms_before(room: str) -> None:
-    """In functions and for type checkers too."""
+    """Also within functions and for type checkers."""
     place = LIBRARY / room
     files = place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]
     named = {
@@ -107,7 +107,7 @@ def test_imports_look_to_rooms_before(room: str) -> None:
 
 
 def test_a_room_opens_with_a_docstring_alone() -> None:
-    """So that no stage need depend on it."""
+    """So no stage needs to depend on it."""
     for path in LIBRARY.glob("*/__init__.py"):
         tree = ast.parse(path.read_text("utf-8"))
         assert ast.get_docstring(tree) and len(tree.body) == 1, path
@@ -175,7 +175,7 @@ def test_params_of_stages_are_the_leaves_of_params_yaml() -> None:
     }
     used = {place for spec in STAGES.values() for place in spec["params"]}
     assert used <= places
-    # How many workers share the work changes no byte; the report shows the worst errors.
+    # The number of workers changes no byte; the report shows the worst errors.
     assert places - used == {"compute.workers", "evaluate.worst_images"}
 
 

@@ -1,4 +1,4 @@
-"""Stages compute with AVX2 on every processor, in their workers too; the C loops anyhow."""
+"""Stages and their workers compute with AVX2 on every processor."""
 
 import json
 import os
@@ -39,7 +39,7 @@ for path in sorted(root.rglob("*.*")):
     whole.update(path.read_bytes())
 print(whole.hexdigest())
 """
-FORBIDDEN = {  # what tells programs that the processor lacks it; glibc's own functions too
+FORBIDDEN = {  # as if the processor lacked it, also for glibc's own functions
     "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX512CD,-AVX512DQ",
     "OPENBLAS_NUM_THREADS": "1",
 }
@@ -63,7 +63,7 @@ def answer(code: str, *arguments: str, **environment: str) -> str:
 def test_nothing_wider_than_avx2_runs_in_a_stage_or_its_workers() -> None:
     for wide, opencv, ipp in json.loads(answer(SEEN)):
         assert wide == ["X86_V3"]
-        assert opencv.endswith("AVX512-SKX?")  # OpenCV's mark of what it does not use
+        assert opencv.endswith("AVX512-SKX?")  # OpenCV's mark of unused features
         assert ipp is False
 
 

@@ -1,4 +1,4 @@
-"""CONTRIBUTING followed to the letter, in a copy: a measure, a reader, a preset."""
+"""The examples of CONTRIBUTING work, in a copy: a measure, a reader, a preset."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ CHANGES = {
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the three changes touch, and what tests them."""
+    """The code and tests that the three changes touch."""
     parts = "pipeline", "presets", "stages", "tests", ":(glob)*"
     return copy_checkout(tmp_path_factory.mktemp("copy"), *parts)
 
@@ -31,7 +31,7 @@ def test_three_changes_are_described() -> None:
 
 
 def test_they_work_as_described(copy: Path) -> None:
-    """All three at once: they do not touch one another."""
+    """All three at once: they are independent."""
     tests = []
     for (target, code), (test, checks) in CHANGES.values():
         fresh = not (copy / target).exists()

@@ -1,4 +1,4 @@
-"""README, CONTRIBUTING, docs: code that runs, parts that are current, links that lead on."""
+"""README, CONTRIBUTING, docs: code runs, generated parts are current, links work."""
 
 import importlib.util
 import re
@@ -20,7 +20,7 @@ PAGES = [*generate.pages(), *(REPOSITORY / f"{name}.md" for name in ("CONTRIBUTI
 NAMES = [path.relative_to(REPOSITORY).as_posix() for path in PAGES]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TARGETS = re.findall(r"^(\w[\w-]*):", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE)
-# What installs, trains for minutes, or needs a network; of these, only names are checked.
+# Commands that install, train or need a network are not run; only their names are checked.
 ELSEWHERE = ("git", "pip", "pipx", "pre-commit", "uv", "uvx", "dvc", "cd")
 
 
@@ -31,7 +31,7 @@ def blocks(name: str, *languages: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with the photos that the pages speak of, for `blur` and `python`."""
+    """A home folder with the photos that the pages mention."""
     home = tmp_path_factory.mktemp("home")
     for number, place in enumerate((".", "Photos", "Photos/2026")):
         write_photo(home / place / "a.jpg", number, size=(300, 400))
@@ -44,7 +44,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_generated_is_current(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(REPOSITORY)  # the help of `blur preset` lists those of this folder
+    monkeypatch.chdir(REPOSITORY)  # where `blur preset` finds presets
     text = (REPOSITORY / name).read_text("utf-8")
     assert generate.filled(text) == text, "run `make docs`"
 
@@ -70,7 +70,7 @@ def test_python_runs(name: str, sandbox: Path) -> None:
 
 
 def _elsewhere(words: list[str]) -> None:
-    """Check what can be checked of a command that is not run."""
+    """Check a command without running it."""
     for extras in re.findall(r"blur-fusion\[([\w,]+)\]", " ".join(words)):
         project = (REPOSITORY / "pyproject.toml").read_text("utf-8")
         assert all(f"\n{extra} = [" in project for extra in extras.split(","))
@@ -138,7 +138,7 @@ def test_each_promise_names_its_test() -> None:
 
 
 def test_every_option_that_is_named_is_there() -> None:
-    """Of `blur`, in all pages but the generated one and what others' programs are told."""
+    """Options of `blur`, in all pages but the generated one, outside code blocks."""
     known = {word for words in generate._commands(blur) for word in _options(words)}
     for name in NAMES:
         text = BLOCK.sub("", (REPOSITORY / name).read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""Trees of named files for the tests of actions, and what they look like from outside."""
+"""Trees of named files for the tests of actions, and snapshots of them."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ Tree = dict[str, tuple[bytes | str, int]]
 
 
 def fill(root: Path, *names: str) -> Path:
-    """Files below `root`; content and time of change differ from file to file."""
+    """Files below `root`; each with its own content and modification time."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def look(*roots: Path) -> Tree:
-    """Content (or a link's text) and time of change of every file, but for journals."""
+    """Content (or link target) and modification time of every file except journals."""
     found: Tree = {}
     for root in roots:
         for place, _, names in os.walk(root):
@@ -53,7 +53,7 @@ def look(*roots: Path) -> Tree:
 
 
 def names(root: Path) -> set[str]:
-    """Files below `root`, journals left out."""
+    """Files below `root` except journals."""
     return {os.path.relpath(path, root) for path in look(root)}
 
 
@@ -66,7 +66,7 @@ def sharp(*paths: Path) -> list[Prediction]:
 
 
 def acted(root: Path, *names: str, **options: Any) -> Report:
-    """What came of acting on photos of `root`, all of them blurred."""
+    """Act on photos of `root`, all of them blurred."""
     return act(blurred(*(root / name for name in names)), [root], ActionOptions(**options))
 
 
@@ -76,7 +76,7 @@ def undone(report: Report) -> Report:
 
 
 def separate_file_systems(patch: pytest.MonkeyPatch) -> None:
-    """Let every folder be a file system of its own."""
+    """Make every folder a separate file system."""
     replace = os.replace
 
     def refused(source: Any, target: Any) -> None:

@@ -15,7 +15,7 @@ NAMES = ("laplacian_variance.0.p50", "reblur.0.p50", "reblur.1.p50")
 
 
 def write_project(root: Path) -> Path:
-    """Write params.yaml and artifacts below `root`; gives the folder back."""
+    """Write params.yaml and artifacts below `root`; returns `root`."""
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text("utf-8"))
     values["fuse"] |= {"hidden": [4], "epochs": 3, "members": 2}
     values["cnn"] |= {"filters": [4, 6], "patterns": 7, "epochs": 1, "steps_per_epoch": 2}

@@ -47,7 +47,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Pages of a fresh profile, which share its storage; an error in one fails the test.
+    """Opens pages of one fresh profile; an error in a page fails the test.
 
     Options go to the profile and count for the first page: `viewport`, `has_touch` and so on.
     """

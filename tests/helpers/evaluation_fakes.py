@@ -51,7 +51,7 @@ class FakeClassifier(Classifier):
 
 
 def draw(label: int, number: int, side: int = 96) -> np.ndarray:
-    """A noisy RGB picture; label 1 is smoothed, more or less strongly by `number`."""
+    """A noisy RGB picture; label 1 is smoothed, how much depends on `number`."""
     noise = np.random.default_rng(100 * label + number).integers(0, 256, (side, side * 2, 3))
     picture = noise.astype(np.uint8)
     sigma = 0.4 + 0.25 * (number % 6) if label else 0.3 * (number % 3)
@@ -94,7 +94,7 @@ HISTORY = (
 
 
 def run_stage(folder: Path, out: Path) -> tuple[dict[str, Any], dict[str, FakeClassifier]]:
-    """The stage on `folder`/load into `out`, with cnn/history.csv: its report, and who judged."""
+    """Evaluate `folder`/load into `out`; returns the report and the fake classifiers."""
     ours, history = {name: FakeClassifier(name) for name in OURS}, folder / "cnn" / "history.csv"
     history.parent.mkdir(exist_ok=True)
     history.write_text(HISTORY)

@@ -27,19 +27,19 @@ def tiny_params(**changed: Any) -> str:
 
 
 def make_project(root: Path) -> Path:
-    """Params and artefacts as the stages leave them, with random weights; a dvc.lock of them."""
-    keras.utils.set_random_seed(4)  # whatever tests ran before
+    """Write params, artefacts with random weights, and their dvc.lock."""
+    keras.utils.set_random_seed(4)  # independent of earlier tests
     (root / "params.yaml").write_text(tiny_params(), encoding="utf-8")
     params, rng = load_params(root / "params.yaml"), np.random.default_rng(4)
     model = build_network(params.cnn)
     for layer in model.layers:
-        if layer.name.endswith("_norm"):  # fresh ones do nothing: folding would not be tested
+        if layer.name.endswith("_norm"):  # fresh ones are the identity: nothing to fold
             shape = layer.get_weights()[0].shape
             # Gain, offset, mean and a variance small enough that images differ in their logits.
             spans = (0.5, 2), (-1, 1), (-0.5, 0.5), (0.2, 1)
             layer.set_weights([rng.uniform(*span, shape) for span in spans])
         elif "score" in layer.name or "logits" in layer.name:
-            # Scores further apart than e^-87 would leave attention of nothing at all.
+            # Scores further apart than e^-87 would underflow in the attention.
             spread = 0.3 if "score" in layer.name else 1
             layer.set_weights([rng.normal(0, spread, one.shape) for one in layer.get_weights()])
     artifacts = root / "artifacts"
@@ -57,7 +57,7 @@ def make_project(root: Path) -> Path:
     write_folder(artifacts / "fuse", contents)
     (artifacts / "fuse" / "history.csv").write_text("of no model")
     stages: dict[str, Any] = {}
-    for name in STAGES:  # code that is not there
+    for name in STAGES:  # with code that does not exist
         folder = artifacts / name
         md5 = dvc_digest(folder) if folder.is_dir() else "34" * 16 + ".dir"
         data = {"path": "artifacts/load", "md5": "56" * 16 + ".dir"}

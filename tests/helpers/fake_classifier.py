@@ -20,7 +20,7 @@ from trees import write_photo
 
 
 class FakeClassifier:
-    """Notes what it judges; threshold 0, so that every kind is a likely one."""
+    """Records what it judges; at threshold 0 every photo is blurred."""
 
     name = "fake"
     spec = InputSpec(96)
@@ -57,7 +57,7 @@ def album(folder: Path, number: int = 6, size: tuple[int, int] = (64, 96)) -> li
 
 
 def files_in(place: Path) -> list[Found]:
-    """A file, or those of a folder, as a scan takes them."""
+    """A file, or the files of a folder, as a scan finds them."""
     return list(Search().find(named([str(place)])))
 
 
@@ -68,6 +68,6 @@ def threads(classifier: Any, workers: int = 2, **job: Any) -> WorkerPool:
 def scan_here(
     given: Path, classifier: Any, workers: int = 2, cache: Path | None = None, **job: Any
 ) -> list[Answer]:
-    """Answers to a file or a folder, by threads of this process."""
+    """Scan a file or a folder with threads of this process."""
     with threads(classifier, workers, **job) as pool:
         return [answer for of_one in scan(files_in(given), pool, cache) for answer in of_one]

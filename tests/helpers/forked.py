@@ -1,6 +1,6 @@
 """Run `blur`, or a function, in a forked process that may hang, crash or eat memory.
 
-A server without threads has imported all that is slow, and forks for each run.
+A single-threaded server imports the slow modules once and forks for each run.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import IO, Any
 from trees import REPOSITORY, SOURCES
 
 MB = 1 << 20
-WHOLE = os.environ.get("BLUR_HOSTILE") == "all"  # else a short form of tests/hostile
-Results = list[tuple[str, int, int, float]]  # what was tried, how often, failures, peak MB
+WHOLE = os.environ.get("BLUR_HOSTILE") == "all"  # otherwise a short form of tests/hostile
+Results = list[tuple[str, int, int, float]]  # what was tried, how many, failures, peak MB
 SLOW = ("cv2", "numpy", "onnxruntime", "PIL.Image", "pillow_heif", "rawpy", "hypothesis")
 OURS = ("cli.main", "scan.engine", "scan.pool", "model.classifier", "explain.explainer")
 
@@ -96,7 +96,7 @@ def _run(request: dict[str, Any]) -> Outcome:
 
 
 def serve() -> None:
-    """Answer requests, a line of JSON each, until standard input ends."""
+    """Answer requests, one JSON line each, until standard input ends."""
     for name in (*SLOW, *(f"blur_fusion.{room}" for room in OURS)):
         importlib.import_module(name)
     answers = os.fdopen(os.dup(1), "w")
@@ -110,7 +110,7 @@ class Forks:
     def __enter__(self) -> Forks:
         folders = [str(REPOSITORY / "tests" / name) for name in ("helpers", "hostile")]
         paths = os.pathsep.join((SOURCES, *folders))
-        # One BLAS thread, so that the server has none beside its first.
+        # With one BLAS thread the server stays single-threaded.
         environment = {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}
         words = [sys.executable, "-c", "import forked; forked.serve()"]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -126,15 +126,12 @@ class Forks:
         return Outcome(**json.loads(self._server.stdout.readline()))
 
     def blur(self, *arguments: object, folder: object, limit: float, memory: int = 0) -> Outcome:
-        """`blur ARGUMENTS` in `folder`, for at most `limit` seconds.
-
-        With at most `memory` MB of address space beyond what a process begins with.
-        """
+        """`blur ARGUMENTS` in `folder`, for at most `limit` seconds and `memory` MB more."""
         words = [os.fsencode(str(word)).hex() for word in arguments]
         more = {"folder": str(folder), "limit": limit, "memory": memory}
         return self._ask(call="", arguments=words, **more)
 
     def call(self, name: str, *arguments: Any, limit: float, memory: int = 0) -> Outcome:
-        """The function `module:name`, whose arguments are JSON; its answer is the exit code."""
+        """Call the function `module:name` with JSON arguments; it returns the exit code."""
         more = {"folder": str(REPOSITORY), "limit": limit, "memory": memory}
         return self._ask(call=name, arguments=arguments, **more)

@@ -1,4 +1,4 @@
-"""Files that a stranger's disk may hold, and what each format's decoder dislikes."""
+"""Files that a user's disk may hold, and damaged ones of each format."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def encoded(ending: str, image: np.ndarray, *flags: int) -> bytes:
 
 
 def photo(height: int = 180, width: int = 240) -> np.ndarray:
-    """Something with edges, the same every time."""
+    """A picture with edges, always the same."""
     image = cv2.GaussianBlur(noise(height, width, 5), (0, 0), 2)
     return cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)
 
 
 def pillow(name: str, image: np.ndarray | Image.Image, **more: object) -> bytes:
-    """The bytes of a file as Pillow writes it."""
+    """A picture encoded by Pillow."""
     from io import BytesIO
 
     buffer = BytesIO()
@@ -65,7 +65,7 @@ def png(width: int, height: int, depth: int, colour: int, data: bytes, *more: by
 
 
 def zeros(number: int) -> bytes:
-    """So many zeros as zlib packs them, made in no time: the same block again and again."""
+    """`number` zeros compressed by zlib, made fast by repeating one block."""
     size = 1 << 24
     packer = zlib.compressobj(9)
     start = packer.compress(bytes(size)) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -85,7 +85,7 @@ def tiff(entries: list[tuple[int, int, int, int]], rest: bytes = b"", next_ifd: 
 
 
 def patched(data: bytes, mark: bytes, offset: int, value: bytes) -> bytes:
-    """`data` with `value` at `offset` behind the first `mark`."""
+    """`data` with `value` written `offset` bytes after the first `mark`."""
     at = data.index(mark) + offset
     return data[:at] + value + data[at + len(value) :]
 
@@ -229,7 +229,7 @@ def _dated(seconds: int) -> Make:
 def _listening(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         here = os.getcwd()
-        os.chdir(path.parent)  # a socket's name may have 107 bytes
+        os.chdir(path.parent)  # a socket's path may have 107 bytes
         try:
             server.bind(path.name)
         finally:
@@ -270,7 +270,7 @@ SPECIAL: dict[str, Make] = {
 
 
 def write_hostile_files(folder: Path) -> dict[str, Path]:
-    """Each in a folder of its own, so that a command can be given either; paths by name."""
+    """Write each file into its own folder; returns paths by name."""
     places = {}
     with_bytes = [*_jpegs(), *_pngs(), *_others(), *_videos(folder)]
     (folder / "whole.avi").unlink()

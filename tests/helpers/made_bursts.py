@@ -1,4 +1,4 @@
-"""Made photos of one scene: noise, shake, other focus, other exposure, another part of it."""
+"""Synthetic photos of one scene: noise, shake, other focus, exposure and framing."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ START = datetime(2024, 5, 6, 7, 8, 9)
 
 
 def scene(height: int = 360, width: int = 540, seed: int = 0) -> Plane:
-    """Things of all sizes, with edges and texture all over; grey levels of float32."""
+    """Rectangles of all sizes with texture everywhere; float32 grey levels."""
     rng = np.random.default_rng(seed)
     plane = np.full((height, width), 128, np.float32)
     for side in (90, 40, 18, 8):
@@ -39,19 +39,19 @@ def soft(plane: Plane, sigma: float) -> Plane:
 
 
 def exposed(plane: Plane, noise: float = 2.0, seed: int = 0, gain: float = 1.0) -> Plane:
-    """As a camera has it, in 8 bits."""
+    """As a camera records it, in 8 bits."""
     noisy = plane * gain + np.random.default_rng(seed).normal(0, noise, plane.shape)
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
 def moved(plane: Plane, right: int, down: int, margin: int) -> Plane:
-    """A part of the scene, as a camera that does not stand still sees it."""
+    """A crop of the scene, as a moving camera sees it."""
     height, width = plane.shape
     return plane[down : height - margin + down, right : width - margin + right]
 
 
 def stack(plane: Plane, number: int) -> list[Plane]:
-    """Focus from the left edge to the right one: what lies elsewhere is the softer the farther."""
+    """Focus moves from the left edge to the right; the rest is softer with distance."""
     width, sigmas = plane.shape[1], np.array([0, 1, 2, 3, 5, 8])
     layers = np.array([soft(plane, sigma) for sigma in sigmas])
     found = []
@@ -92,7 +92,7 @@ def exif(seconds: float | None = None, **more: object) -> Image.Exif:
 def write(
     folder: Path, planes: Iterable[Plane], headers: Sequence[Image.Exif] = (), first: int = 1
 ) -> list[Path]:
-    """JPEGs of 8-bit planes, numbered as a camera does."""
+    """JPEGs of 8-bit planes, numbered as by a camera."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number, plane in enumerate(planes):

@@ -1,4 +1,4 @@
-"""Workers that tell what they do, and die at what is called poison; other processes import it."""
+"""Workers that record their tasks and die at "poison"; imported by other processes."""
 
 import multiprocessing
 import os
@@ -10,7 +10,7 @@ from blur_fusion.scan.tasks import Answer, JobSpec, Task, run_tasks
 
 
 def run_and_tell(job: JobSpec, tasks: Sequence[Task]) -> list[list[Answer]]:
-    """Add process and file of each task to the file `told` beside the photos."""
+    """Append process and file of each task to the file `told` beside the photos."""
     if any("poison" in task.place for task in tasks):
         if multiprocessing.parent_process() is None:
             raise BrokenExecutor("here it would take the tests along")

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-RATE, SHARP = 10, (3, 18)  # of the video: frames a second, and the sharp one of each second
+RATE, SHARP = 10, (3, 18)  # of the video: frames per second, and the sharp frame of each second
 # What each EXIF orientation asks of a viewer, as turns and flips of the stored array.
 UPRIGHT = {
     1: lambda stored: stored,
@@ -33,7 +33,7 @@ def exif(orientation: int, order: str) -> bytes:
 
 
 def save(path: Path, image: np.ndarray, segment: bytes = b"") -> Path:
-    """Write `image`, with `segment` behind a JPEG's first two bytes."""
+    """Write `image`, with `segment` after a JPEG's first two bytes."""
     ok, data = cv2.imencode(path.suffix, image)
     assert ok
     path.write_bytes(data[:2].tobytes() + segment + data[2:].tobytes())
@@ -41,7 +41,7 @@ def save(path: Path, image: np.ndarray, segment: bytes = b"") -> Path:
 
 
 def quarters(height: int = 48, width: int = 80) -> np.ndarray:
-    """Four grey levels in four quarters: no turn or flip leaves it as it was."""
+    """Four grey levels in four quarters: every rotation or flip changes it."""
     levels = np.array([[40, 100], [170, 230]], np.uint8)
     return levels.repeat(height // 2, axis=0).repeat(width // 2, axis=1)
 

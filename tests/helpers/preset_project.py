@@ -12,14 +12,14 @@ IMAGES = 40  # of a training run
 
 
 def short_preset(name: str, images: int = IMAGES) -> Preset:
-    """A preset as it is in presets/, for one epoch on few images."""
+    """A preset of presets/, for one epoch on few images."""
     return shortened(load_preset(name, PRESETS), 1, images)
 
 
 def narrow(preset: Preset) -> Preset:
     """The same system, but quick: small pictures, narrow dense layers; one batch for a backbone.
 
-    A smaller last batch would have Keras trace all of a backbone once more.
+    With a smaller last batch Keras would trace the backbone a second time.
     """
     network, recipe = preset.network, preset.recipe
     dense, fused = (

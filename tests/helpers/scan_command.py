@@ -1,4 +1,4 @@
-"""`blur` in a process of its own, as people run it, and in this one."""
+"""Run `blur` as a process, as users do, or within this one."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def path_of_programs(folder: Path) -> str:
-    """PATH, with `blur` and `python` as programs in `folder` before all else."""
+    """PATH that begins with `folder`, where `blur` and `python` are programs."""
     folder.mkdir(exist_ok=True)
     for name, words in (("blur", "-m blur_fusion.cli.main"), ("python", "")):
         program = folder / name
@@ -40,7 +40,7 @@ def blur(*arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[
 
 
 def started(*arguments: object, **more: Any) -> subprocess.Popen[bytes]:
-    """A scan that writes JSON lines, under way."""
+    """Start a scan that writes JSON lines."""
     words = command("scan", *arguments, "--format", "jsonl")
     given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT, **more}
     return subprocess.Popen(words, **given)
@@ -48,7 +48,7 @@ def started(*arguments: object, **more: Any) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def served(*words: object, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The address of `blur WORDS`, a server, and its process."""
+    """Run the server `blur WORDS`; yields its address and process."""
     given = {**ENVIRONMENT, "PYTHONUNBUFFERED": "1", **environment}
     process = subprocess.Popen(command(*words), stdout=subprocess.PIPE, text=True, env=given)
     try:
@@ -65,7 +65,7 @@ def served(*words: object, **environment: str) -> Iterator[tuple[str, subprocess
 def app_served(
     model: Path, temporary: Path, *options: object
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The same of `blur app`, which Ctrl-C ends; it leaves nothing in the folder `temporary`."""
+    """The same for `blur app`; Ctrl-C ends it and it leaves nothing in `temporary`."""
     words = ["app", "--model", model, "--port", 0, "--no-grad-cam", "--max-upload", 1, *options]
     with served(*words, TMPDIR=str(temporary)) as (address, process):
         yield address, process
@@ -75,7 +75,7 @@ def app_served(
 
 
 def found(*arguments: object) -> list[dict[str, Any]]:
-    """The rows of a scan that could read all."""
+    """The rows of a scan that read every photo."""
     ran = blur(*arguments, "--format", "jsonl")
     assert ran.returncode == 0, ran.stderr
     return rows(ran)
@@ -86,7 +86,7 @@ def rows(ran: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:
 
 
 def emptied(photos: Iterable[Path]) -> None:
-    """Photos of the same name, size and time, so that only a cache can know them."""
+    """Zero the photos, but keep size and time: only a cache knows their results."""
     for photo in photos:
         about = photo.stat()
         photo.write_bytes(b"\0" * about.st_size)
@@ -94,7 +94,7 @@ def emptied(photos: Iterable[Path]) -> None:
 
 
 def linked(photo: Path, number: int) -> Path:
-    """The folder of a photo, which has so many names there from now on."""
+    """Hard-link a photo until its folder holds `number` names; returns the folder."""
     for k in range(1, number):
         os.link(photo, photo.with_name(f"{k:04d}.jpg"))
     return photo.parent
@@ -106,7 +106,7 @@ def invoked(*words: object) -> Result:
 
 
 def python(code: str, *arguments: object) -> str:
-    """What a program of Python prints, in a process of its own."""
+    """What a Python program prints, run as a process."""
     words = [sys.executable, "-c", code, *map(str, arguments)]
     place = {"cwd": REPOSITORY, "env": ENVIRONMENT, "check": True, "timeout": 120}
     return subprocess.run(words, stdout=subprocess.PIPE, text=True, **place).stdout
@@ -125,5 +125,5 @@ finally:
 
 
 def imported(*arguments: object) -> set[str]:
-    """Packages beside Python's own that `blur ARGUMENTS` has imported when it ends."""
+    """Third-party packages that `blur ARGUMENTS` imports."""
     return set(python(_IMPORTED, *arguments).splitlines()[-1].split())

@@ -61,7 +61,7 @@ def tiny_network() -> bytes:
 
 
 def tiny_weights() -> bytes:
-    """Of some network for Grad-CAM, which knows nothing of :func:`tiny_network`."""
+    """Random weights for Grad-CAM, unrelated to :func:`tiny_network`."""
     wide = CHANNELS + PATTERNS
     norm = [(CHANNELS,)] * 4
     layers = {
@@ -116,7 +116,7 @@ def tiny_contents(kinds: bool = True) -> ModelFolder:
 
 
 def with_band(model: Path, folder: Path, low: float, high: float) -> Path:
-    """A copy of a model whose fused judge is unsure from `low` up to `high`."""
+    """A copy of a model whose fused classifier is unsure between `low` and `high`."""
     contents, _ = read_folder(model)
     bands = {"fused": (low, high)}
     doubting = dataclasses.replace(contents.model, bands=bands)
@@ -125,7 +125,7 @@ def with_band(model: Path, folder: Path, low: float, high: float) -> Path:
 
 
 def write_tiny_model(folder: Path) -> Path:
-    """Write it; gives the folder back."""
+    """Write it; returns the folder."""
     write_folder(folder, tiny_contents())
     (folder / PROVENANCE).write_bytes(as_json({"made": "for tests"}))
     return folder

@@ -1,4 +1,4 @@
-"""A network small enough to be fitted in a test."""
+"""A network small enough to train in a test."""
 
 import dataclasses
 

@@ -16,9 +16,9 @@ TINY: dict[str, dict[str, Any]] = {
     "image": {"long_side": 128},
     "split": {"folds": 2},
     "load": {"shard_images": 16},
-    "compute": {"workers": 1},  # each one more starts TensorFlow
+    "compute": {"workers": 1},  # each more starts another TensorFlow
     "cnn": {
-        **{"filters": [6, 8], "epochs": 2, "steps_per_epoch": 4, "crop_side": 64, "crops": 6},
+        **{"filters": [6], "epochs": 2, "steps_per_epoch": 4, "crop_side": 64, "crops": 6},
         **{"wide_crop_side": 96, "wide_crops": 2, "check_images": 12},
     },
     "features": {"levels": 2, "tiles": 4, "percentiles": [50, 95]},
@@ -28,7 +28,7 @@ TINY: dict[str, dict[str, Any]] = {
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Of whoever works in `folder`, with this interpreter found first as `python`."""
+    """Environment of a process in `folder`; `python` is this interpreter."""
     return {
         **os.environ,
         "PYTHONPATH": f"{folder / 'pipeline'}{os.pathsep}{folder}",
@@ -52,25 +52,25 @@ def repro(folder: Path, *options: str) -> str:
 
 
 def ran(output: str) -> list[str]:
-    """The stages whose commands a repro ran."""
+    """The stages that a repro ran."""
     return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
 
 
 def state(folder: Path) -> dict[str, tuple[bytes, int, int]]:
-    """Bytes, mode and time of change of all files."""
+    """Bytes, mode and modification time of all files."""
     found = {name: (data, (folder / name).stat()) for name, data in contents(folder).items()}
     return {name: (data, at.st_mode, at.st_mtime_ns) for name, (data, at) in found.items()}
 
 
 def commit(folder: Path) -> None:
-    """Commit all files, in a repository made here if there is none."""
+    """Commit all files, creating the repository if needed."""
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "--no-verify", "-m", "All"]):
         subprocess.run([*git, *words], cwd=folder, check=True, capture_output=True)
 
 
 def clone(folder: Path) -> Path:
-    """The working tree as it stands, as small as TINY, committed; nothing is run in it yet."""
+    """Copy and commit the working tree with the parameters of TINY."""
     copy_checkout(folder, ":!dvc.lock", ":!artifacts")
     params = yaml.safe_load((folder / "params.yaml").read_text("utf-8"))
     for section, values in TINY.items():

@@ -1,4 +1,4 @@
-"""Where the project lies, and small photos and label sheets for trees of each layout."""
+"""The project's folder, and small photos and label sheets for each layout."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def copy_checkout(folder: Path, *parts: str) -> Path:
-    """Copy the working tree as it stands, but what Git ignores: all of it, or some parts."""
+    """Copy the working tree, or parts of it, without what Git ignores."""
     words = ["git", "ls-files", "-co", "--exclude-standard", "-z", *parts]
     listed = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True)
     if listed.returncode:
@@ -37,7 +37,7 @@ def copy_checkout(folder: Path, *parts: str) -> Path:
 
 
 def refusing(patch: pytest.MonkeyPatch, call: str, number: int, where: Path) -> None:
-    """Let a file system refuse a call on `where` and the files below it."""
+    """Make a system call fail on `where` and the files below it."""
     true = getattr(os, call)
 
     def refused(path: Any, *more: Any, **named: Any) -> Any:
@@ -78,7 +78,7 @@ def write_photos(
 
 
 def write_sheet(path: Path, rows: Iterable[tuple[Any, Any]]) -> Path:
-    """Write `rows`, the header among them, as an xlsx sheet."""
+    """Write `rows`, header included, as an xlsx sheet."""
     book = openpyxl.Workbook()
     for row in rows:
         book.active.append(row)

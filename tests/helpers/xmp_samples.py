@@ -1,4 +1,4 @@
-"""XMP sidecars for tests of whatever reads or writes them."""
+"""XMP sidecars."""
 
 from blur_fusion.actions.xmp import DC, RDF, RED, WORDS, Marks
 

@@ -1,4 +1,4 @@
-"""`make hostile` runs all of it and prints what came of it; `make test` a short form."""
+"""`make hostile` runs everything and prints a table; `make test` runs a short form."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ RESULTS: Results = []
 
 @pytest.fixture(scope="session")
 def results() -> Results:
-    """Takes a line of the table that is printed at the end."""
+    """Lines of the table printed at the end."""
     return RESULTS
 
 
 @pytest.fixture(scope="session")
 def forks() -> Iterator[Forks]:
-    """A server that forks for each run."""
+    """A server that forks for each command."""
     with Forks() as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""A disk of 100 kB: each command that writes says so in one line, loses nothing, leaves nothing."""
+"""A disk of 100 kB: every command that writes reports it in one line; nothing is lost or left."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trees import write_photo
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system that is soon full; only root may make one."""
+    """A small file system; only root can mount one."""
     disk = tmp_path / "disk"
     disk.mkdir()
     words = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(disk)]
@@ -33,7 +33,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos of some 300 kB together."""
+    """Photos of about 300 kB in total."""
     folder = tmp_path_factory.mktemp("album") / "photos"
     for k in range(12):
         write_photo(folder / f"{k:02d}.jpg", k, size=(600, 800))

@@ -12,10 +12,10 @@ import pytest
 from forked import WHOLE, Forks, Outcome, Results
 from hostile_files import JPEG, write_hostile_files
 
-MEMORY = 1500  # MB beyond what a process begins with: a photo that needs more is refused
-PEAK = 1200  # MB of a process, at most
+MEMORY = 1500  # MB beyond the start of a process; a photo that needs more is refused
+PEAK = 1200  # MB of a process at most
 SECONDS = 30
-SHORT = 9  # in the short form each ninth file
+SHORT = 9  # the short form takes every ninth file
 CALM = re.compile(r"(warning|error|note): .|(\d+|no) (photo|file)s?\b|interrupted")
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
 
@@ -23,7 +23,7 @@ Command = Callable[[Path, Path], list[object]]  # a file and an empty folder to 
 
 
 def _class_folder(file: Path, out: Path) -> Path:
-    """A data set of the file, a good one beside it."""
+    """A data set of the file and a good one."""
     (out / "set/sharp").mkdir(parents=True)
     (out / "set/blurred").mkdir()
     (out / "set/blurred/good.jpg").write_bytes(JPEG)
@@ -49,7 +49,7 @@ COMMANDS: dict[str, Command] = {
 
 
 def problem(ran: Outcome) -> str | None:
-    """What is wrong with how a command ended; None where nothing is."""
+    """What is wrong with how a command ended, if anything."""
     if ran.hung:
         return f"hung for {SECONDS} s"
     if ran.code not in (0, 1, 2, 3) or "Traceback" in ran.err + ran.out:

@@ -1,4 +1,4 @@
-"""Files of every format, mutated: an image or one line, in bounded time and memory."""
+"""Mutated files of every format give an image or one line, in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEEDS = fuzz_seeds()
 NUMBERS = (b"\0", b"\xff", b"\x7f", b"\x80", b"\0\0", b"\xff\xff", bytes(4), b"\xff" * 4)
 NUMBERS += (b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x80\0\0\0", b"\0\0\0\x80", b"\0\1\0\1")
 
-# Where in the file, of a million, most often near the head; and what is done there.
+# A place in the file, most often near its head, and the edit made there.
 places = st.integers(0, 1_000_000).map(lambda n: n**2 / 1e12)
 edits = st.one_of(
     st.tuples(st.just("put"), places, st.one_of(st.sampled_from(NUMBERS), st.binary(max_size=8))),
@@ -45,7 +45,7 @@ def mutated(data: bytes, changes: list[tuple[str, float, bytes | int]]) -> bytes
 
 
 def decode_mutated(name: str, number: int, found: str) -> int:
-    """Decode so many mutations of a seed; the last one is left in the file `found`."""
+    """Decode `number` mutations of a seed; the file `found` holds the last one."""
     from faulthandler import dump_traceback_later
 
     place = Path(found)

@@ -1,4 +1,4 @@
-"""SIGKILL at seeded moments: nothing is lost, and what runs afterwards says what it would have."""
+"""SIGKILL at seeded moments: nothing is lost, and later runs give the same results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SIDECAR = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
 
 @pytest.fixture(scope="module")
 def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """120 photos, every second one with a sidecar."""
+    """120 photos, every second with a sidecar."""
     folder = tmp_path_factory.mktemp("album") / "photos"
     for k in range(120):
         photo = write_photo(folder / f"{k % 5}" / f"{k:03d}.jpg", k, blurred=k % 3 == 0)
@@ -44,7 +44,7 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def killed(
     words: list[str], seconds: float, ready: Callable[[], object], cwd: Path, **more: Any
 ) -> bool:
-    """Start a command and kill it, and all that it started, so long after it is `ready`."""
+    """Start a command; kill its process group `seconds` after it is `ready`."""
     more = {"env": ENVIRONMENT, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **more}
     process = subprocess.Popen(words, cwd=cwd, start_new_session=True, **more)
     while not ready() and process.poll() is None:
@@ -75,7 +75,7 @@ def make_readable(folder: Path) -> None:
 
 
 def undone(place: Path) -> None:
-    """Everything is put back by each journal."""
+    """Undo every journal."""
     for journal in journals(place):
         words = command("undo", journal)
         done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, check=False)
@@ -83,7 +83,7 @@ def undone(place: Path) -> None:
 
 
 def test_scan(album: Path, tmp_path: Path, results: Results) -> None:
-    """With a cache: the scan after it says what one without a kill says."""
+    """The next scan, from the cache, gives the results of an undisturbed one."""
     expected = rows(blur(album, "--format", "jsonl"))
     for number in range(KILLS):
         seconds = random.Random(number).uniform(0, 0.5)
@@ -99,7 +99,7 @@ def test_scan(album: Path, tmp_path: Path, results: Results) -> None:
 
 @pytest.mark.parametrize("action", ["--move", "--tag"])
 def test_actions(album: Path, tmp_path: Path, action: str, results: Results) -> None:
-    """Undo brings every byte back."""
+    """Undo restores every byte."""
     for number in range(KILLS):
         place = tmp_path / str(number)
         root = copied(album, place)
@@ -119,7 +119,7 @@ def test_actions(album: Path, tmp_path: Path, action: str, results: Results) -> 
 
 
 def test_undo(album: Path, tmp_path: Path, results: Results) -> None:
-    """Undone again, every byte is back."""
+    """A second undo restores every byte."""
     for number in range(KILLS):
         place = tmp_path / str(number)
         root = copied(album, place)

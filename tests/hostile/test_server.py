@@ -1,4 +1,4 @@
-"""The app as a stranger on the network meets it: many uploads, odd requests, names with HTML."""
+"""The app under attack: many uploads, malformed requests, names with HTML."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(not find_spec("gradio"), reason="the extra 'app' is not installed")
 
 UPLOADS, AT_ONCE = (500, 50) if WHOLE else (50, 50)
-GROWTH = 150  # MB that may stay after all uploads
+GROWTH = 150  # MB that may remain after all uploads
 
 
 class Server:
@@ -47,7 +47,7 @@ class Server:
         return httpx.post(f"{self.address}/gradio_api/upload", files=files, timeout=60)
 
     def raw(self, request: bytes) -> bytes:
-        """What comes back for these bytes, within 5 s."""
+        """The response to these bytes within 5 s."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
             connection.sendall(request)
             try:
@@ -134,7 +134,7 @@ def test_malformed_requests(server: Server, results: Results) -> None:
 
 
 def test_foreign_hosts_and_origins_are_refused(server: Server) -> None:
-    """A page elsewhere that has its name lead here, or posts here, gets nothing."""
+    """DNS rebinding and cross-site requests are refused."""
     own = f"127.0.0.1:{server.port}"
     for headers, code in (
         ({"Host": own}, 200),

@@ -1,4 +1,4 @@
-"""No command speaks to the network, and no pickle is read from a folder that a user names."""
+"""No command uses the network, and no pickle is loaded from a user's folder."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from forked import WHOLE
 from scan_command import ENVIRONMENT
 from trees import REPOSITORY, Tree, write_photos
 
-# Runs `blur` with an audit hook, also in the processes that it forks: the first foreign address
-# that is asked for, and the first class that a pickle names, end the process with 99.
+# Runs `blur` with an audit hook, inherited by forked processes: the first foreign address, and
+# the first class that a pickle names, end the process with 99.
 _WATCHED = """
 import os, sys
 LOCAL = ("127.0.0.1", "::1", "localhost", "0.0.0.0", "", None)
@@ -39,7 +39,7 @@ sys.addaudithook(hook)
 from blur_fusion.cli.main import main
 main()
 """
-# What pools send between a process and those it forked.
+# What process pools send.
 OURS = "blur_fusion.scan.tasks blur_fusion.model.prediction blur_fusion.model.classifier pathlib"
 OURS += " concurrent.futures.process builtins blur_fusion.images.photo"
 
@@ -76,13 +76,13 @@ def test_no_command_speaks_to_the_network(tmp_path: Path, model: Path, folder_tr
         assert ran.returncode == 0, (words, ran.stdout[-300:], ran.stderr[-300:])
     fetch = ["data", "fetch", "certh", "--target", tmp_path / "certh"]
     ran = watched(*fetch, "--url", "http://192.0.2.1/certh.zip")
-    assert ran.returncode == 99 and b"FORBIDDEN socket" in ran.stdout  # so the hook would see it
+    assert ran.returncode == 99 and b"FORBIDDEN socket" in ran.stdout  # so the hook works
     (journal,) = out.glob("blur-journal-*")
     assert watched("undo", journal).returncode == 0
 
 
 class Payload:
-    """Unpickled, it makes a file."""
+    """Unpickling it makes a folder."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = str(trace)
