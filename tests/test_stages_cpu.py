@@ -33,7 +33,7 @@ from pathlib import Path
 from blur_fusion.params import SampleParams
 from blur_fusion.sample.tree import write_sample
 root = Path(sys.argv[1])
-write_sample(root, SampleParams(4, 2, 1, 192, 0.5), 3, 1)
+write_sample(root, SampleParams(6, 4, 1, 256, 0.5), 3, 1)
 whole = hashlib.sha256()
 for path in sorted(root.rglob("*.*")):
     whole.update(path.read_bytes())
