@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blur_fusion.cli.options import PATH, warn
+from blur_fusion.cli.options import PATH, flag, folder_option, path_option, warn
 from blur_fusion.errors import BlurError, one_line_errors
 
 if TYPE_CHECKING:
@@ -23,25 +23,17 @@ def action_options(which: str, also_copied: str = "") -> Callable[[Any], Any]:
     """Options that say what is done with the photos called `which`."""
 
     def decorate(command: Any) -> Any:
-        for name, about in (
-            ("--dry-run", "Only say what would be done."),
-            (
-                "--rate",
-                "Tag, and write the ratings and flags that photo editors read; none is lowered "
-                "without --force.",
-            ),
-            (
-                "--tag",
-                f"Tag {which} photos in XMP sidecars; tags of earlier runs are updated or removed.",
-            ),
+        tags = f"Tag {which} photos in XMP sidecars; tags of earlier runs are updated or removed."
+        ratings = "Tag, and write the ratings and flags that photo editors read; none is lowered "
+        for option in (
+            flag("--dry-run", help="Only say what would be done."),
+            flag("--rate", help=f"{ratings}without --force."),
+            flag("--tag", help=tags),
+            folder_option("--link", help=f"Link to {which} photos from DIR."),
+            folder_option("--copy", help=f"Copy {which} photos to DIR{also_copied}."),
+            folder_option("--move", help=f"Move {which} photos to DIR."),
         ):
-            command = click.option(name, is_flag=True, help=about)(command)
-        for name, about in (
-            ("--link", f"Link to {which} photos from DIR."),
-            ("--copy", f"Copy {which} photos to DIR{also_copied}."),
-            ("--move", f"Move {which} photos to DIR."),
-        ):
-            command = click.option(name, type=PATH, metavar="DIR", help=about)(command)
+            command = option(command)
         return command
 
     return decorate
@@ -89,7 +81,7 @@ def perform(
 @click.command()
 @click.argument("decisions", type=PATH)
 @action_options("rejected")
-@click.option("--force", is_flag=True, help="Lower existing ratings and flags.")
+@flag("--force", help="Lower existing ratings and flags.")
 @one_line_errors()
 def apply(decisions: Path, **asked: Any) -> None:
     """Act on decisions: move, copy, link, tag or rate the rejected photos.
@@ -122,9 +114,7 @@ def apply(decisions: Path, **asked: Any) -> None:
 
 @click.command()
 @click.argument("journal", type=PATH)
-@click.option(
-    "--at", type=PATH, metavar="NEW_ROOT", help="Where the photos' folder is now, if it was moved."
-)
+@path_option("--at", metavar="NEW_ROOT", help="Where the photos' folder is now, if it was moved.")
 @one_line_errors()
 def undo(journal: Path, at: Path | None) -> None:
     """Undo everything that the JOURNAL of a run records.

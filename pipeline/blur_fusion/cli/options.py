@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,6 +10,11 @@ import click
 PATH = click.Path(path_type=Path)
 COUNT = click.IntRange(min=1)
 PROPORTION = click.FloatRange(0, 1)
+
+flag = partial(click.option, is_flag=True)
+path_option = partial(click.option, type=PATH)
+folder_option = partial(click.option, type=PATH, metavar="DIR")
+count_option = partial(click.option, type=COUNT)
 
 
 def warn(*lines: str, fail: bool = False) -> None:
@@ -25,26 +31,18 @@ workers_option = click.option(
     default=0,
     help="Number of threads that read images; 0 means one per core.",
 )
-model_option = click.option(
-    "--model",
-    type=PATH,
-    help="Folder written by 'blur export' or 'blur preset'.  [default: shipped]",
+model_option = path_option(
+    "--model", help="Folder written by 'blur export' or 'blur preset'.  [default: shipped]"
 )
 threshold_option = click.option(
     "--threshold",
     type=PROPORTION,
     help="Probability from which a photo counts as blurred, instead of the model's own two.",
 )
-params_option = click.option(
-    "--params",
-    "params_file",
-    type=PATH,
-    default=Path("params.yaml"),
-    help="Parameters that the models were trained with.",
+_params = partial(path_option, "--params", "params_file")
+params_option = _params(
+    default=Path("params.yaml"), help="Parameters that the models were trained with."
 )
-own_params_option = click.option(
-    "--params",
-    "params_file",
-    type=PATH,
-    help="Parameter file.  [default: params.yaml if there is one, else built-in values]",
+own_params_option = _params(
+    help="Parameter file.  [default: params.yaml if there is one, else built-in values]"
 )

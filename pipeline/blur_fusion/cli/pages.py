@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blur_fusion.cli import options
-from blur_fusion.cli.options import COUNT, PATH, warn
+from blur_fusion.cli.options import PATH, count_option, flag, folder_option, path_option, warn
 from blur_fusion.errors import BlurError, one_line_errors
 from blur_fusion.startup import prepare, quiet
 
 if TYPE_CHECKING:
     from blur_fusion.model.prediction import Prediction
 
-_open_option = click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
+_open_option = flag("--open", "browser", help="Open the page in the browser.")
 
 
 def _port_option(default: int) -> Any:
@@ -30,9 +30,8 @@ def _serving(address: str) -> None:
 @click.command()
 @click.argument("photo", nargs=-1, required=True, type=click.Path(), metavar="PHOTO...")
 @options.model_option
-@click.option(
+@path_option(
     "--output",
-    type=PATH,
     help="Folder for one file per photo; or one .html file; or one .png for one photo.  "
     "[default: this folder]",
 )
@@ -42,7 +41,7 @@ def _serving(address: str) -> None:
     type=click.Choice(("png", "html")),
     help="Format of the files in a folder.  [default: png]",
 )
-@click.option("--force", is_flag=True, help="Replace existing files.")
+@flag("--force", help="Replace existing files.")
 @click.option(
     "--grad-cam/--no-grad-cam",
     default=False,
@@ -93,7 +92,7 @@ def explain(photo: tuple[str, ...], grad_cam: bool, **asked: Any) -> None:
     help="Address to listen on; other machines reach the app only if it is not loopback.",
 )
 @_port_option(7860)
-@click.option("--share", is_flag=True, help="Make a public link through Gradio's servers.")
+@flag("--share", help="Make a public link through Gradio's servers.")
 @_open_option
 @click.option(
     "--grad-cam/--no-grad-cam",
@@ -101,14 +100,8 @@ def explain(photo: tuple[str, ...], grad_cam: bool, **asked: Any) -> None:
     help="Show where the network looked.  [default: if TensorFlow is installed]",
 )
 @options.threshold_option
-@click.option("--max-upload", type=COUNT, default=60, metavar="MB", help="Largest file accepted.")
-@click.option(
-    "--max-pixels",
-    type=COUNT,
-    default=120,
-    metavar="MILLIONS",
-    help="Largest photo that is decoded.",
-)
+@count_option("--max-upload", default=60, metavar="MB", help="Largest file accepted.")
+@count_option("--max-pixels", default=120, metavar="MILLIONS", help="Largest photo decoded.")
 @one_line_errors()
 def app(max_upload: int, max_pixels: int, **asked: Any) -> None:
     """Judge photos in the browser, until Ctrl-C.
@@ -126,22 +119,14 @@ def app(max_upload: int, max_pixels: int, **asked: Any) -> None:
 @click.argument("folder", type=PATH)
 @options.model_option
 @options.threshold_option
-@click.option(
+@path_option(
     "--cache",
-    type=PATH,
     help="Remember verdicts in this file.  [default: blur-decisions.cache, beside the decisions]",
 )
-@click.option(
-    "--decisions",
-    type=PATH,
-    help="Keep decisions in this file.  [default: blur-decisions.json in FOLDER]",
+@path_option(
+    "--decisions", help="Keep decisions in this file.  [default: blur-decisions.json in FOLDER]"
 )
-@click.option(
-    "--move",
-    type=PATH,
-    metavar="DIR",
-    help="Where Apply moves rejected photos.  [default: rejected in FOLDER]",
-)
+@folder_option("--move", help="Where Apply moves rejected photos.  [default: rejected in FOLDER]")
 @click.option(
     "--bursts/--no-bursts",
     default=True,

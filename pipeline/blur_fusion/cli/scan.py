@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import click
 
 from blur_fusion.cli import options
 from blur_fusion.cli.actions import ACTIONS, action_options, asked_action, perform
-from blur_fusion.cli.options import COUNT, PATH, PROPORTION, warn
+from blur_fusion.cli.options import PROPORTION, count_option, flag, folder_option, path_option, warn
 from blur_fusion.errors import one_line_errors
 from blur_fusion.startup import freeze, prepare
 
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from blur_fusion.scan.tasks import Answer, JobSpec
 
 UNREAD, USAGE, BLURRED, INTERRUPTED = 1, 2, 3, 130
+SORTS = (
+    *("given", "path", "blurred", "probability", "kind", "logit", "laplacian_variance"),
+    *("width", "height", "burst"),
+)
+
+_globs = partial(click.option, multiple=True, metavar="GLOB")
 
 
 def _check(asked: dict[str, Any]) -> None:
@@ -157,15 +164,9 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     default="table",
     help="Format of the verdicts.",
 )
-@click.option(
-    "--csv-excel",
-    is_flag=True,
-    help="CSV for spreadsheets: marked as UTF-8, file names never taken for formulas.",
-)
-@click.option("--output", type=PATH, help="Write verdicts to this new file.")
-@click.option(
-    "--force", is_flag=True, help="Replace the files of --output and --report; lower ratings."
-)
+@flag("--csv-excel", help="CSV for spreadsheets: UTF-8 with BOM, names never read as formulas.")
+@path_option("--output", help="Write verdicts to this new file.")
+@flag("--force", help="Replace the files of --output and --report; lower ratings.")
 @options.threshold_option
 @click.option(
     "--max-false-alarms",
@@ -175,34 +176,21 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
 )
 @click.option(
     "--sort",
-    type=click.Choice(
-        ("given", "path", "blurred", "probability", "kind", "logit", "laplacian_variance")
-        + ("width", "height", "burst")
-    ),
+    type=click.Choice(SORTS),
     default="given",
     help="Order of the verdicts; by probability, the most blurred come first.",
 )
-@click.option(
-    "--exposure", is_flag=True, help="Also say which photos are dark, overexposed or low-contrast."
-)
-@click.option(
-    "--bursts",
-    is_flag=True,
-    help="Find photos of one scene in quick succession, and rank them by sharpness.",
-)
+@flag("--exposure", help="Also say which photos are dark, overexposed or low-contrast.")
+@flag("--bursts", help="Find photos taken in quick succession, and rank them by sharpness.")
 @click.option(
     "--burst-gap",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
     help="Longest time between two photos of a burst.  [default: 2]",
 )
-@click.option(
-    "--move-losers",
-    is_flag=True,
-    help="Also move, copy or link photos that are less sharp than the best of their burst.",
-)
-@click.option("--fail-on-blurred", is_flag=True, help="Exit with code 3 if a verdict is blurred.")
-@click.option("--cache", type=PATH, help="Remember verdicts in this file, to resume or rescan.")
+@flag("--move-losers", help="Also move, copy or link all but the sharpest of each burst.")
+@flag("--fail-on-blurred", help="Exit with code 3 if a verdict is blurred.")
+@path_option("--cache", help="Remember verdicts in this file, to resume or rescan.")
 @options.workers_option
 @click.option(
     "--backend",
@@ -210,37 +198,15 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     default="threads",
     help="Judge on this machine, or on a Dask cluster with access to the same files.",
 )
-@click.option(
-    "--scheduler", metavar="ADDRESS", help="Dask scheduler, for example tcp://10.0.0.1:8786."
-)
+@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler, such as tcp://10.0.0.1:8786.")
 @action_options("blurred", ", and the kept frames of videos")
-@click.option(
-    "--unsure",
-    type=PATH,
-    metavar="DIR",
-    help="Also move, copy or link the unsure photos, to this DIR.",
-)
-@click.option(
-    "--exclude",
-    multiple=True,
-    metavar="GLOB",
-    help="Leave out files and folders whose name or path matches. Repeatable.",
-)
-@click.option(
-    "--include",
-    multiple=True,
-    metavar="GLOB",
-    help="In folders, take only files whose name or path matches. Repeatable.",
-)
-@click.option(
-    "--all-folders",
-    is_flag=True,
-    help="Also look into previews, recycle bins, photo libraries and folders with .nomedia.",
-)
-@click.option("--report", type=PATH, help="Write a page of thumbnails for review, .html.")
-@click.option(
+@folder_option("--unsure", help="Also move, copy or link the unsure photos, to this DIR.")
+@_globs("--exclude", help="Leave out files and folders whose name or path matches. Repeatable.")
+@_globs("--include", help="In folders, take only files whose name or path matches. Repeatable.")
+@flag("--all-folders", help="Also search previews, recycle bins and folders with .nomedia.")
+@path_option("--report", help="Write a page of thumbnails for review, .html.")
+@count_option(
     "--every",
-    type=COUNT,
     default=5,
     help="In videos, analyse every N-th frame; the sharpest of each second is judged.",
 )

@@ -10,14 +10,22 @@ from typing import Any
 import click
 
 from blur_fusion.cli import options
-from blur_fusion.cli.options import COUNT, PATH, PROPORTION, warn
+from blur_fusion.cli.options import (
+    PATH,
+    PROPORTION,
+    count_option,
+    flag,
+    folder_option,
+    path_option,
+    warn,
+)
 from blur_fusion.data.sources import CERTH_TARGET, CERTH_URL, KWENTAR_LINE
 from blur_fusion.errors import one_line_errors
 from blur_fusion.startup import quiet
 
 _path_argument = click.argument("path", type=PATH)
 _target_argument = click.argument("target", type=PATH)
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+_json_option = flag("--json", "as_json", help="Print JSON instead of text.")
 
 
 class _Layout(click.Choice[str]):
@@ -43,14 +51,13 @@ _layout_option = click.option(
 
 @click.command()
 @_target_argument
-@click.option(
+@path_option(
     "--model-dir",
-    type=PATH,
     default=Path("artifacts"),
     help="Folder written by 'make repro': holds cnn, fuse and evaluate.",
 )
 @options.params_option
-@click.option("--force", is_flag=True, help="Replace the model that TARGET holds.")
+@flag("--force", help="Replace the model that TARGET holds.")
 @one_line_errors("'blur export'")
 def export(target: Path, model_dir: Path, params_file: Path, force: bool) -> None:
     """Write the trained model to the folder TARGET.
@@ -76,10 +83,9 @@ def export(target: Path, model_dir: Path, params_file: Path, force: bool) -> Non
     default="fused",
     help="Model whose mistakes are listed and whose kinds of blur are counted.",
 )
-@click.option(
+@path_option(
     "--model-dir",
     "artifacts",
-    type=PATH,
     help="Folder written by 'make repro': test its model, beside its baselines.",
 )
 @options.own_params_option
@@ -107,12 +113,10 @@ def held_out_command(
 
 @click.command()
 @click.argument("decisions", nargs=-1, type=PATH, metavar="[DECISIONS]...")
-@click.option("--keep", type=PATH, metavar="DIR", help="Photos to keep, instead of DECISIONS.")
-@click.option("--reject", type=PATH, metavar="DIR", help="Photos to reject, with --keep.")
-@click.option(
-    "--output", required=True, type=PATH, metavar="MY_MODEL", help="New folder of the model."
-)
-@click.option("--force", is_flag=True, help="Replace the model that MY_MODEL holds.")
+@folder_option("--keep", help="Photos to keep, instead of DECISIONS.")
+@folder_option("--reject", help="Photos to reject, with --keep.")
+@path_option("--output", required=True, metavar="MY_MODEL", help="New folder of the model.")
+@flag("--force", help="Replace the model that MY_MODEL holds.")
 @click.option(
     "--max-false-alarms",
     type=PROPORTION,
@@ -183,14 +187,12 @@ class _Presets(click.Command):
 
 @click.command(cls=_Presets)
 @click.argument("name")
-@click.option("--data", type=PATH, help="Train on this folder instead of what 'load' stored.")
-@click.option(
-    "--test", "tested", type=PATH, help="Only judge this folder, with the trained preset."
-)
-@click.option("--out", type=PATH, help="Folder of the result.  [default: artifacts/presets/NAME]")
+@path_option("--data", help="Train on this folder instead of what 'load' stored.")
+@path_option("--test", "tested", help="Only judge this folder, with the trained preset.")
+@path_option("--out", help="Folder of the result.  [default: artifacts/presets/NAME]")
 @click.option("--weights", help="Weights of the backbone: a file, 'imagenet' or 'random'.")
-@click.option("--epochs", type=COUNT, help="Number of epochs, instead of the preset's.")
-@click.option("--images", type=COUNT, help="Train on at most this many images.")
+@count_option("--epochs", help="Number of epochs, instead of the preset's.")
+@count_option("--images", help="Train on at most this many images.")
 @options.params_option
 @one_line_errors("'blur preset'")
 def preset(
@@ -243,13 +245,12 @@ def fetch() -> None:
 
 @fetch.command()
 @click.option("--url", default=CERTH_URL, help="Address of the official zip.")
-@click.option(
+@path_option(
     "--target",
-    type=PATH,
     default=Path(CERTH_TARGET),
     help="Folder to create, which must not exist; the zip is kept beside it.",
 )
-@click.option("--zip", "archive", type=PATH, help="Unpack this zip, downloaded by hand, instead.")
+@path_option("--zip", "archive", help="Unpack this zip, downloaded by hand, instead.")
 @one_line_errors("'blur data fetch'")
 def certh(url: str, target: Path, archive: Path | None) -> None:
     """Download and unpack the CERTH Image Blur Dataset.
@@ -283,8 +284,8 @@ def make() -> None:
 @make.command("three-class")
 @click.argument("source")
 @_target_argument
-@click.option("--images", type=COUNT, default=500, help="Number of images in each class.")
-@click.option("--sharpen", is_flag=True, help="Sharpen the class 'sharp' instead of copying.")
+@count_option("--images", default=500, help="Number of images in each class.")
+@flag("--sharpen", help="Sharpen the class 'sharp' instead of copying.")
 @options.own_params_option
 @one_line_errors("'blur data make'")
 def three_class(
