@@ -189,9 +189,9 @@ def test_a_proportion_is_resampled_by_scene_over_what_is_counted() -> None:
     assert by_scene["value"] == naive["value"] == pytest.approx(0.6)
     assert _width(by_scene) > 3 * _width(naive)
     assert set(np.round(draws * 5, 9)) <= set(range(6))
-    hits, counted = np.array([[True], [False], [False]]), np.array([[True], [True], [False]])
+    hits, counted = np.array([True, False, False]), np.array([True, True, False])
     draws = proportions(hits, counted, np.array([0, 0, 1]), 300, 3)
-    assert draws.shape == (301, 1) and set(draws[np.isfinite(draws)]) == {0.5}
+    assert set(draws[np.isfinite(draws)]) == {0.5}
     assert np.isnan(draws).any()  # resamples of the second scene alone
 
 

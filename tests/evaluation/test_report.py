@@ -14,6 +14,7 @@ from blur_fusion.errors import BlurError
 from blur_fusion.evaluation import table
 from blur_fusion.evaluation.metrics import METRICS
 from blur_fusion.evaluation.report import OURS, as_json, read_report, rounded
+from blur_fusion.evaluation.robustness import UNPERTURBED
 from blur_fusion.evaluation.table import render
 from blur_fusion.images.photo import working_image
 from evaluation_fakes import FakeClassifier, run_stage, write_images, write_load
@@ -81,7 +82,7 @@ def test_figures_are_those_of_the_predictions(ran: Ran) -> None:
             assert found["excludes_zero"] == (found["low"] > 0 or found["high"] < 0)
 
 
-def test_robustness_is_that_of_the_rows(ran: Ran) -> None:
+def test_robustness_counts_the_rows(ran: Ran) -> None:
     rows, found = _rows(ran[0] / "out" / "robustness.csv"), ran[1]["robustness"]
     assert found["images"] == {"sharp": 12, "blurred": 12, "scenes": 12}
     assert len({row["index"] for row in rows}) == 24
@@ -92,6 +93,11 @@ def test_robustness_is_that_of_the_rows(ran: Ran) -> None:
             causes = [entry[judge][cause] for cause in CAUSES]
             flips = sum(row[f"{judge}_flips"] == "1" for row in lines)
             assert flips == entry[judge]["flips"] == sum(causes)
+    whole = {row["index"]: row for row in rows if row["perturbation"] == UNPERTURBED}
+    for row in rows:
+        flips = row["fused_verdict"] != whole[row["index"]]["fused_verdict"]
+        assert (row["fused_flips"] == "1") == flips
+        assert (row["fused_verdict"] == "1") == (float(row["fused_score"]) >= 0.5)
     assert any(entry["fused"]["flips"] for entry in found["perturbations"])
 
 

@@ -97,10 +97,10 @@ def kind_line(explanation: Explanation) -> str:
         return f"Out of focus: points are disks of {_pixels(2 * spread.extent, prediction)} across."
     if spread.angle is None:
         return "Motion blur; no single direction stands out."
-    way = f"{spread.angle:.0f} degrees (counterclockwise from horizontal)"
+    way = f"Motion blur, {spread.angle:.0f} degrees counterclockwise from horizontal"
     if spread.extent is None:
-        return f"Motion blur at {way}; its length cannot be told from this photo."
-    return f"Motion blur at {way}, {_pixels(spread.extent, prediction)} long."
+        return f"{way}; its length cannot be told from this photo."
+    return f"{way}, {_pixels(spread.extent, prediction)} long."
 
 
 def strongest(found: list[Contribution]) -> list[Contribution]:
