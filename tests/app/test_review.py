@@ -17,7 +17,6 @@ from blur_fusion.app.decisions import DecisionFile
 from blur_fusion.app.review import DECISIONS, Review, ReviewSettings, application, opened
 from blur_fusion.errors import BlurError
 from blur_fusion.model.prediction import Prediction
-from made_bursts import exposed, scene, soft, write
 from scan_command import python, served
 from trees import contents, write_photo
 
@@ -216,14 +215,6 @@ def test_undo_after_a_restart(model: Path, tmp_path: Path) -> None:
     assert "started again" in said["lines"][0]
     assert files(tmp_path / "photos") == before
     assert not opened(settings, warn=print).apply("move", dry_run=True)["undo"]
-
-
-def test_bursts_are_found_and_what_was_moved_away_is_left_out(model: Path, tmp_path: Path) -> None:
-    write(tmp_path, [exposed(soft(scene(), sigma), seed=k) for k, sigma in enumerate((3.0, 0.0))])
-    write_photo(tmp_path / "rejected" / "old.jpg", 1)
-    for bursts, ranks in ((True, [2, 1]), (False, [None, None])):
-        found = opened(ReviewSettings(tmp_path, model, bursts=bursts), warn=print).predictions
-        assert [one.rank for one in found] == ranks
 
 
 def predictions(folder: Path, *names: str) -> list[Prediction]:

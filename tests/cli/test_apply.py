@@ -79,7 +79,7 @@ def test_photos_that_are_elsewhere_are_said(
     file = root.parent / "d.csv"
     file.write_text("path,decision\ntrip/b.jpg,reject\ngone.jpg,reject\n", encoding="utf-8")
     ran = invoked("apply", file, "--move", out)
-    assert ran.exit_code == 1 and "none of its photos is there" in ran.stderr
+    assert ran.exit_code == 1 and "none of its photos exists" in ran.stderr
     monkeypatch.chdir(root)
     ran = invoked("apply", file, "--move", out)
     assert ran.exit_code == 1 and f"{root}/gone.jpg: left out" in ran.stderr

@@ -42,9 +42,7 @@ def test_a_reader_that_goes_away_does_not_end_what_else_was_asked_for(
     ran = shell('"$@" | head -n 1', *words)
     assert len(ran.stdout.splitlines()) == 1
     assert ran.stderr.splitlines()[-1:] in ([], [b"300 photos: 300 blurred"]), ran.stderr
-    assert (tmp_path / "page.html").read_text().count('"0299.jpg') or "0299.jpg" in (
-        tmp_path / "page.html"
-    ).read_text()
+    assert "0299.jpg" in (tmp_path / "page.html").read_text()
 
 
 def test_a_reader_that_goes_away_ends_a_scan_for_it_alone(tmp_path: Path, model: Path) -> None:

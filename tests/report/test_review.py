@@ -270,7 +270,7 @@ def test_filters(page: Page, tmp_path: Path) -> None:
     press(page, "Home", "r")  # decided photos leave, the next is current
     assert names(page) == ["soft.jpg"] and current(page) == "soft.jpg"
     press(page, "k")
-    assert names(page) == [] and page.get_by_text("No photo fits").is_visible()
+    assert names(page) == [] and page.get_by_text("No photo matches").is_visible()
     press(page, "k", "ArrowRight", "Enter", "u")
     assert names(page) == ["soft.jpg"]
 

@@ -99,7 +99,7 @@ def apply(decisions: Path, **asked: Any) -> None:
         raise click.UsageError(f"say what to do: {NAMED}")
     found = read_decisions(decisions)
     if found and not any(Path(one.path).exists() for one in found):
-        line = "none of its photos is there; run this in the folder where the scan ran"
+        line = "none of its photos exists; run this in the folder where the scan ran"
         raise BlurError(f"{decisions}: {line}")
     kept, rejected = (sum(one.keep is keep for one in found) for keep in (True, False))
     open_ = len(found) - kept - rejected

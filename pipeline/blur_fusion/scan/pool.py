@@ -29,7 +29,7 @@ Answers = list[list[Answer]]  # of each task
 MANY = 48  # photos from which processes are worth their start
 _CONNECT, _WORKER = 4, 20  # seconds to wait for a scheduler, for a worker
 _LOOK, _COUNT = 0.5, 10  # seconds between checks of the connection, of the number of workers
-# Loggers of Dask, each of which has a level of its own.
+# Loggers that Dask uses, each with its own level.
 _TALKERS = ("distributed", "distributed.client", "tornado.application", "concurrent.futures")
 
 

@@ -136,7 +136,7 @@ def _frames(path: str, every: int) -> Iterator[Frame]:
                 if done and pixels is not None:
                     yield time, np.ascontiguousarray(pixels[:, :, ::-1], dtype=np.uint8)
             number += 1
-        require(number > 0, f"{path}: holds no frame that OpenCV can read")
+        require(number > 0, f"{path}: has no frame that OpenCV can read")
     finally:
         video.release()
 
@@ -152,7 +152,7 @@ def _write(frame: Frame, path: str, folder: Path) -> None:
             with target.open("xb") as file:
                 file.write(data)
         except FileExistsError:
-            raise BlurError(f"{target}: exists and stays as it is") from None
+            raise BlurError(f"{target}: already exists; left unchanged") from None
 
 
 def judge_video(classifier: Classifier, path: str, job: JobSpec) -> list[Answer]:
@@ -205,7 +205,7 @@ def run_tasks(job: JobSpec, tasks: Sequence[Task]) -> list[list[Answer]]:
     for task in tasks:
         if task.video:
             answers = judge_video(classifier, task.place, job)
-        else:  # the cache holds no pictures
+        else:  # the cache has no thumbnails
             answers = [_answer(job, task, task.known or next(judged))]
         found.append([_renamed(answer, task) for answer in answers])
     return found
