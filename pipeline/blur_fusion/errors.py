@@ -24,7 +24,7 @@ def require(condition: bool, message: str) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, or its kind where it says nothing; at most 300 letters."""
+    """The error's message, or its type where it has none; at most 300 characters."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
@@ -33,12 +33,12 @@ TRAIN_MODULES = ("tensorflow", "keras", "sklearn", "openpyxl", "skimage", "onnx"
 
 
 def needs_train_line(what: str) -> str:
-    """Say in one line that `what` needs the extra `train`."""
+    """One line saying that `what` needs the extra `train`."""
     return f"{what} needs the extra 'train': pip install 'blur-fusion[train]'"
 
 
 def train_installed() -> bool:
-    """Whether the extra `train` is there; nothing heavy is imported to find out."""
+    """Whether the extra `train` is installed; imports nothing heavy."""
     try:
         return all(importlib.util.find_spec(module) is not None for module in TRAIN_MODULES)
     except (ImportError, ValueError):
@@ -47,16 +47,10 @@ def train_installed() -> bool:
 
 @contextmanager
 def one_line_errors(train: str = "", code: int = 1) -> Iterator[None]:
-    """Show a :class:`BlurError` of the body as `error: ...` on stderr, and end with `code`.
+    """Print a :class:`BlurError` of the body as `error: ...` on stderr and exit with `code`.
 
-    It serves as a decorator too.
-
-    Parameters
-    ----------
-    train : str
-        What the body is, where it needs the extra `train`: without that it is not run.
-    code : int
-        The exit code.
+    Also a decorator. If `train` names what the body is, the body runs only where the extra `train`
+    is installed.
     """
     try:
         require(not train or train_installed(), needs_train_line(train))
@@ -67,10 +61,10 @@ def one_line_errors(train: str = "", code: int = 1) -> Iterator[None]:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`, which needs the extra `train`; errors that a user can mend are one line.
+    """Call `main` of a stage, which needs the extra `train`; user errors are one line.
 
-    The lack of the extra is found out before anything is written: stages import what they need
-    inside `main`.
+    Stages import heavy modules inside `main`, so that a missing extra is reported before anything
+    is written.
     """
     with one_line_errors("this stage"):
         keep_heap()

@@ -1,4 +1,4 @@
-"""File operations that never overwrite and never leave less than there was."""
+"""File operations that never overwrite a file by accident and never lose one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet's formulas begi
 
 
 def sync_folder(folder: str) -> None:
-    """Make names in `folder` survive a loss of power, where the system can."""
+    """Flush the entries of `folder` to disk, where the system can."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -30,14 +30,14 @@ def sync_folder(folder: str) -> None:
 
 
 def printable(text: str) -> str:
-    """`text` on one line, for people: what cannot be printed is escaped."""
+    """`text` on one line, with unprintable characters escaped."""
     text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 @contextmanager
 def os_errors(path: str | os.PathLike[str], what: str = "cannot be written") -> Iterator[None]:
-    """Turn an OSError of the body into a :class:`BlurError`: `PATH: WHAT (reason)`."""
+    """Turn an OSError into a :class:`BlurError`: `PATH: WHAT (reason)`."""
     try:
         yield
     except OSError as error:
@@ -45,7 +45,7 @@ def os_errors(path: str | os.PathLike[str], what: str = "cannot be written") -> 
 
 
 class _Part(io.FileIO):
-    """An unfinished file; errors of writing name the file that it will be."""
+    """An unfinished file; write errors name the file that it will become."""
 
     def __init__(self, part: Path, target: Path) -> None:
         self._target = target
@@ -57,7 +57,7 @@ class _Part(io.FileIO):
 
 
 def _link_or_rename(part: Path, target: Path) -> None:
-    """Give `part` the free name `target`; FileExistsError where it is taken."""
+    """Rename `part` to the free name `target`; FileExistsError where it is taken."""
     try:
         os.link(part, target)  # unlike a rename, never replaces
     except OSError:
@@ -67,7 +67,7 @@ def _link_or_rename(part: Path, target: Path) -> None:
 
 
 def require_free(path: Path, force: bool) -> None:
-    """Refuse a file that exists, unless by `force`, and one whose folder does not."""
+    """Refuse an existing file, unless `force` is set, and a missing folder."""
     require(not path.is_dir(), f"{path}: is a folder; name a file")
     free = force or not os.path.lexists(path)
     require(free, f"{path}: exists; name another file, or replace it with --force")
@@ -76,23 +76,23 @@ def require_free(path: Path, force: bool) -> None:
 
 @contextmanager
 def write_whole(path: str | os.PathLike[str], *, force: bool = False) -> Iterator[IO[bytes]]:
-    """A binary file to write, which gets the name `path` when the body ends without an error.
+    """A binary file that appears under the name `path` only once the body ends without an error.
 
-    Until then, and after an error, `path` is as it was and nothing is left beside it. Where `path`
-    is a link, what it leads to is replaced; a device or a pipe is written to as it is.
+    After an error `path` is unchanged and nothing is left beside it. A link is followed; a device
+    or pipe is written to directly.
 
     Parameters
     ----------
     path : path-like
         Its folder must exist.
     force : bool
-        Replace a file that exists.
+        Replace an existing file.
 
     Raises
     ------
     BlurError
-        `path` exists, or its folder does not: before the body runs. It cannot be written. Somebody
-        else has written it meanwhile: the new file is kept under the name that the error gives.
+        Before the body runs: `path` exists, or its folder does not. Afterwards: writing failed, or
+        somebody else created `path`; the error then names where the new file was kept.
     """
     path = Path(path)
     if path.exists() and not path.is_file() and not path.is_dir():
@@ -125,19 +125,10 @@ def write_whole(path: str | os.PathLike[str], *, force: bool = False) -> Iterato
 
 @contextmanager
 def write_whole_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
-    """A new folder to fill, which gets the name `target` when the body ends without an error.
+    """A folder to fill that appears under the name `target` once the body ends without an error.
 
-    Parameters
-    ----------
-    target : Path
-        Missing or an empty folder; parents are made.
-    force : bool
-        Replace a folder with all that is in it.
-
-    Raises
-    ------
-    BlurError
-        `target` holds something, or cannot be written; OSErrors of the body too.
+    `target` must be missing or empty, unless `force` replaces it with all its contents. Parents are
+    made. OSErrors of the body become BlurErrors too.
     """
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
@@ -152,12 +143,12 @@ def write_whole_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
 
 
 def for_excel(text: str) -> str:
-    """`text` so that a spreadsheet takes it for text: what begins like a formula is quoted."""
+    """`text` quoted if a spreadsheet would take it for a formula."""
     return f"'{text}" if text.lstrip("'").startswith(FORMULA) else text
 
 
 def from_excel(text: str) -> str:
-    """What :func:`for_excel` was given."""
+    """Undo :func:`for_excel`."""
     quoted = text.startswith("'") and text.lstrip("'").startswith(FORMULA)
     return text[1:] if quoted else text
 
@@ -174,19 +165,16 @@ def same(first: str, second: str) -> bool:
 
 
 def identity(path: str) -> dict[str, int]:
-    """Size and time of change, by which a file is known again."""
+    """Size and modification time, by which a file is recognised again."""
     found = os.lstat(path)
     return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
 
 
 @contextmanager
 def _becoming(target: str, part: str, source: str, new: bool = True) -> Iterator[None]:
-    """Hold the name `target` if it is to be `new`; after an error of the body let go of it again.
+    """Reserve the name `target` if it is to be `new`; release it again after an error.
 
-    Raises
-    ------
-    FileExistsError
-        Something is there.
+    FileExistsError if something is there.
     """
     if new:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -200,7 +188,7 @@ def _becoming(target: str, part: str, source: str, new: bool = True) -> Iterator
 
 
 def attributes(path: str) -> dict[str, int]:
-    """Owner, group, permissions and times of a file, as :func:`move` takes them."""
+    """Owner, group, permissions and times of a file."""
     about = os.stat(path)
     names = ("uid", "gid", "mode", "atime_ns", "mtime_ns")
     return {name: getattr(about, f"st_{name}") for name in names}
@@ -211,7 +199,7 @@ def _is_root() -> bool:
 
 
 def own_as(path: str, like: str) -> None:
-    """As root, let a new file or folder belong to whom `like` belongs."""
+    """As root, give a new file or folder the owner of `like`."""
     if _is_root():
         with suppress(OSError):
             about = os.stat(like)
@@ -219,12 +207,9 @@ def own_as(path: str, like: str) -> None:
 
 
 def _give(path: str, source: str, wanted: dict[str, int], times: bool) -> set[str]:
-    """Give `path` the attributes that are wanted, and the extended ones of `source`.
+    """Give `path` the attributes `wanted` and the extended attributes of `source`.
 
-    Returns
-    -------
-    set of str
-        What the file system refuses, as SMB and exFAT do.
+    Returns the names of those that the file system refuses, as SMB and exFAT do.
     """
 
     def owners() -> None:  # who is not root may give a file to some groups
@@ -262,7 +247,7 @@ def _give(path: str, source: str, wanted: dict[str, int], times: bool) -> set[st
 
 
 def flush(file: IO[bytes]) -> None:
-    """Have what was written on disk, where the file system can tell."""
+    """Write buffered data to disk, where the file system supports it."""
     file.flush()
     try:
         os.fsync(file.fileno())
@@ -274,12 +259,7 @@ def flush(file: IO[bytes]) -> None:
 def _copy(
     source: str, target: str, part: str, wanted: dict[str, int] | None = None
 ) -> tuple[str, set[str]]:
-    """Copy content and attributes by way of `part`, on disk and read back.
-
-    Returns
-    -------
-    (SHA-256 in hex, names of the attributes that the file system refuses)
-    """
+    """Copy content and attributes by way of `part`, then read the copy back and compare."""
     before = os.stat(source)
     wanted = wanted or attributes(source)
     value = hashlib.sha256()
@@ -304,47 +284,44 @@ def _copy(
 
 
 def copy(source: str, target: str, part: str) -> tuple[str, set[str]]:
-    """Copy the file `source` to the free name `target`.
+    """Copy the file `source` to the free name `target`; links in `source` are followed.
 
-    Parameters
-    ----------
-    source, target : str
-        Paths; links in `source` are followed.
-    part : str
-        Name in the folder of `target` for the unfinished copy.
+    `part` names the unfinished copy, in the folder of `target`.
 
     Returns
     -------
-    (SHA-256 of the copy in hex, names of attributes that its file system refuses)
+    (SHA-256 of the copy in hex, names of the attributes that the file system refuses)
 
     Raises
     ------
     OSError
-        It cannot be done; nothing is left behind. FileExistsError: `target` is there.
+        It failed, and nothing is left behind. FileExistsError: `target` exists.
     """
     with _becoming(target, part, source):
         return _copy(source, target, part)
 
 
 def move(source: str, target: str, part: str, wanted: dict[str, int] | None = None) -> set[str]:
-    """Move the file `source` to the free name `target`, on another file system too.
+    """Move the file `source` to the free name `target`, also to another file system.
 
-    There the copy is on disk, read back and compared before `source` is deleted.
+    There the copy is flushed, read back and compared before `source` is deleted.
 
     Parameters
     ----------
+    source, target, part : str
+        See :func:`copy`.
     wanted : dict, optional
-        Attributes to give it on another file system, instead of its own.
+        Attributes to set on another file system instead of the file's own.
 
     Returns
     -------
     set of str
-        Names of attributes that the file system refuses.
+        Names of the attributes that the file system refuses.
 
     Raises
     ------
     OSError
-        It cannot be done; `source` is as it was. FileExistsError: `target` is there.
+        It failed, and `source` is unchanged. FileExistsError: `target` exists.
     """
     with _becoming(target, part, source):
         try:
@@ -361,26 +338,29 @@ def move(source: str, target: str, part: str, wanted: dict[str, int] | None = No
 def write(
     target: str, content: bytes, part: str, new: bool, like: str, mtime_ns: int | None = None
 ) -> set[str]:
-    """Write `content` to `target` in one go: readers see the old file or the new one.
+    """Write `content` to `target` at once: readers see either the old file or the new one.
 
     Parameters
     ----------
+    target, content, part
+        See :func:`copy`.
     new : bool
-        Whether `target` must be free. Else it keeps its owner, permissions and extended attributes.
+        Whether `target` must be free. Otherwise it keeps its owner, permissions and extended
+        attributes.
     like : str
-        Where root writes a new file, it belongs to whom this one belongs.
+        The file whose owner a new file gets when written by root.
     mtime_ns : int, optional
-        Time of change to give it, in nanoseconds since 1970.
+        Modification time to set, in nanoseconds since 1970.
 
     Returns
     -------
     set of str
-        Names of attributes that the file system refuses.
+        Names of the attributes that the file system refuses.
 
     Raises
     ------
     OSError
-        It cannot be done; the old file is as it was.
+        It failed, and the old file is unchanged.
     """
     refused = set()
     with _becoming(target, part, target, new=new):

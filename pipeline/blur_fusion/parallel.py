@@ -1,4 +1,4 @@
-"""An ordered, bounded map over executors: in flat memory, however many items there are."""
+"""Cores, free memory, and an ordered map over threads that keeps memory flat."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _CGROUPS = (
 
 
 def cores() -> int:
-    """Cores of this process, as `taskset` and containers limit it where the system says."""
+    """Cores available to this process, within the limits of `taskset` and containers."""
     allowed = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
     return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _number(path: str, name: str = "") -> int:
-    """The number behind `name` in a file of the kernel's; a very large one if there is none."""
+    """The number after `name` in a kernel file; sys.maxsize if there is none."""
     found = re.search(rf"^{name}:?\s*(\d+)", Path(path).read_text(), re.M)
     return int(found[1]) if found else sys.maxsize
 
 
 def free_memory() -> int:
-    """Octets that this process may still take, as the machine, containers and `ulimit` limit it.
+    """Bytes this process may still allocate, within the limits of machine, container and `ulimit`.
 
-    Very many where the system does not say: only Linux does.
+    Known on Linux only; elsewhere sys.maxsize.
     """
     free, folders = [sys.maxsize], ["/sys/fs/cgroup/memory"]
     with suppress(OSError, ValueError):
@@ -60,9 +60,9 @@ def free_memory() -> int:
 def ordered_futures(
     submit: Callable[[Item], Future[Result]], items: Iterable[Item], ahead: Callable[[], int]
 ) -> Generator[tuple[Item, Future[Result]], None, None]:
-    """Yield each item with its future, in order; `ahead()` of them are in work or waiting.
+    """Yield each item with its future, in order, with at most `ahead()` of them submitted.
 
-    Whoever closes the generator cancels those that were not yielded and have not begun.
+    Closing the generator cancels the futures that were not yielded and have not started.
     """
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     try:
@@ -82,14 +82,8 @@ def ordered_map(
 ) -> Iterator[Result]:
     """Yield `function(item)` in the order of `items`, computed ahead by threads.
 
-    OpenCV works without Python's lock, so threads suffice. At most two results per thread wait.
-
-    Parameters
-    ----------
-    function : callable
-    items : iterable
-    workers : int
-        Threads; 0 is one for each core.
+    OpenCV releases Python's lock, so threads suffice. At most two results per thread wait;
+    `workers` is the number of threads, 0 one per core.
     """
     threads = workers or cores()
     with ThreadPoolExecutor(threads) as pool:
@@ -102,17 +96,7 @@ def ordered_map(
 
 
 def shown(items: Iterable[Item], total: int, what: str, unit: str = "image") -> Iterator[Item]:
-    """`items` with progress, rate and time left on stderr.
-
-    Parameters
-    ----------
-    items : iterable
-    total : int
-    what : str
-        A word or two for what is done.
-    unit : str
-        What an item is.
-    """
+    """`items` with a progress bar on stderr; see :func:`progress_bar`."""
     with progress_bar(total, what, unit) as bar:
         for item in items:
             yield item

@@ -11,16 +11,16 @@ from blur_fusion.errors import BlurError, require
 
 INFINITY = float("inf")
 File = TypeVar("File")
-# What a number must be, in words, and whether it is; NaN never is.
+# What a number must be, in words, and the check; NaN fails all.
 RULES: dict[str, Callable[[float], bool]] = {
     "above 0 and finite": lambda value: 0 < value < INFINITY,
     "at least 0 and finite": lambda value: 0 <= value < INFINITY,
     "between 0 and 1": lambda value: 0 < value < 1,
-    "in 0..1": lambda value: 0 <= value <= 1,
-    "in 0..1, below 1": lambda value: 0 <= value < 1,
+    "from 0 to 1": lambda value: 0 <= value <= 1,
+    "at least 0 and below 1": lambda value: 0 <= value < 1,
     "from 0 to 100": lambda value: 0 <= value <= 100,
-    "in 1..63 (8x8 DCT)": lambda value: 1 <= value <= 63,
-    "in 1..30, as CERTH's": lambda value: 1 <= value <= 30,
+    "from 1 to 63 (8x8 DCT)": lambda value: 1 <= value <= 63,
+    "from 1 to 30, as in CERTH": lambda value: 1 <= value <= 30,
     "0 or 1": lambda value: value in (0, 1),
     "at least 2": lambda value: value >= 2,
     "at least 16 pixels": lambda value: value >= 16,
@@ -31,7 +31,7 @@ RULES: dict[str, Callable[[float], bool]] = {
 
 
 def ruled(default: Any, must_be: str, empty: bool = True) -> Any:
-    """A field whose value, or each of whose values, must be so; a list perhaps not empty."""
+    """A field whose value, or each item of whose list, obeys a rule; may the list be `empty`?"""
     return field(default=default, metadata={"must be": must_be, "empty": empty})
 
 
@@ -46,16 +46,16 @@ def not_negative(default: Any = MISSING) -> Any:
 
 
 class Section:
-    """A part of a parameter file; checks its values by the rules of its fields."""
+    """A section of a parameter file; checks its values by the rules of its fields."""
 
     section: ClassVar[str] = ""
 
     def __init_subclass__(cls, section: str = "") -> None:
-        """Name the part as the file does."""
+        """Set the section's name in the file."""
         cls.section = section
 
     def __post_init__(self) -> None:
-        """Refuse values against the rules."""
+        """Check the values."""
         for one in fields(self):  # type: ignore[arg-type]
             value, must_be = getattr(self, one.name), one.metadata.get("must be")
             if must_be is None:
@@ -70,9 +70,9 @@ class Section:
 
 @dataclass(frozen=True)
 class DatasetParams(Section, section="dataset"):
-    """Which data set: the folder `root`/`name`, and how it is laid out.
+    """Which data set: the folder `root`/`name` and its layout.
 
-    `layout` is one of `blur_fusion.data.layouts.layout_names`; `blurred_label` the number that
+    `layout` is one of `blur_fusion.data.layouts.layout_names`; `blurred_label` is the number that
     means blurred in a metadata.csv.
     """
 
@@ -84,7 +84,7 @@ class DatasetParams(Section, section="dataset"):
     blurred_label: int = ruled(1, "0 or 1")
 
     def __post_init__(self) -> None:
-        """A data set needs a name."""
+        """Require a name."""
         super().__post_init__()
         require(bool(self.name), "params: dataset.name is empty")
 
@@ -95,9 +95,9 @@ class SampleParams(Section, section="sample"):
 
     training_scenes: int = positive(800)
     natural_scenes: int = positive(450)
-    digital_scenes: int = ruled(30, "in 1..30, as CERTH's")
+    digital_scenes: int = ruled(30, "from 1 to 30, as in CERTH")
     long_side: int = ruled(1024, "at least 96 pixels")
-    supersampled: float = ruled(0.3, "in 0..1")
+    supersampled: float = ruled(0.3, "from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class ImageParams(Section, section="image"):
 
 @dataclass(frozen=True)
 class SplitParams(Section, section="split"):
-    """One split by scene; `test_fraction` serves layouts without an official test half."""
+    """One split by scene; `test_fraction` is for layouts without an official test half."""
 
     validation_fraction: float = ruled(0.2, "between 0 and 1")
     test_fraction: float = ruled(0.2, "between 0 and 1")
@@ -125,7 +125,7 @@ class LoadParams(Section, section="load"):
 
 @dataclass(frozen=True)
 class ComputeParams(Section, section="compute"):
-    """`threads` of one fit (fixed, so that its bytes are); worker processes, 0 = all cores."""
+    """`threads` of one fit, fixed so that its result is; worker processes, 0 for one per core."""
 
     threads: int = positive(1)
     workers: int = not_negative(0)
@@ -135,9 +135,9 @@ class ComputeParams(Section, section="compute"):
 class CnnParams(Section, section="cnn"):
     """The convolutional network and its training."""
 
-    patterns: int = ruled(32, "in 1..63 (8x8 DCT)")
+    patterns: int = ruled(32, "from 1 to 63 (8x8 DCT)")
     filters: tuple[int, ...] = positive((32, 48), empty=False)
-    dropout: float = ruled(0.1, "in 0..1, below 1")
+    dropout: float = ruled(0.1, "at least 0 and below 1")
     epochs: int = positive(9)
     steps_per_epoch: int = positive(220)
     crop_side: int = ruled(224, "at least 32 pixels")
@@ -147,10 +147,10 @@ class CnnParams(Section, section="cnn"):
     wide_every: int = positive(3)
     learning_rate: float = positive(0.005)
     weight_decay: float = not_negative(0.0001)
-    label_smoothing: float = ruled(0.02, "in 0..1, below 1")
+    label_smoothing: float = ruled(0.02, "at least 0 and below 1")
     kind_weight: float = not_negative(0.3)
     augment: bool = True
-    overlays: float = ruled(0.4, "in 0..1")
+    overlays: float = ruled(0.4, "from 0 to 1")
     ranked: int = not_negative(4)
     rank_weight: float = not_negative(1.0)
     check_images: int = positive(60)
@@ -167,12 +167,12 @@ class FeatureParams(Section, section="features"):
 
 @dataclass(frozen=True)
 class FuseParams(Section, section="fuse"):
-    """The stacked dense network."""
+    """The dense stack."""
 
     hidden: tuple[int, ...] = positive((64, 32))
-    dropout: float = ruled(0.25, "in 0..1, below 1")
-    base_dropout: float = ruled(0.2, "in 0..1, below 1")
-    residual: float = ruled(0.3, "in 0..1")
+    dropout: float = ruled(0.25, "at least 0 and below 1")
+    base_dropout: float = ruled(0.2, "at least 0 and below 1")
+    residual: float = ruled(0.3, "from 0 to 1")
     epochs: int = positive(140)
     batch: int = positive(64)
     learning_rate: float = positive(0.003)
@@ -189,16 +189,16 @@ class FuseParams(Section, section="fuse"):
 
 @dataclass(frozen=True)
 class ThresholdParams(Section, section="threshold"):
-    """The stated costs, as shares of validation images.
+    """Accepted error rates on the validation images.
 
     Attributes
     ----------
     max_false_alarm_rate : float
-        Of the sharp ones, that may be called blurred; decides the threshold.
+        Of the sharp images, called blurred; sets the threshold.
     max_miss_rate : float
-        Of the blurred ones, that may be called surely sharp.
+        Of the blurred images, called sharp for sure.
     max_sure_false_alarm_rate : float
-        Of the sharp ones, that may be called surely blurred.
+        Of the sharp images, called blurred for sure.
     """
 
     max_false_alarm_rate: float = ruled(0.066, "between 0 and 1")
@@ -208,7 +208,7 @@ class ThresholdParams(Section, section="threshold"):
 
 @dataclass(frozen=True)
 class EvaluateParams(Section, section="evaluate"):
-    """Intervals, calibration bins, worst errors in the report, images that are perturbed."""
+    """Bootstrap resamples, calibration bins, worst errors shown, images perturbed."""
 
     resamples: int = positive(1000)
     calibration_bins: int = positive(15)
@@ -218,7 +218,7 @@ class EvaluateParams(Section, section="evaluate"):
 
 @dataclass(frozen=True)
 class Params:
-    """All parameters of a run, one section for each part of the pipeline."""
+    """All parameters of a run, one section per part of the pipeline."""
 
     seed: int = 11
     dataset: DatasetParams = DatasetParams()
@@ -235,7 +235,7 @@ class Params:
 
 
 def _value(name: str, value: Any, kind: Any) -> Any:
-    """`value` as `kind`; whole numbers serve as floats, lists as tuples, nothing else is bent."""
+    """`value` as `kind`; integers serve as floats, lists as tuples, nothing else is converted."""
     if hasattr(kind, "__dataclass_fields__"):
         return read_section(name, value, kind)
     if get_origin(kind) is tuple:
@@ -253,13 +253,12 @@ def _value(name: str, value: Any, kind: Any) -> Any:
 
 
 def read_section(name: str, values: Any, kind: Any) -> Any:
-    """Build the dataclass `kind` from the mapping `values`; what is left out has its default.
+    """Build the dataclass `kind` from the mapping `values`; omitted values keep their defaults.
 
     Raises
     ------
     BlurError
-        A name is unknown, one without a default is missing, a value has another type or is
-        impossible.
+        A name is unknown or missing, or a value has the wrong type or breaks its rule.
     """
     what = f"section '{name}'" if name else "the file"
     require(isinstance(values, dict), f"params: {what} must map names to values")
@@ -274,12 +273,12 @@ def read_section(name: str, values: Any, kind: Any) -> Any:
 
 
 def read_params(path: Path, kind: type[File], where: str = "params") -> File:
-    """Read a YAML file as the dataclass `kind`; what is wrong inside begins with `where`.
+    """Read a YAML file as the dataclass `kind`; errors about its contents begin with `where`.
 
     Raises
     ------
     BlurError
-        The file is missing or no YAML, a name is unknown, or a value impossible.
+        The file is missing or not YAML, a name is unknown, or a value is not allowed.
     """
     import yaml  # a detector that is told its params has no need of it
 
@@ -297,13 +296,7 @@ def read_params(path: Path, kind: type[File], where: str = "params") -> File:
 
 
 def load_params(path: Path | str | None = "params.yaml") -> Params:
-    """Read `path`; None is params.yaml in this folder, or the defaults where there is none.
-
-    Raises
-    ------
-    BlurError
-        See :func:`read_params`.
-    """
+    """Read `path`; with None, params.yaml of this folder, or the defaults where there is none."""
     if path is None and not Path("params.yaml").exists():
         return Params()
     return read_params(Path(path or "params.yaml"), Params)

@@ -1,4 +1,4 @@
-"""Progress bars on stderr: rate and time left, quiet where nobody watches."""
+"""Progress bars on stderr: rate and time left."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def progress_bar(total: int, what: str, unit: str = "image") -> tqdm[Any]:
-    """A bar of `total` steps; in a log file it is renewed only every half minute."""
+    """A bar of `total` steps; updated every half minute where stderr is not a terminal."""
     from tqdm import tqdm
 
     tqdm.monitor_interval = 0  # beside its thread no process could be forked

@@ -1,4 +1,4 @@
-"""Settings of a process that judges many photos; made before NumPy and OpenCV are loaded."""
+"""Process settings for judging many photos, made before NumPy and OpenCV are loaded."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-# glibc's names of what mallopt sets, their codes in malloc.h, and how many octets are wanted: the
-# largest threshold that it takes on 64 bits; given back above; taken at once.
+# Parameters of glibc's mallopt: their codes in malloc.h and values in bytes. The first is the
+# largest it accepts on 64 bits.
 _MALLOC = {
     "MMAP_THRESHOLD": (-3, 32 << 20),
     "TRIM_THRESHOLD": (-1, 256 << 20),
@@ -22,11 +22,10 @@ _MALLOC = {
 
 
 def keep_heap() -> None:
-    """Let glibc reuse the memory of one photo for the next.
+    """Let glibc reuse the memory of one photo for the next, in child processes too.
 
-    By default it gives large arrays back and lets the kernel map and clear them anew, which took a
-    tenth of a scan or of a stage and makes threads wait for one another. Processes that are started
-    from now on do likewise.
+    By default it returns large arrays to the kernel, which maps and clears them again: a tenth of
+    the time of a scan or a stage, and threads wait for one another.
     """
     for name, (_, value) in _MALLOC.items():
         os.environ.setdefault(f"MALLOC_{name}_", str(value))
@@ -37,14 +36,14 @@ def keep_heap() -> None:
 
 
 def lead_nowhere(descriptor: int) -> None:
-    """Have whatever is written to `descriptor` from now on vanish."""
+    """Discard whatever is written to `descriptor` from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)
 
 
 class _Stderr(io.FileIO):
-    """What cannot be said, as on a full disk, is no reason to stop."""
+    """Ignores write errors, as on a full disk."""
 
     def write(self, data: Any, /) -> int:
         with suppress(OSError):
@@ -53,9 +52,10 @@ class _Stderr(io.FileIO):
 
 
 def own_stderr() -> None:
-    """Keep standard error to `sys.stderr`: decoders written in C print to descriptor 2.
+    """Keep descriptor 2 from decoders written in C, which print to it; `sys.stderr` still works.
 
-    Streams that the caller has closed lead nowhere, so that no file takes their number.
+    Standard streams that the caller closed are opened on the null device, so that no other file
+    takes their descriptors.
     """
     for number in range(3):
         try:
@@ -71,7 +71,7 @@ def own_stderr() -> None:
 
 
 def quiet() -> None:
-    """Silence the libraries: about files that are odd but can be read, and to their makers."""
+    """Silence the libraries' warnings about odd files, and their telemetry."""
     for name, value in (
         ("OPENCV_LOG_LEVEL", "ERROR"),
         ("OPENCV_FFMPEG_LOGLEVEL", "8"),
@@ -82,10 +82,9 @@ def quiet() -> None:
 
 
 def prepare() -> None:
-    """One thread for each photo, as NumPy's own would only compete with ours; memory reused.
+    """One thread per photo, since NumPy's own would only compete with ours; memory reused.
 
-    Nothing is collected until :func:`freeze`: looking for garbage in what is loaded, again and
-    again, took a sixth of the start.
+    Garbage collection is off until :func:`freeze`: it took a sixth of the start-up time.
     """
     gc.disable()
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -95,17 +94,14 @@ def prepare() -> None:
 
 
 def freeze() -> None:
-    """What is there by now stays to the end, which no collection looks at again.
-
-    At the end of a program too: Python would look through all of it before it goes.
-    """
+    """Exempt all objects loaded so far from garbage collection, at exit too."""
     gc.freeze()
     gc.enable()
 
 
 @contextmanager
 def environment(name: str, value: str) -> Iterator[None]:
-    """An environment variable that is set for a while, unless the program has set it itself."""
+    """Set an environment variable for a while, unless it is set already."""
     ours = name not in os.environ
     os.environ.setdefault(name, value)
     try:
@@ -121,9 +117,9 @@ _users = _threads = 0  # how many are inside; OpenCV's threads before the first 
 
 @contextmanager
 def one_opencv_thread() -> Iterator[None]:
-    """Keep OpenCV to one thread, as photos run in parallel, and leave it as it was.
+    """Limit OpenCV to one thread, as photos run in parallel; restore it afterwards.
 
-    Several threads may be inside at once: the first one in sets, the last one out restores.
+    Threads may overlap: the first one in sets the limit, the last one out restores.
     """
     global _users, _threads
     import cv2

@@ -131,7 +131,7 @@ def test_calibration_keeps_order_even_of_misleading_logits(seed: int) -> None:
 
 
 def test_calibration_refuses_nonsense() -> None:
-    with pytest.raises(BlurError, match="one class only"):
+    with pytest.raises(BlurError, match="only one class"):
         fit_calibration(np.ones(4, int), np.arange(4.0))
     with pytest.raises(BlurError, match="not finite"):
         fit_calibration(np.array([0, 1]), np.array([0.0, np.nan]))

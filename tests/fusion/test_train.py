@@ -204,7 +204,7 @@ def test_rows_must_match_the_store(tmp_path: Path) -> None:
         read_table(*stages, labels, leaking, *others)
     with pytest.raises(BlurError, match="run the stage cnn"):
         read_table(tmp_path / "none", tmp_path / "features", labels, splits, *others)
-    with pytest.raises(BlurError, match="the train rows hold one class only"):
+    with pytest.raises(BlurError, match="the train rows contain only one class"):
         read_table(*stages, np.where(splits == "train", 0, labels), splits, *others)
 
 

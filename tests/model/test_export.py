@@ -157,7 +157,7 @@ def test_artefacts_that_dvc_did_not_write_are_exported_with_a_warning(
     (tmp_path / "dvc.lock").write_text(lock.replace(md5, "78" * 16 + ".dir"), encoding="utf-8")
     args = project / "artifacts", tmp_path / "params.yaml"
     (warning,) = export_model(tmp_path / "m", *args)
-    assert "records another" in warning and "fuse" in warning
+    assert "records a different" in warning and "fuse" in warning
     origin = read_provenance(tmp_path / "m")
     assert origin["code"] == {} == origin["outputs"]
     assert origin["params"]["cnn.patterns"] == 7

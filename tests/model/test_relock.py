@@ -96,7 +96,7 @@ def _runs(root: Path) -> dict[str, Any]:
 
 def test_unchanged_code_leaves_the_locks_as_they_are(project: Path) -> None:
     before = [(project / lock).read_bytes() for lock in LOCKS]
-    assert relock(project) == ["preset@new: other run, or none; left out of date"]
+    assert relock(project) == ["preset@new: changed: never run; left out of date"]
     assert [(project / lock).read_bytes() for lock in LOCKS] == before
 
 
@@ -132,16 +132,19 @@ def _replace(file: str, old: str, new: str) -> Edit:
 @pytest.mark.parametrize(
     ("edit", "match"),
     [
-        (_replace("data/own/a", "a", "b"), "sample: other data/own"),
-        (lambda root: shutil.rmtree(root / "data/own"), "sample: other data/own"),
-        (_replace("artifacts/cnn/b", "c", "b"), "cnn: other artifacts/cnn"),
-        (lambda root: shutil.rmtree(root / "artifacts/cnn"), "cnn: other artifacts/cnn"),
+        (_replace("data/own/a", "a", "b"), "sample: changed: data/own"),
+        (lambda root: shutil.rmtree(root / "data/own"), "sample: changed: data/own"),
+        (_replace("artifacts/cnn/b", "c", "b"), "cnn: changed: artifacts/cnn"),
+        (lambda root: shutil.rmtree(root / "artifacts/cnn"), "cnn: changed: artifacts/cnn"),
         (_replace("params.yaml", "seed: 1", "seed: 2"), "params.yaml: seed; run 'make repro'"),
         (_replace(PARAMS, "seed: 1", "seed: 2"), "release/params.yaml: seed; run 'make release'"),
         (lambda root: shutil.rmtree(root / "artifacts/release/cnn"), "cnn; run 'make release'"),
-        (_replace("dvc.yaml", "s/fuse:", "s/one:"), "fuse: other artifacts/fuse, artifacts/one"),
-        (lambda root: (root / "stages/x.py").unlink(), "stages/x.py: dvc.yaml names it, but it is"),
-        (_replace(MODEL, "artifacts/", ""), "belongs to another run"),
+        (_replace("dvc.yaml", "s/fuse:", "s/one:"), "fuse: changed: artifacts/fuse, artifacts/one"),
+        (
+            lambda root: (root / "stages/x.py").unlink(),
+            "stages/x.py: named in dvc.yaml, but",
+        ),
+        (_replace(MODEL, "artifacts/", ""), "not from the run"),
         (_replace(GOLDEN, "True", "False"), "tests/golden: fails"),
         (lambda root: (root / GOLDEN).unlink(), "tests/golden: fails"),
     ],
@@ -173,7 +176,7 @@ def test_presets_out_of_date_stay_so(project: Path, path: str) -> None:
     _write(project / path, "network: {side: 4}\n")
     _write(project / "stages" / "x.py", "other")
     before = (project / PRESETS).read_bytes()
-    assert relock(project)[0].startswith("preset@one: other ")
+    assert relock(project)[0].startswith("preset@one: changed: ")
     assert (project / PRESETS).read_bytes() == before
     written = _stages(project, OURS)["cnn"]["deps"][-1]["md5"]
     assert written == dvc_digest(project / "stages" / "x.py")

@@ -58,21 +58,11 @@ def _detail(plane: Plane) -> Floats:
 
 
 def sharpest_place(working: Pixels) -> tuple[float, float] | None:
-    """Where the judged part of a working image holds the most detail.
+    """Where the judged part of a working image (h, w) has the most detail: x and y, 0..1.
 
-    Parameters
-    ----------
-    working : ndarray of uint8, shape (h, w)
+    None where there is nothing to judge: neither detail nor a slope that even the largest blur
+    would leave, as with a lens cap, a wall or fog.
 
-    Returns
-    -------
-    x, y : float, or None
-        From left and top, 0..1 of the whole working image. None where there is nothing to judge:
-        neither detail nor a slope that even the largest blur would leave, as of a lens cap, a wall,
-        fog.
-
-    Examples
-    --------
     >>> image = np.full((300, 400), 90, np.uint8)
     >>> sharpest_place(image)
     >>> image[50:70, 300:320:2] = 200
@@ -97,13 +87,7 @@ def sharpest_place(working: Pixels) -> tuple[float, float] | None:
 
 
 def exposure(working: Pixels) -> str:
-    """One of `EXPOSURES`; where several hold, the first of them after "normal".
-
-    Parameters
-    ----------
-    working : ndarray of uint8, shape (h, w)
-        Grey.
-    """
+    """One of `EXPOSURES` for a grey picture (h, w); "normal" if no other applies."""
     seen = np.ascontiguousarray(working[::4])  # every fourth row will do
     histogram = cv2.calcHist([seen], [0], None, [256], [0, 256])
     below = np.cumsum(histogram.ravel()) / seen.size
@@ -118,7 +102,7 @@ def exposure(working: Pixels) -> str:
 def laplacian_variance(image: Pixels) -> float:
     """Variance of the four-neighbour Laplacian of a grey image, squared grey levels.
 
-    As `cv2.Laplacian(image, cv2.CV_64F).var()`; its values are whole, so their sums are exact.
+    As `cv2.Laplacian(image, cv2.CV_64F).var()`; the Laplacian is integer, so its sums are exact.
     """
     image = np.ascontiguousarray(image)
     compiled = library()

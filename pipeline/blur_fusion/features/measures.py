@@ -30,24 +30,24 @@ from blur_fusion.features.tiles import (
 
 @dataclass(frozen=True)
 class Measure:
-    """One row of the table.
+    """One focus measure.
 
     Attributes
     ----------
     name : str
     function : callable
-        From a pyramid and the number of a level to one value for every tile, or for the picture.
+        From a pyramid and the number of a level to one value per tile, or values of the picture.
     source : str
     levels : tuple of int
-        Pyramid levels on which it is taken, as far as `params.features.levels` has them.
+        Pyramid levels on which it is taken, as far as `params.features.levels` goes.
     answer : int
-        -1 falls and 1 grows as blur grows; 0 tells something else.
+        -1 falls and 1 grows with blur; 0 tells something else.
     contrast_free, brightness_free : bool
         Whether it ignores a change of contrast, or of brightness.
     tiled : bool
-        One value for every tile, to be summarised by percentiles; otherwise for the picture.
+        One value per tile, summarised by percentiles; otherwise values of the picture.
     parts : tuple of str
-        Names of the values of a measure that gives several for the picture.
+        Names of the values, where there are several for the picture.
     """
 
     name: str
@@ -67,14 +67,9 @@ OWN = "this project"
 
 
 def measure(source: str, **settings: Any) -> Callable[[Function], Function]:
-    """Register a function of a pyramid and the number of a level under its own name.
+    """Register a function of a pyramid and a level's number as a measure of the same name.
 
-    Parameters
-    ----------
-    source : str
-        Where the measure was published.
-    **settings
-        The other attributes of :class:`Measure`.
+    `source` says where it was published; the other settings are those of :class:`Measure`.
     """
 
     def register(function: Function) -> Function:
@@ -84,7 +79,7 @@ def measure(source: str, **settings: Any) -> Callable[[Function], Function]:
     return register
 
 
-_FAINT = 0.05  # share of the floor left in numerators: a tile without signal reads as smooth
+_FAINT = 0.05  # proportion of the floor left in numerators, so that empty tiles read as smooth
 
 
 def _reblurred_gain() -> float:
@@ -101,7 +96,7 @@ _REBLURRED_GAIN = _reblurred_gain()
 def _ratio(
     pyramid: Pyramid, level: Level, upper: Tiles, upper_gain: float, lower: Tiles, lower_gain: float
 ) -> Tiles:
-    """Log of the ratio of two energies, freed from noise and rounding.
+    """Log of the ratio of two energies after subtracting noise and rounding.
 
     A gain is the energy that noise of variance 1 adds.
     """
@@ -296,7 +291,7 @@ def edge_width(pyramid: Pyramid, number: int) -> Tiles:
     )
     floor = 2 * np.sqrt(level.rounding)
     gain = np.square(before / (after + floor * SCALE)) - 1
-    gain = np.maximum(gain, 0.01)  # an edge wider than ten pixels is no edge
+    gain = np.maximum(gain, 0.01)  # wider than ten pixels: not an edge
     widths = np.log(REBLUR_SIGMA / np.sqrt(gain))
     return np.asarray(np.maximum(*widths))
 

@@ -18,7 +18,7 @@ SIDE = 64  # pixels of a tile whose spectrum is taken
 
 
 def _half_plane() -> tuple[npt.NDArray[np.intp], ...]:
-    """Rows and columns of a tile's frequencies, half of them, from low to high."""
+    """Rows and columns of half a tile's frequencies, from low to high."""
     down, across = np.mgrid[:SIDE, : SIDE // 2 + 1].reshape(2, -1)
     order = np.argsort(np.hypot((down + SIDE // 2) % SIDE - SIDE // 2, across), kind="stable")
     return down[order], across[order]
@@ -38,7 +38,7 @@ _WINDOW = (np.outer(_HANNING, _HANNING) / np.square(_HANNING).sum() / SCALE / 2)
 
 @lru_cache(maxsize=64)
 def _corners(height: int, width: int) -> npt.NDArray[np.int32]:
-    """Row and column (n, 2) where tiles begin that cover a plane; they may overlap."""
+    """Row and column (n, 2) of the corners of tiles that cover a plane; they may overlap."""
     down, across = (
         np.linspace(0, extent - SIDE, -(-extent // SIDE)).astype(np.int32)
         for extent in (height, width)
@@ -47,7 +47,7 @@ def _corners(height: int, width: int) -> npt.NDArray[np.int32]:
 
 
 def _windowed(plane: Plane, corners: npt.NDArray[np.int32], pairs: int) -> Floats:
-    """Tiles without their means under the window, two by two as real and imaginary parts."""
+    """Tiles without their means under the window, in pairs as real and imaginary parts."""
     tiles = np.zeros((2 * pairs, SIDE, SIDE), np.float32)
     places = [(slice(y, y + SIDE), slice(x, x + SIDE)) for y, x in corners.tolist()]
     np.stack([plane[place] for place in places], out=tiles[: len(places)])
@@ -65,15 +65,11 @@ def _take_apart(shared: Floats) -> Floats:
 
 
 def tile_powers(plane: Plane) -> Floats:
-    """Power of each tile at `PLACES`, shape (tiles, frequencies), squared grey levels.
+    """Power of each tile of `plane` at `PLACES`, shape (tiles, frequencies), squared grey levels.
 
     Two tiles share a transform, as its real and imaginary part: twice as fast, and OpenCV
-    transforms a tile five times as fast as numpy.
-
-    Parameters
-    ----------
-    plane : ndarray of int16, shape (h, w)
-        Grey levels times `SCALE`; mirrored out to `SIDE` where it is smaller.
+    transforms a tile five times as fast as numpy. A plane smaller than `SIDE` is mirrored out to
+    it.
     """
     below, beside = (max(0, SIDE - extent) for extent in plane.shape)
     if below or beside:
@@ -105,13 +101,13 @@ BANDS = ((0.03, 0.08), (0.08, 0.16), (0.16, 0.28), (0.28, 0.45))  # cycles per p
 PARTS = tuple(
     f"{part}{band}" for band in range(len(BANDS)) for part in ("directed", "crossed", "uneven")
 )
-_SLIGHT = 0.1  # tiles with less of the strongest tile's energy have no say
+_SLIGHT = 0.1  # tiles with less of the strongest tile's energy do not count
 
 _RADIUS, _ANGLE = np.hypot(*PLACES), np.arctan2(*PLACES)  # radii ascend
 
 
 def _between(low: float, high: float) -> slice:
-    """Where the radii of at least `low` and less than `high` lie."""
+    """The slice of radii from `low` to below `high`."""
     return slice(*np.searchsorted(_RADIUS, (low, high)).tolist())
 
 
@@ -123,10 +119,10 @@ FREQUENCIES = PLACES[0][_USED], PLACES[1][_USED]
 
 
 def _fit(inside: slice) -> npt.NDArray[np.float64]:
-    """What is taken from a band (n,), as rows (6, n).
+    """Weights (6, n) of what is taken from a band (n,).
 
-    Two orthonormal rows for the line over log frequency, then the second and the fourth circular
-    harmonic (a half turn leaves them alone) of what is left beside that line.
+    Two orthonormal rows for a line over log frequency, then the second and the fourth circular
+    harmonic (unchanged by a half turn) of what that line leaves.
     """
     radius, angle = _RADIUS[inside], _ANGLE[inside]
     line = np.linalg.qr(np.stack([np.ones(radius.size), np.log(radius)], axis=1))[0].T
@@ -140,8 +136,8 @@ _FITS = [_fit(inside) for inside in _INSIDE]
 def by_direction(common: Floats) -> Tiles:
     """How a common spectrum (frequencies,) depends on direction, shape (len(PARTS),), by band.
 
-    `directed`: size of its second circular harmonic (motion has one direction); `crossed`: of its
-    fourth; `uneven`: all that frequency alone does not explain, double images too.
+    `directed` is the size of its second circular harmonic (motion has one direction), `crossed`
+    that of its fourth; `uneven` is all that frequency alone does not explain, double images too.
     """
     shared = common.astype(np.float64)
     values: list[float] = []
@@ -160,9 +156,9 @@ REBLUR_SIGMA = 1.0  # pixels
 
 
 class Level:
-    """One level: its plane, and sums over its tiles, each made when first asked for.
+    """One level: its plane, and sums over its tiles, each computed when first asked for.
 
-    Energies (mean squares) are in squared grey levels and still hold noise.
+    Energies (mean squares) are in squared grey levels and still include noise.
     """
 
     def __init__(self, plane: Plane, number: int, grid: Grid) -> None:
@@ -179,7 +175,7 @@ class Level:
         self._sums: dict[Kind, Tiles] = {}
 
     def sums(self, kind: Kind) -> Tiles:
-        """Of each of the kind's differences and tile, shape (kind.count, tiles); made once."""
+        """Sums of each difference of the kind over each tile, shape (kind.count, tiles)."""
         if kind not in self._sums:
             self._sums[kind] = tile_sums(self.plane, kind, self.grid)
         return self._sums[kind]
@@ -207,7 +203,7 @@ class Level:
 
     @cached_property
     def common_spectrum(self) -> npt.NDArray[np.float32]:
-        """Mean log power spectrum, at `FREQUENCIES`, of the parts that hold anything."""
+        """Mean log power spectrum at `FREQUENCIES` of the tiles with content."""
         power = tile_powers(self.plane)
         corners = power[:, _CORNERS].copy()
         middle = corners.shape[1] // 2
@@ -231,13 +227,8 @@ class Level:
 class Pyramid:
     """Levels 0 (the working image), 1 (half its size by area averaging), ...
 
-    Parameters
-    ----------
-    image : ndarray of uint8, shape (h, w)
-    levels : int
-        Levels to measure; one more is made, because bands are compared with their neighbour.
-    tiles : int
-        Tiles along the long side.
+    `levels` are measured and one more is made, because bands are compared with their neighbour.
+    There are `tiles` along the long side.
     """
 
     def __init__(self, image: npt.NDArray[np.uint8], levels: int, tiles: int) -> None:
@@ -252,25 +243,22 @@ class Pyramid:
 
     @cached_property
     def noise(self) -> float:
-        """Standard deviation of the noise, grey levels: that of the calmest tiles.
+        """Standard deviation of the noise in the calmest tiles, grey levels.
 
         Immerkaer, "Fast noise variance estimation", CVIU 64 (1996): the mean answer of a mask that
-        is blind to edges and planes; on every other row, which will do.
+        is blind to edges and planes; every other row suffices.
         """
         deviations = self.levels[0].sums(Kind.CALM)[0] * np.sqrt(np.pi / 2) / 6
         return min(lowest_tenth(deviations), LARGEST_NOISE)
 
     def noise_variance(self, level: int) -> float:
-        """Variance of white noise on `level`, rounding included.
-
-        Area averaging quarters it at each step.
-        """
+        """Variance of white noise on `level`, rounding included; each level quarters it."""
         return float(max(self.noise**2, ROUNDING) / 4**level)
 
     @cached_property
     def content(self) -> Tiles:
         """Gradient of each tile above the noise, grey levels (root mean square, second level)."""
         level = self.levels[1]
-        # A quarter more than noise of that level leaves: other tiles may hold more of it.
+        # A quarter more than the noise's own gradient: other tiles may hold more of it.
         clean = level.gradient - 5 * self.noise_variance(1)
         return np.asarray(np.sqrt(np.maximum(clean, 0)))

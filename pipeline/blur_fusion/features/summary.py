@@ -1,4 +1,4 @@
-"""From tiles to one vector: the only place where levels, tiles and percentiles meet."""
+"""From tiles to one vector of features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from blur_fusion.features.tiles import Tiles
 from blur_fusion.images.photo import center_crop
 from blur_fusion.params import FeatureParams
 
-_SLIGHT = 0.15  # tiles with less of the busiest tile's gradient (sky, background) have no say
+_SLIGHT = 0.15  # tiles with less of the busiest tile's gradient (sky, background) do not count
 
 
 def _names(measure: Measure, level: int, params: FeatureParams) -> list[str]:
@@ -26,7 +26,7 @@ def _names(measure: Measure, level: int, params: FeatureParams) -> list[str]:
 
 
 def _taken(params: FeatureParams) -> list[tuple[Measure, int]]:
-    """Measures and levels that `params` has."""
+    """Measures and levels within `params`."""
     return [(one, level) for one in MEASURES for level in one.levels if level < params.levels]
 
 
@@ -40,7 +40,7 @@ def feature_names(params: FeatureParams) -> list[str]:
 
 @lru_cache(maxsize=8)
 def _wanted(params: FeatureParams, names: tuple[str, ...]) -> tuple[list[tuple[Measure, int]], Any]:
-    """The measures and levels that give `names`, and the places of these among their values."""
+    """The measures and levels that give `names`, and where these are among their values."""
     missing = set(names) - set(feature_names(params))
     require(not missing, f"features: unknown are {', '.join(sorted(missing))}")
     taken = [
@@ -53,10 +53,9 @@ def _wanted(params: FeatureParams, names: tuple[str, ...]) -> tuple[list[tuple[M
 
 
 def tile_weights(content: Tiles) -> Tiles:
-    """How much each tile's values count: its gradient, or nothing where that is slight.
+    """The weight of each tile: its gradient, or 0 where that is slight.
 
-    A photo is judged by what is in it, not by its sky; a picture without any content counts
-    all tiles alike.
+    A photo is judged by its subject, not its sky; in a picture without content all tiles are equal.
     """
     largest = float(content.max())
     if largest <= 0:
@@ -67,10 +66,9 @@ def tile_weights(content: Tiles) -> Tiles:
 def weighted_percentiles(
     values: Tiles, weights: Tiles, percentiles: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Percentiles of each row that count as often as the weights say; interpolated.
+    """Weighted, interpolated percentiles (rows, P) of `values` (rows, T) under `weights` (T,).
 
-    `values` (rows, T), `weights` (T,), `percentiles` (P,); the answer is (rows, P). A single row
-    may come as (T,) and gives (P,).
+    A single row may be given as (T,), which gives (P,).
     """
     used = weights > 0
     values, weights = values[..., used], weights[used]
@@ -101,10 +99,10 @@ def describe(
     Parameters
     ----------
     image : ndarray of uint8, shape (h, w)
-        Any size and content: tiny and uniform pictures get finite, defined values.
+        Of any size and content: tiny and uniform pictures give finite values.
     params : FeatureParams
     names : tuple of str, optional
-        The values wanted; all of :func:`feature_names` by default.
+        The values wanted; by default all of :func:`feature_names`.
 
     Returns
     -------

@@ -80,14 +80,14 @@ def _calm(plane: Plane) -> list[Plane]:
 
 @dataclass(frozen=True)
 class Grid:
-    """`rows` x `columns` tiles, the same share of the picture on every pyramid level."""
+    """`rows` x `columns` tiles, the same parts of the picture on every pyramid level."""
 
     rows: int
     columns: int
 
     @classmethod
     def over(cls, height: int, width: int, tiles: int) -> Grid:
-        """Square-ish tiles, `tiles` of them along the long side, of at least 16 pixels."""
+        """Nearly square tiles of at least 16 pixels, `tiles` of them along the long side."""
         side = max(16.0, max(height, width) / tiles)
         return cls(max(1, round(height / side)), max(1, round(width / side)))
 
@@ -97,20 +97,20 @@ _NORMS = {SQUARES: cv2.NORM_L2SQR, SIZES: cv2.NORM_L1, PEAKS: cv2.NORM_INF}
 
 
 class Kind(Enum):
-    """Differences of a plane whose squares, sizes or peaks are wanted of each tile.
+    """Differences of a plane whose squares, sizes or peaks are taken over each tile.
 
     Attributes
     ----------
     number : int
-        Place in the table of `pipeline/native/tiles.c`.
+        Row of the table in `pipeline/blur_fusion/native/tiles.c`.
     count : int
         Of differences.
     differences : callable
-        What gives them where nothing was compiled.
+        Computes them where nothing was compiled.
     statistic : str
         SQUARES, SIZES or PEAKS.
     less : tuple of int
-        Rows and columns that the differences lose.
+        Rows and columns by which the differences are smaller than the plane.
     step : tuple of int
         Rows and columns of the plane for each of theirs.
     """
@@ -143,15 +143,15 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the tiles of a plane lie: parts of whole pixels, as even as can be.
+    """Where the tiles of a plane lie: whole pixels, as even as possible.
 
     Attributes
     ----------
     places : tuple of (slice, slice), row by row
     areas : ndarray, shape (tiles,)
     edges : tuple
-        For compiled code: where the grid's rows begin and the last one ends, how many there are,
-        and the same of its columns.
+        For compiled code: where rows begin and the last one ends, their number; the same of
+        columns.
     """
 
     places: tuple[tuple[slice, slice], ...]
@@ -175,7 +175,7 @@ def layout(grid: Grid, height: int, width: int) -> Layout:
 
 
 def tile_sums(plane: Plane, kind: Kind, grid: Grid) -> Tiles:
-    """Of each difference and tile: grey levels or their squares, shape (kind.count, tiles)."""
+    """Mean square, mean size or peak of differences in each tile, (kind.count, tiles)."""
     (height, width), (above, beside), (down, across) = plane.shape, kind.less, kind.step
     place, compiled = layout(grid, (height - above) // down, (width - beside) // across), library()
     if compiled is None:
@@ -194,9 +194,9 @@ def tile_sums(plane: Plane, kind: Kind, grid: Grid) -> Tiles:
 
 
 def gradient_argmax(plane: Plane, step: tuple[int, int], grid: Grid) -> npt.NDArray[np.intp]:
-    """Where in `plane`, laid flat, each tile has its largest central difference along `step`.
+    """Flat index in `plane` of each tile's largest central difference along `step`.
 
-    Of equal ones the first, row by row.
+    The first one, row by row, where several are equal.
     """
     height, width = plane.shape
     place, compiled = layout(grid, height - 2 * MARGIN, width - 2 * MARGIN), library()
@@ -217,6 +217,6 @@ def gradient_argmax(plane: Plane, step: tuple[int, int], grid: Grid) -> npt.NDAr
 
 
 def lowest_tenth(values: Tiles | npt.NDArray[np.float32] | Sequence[float]) -> float:
-    """Tenth percentile of `values` (n,), interpolated; numpy's takes longer than a plane."""
+    """Tenth percentile of `values` (n,), interpolated; numpy's is slow for few values."""
     ranked = np.sort(values)
     return float(np.interp((len(ranked) - 1) * 0.1, np.arange(len(ranked)), ranked))

@@ -1,4 +1,4 @@
-"""From logits to probabilities that can be believed, and from those to a threshold."""
+"""From logits to calibrated probabilities, and from those to thresholds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from blur_fusion.fusion.stack import Calibration, Stack, sigmoid
 from blur_fusion.params import ThresholdParams
 
 _STEPS = 100
-_FLATTEST = 1e-3  # a logit that is worth nothing or misleads is flattened, but keeps its order
+_FLATTEST = 1e-3  # a useless or misleading logit is flattened, but keeps its order
 
 Floats = npt.NDArray[np.float64]
 
@@ -45,22 +45,13 @@ def fit_calibration(
 ) -> Calibration:
     """Fit temperature and bias by likelihood, on images that trained no network.
 
-    Platt, "Probabilistic outputs for support vector machines", 1999, with his softened targets:
-    they keep the temperature above zero where the logits separate the classes without an error.
-
-    Parameters
-    ----------
-    labels : ndarray of int, shape (n,)
-    logits : ndarray of float, shape (n,)
-
-    Raises
-    ------
-    BlurError
-        One class only, or a logit that is not finite.
+    Platt, "Probabilistic outputs for support vector machines", 1999: his softened targets keep the
+    temperature above zero where the logits separate the classes perfectly. Raises BlurError if
+    there is only one class, or a logit is not finite.
     """
     truth, values = np.asarray(labels) == 1, np.asarray(logits, dtype=np.float64)
     blurred, sharp = int(truth.sum()), int((~truth).sum())
-    require(blurred > 0 and sharp > 0, "calibration: the validation images hold one class only")
+    require(blurred > 0 and sharp > 0, "calibration: the validation images contain only one class")
     require(bool(np.isfinite(values).all()), "calibration: a logit is not finite; train again")
     targets = np.where(truth, (blurred + 1) / (blurred + 2), 1 / (sharp + 2))
     centre, spread = float(values.mean()), float(values.std()) or 1.0
@@ -78,12 +69,11 @@ def choose_threshold(
     probabilities: npt.NDArray[np.floating],
     max_false_alarm_rate: float,
 ) -> float:
-    """The threshold that finds most blurred images at an admissible false-alarm rate.
+    """The threshold that finds most blurred images at an accepted false-alarm rate.
 
     An image is called blurred where its probability is at least the threshold. Thresholds lie
-    midway between neighbouring scores, so that a slight change of a score changes no verdict. Of
-    those that find equally many blurred images the one with the fewest false alarms is taken, in
-    the middle of its gap; it never flags everything.
+    midway between neighbouring scores. Of those that find equally many blurred images, the one with
+    the fewest false alarms is taken; never all images are flagged.
 
     Parameters
     ----------
@@ -91,11 +81,7 @@ def choose_threshold(
         1 is blurred, 0 sharp.
     probabilities : ndarray of float, shape (n,)
     max_false_alarm_rate : float
-        Largest admissible share of sharp images called blurred, 0..1.
-
-    Returns
-    -------
-    float
+        Largest accepted proportion of sharp images called blurred, 0..1.
 
     Raises
     ------
@@ -127,29 +113,11 @@ def doubt_band(
     threshold: float,
     costs: ThresholdParams,
 ) -> tuple[float, float]:
-    """Probabilities between which a verdict is too often wrong to be given.
+    """Probabilities between which the verdict is "unsure".
 
-    Below the first an image is surely sharp: it is the largest at which at most
-    `costs.max_miss_rate` of the blurred images lie below. From the second on it is surely blurred:
-    at most `costs.max_sure_false_alarm_rate` of the sharp ones are. Both are chosen as
-    :func:`choose_threshold` does, and moved to `threshold` where it lies outside.
-
-    Parameters
-    ----------
-    labels : ndarray of int, shape (n,)
-        1 is blurred, 0 sharp.
-    probabilities : ndarray of float, shape (n,)
-    threshold : float
-    costs : ThresholdParams
-
-    Returns
-    -------
-    low, high : float
-
-    Raises
-    ------
-    BlurError
-        There is no sharp or no blurred image, or a probability is not finite.
+    The lower one is the largest at which at most `costs.max_miss_rate` of the blurred images lie
+    below; from the upper one on, at most `costs.max_sure_false_alarm_rate` of the sharp images lie.
+    Both are chosen as in :func:`choose_threshold`, and clipped so that they enclose `threshold`.
     """
     truth, scores = np.asarray(labels), np.asarray(probabilities, np.float64)
     low = 1 - choose_threshold(1 - truth, 1 - scores, costs.max_miss_rate)
@@ -157,25 +125,19 @@ def doubt_band(
     return min(low, threshold), max(high, threshold)
 
 
-LARGEST = 0.3  # beyond it a list of blurred photos is of no use
+LARGEST = 0.3  # beyond it, a list of blurred photos is useless
 
 
 @dataclass(frozen=True)
 class RateTable:
-    """Thresholds of every rate up to `LARGEST`.
+    """Thresholds of every false-alarm rate up to `LARGEST`; ValueError if they are impossible.
 
     Attributes
     ----------
     sharp, blurred : int
         Validation images behind the thresholds.
     steps : tuple of (int, float)
-        Thresholds, each with the least number of false alarms among the sharp validation images
-        that it needs to be admitted.
-
-    Raises
-    ------
-    ValueError
-        The steps cannot be.
+        The smallest number of false alarms that admits a threshold, and the threshold.
     """
 
     sharp: int
@@ -194,13 +156,7 @@ class RateTable:
     def fit(
         cls, labels: npt.NDArray[np.integer], probabilities: npt.NDArray[np.floating]
     ) -> RateTable:
-        """Choose all thresholds, by `choose_threshold`, on validation rows (n,).
-
-        Raises
-        ------
-        BlurError
-            There is no sharp or no blurred row, or a probability is not finite.
-        """
+        """Choose all thresholds on validation rows (n,), by :func:`choose_threshold`."""
         sharp, blurred = int((labels == 0).sum()), int((labels == 1).sum())
         steps: list[tuple[int, float]] = []
         for alarms in range(_alarms(LARGEST, sharp) + 1):
@@ -211,16 +167,13 @@ class RateTable:
 
     @property
     def share_blurred(self) -> float:
-        """Of the validation images."""
+        """Proportion of blurred validation images."""
         return self.blurred / (self.sharp + self.blurred)
 
     def threshold(self, rate: float) -> float:
         """Threshold for a false-alarm rate of at most `rate` on the validation images.
 
-        Raises
-        ------
-        BlurError
-            `rate` lies outside 0..0.3.
+        Raises BlurError where `rate` lies outside 0..0.3.
         """
         line = f"false-alarm rate: {rate:g} is outside 0..{LARGEST:g}; 0.01 is one in a hundred"
         require(0 <= rate <= LARGEST, line)
@@ -228,7 +181,7 @@ class RateTable:
         return [threshold for alarms, threshold in self.steps if alarms <= allowed][-1]
 
     def as_json(self) -> dict[str, Any]:
-        """Counts, and a row for each step, with its rate for people."""
+        """Counts, and a row for each step."""
         rows = [
             {"false_alarms": alarms, "rate": alarms / self.sharp, "threshold": threshold}
             for alarms, threshold in self.steps
@@ -237,7 +190,7 @@ class RateTable:
 
     @classmethod
     def from_json(cls, lines: dict[str, Any]) -> RateTable:
-        """Read what :meth:`as_json` wrote; ValueError, KeyError or TypeError if it is damaged."""
+        """Undo :meth:`as_json`; ValueError, KeyError or TypeError if `lines` are damaged."""
         rows = lines["thresholds_by_rate"]
         steps = ((int(row["false_alarms"]), float(row["threshold"])) for row in rows)
         return cls(int(lines["sharp"]), int(lines["blurred"]), tuple(steps))
@@ -249,20 +202,20 @@ def _alarms(rate: float, sharp: int) -> int:
 
 @dataclass(frozen=True)
 class Model:
-    """A stack with what makes predictions of its logits.
+    """A stack, and what turns its logits into predictions.
 
     Attributes
     ----------
     stack : Stack
     calibrations : dict of Calibration
-        Of each of `JUDGES`.
+        By judge, as are the others.
     thresholds : dict of float
-        Probabilities from which each of `JUDGES` calls a photo blurred.
+        Probabilities from which a photo is called blurred.
     rates : RateTable
         Thresholds of the fused judge by false-alarm rate.
     bands : dict of (float, float)
-        Of judges that know doubt: probabilities between which they are unsure, around their
-        threshold.
+        Probabilities between which the verdict is "unsure", around the threshold; not of all
+        judges.
     """
 
     stack: Stack

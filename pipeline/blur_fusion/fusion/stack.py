@@ -1,4 +1,4 @@
-"""The stack in plain NumPy: standardised inputs, and dense networks that lie side by side."""
+"""The stack in NumPy: standardised inputs, dense networks evaluated side by side, calibration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sigmoid(logit: npt.NDArray[np.floating]) -> Floats:
 
 @dataclass(frozen=True)
 class Calibration:
-    """`probability = sigmoid(logit / temperature + bias)`; it never changes the order."""
+    """`probability = sigmoid(logit / temperature + bias)`, which keeps the order."""
 
     temperature: float
     bias: float
@@ -53,22 +53,17 @@ def motion_logit(cnn: npt.NDArray[np.floating]) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """Dense networks of one shape, ReLU between their layers, each a correction to base logits.
+    """Dense ReLU networks of one shape, each a correction to base logits; evaluated side by side.
 
-    They lie side by side because numpy's calls take longer than its sums here.
+    ValueError if shapes do not fit or a number is not finite.
 
     Attributes
     ----------
     kernels : tuple of ndarray of float64, shape (m, inputs, units)
-        Of each layer; the last has one unit.
+        By layer; the last one has one unit.
     biases : tuple of ndarray of float64, shape (m, 1, units)
     gains : ndarray of float64, shape (m, b)
-        By how much each network takes over each of b base logits, such as the CNN's.
-
-    Raises
-    ------
-    ValueError
-        The shapes do not fit one another, or a number is not finite.
+        Weight of each of b base logits, such as the CNN's, in each network.
     """
 
     kernels: tuple[Floats, ...]
@@ -87,7 +82,7 @@ class Networks:
             raise ValueError("a weight is not finite")
 
     def logits(self, inputs: npt.NDArray[np.floating], bases: npt.NDArray[np.floating]) -> Floats:
-        """Logit of each network, shape (m, n), of `inputs` (n, d) and `bases` (n, b)."""
+        """Logit of each network, shape (m, n), for `inputs` (n, d) and `bases` (n, b)."""
         values: Floats = inputs.astype(np.float64)
         for kernel, bias in zip(self.kernels[:-1], self.biases[:-1], strict=True):
             values = np.maximum(values @ kernel + bias, 0)
@@ -97,14 +92,9 @@ class Networks:
 
 @dataclass(frozen=True, eq=False)
 class Standardiser:
-    """`(values - centre) / scale`, held within `clip` to both sides.
+    """`(values - centre) / scale` of (d,) values, clipped to +-`clip`.
 
-    Clipping bounds what a photo unlike any in training can do to the verdict.
-
-    Attributes
-    ----------
-    centre, scale : ndarray of float64, shape (d,)
-    clip : float
+    Clipping bounds the effect of a photo unlike any in training.
     """
 
     centre: Floats
@@ -138,26 +128,20 @@ class Standardiser:
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """From CNN logits and focus measures to uncalibrated logits.
+    """From CNN logits and focus measures to uncalibrated logits; ValueError if parts do not fit.
 
     Attributes
     ----------
     names : tuple of str
         Of the focus measures, in order.
     standardiser : Standardiser
-        For CNN logits (4 columns) and focus measures together.
+        For the CNN's 4 logits and the focus measures together.
     networks : Networks
-        On all columns, those of the ensembles in turn: on focus measures alone (weights of CNN
-        logits are 0); on everything, to be added to these and holding the CNN's share; for the
-        kind. Bases: the CNN's logit of blurred, and that of motion against defocus.
+        The ensembles in turn, on all columns: on focus measures alone (weights of CNN logits are
+        0); on everything, added to those and including the CNN's share; for the kind of blur.
+        Bases: the CNN's logit of blurred, and that of motion against defocus.
     members : tuple of int
-        How many of them belong to each of `ENSEMBLES`; none tell the kind where the training
-        images did not.
-
-    Raises
-    ------
-    ValueError
-        The parts do not fit one another.
+        Networks in each of `ENSEMBLES`; 0 for the kind where the training images name none.
     """
 
     names: tuple[str, ...]
@@ -177,14 +161,14 @@ class Stack:
 
     @property
     def tells_kinds(self) -> bool:
-        """Whether there are networks for the kind."""
+        """Whether there are networks for the kind of blur."""
         return self.members[2] > 0
 
     @classmethod
     def join(
         cls, names: tuple[str, ...], standardiser: Standardiser, ensembles: Mapping[str, Networks]
     ) -> Stack:
-        """Lay side by side the ensembles by name, as trained with a single base."""
+        """Lay ensembles, each trained with a single base, side by side."""
         parts = [ensembles[name] for name in ENSEMBLES if name in ensembles]
         first = [part.kernels[0] for part in parts]
         unheard = ((0, 0), (len(LOGIT_NAMES), 0), (0, 0))
@@ -206,8 +190,7 @@ class Stack:
     ) -> dict[str, Floats]:
         """Uncalibrated logit (n,) of each judge, from `cnn` (n, 4) and `measures` (n, F).
 
-        Under "motion" also that of motion against defocus should an image be blurred, unless the
-        training images did not tell kinds.
+        Under "motion", where kinds are told, the logit of motion against defocus.
         """
         inputs = self.standardiser.apply(np.concatenate([cnn, measures], axis=1))
         blurred = np.asarray(cnn, np.float64)[:, BLURRED]
@@ -219,13 +202,9 @@ class Stack:
         return found | ({"motion": means["kind"]} if "kind" in means else {})
 
     def with_head(self, weights: Floats) -> Stack:
-        """The same, but that the fused logit is larger by `weights @ inputs`, standardised.
+        """The same with `weights @ inputs` (standardised) added to the fused logit.
 
-        One more network "both" says so: a linear function is the difference of two ReLUs.
-
-        Parameters
-        ----------
-        weights : ndarray of float, shape (d,)
+        One more network "both" adds it: a linear function is the difference of two ReLUs.
         """
         first, count = self.members[0], self.members[1]
         end, share = first + count, (count + 1) / count  # a mean of one more
@@ -252,7 +231,7 @@ class Stack:
         return Stack.from_arrays(self.names, joined.arrays())  # rounded to what is kept
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """All numbers by name; :meth:`from_arrays` reads them."""
+        """All numbers by name, for :meth:`from_arrays`."""
         scaling, networks = self.standardiser, self.networks
         found: dict[str, npt.NDArray[Any]] = {
             "centre": scaling.centre,
@@ -267,7 +246,7 @@ class Stack:
 
     @classmethod
     def from_arrays(cls, names: tuple[str, ...], arrays: Mapping[str, npt.NDArray[Any]]) -> Stack:
-        """Read what :meth:`arrays` gave; KeyError, TypeError or ValueError if it is no stack."""
+        """Undo :meth:`arrays`; KeyError, TypeError or ValueError if they are not a stack."""
         depth = sum(name.startswith("kernel") for name in arrays)
         kernels, biases = (
             tuple(arrays[f"{name}{layer}"].astype(np.float64) for layer in range(depth))

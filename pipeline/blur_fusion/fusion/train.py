@@ -47,7 +47,7 @@ SURE = 4.0  # logits: between verdicts surer than this, disagreement counts less
 
 @dataclass(frozen=True)
 class Table:
-    """Train and validation rows.
+    """Training and validation rows.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Table:
         Row in the store, ascending.
     labels : ndarray of int, shape (n,)
     train : ndarray of bool, shape (n,)
-        Training rows; the others are validation.
+        Training rows; the others are for validation.
     kinds : ndarray of str, shape (n,)
         sharp, defocus, motion, or empty where unknown.
     folds : ndarray of int, shape (n,)
@@ -63,14 +63,14 @@ class Table:
     names : tuple of str
         Of the focus measures.
     own : ndarray of float32, shape (n, 4 + F)
-        The CNN's logits, out of fold for training rows, of the final network for validation rows;
+        The CNN's logits (out of fold for training rows, of the final network for validation rows)
         and the focus measures.
     ranked : ndarray of float32, shape (r, steps, 4 + F)
-        Of training images blurred further and further: see `blur_fusion.data.augment`.
+        Training images blurred further and further: see `blur_fusion.data.augment`.
     ranked_rows : ndarray of int, shape (r,)
         Their rows in the store.
     copied : ndarray of float32, shape (t, 4 + F)
-        Of the t training images, perturbed: see `blur_fusion.data.augment`.
+        The t training images, perturbed: see `blur_fusion.data.augment`.
     """
 
     index: npt.NDArray[np.int64]
@@ -87,7 +87,7 @@ class Table:
     def __post_init__(self) -> None:
         for name, part in (("train", self.train), ("validation", ~self.train)):
             both = set(self.labels[part].tolist()) == {0, 1}
-            require(both, f"fuse: the {name} rows hold one class only; needs sharp and blurred")
+            require(both, f"fuse: the {name} rows contain only one class; both are needed")
 
     @property
     def raw(self) -> dict[str, Floats]:
@@ -202,14 +202,8 @@ class Inputs:
 def kind_inputs(rows: Inputs, table: Table) -> Inputs:
     """Blurred training rows and their copies, labelled 1 where the blur is motion.
 
-    The ranked series add defocus of every extent: of images known to be sharp or defocused. The
-    base is the CNN's own guess.
-
-    Parameters
-    ----------
-    rows : Inputs
-        All training rows of `table`, standardised.
-    table : Table
+    Series of images known to be sharp or defocused add defocus of every extent. The base is the
+    CNN's own guess. `rows` are all training rows of `table`, standardised.
     """
     kinds = table.kinds[table.train]
     named = np.flatnonzero((kinds == "motion") | (kinds == "defocus"))
@@ -233,19 +227,9 @@ def _logit(networks: Networks, rows: Floats) -> Floats:
 def prior(measures: Inputs, table: Table, by_fold: dict[int, Networks]) -> tuple[Any, Any, Any]:
     """The sum of both calibrated judges, the measures' logits out of fold too.
 
-    Parameters
-    ----------
-    measures : Inputs
-        All training rows of `table`, standardised, without the CNN's logits.
-    table : Table
-    by_fold : dict of Networks
-        On measures, by the fold that they did not see.
-
-    Returns
-    -------
-    base : callable
-        The sum for "values", "ranked" or "copies".
-    cnn, features : Calibration
+    `measures` are all training rows of `table`, standardised, without the CNN's logits; `by_fold`
+    are networks on measures by the fold that they did not see. Returns a function that gives the
+    sum for "values", "ranked" or "copies", and the calibrations of the CNN and of the measures.
     """
     own = table.folds[table.train]
     folds = {"values": own, "ranked": table.folds[table.ranked_places], "copies": own}
@@ -279,10 +263,10 @@ class _Sum(layers.Layer):  # type: ignore[misc, unused-ignore]
 
 
 def build_dense(width: int, params: FuseParams) -> keras.Model:
-    """One untrained member on `width` inputs and a base; answers with a logit, shape (n, 1).
+    """One untrained network on `width` inputs and a base; its answer is a logit, shape (n, 1).
 
-    Dropout also falls on the inputs, so that no single measure is leant on, and on the base, so
-    that the measures can do without the CNN where it errs.
+    Dropout also falls on the inputs, so that no single measure dominates, and on the base, so that
+    the measures can correct the CNN.
     """
     values = layers.Input((width,), name="values")
     base = layers.Input((1,), name="base")
@@ -297,7 +281,7 @@ def build_dense(width: int, params: FuseParams) -> keras.Model:
 
 
 def side_by_side(members: Sequence[list[Floats]]) -> Networks:
-    """Networks of the weights of several models of :func:`build_dense`, its gain the last."""
+    """Networks from the weights of several models of :func:`build_dense`; its gain comes last."""
     *stacked, gains = (np.stack(part).astype(np.float64) for part in zip(*members, strict=True))
     return Networks(tuple(stacked[::2]), tuple(b[:, None] for b in stacked[1::2]), gains)
 
@@ -305,21 +289,8 @@ def side_by_side(members: Sequence[list[Floats]]) -> Networks:
 def fit_dense(name: str, inputs: Inputs, params: FuseParams, seed: int) -> tuple[Networks, History]:
     """Train `params.members` networks that differ by seed, for a fixed number of epochs.
 
-    Parameters
-    ----------
-    name : str
-        Shown by the progress bar and written into the history.
-    inputs : Inputs
-        Training rows; their CNN logits must come from networks that did not train on them.
-    params : FuseParams
-    seed : int
-
-    Returns
-    -------
-    networks : Networks
-        With one base.
-    history : list of dict
-        model, member, epoch, loss.
+    CNN logits of the rows must come from networks that did not train on them. Returns networks with
+    one base, and the history: model, member, epoch, loss.
     """
     members, history = [], []
     keras.utils.set_random_seed(seed)
@@ -358,7 +329,7 @@ def _fit_one(
 
 
 def _epoch(model: keras.Model, optimizer: Any, inputs: Inputs, params: FuseParams) -> Any:
-    """One epoch as one TensorFlow call: steps this small would drown in those of Python."""
+    """One epoch as one TensorFlow call: Python's overhead would dominate steps this small."""
     values, copies, ranked = (
         (tf.constant(rows[..., :-1]), tf.constant(rows[..., -1:]))
         for rows in (inputs.values, inputs.copies, inputs.pairs())
@@ -415,9 +386,9 @@ def _fit(name: str, inputs: Inputs, params: Params) -> tuple[Networks, History]:
 
 
 def _residual(both: Networks, share: float, cnn: Calibration, features: Calibration) -> Networks:
-    """`both`, trained on the sum of calibrated logits, as what is added to the measures' logit.
+    """`both`, trained on the sum of calibrated logits, as a correction to the measures' logit.
 
-    Of the way from the sum to what it learned `share` is gone; in units of the measures' logit.
+    It goes `share` of the way from the sum to what it learned, in units of the measures' logit.
     """
     size = features.temperature * share / (1 - share + share * both.gains)
     kernels = *both.kernels[:-1], both.kernels[-1] * size[:, :, None]
@@ -427,15 +398,15 @@ def _residual(both: Networks, share: float, cnn: Calibration, features: Calibrat
 
 
 def _single(array: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Rounded to what the model folder keeps, so that what is calibrated is what ships."""
+    """Rounded to the precision of the model folder, so that what is calibrated is what ships."""
     return array.astype(np.float32).astype(np.float64)
 
 
 def fit_stack(table: Table, params: Params) -> tuple[Stack, History]:
     """Train on the training rows alone: on measures, on all columns, and for the kind.
 
-    On unlike photos the plain sum of both judges beats a stack that learned to weigh them on
-    rendered ones; so that sum is what the network on all columns corrects, and only by a share.
+    On unfamiliar photos the plain sum of both judges beats a stack that learned to weigh them on
+    rendered ones; so the network on all columns corrects that sum, and only partly.
     """
     own, kinds = table.own[table.train], table.kinds[table.train]
     standardiser = Standardiser.fit(own, params.fuse.clip)
@@ -468,13 +439,9 @@ def fit_stack(table: Table, params: Params) -> tuple[Stack, History]:
 
 
 def calibrate(stack: Stack, table: Table, params: Params) -> tuple[Model, dict[str, Any]]:
-    """Temperature, bias, threshold and band of doubt of each judge, from the validation rows alone.
+    """Calibration, threshold and band of each judge, from the validation rows alone.
 
-    Returns
-    -------
-    model : Model
-    validation : dict
-        Calibrated probabilities of the validation rows for each judge.
+    Also returns the calibrated probabilities of the validation rows by judge.
     """
     labels, raw = table.labels[~table.train], table.held_logits(stack)
     calibrations = {judge: fit_calibration(labels, raw[judge]) for judge in JUDGES}

@@ -1,4 +1,4 @@
-"""Pictures as 8-bit grey or RGB, from arrays and files; JPEGs at the scale that is needed."""
+"""Pictures as 8-bit grey or RGB from arrays and files; JPEGs at reduced scale where it suffices."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Pixels = npt.NDArray[np.uint8]
 
 _SAMPLE = 1 << 20  # pixels that percentiles are taken from
 _PERCENTILES = (0.1, 99.9)
-_MUCH = 1 << 28  # octets of memory that are not asked for
+_MUCH = 1 << 28  # bytes: requests below are granted unseen
 _MUCH_AT_A_TIME = threading.RLock()
 _TOO_MANY = "has more than 2^30 pixels; make it smaller first"
 # What OpenCV reads too, but not each kind of it, and what Pillow gives either whole or not at all.
@@ -34,7 +34,7 @@ _PILLOW = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "PPM")
 
 
 class Decoded(NamedTuple):
-    """A picture whose pixels are means over `cell` x `cell` pixels of the file's.
+    """A picture whose pixels are means over `cell` x `cell` pixels of the file.
 
     Attributes
     ----------
@@ -43,10 +43,10 @@ class Decoded(NamedTuple):
     cell : int
         1 at full size; 2, 4 or 8 at reduced scale.
     photo : tuple of int, optional
-        Width and height of the photo where something else was decoded: cells, the last of which
-        may stick out, a RAW file's preview, or what is whole of a JPEG that is cut off.
+        Width and height of the whole photo where they differ from `cell` times `pixels`: the last
+        cells stick out, it is a RAW file's preview, or the JPEG is cut off.
     note : str, optional
-        One line, where the file holds less than the whole picture.
+        One line, where the file holds only part of the picture.
     """
 
     pixels: Pixels
@@ -56,9 +56,9 @@ class Decoded(NamedTuple):
 
 
 def stretched(pixels: npt.NDArray[np.generic]) -> Pixels:
-    """One deep channel, stretched between its percentiles .1 and 99.9 to 8 bits.
+    """One deep channel, stretched from its percentiles 0.1 and 99.9 to 8 bits.
 
-    Scanners, microscopes and depth maps use a part of the 16 bits; a shift would leave them black.
+    Scanners, microscopes and depth maps use part of the 16 bits; a shift would leave them black.
     """
     flat = pixels.reshape(-1)
     sample = flat[:: max(1, flat.size // _SAMPLE)].astype(np.float64)
@@ -70,10 +70,9 @@ def stretched(pixels: npt.NDArray[np.generic]) -> Pixels:
 
 
 def over_white(pixels: Pixels) -> Pixels:
-    """Lay (H, W, 4) over white, which is what viewers and paper show.
+    """Composite (H, W, 4) over white, as viewers do.
 
-    The colours below transparent pixels are whatever the editor left there, often hard edges that
-    nobody sees; they are not judged.
+    The colours of transparent pixels are arbitrary, often with hard edges that nobody sees.
     """
     alpha = pixels[:, :, 3:]
     if int(alpha.min()) == 255:
@@ -86,10 +85,7 @@ def over_white(pixels: Pixels) -> Pixels:
 def from_array(array: npt.NDArray[Any], colour: bool) -> Pixels:
     """A grey, RGB or RGBA array of 8 or 16 bits or of floats 0..1, as 8-bit grey or RGB.
 
-    Raises
-    ------
-    BlurError
-        Another type or shape.
+    Raises BlurError for another type or shape.
     """
     pixels = np.asarray(array)
     if pixels.ndim == 3 and pixels.shape[2] == 1:
@@ -116,7 +112,7 @@ def _from_pil(image: Any, colour: bool, turned: bool = True) -> Pixels:
 
     if turned:
         image = ImageOps.exif_transpose(image)
-    if image.mode in ("F", "I"):  # one deep channel, in units of its own
+    if image.mode in ("F", "I"):  # one deep channel, in arbitrary units
         return from_array(stretched(np.asarray(image)), colour)
     if image.mode not in ("L", "RGB", "RGBA", "I;16", "I;16B"):
         clear = "A" in image.getbands() or "transparency" in image.info
@@ -125,7 +121,7 @@ def _from_pil(image: Any, colour: bool, turned: bool = True) -> Pixels:
 
 
 def read_bytes(path: Path, count: int = -1) -> Pixels:
-    """A file, or its first `count` octets; cv2.imread fails silently, and on odd names."""
+    """A file, or its first `count` bytes; cv2.imread fails silently, and on odd names."""
     try:
         about = path.stat()
         ordinary = stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)
@@ -140,12 +136,9 @@ def read_bytes(path: Path, count: int = -1) -> Pixels:
 
 @contextmanager
 def _room(octets: int) -> Iterator[None]:
-    """Memory for so many; whoever needs much waits until nobody else here does.
+    """Reserve memory; large requests wait for one another.
 
-    Raises
-    ------
-    MemoryError
-        There is none: the system would rather end this process than say no.
+    MemoryError if there is too little: the system would kill this process rather than refuse.
     """
     if octets < _MUCH:
         yield
@@ -157,7 +150,7 @@ def _room(octets: int) -> Iterator[None]:
 
 
 def _imdecode(data: Pixels, flag: int, name: str) -> npt.NDArray[Any] | None:
-    """Let OpenCV decode; None where it cannot."""
+    """Decode with OpenCV; None where it cannot."""
     try:
         image = cv2.imdecode(data, flag)
     except cv2.error as error:
@@ -180,7 +173,7 @@ def _odd(head: bytes) -> bool:
 
 
 def _decode_odd(data: Pixels, name: str, flags: int) -> npt.NDArray[Any] | None:
-    """The picture with all its channels; None where it turns out to be plain."""
+    """The picture with all its channels; None where it turns out to be ordinary."""
     image = _imdecode(data, cv2.IMREAD_UNCHANGED, name)
     if image is None or image.ndim not in (2, 3):
         return None
@@ -203,25 +196,24 @@ def decode(
 ) -> Decoded:
     """A picture oriented by EXIF, as 8-bit grey or RGB.
 
-    Grey JPEGs that are large enough are decoded at reduced scale. HEIC, JPEG XL and RAW need
-    extras.
-
     Parameters
     ----------
     source : path, bytes, ndarray or PIL image
+        HEIC, JPEG XL and RAW files need extras.
     name : str
-        What messages call it.
+        Used in messages.
     long_side : int
-        Of the working image, in pixels.
+        Of the working image, in pixels. Grey JPEGs that are large enough are decoded at reduced
+        scale.
     colour : bool
     stored : bool
-        Files as they are stored: not turned, transparency left out of account.
+        Files as they are stored: not rotated, transparency ignored.
 
     Raises
     ------
     BlurError
-        The file is missing, empty, damaged, too large or no image, or its extra is not installed;
-        the array has another type or shape.
+        The file is missing, empty, damaged, too large or not an image, or needs an extra that is
+        not installed; the array has another type or shape.
     """
     try:
         if isinstance(source, str | os.PathLike):
@@ -245,7 +237,7 @@ def decode(
 
 
 def _decode_jpeg(data: Pixels, name: str, long_side: int, colour: bool, stored: bool) -> Decoded:
-    """Decode a JPEG, or what is there of it."""
+    """Decode a JPEG, or what is left of it."""
     frame = headers.jpeg_frame(data)
     data, size = headers.without_zeros(data, frame), frame.size
     cell = 1 if colour else headers.reduction(size, long_side)
@@ -274,7 +266,7 @@ def _decode_jpeg(data: Pixels, name: str, long_side: int, colour: bool, stored: 
 
 
 def _decode_other(data: Pixels, head: bytes, name: str, colour: bool, stored: bool) -> Pixels:
-    """Decode what is no JPEG."""
+    """Decode a file that is not a JPEG."""
     kind = headers.brand(head)
     if headers.is_jxl(head):
         _extra("pillow_jxl", name, "jxl")
@@ -324,7 +316,7 @@ def _extra(module: str, name: str, extra: str) -> Any:
 
 
 def _decode_heic(data: bytes, name: str, colour: bool) -> Pixels:
-    """Decode the main picture, turned as the file says."""
+    """Decode the main picture, oriented."""
     pillow_heif = _extra("pillow_heif", name, "heic")
     try:
         array = np.asarray(pillow_heif.open_heif(data, convert_hdr_to_8bit=True))
@@ -336,10 +328,10 @@ def _decode_heic(data: bytes, name: str, colour: bool) -> Pixels:
 
 
 def _preview(raw: Any, rawpy: Any, long_side: int, colour: bool) -> Decoded | None:
-    """The embedded JPEG, where it is at least as large as the working image."""
+    """The embedded JPEG, if it is at least as large as the working image."""
     try:
         found = raw.extract_thumb()
-        require(found.format == rawpy.ThumbFormat.JPEG, "another preview")
+        require(found.format == rawpy.ThumbFormat.JPEG, "not a JPEG")
         seen = decode(bytes(found.data), "preview", long_side, colour)
     except (rawpy.LibRawError, ValueError, BlurError):
         return None
@@ -348,7 +340,7 @@ def _preview(raw: Any, rawpy: Any, long_side: int, colour: bool) -> Decoded | No
 
 
 def _decode_raw(path: Path, long_side: int, colour: bool) -> Decoded:
-    """Decode the camera's own preview, else develop the file."""
+    """Decode the embedded preview, or else develop the file."""
     rawpy = _extra("rawpy", str(path), "raw")
     read_bytes(path, 1)  # says why where it cannot; LibRaw then reads the parts that it wants
     try:

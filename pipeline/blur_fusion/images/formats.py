@@ -1,4 +1,4 @@
-"""Which file names hold pictures."""
+"""File suffixes of pictures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RAW = _named(
 PICTURES = RAW | _named(
     "jpg jpeg jpe jfif mpo png webp tif tiff bmp dib gif avif jp2 pgm ppm pnm heic heif hif jxl"
 )
-# Pictures that nothing here reads, and that whoever scans a folder would like to know of.
+# Pictures that cannot be read; a scan says how many it found.
 OTHER_PICTURES = _named(
     "afphoto ai bpg cdr cin dcm djvu dpx eps exr fit fits gpr hdr icns ico jxr kra ora pcx psb "
     "psd qoi svg tga wdp xcf"

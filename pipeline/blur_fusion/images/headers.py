@@ -48,7 +48,7 @@ def brand(head: bytes) -> str:
 
 
 def turned_by_exif(pixels: npt.NDArray[np.generic], data: bytes) -> npt.NDArray[np.generic]:
-    """The pixels of a PNG or WebP file, turned as its EXIF block asks."""
+    """The pixels of a PNG or WebP file, oriented by its EXIF block."""
     found, orientation = _EXIF.search(data), 1
     if found:
         exif, order = data[found.start(1) :], ">" if found[1][:1] == b"M" else "<"
@@ -68,7 +68,7 @@ def turned_by_exif(pixels: npt.NDArray[np.generic], data: bytes) -> npt.NDArray[
 
 
 def turned_by_boxes(pixels: Pixels, head: bytes) -> Pixels:
-    """The pixels of an AVIF file, turned and mirrored by its boxes; its EXIF does not count."""
+    """The pixels of an AVIF file, rotated and mirrored by its boxes; its EXIF does not count."""
     if turns := re.search(rb"\0\0\0\x09irot(.)", head, re.S):
         pixels = np.rot90(pixels, turns[1][0] & 3)
     if axis := re.search(rb"\0\0\0\x09imir(.)", head, re.S):
@@ -77,7 +77,7 @@ def turned_by_boxes(pixels: Pixels, head: bytes) -> Pixels:
 
 
 def _bits(value: int) -> Callable[[int], int]:
-    """Takes so many bits off `value`, the lowest first."""
+    """A function that takes bits off `value`, the lowest first."""
 
     def take(count: int) -> int:
         nonlocal value
@@ -88,7 +88,7 @@ def _bits(value: int) -> Callable[[int], int]:
 
 
 def _jxl_pixels(head: bytes, start: int) -> int:
-    """Of the codestream that starts there; ISO/IEC 18181-1, size header."""
+    """Pixels of the codestream that starts there; ISO/IEC 18181-1, size header."""
     take = _bits(int.from_bytes(head[start : start + 16], "little"))
     small = take(1)
 
@@ -101,7 +101,7 @@ def _jxl_pixels(head: bytes, start: int) -> int:
 
 
 def _tiff_octets(data: Pixels) -> int:
-    """Of the first page."""
+    """Bytes of the first page."""
     order, facts = "<" if data[0] == 0x49 else ">", {258: 8, 277: 1}
     view: memoryview = data.data
     (place,) = struct.unpack_from(f"{order}I", view, 4)
@@ -118,15 +118,10 @@ def _tiff_octets(data: Pixels) -> int:
 
 
 def octets_needed(data: Pixels, head: bytes) -> int:
-    """About how much memory the decoded picture and a copy of it take, as its header says.
+    """About how many bytes the decoded picture and a copy of it take, by its header.
 
-    As much as the file where it does not say; JPEGs are the caller's.
-
-    Parameters
-    ----------
-    data : ndarray of uint8
-    head : bytes
-        Its first few thousand.
+    The file's size where the header does not say. `head` is the beginning of `data`; JPEGs are
+    handled by the caller.
     """
     try:
         if head[:4] in (b"II*\0", b"MM\0*"):
@@ -161,7 +156,7 @@ _STEP = 256  # octets; about a row of blocks of a photo
 
 
 class Part(NamedTuple):
-    """The upper rows of a picture as a file of their own, and what share of all rows they are."""
+    """The upper rows of a picture as a file, and their share of all rows."""
 
     data: Pixels
     share: float
@@ -170,14 +165,8 @@ class Part(NamedTuple):
 class Frame(NamedTuple):
     """What a JPEG's frame header says; all 0 where there is none.
 
-    Attributes
-    ----------
-    place : int
-        Of its marker in the file.
-    size : tuple of int
-        Width and height as stored, before EXIF turns them.
-    progressive : bool
-        Whether the picture comes in several scans, all of which the decoder keeps.
+    `place` is that of its marker, `size` width and height before EXIF turns them. A progressive
+    picture comes in several scans, all of which the decoder keeps in memory.
     """
 
     place: int = 0
@@ -214,9 +203,9 @@ def reduction(size: tuple[int, int], long_side: int) -> int:
 
 
 def without_zeros(data: Pixels, frame: Frame) -> Pixels:
-    """A JPEG without the zeros that fill the place of what was never written.
+    """A JPEG without trailing zeros, which stand for data that was never written.
 
-    They would be decoded as picture. A file that has its end marker stays as it is.
+    They would be decoded as picture. A file with an end marker is left alone.
     """
     if data[-64:].any() or not frame.place:
         return data
@@ -225,7 +214,7 @@ def without_zeros(data: Pixels, frame: Frame) -> Pixels:
 
 
 def _fine(scans: bytes, luma: int) -> bool:
-    """Whether a progressive JPEG's last scans of each frequency have begun, as far as seen."""
+    """Whether the last scans of all frequencies of a progressive JPEG have begun."""
     seen: set[int] = set()
     for found in _SCAN.finditer(scans):
         at, count = found.end(), found[1][0]
@@ -236,7 +225,7 @@ def _fine(scans: bytes, luma: int) -> bool:
 
 
 def _grey(data: Pixels) -> npt.NDArray[Any] | None:
-    """The stored picture of a JPEG without its end marker; the decoder fills what is missing."""
+    """The picture of a JPEG without end marker; the decoder fills in what is missing."""
     whole = np.append(data, np.frombuffer(_END, np.uint8))
     try:
         return cv2.imdecode(whole, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -245,10 +234,10 @@ def _grey(data: Pixels) -> npt.NDArray[Any] | None:
 
 
 def whole_rows(data: Pixels) -> Part | None:
-    """What is there of a JPEG that is cut off; None where nothing can be decoded.
+    """What is left of a cut-off JPEG; None where nothing can be decoded.
 
-    With a few octets less, the picture differs from the row on at which they run out. Where a
-    progressive file's last scans have not begun, all of it is coarse, and no row is whole.
+    A decode with a few bytes less differs from the row where they run out. Where the last scans of
+    a progressive file have not begun, no row is complete.
     """
     place, size, progressive = jpeg_frame(data)
     if not size[0] or place + 19 > data.size:

@@ -1,4 +1,4 @@
-"""A photo, decoded when it is first asked for; working images are what every model sees."""
+"""A photo, decoded when first asked for, and the working images that models see."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class InputSpec:
     Attributes
     ----------
     side : int
-        Largest height or width in pixels, nothing is enlarged; of a square, its side.
+        Largest height or width in pixels, never enlarged; of a square, its side.
     square : bool
-        Resized to `side` x `side` whatever its aspect.
+        Resize to `side` x `side` whatever the aspect ratio.
     colour : bool
         RGB instead of grey (ITU-R BT.601 luma).
     resampling : str
-        "area"; of a square also OpenCV's "nearest" or "bilinear", and "pillow": Pillow's NEAREST
-        on the file as stored, without EXIF's turn.
+        "area"; for squares also OpenCV's "nearest" and "bilinear", and "pillow": Pillow's NEAREST
+        on the file as stored, ignoring EXIF orientation.
     """
 
     side: int
@@ -64,17 +64,9 @@ class InputSpec:
 
 
 def center_crop(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """`image` without the edge on which no verdict should rest.
+    """A view of `image` (h, w) without its edge, which is not judged.
 
-    Parameters
-    ----------
-    image : ndarray, shape (h, w)
-        A working image, or values on one.
-
-    Returns
-    -------
-    ndarray
-        A view; the whole image where its long side is at most `SMALLEST`.
+    All of it where its long side is at most `SMALLEST`.
     """
     longest = max(image.shape)
     share = min(EDGE, max(0.0, (longest - SMALLEST) / (2 * longest)))
@@ -83,37 +75,35 @@ def center_crop(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _sort(source: Any) -> str:
-    """One of "path", "bytes", "array" and "image"; empty of what is no picture."""
-    pillow = sys.modules.get("PIL.Image")  # whoever has such an image has imported it
+    """One of "path", "bytes", "array" and "image"; empty for anything else."""
+    pillow = sys.modules.get("PIL.Image")  # imported if there is such an image
     if pillow is not None and isinstance(source, pillow.Image):
         return "image"
     return next((sort for kind, sort in _SORTS if isinstance(source, kind)), "")
 
 
 class Photo:
-    """One picture; each form of it is decoded once, and what is computed from it kept beside it.
+    """One picture; each form of it is decoded once, and what is computed from it is kept.
 
     Parameters
     ----------
     source : path, bytes, ndarray or PIL image
         An image file or its content; (H, W), (H, W, 3) RGB or (H, W, 4) RGBA of uint8, uint16 or
-        floats 0..1. One deep channel is stretched by percentiles; transparent pixels lie over
-        white.
+        floats 0..1. One deep channel is stretched by percentiles; transparency lies over white.
     path : str, optional
-        What to call it; by default the path, or "array", "bytes" or "image".
+        Its name; by default the path, or "array", "bytes" or "image".
 
     Attributes
     ----------
-    path : str
     size : tuple of int
         Width and height at full size, oriented by EXIF; (0, 0) until an image was asked for.
     note : str, optional
-        One line, where the file holds less than the whole picture.
+        One line, where the file holds only part of the picture.
 
     Raises
     ------
     TypeError
-        `source` is no picture.
+        `source` is not a picture.
 
     Examples
     --------
@@ -127,7 +117,7 @@ class Photo:
         sort = _sort(source)
         if not sort:
             raise TypeError(
-                f"{type(source).__name__} is no picture: give a path, the bytes of a file, an "
+                f"{type(source).__name__} is not a picture: give a path, the bytes of a file, an "
                 "array, a PIL image, or an iterable of them"
             )
         self.path = path or (os.fspath(source) if sort == "path" else sort)
@@ -137,21 +127,17 @@ class Photo:
         self._kept: dict[Hashable, Any] = {}
 
     def image(self, spec: InputSpec) -> Pixels:
-        """The picture as `spec` says; not to be written to.
-
-        Returns
-        -------
-        ndarray of uint8, shape (h, w) or (h, w, 3)
+        """The picture as `spec` says: uint8, (h, w) or (h, w, 3), not to be written to.
 
         Raises
         ------
         BlurError
-            The file is missing, empty or no image; the array has another type or shape.
+            The file is missing, empty or not an image; the array has another type or shape.
         """
         return self.remember(spec, lambda: self._made(spec))
 
     def remember(self, key: Hashable, compute: Callable[[], Computed]) -> Computed:
-        """What `compute` gave when it was first asked for under this key."""
+        """What `compute` returned when first called for this key."""
         if key not in self._kept:
             self._kept[key] = compute()
         found: Computed = self._kept[key]
@@ -184,10 +170,7 @@ class Photo:
 def as_photos(sources: Any) -> Iterator[Photo]:
     """Photos of one source, or of an iterable of sources and photos; an array is one picture.
 
-    Raises
-    ------
-    TypeError
-        One of them is no picture.
+    Raises TypeError for anything else.
     """
     alone = isinstance(sources, Photo) or bool(_sort(sources))
     if not alone and (not isinstance(sources, Iterable) or hasattr(sources, "read")):
@@ -201,29 +184,10 @@ def as_photos(sources: Any) -> Iterator[Photo]:
 
 
 def working_image(source: Source, long_side: int, colour: bool = False) -> Pixels:
-    """Turn a file or an array into what every model sees.
+    """What every model sees of a file or array, shape (h, w) or (h, w, 3): see :meth:`Photo.image`.
 
-    Files are oriented by EXIF; the picture is shrunk by area averaging to at most `long_side`
-    pixels and never enlarged, because enlarging makes sharp look blurred. A grey JPEG of at least
-    4 times `long_side` is decoded at reduced scale; the difference is a few hundredths of the
-    Laplacian variance (see `blur_fusion.images.resize`).
-
-    Parameters
-    ----------
-    source : path, bytes, ndarray or PIL image
-        See :class:`Photo`.
-    long_side : int
-        Largest height or width of the result, in pixels.
-    colour : bool
-        RGB instead of grey (ITU-R BT.601 luma).
-
-    Returns
-    -------
-    ndarray of uint8, shape (h, w) or (h, w, 3)
-
-    Raises
-    ------
-    BlurError
-        The file is missing, empty or no image; the array has another type or shape.
+    At most `long_side` pixels, by area averaging, and never enlarged, which would make sharp photos
+    look blurred. A grey JPEG of at least 4 times `long_side` is decoded at reduced scale, which
+    changes the Laplacian variance by a few hundredths.
     """
     return Photo(source).image(InputSpec(long_side, colour=colour))

@@ -22,7 +22,7 @@ _LONGEST = 65_535  # of a side: beyond, sums over a column of pixels outgrow sin
 
 
 def _product(bands: Bands, rows: npt.NDArray[Any], kind: type[np.floating]) -> Floats:
-    """Weighted sums of rows, as `bands` say."""
+    """Weighted sums of rows, as given by `bands`."""
     result = np.empty((bands[-1][0].stop, rows.shape[1]), kind)
     for target, source, weights in bands:
         np.matmul(weights, rows[source].astype(kind, copy=False), out=result[target])
@@ -31,7 +31,7 @@ def _product(bands: Bands, rows: npt.NDArray[Any], kind: type[np.floating]) -> F
 
 @lru_cache(maxsize=128)
 def _overlaps(before: int, after: int, band: int, kind: type[np.floating]) -> Bands:
-    """What a row before and one after have in common, in units of which the latter has `before`."""
+    """Overlap of each row before with each row after, in units of which the latter has `before`."""
     found = []
     for first in range(0, after, band):
         last = min(after, first + band)
@@ -44,10 +44,10 @@ def _overlaps(before: int, after: int, band: int, kind: type[np.floating]) -> Ba
 
 
 def _in_numpy(image: Pixels, size: tuple[int, int]) -> Pixels:
-    """`image` (H, W, channels) averaged by products.
+    """`image` (H, W, channels) averaged by matrix products.
 
-    Sums over columns are whole numbers below 2^24 and exact in single precision, those over areas
-    in double precision, in whatever order they are added.
+    Sums over columns are integers below 2^24, exact in single precision; those over areas are exact
+    in double precision. So the order of summation does not matter.
     """
     height, width, channels = image.shape
     flat, bands = image.reshape(height, -1), _overlaps(height, size[1], 2, np.float32)
@@ -58,27 +58,11 @@ def _in_numpy(image: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def area_average(image: Pixels, size: tuple[int, int]) -> Pixels:
-    """Shrink `image` to (width, height) `size`; each pixel is the mean of the area it covers.
+    """Shrink `image`, (H, W) or (H, W, 3), to (width, height) `size`; pixels are means over areas.
 
-    Compiled, an 8-MP photo takes 2 ms, in numpy 8, in OpenCV 19. Halving first would be fast, but
-    smears what follows: it took a quarter of the Laplacian variance of real photos, half at
-    CERTH's size.
-
-    Parameters
-    ----------
-    image : ndarray of uint8, shape (H, W) or (H, W, 3)
-    size : tuple of int
-        Width and height, at most those of `image`.
-
-    Returns
-    -------
-    ndarray of uint8, shape (height, width) or (height, width, 3)
-        As `cv2.resize` with `INTER_AREA`, but for rounding near halves.
-
-    Raises
-    ------
-    BlurError
-        A side is longer than 65,535 pixels.
+    As `cv2.resize` with `INTER_AREA`, but for rounding near halves. Compiled, an 8-MP photo takes 2
+    ms, in numpy 8, in OpenCV 19. Halving first would be fast, but cost a quarter of the Laplacian
+    variance of real photos. Raises BlurError where a side is longer than 65,535 pixels.
     """
     height, width = image.shape[:2]
     ratio = height / size[1]
@@ -104,14 +88,7 @@ def area_average(image: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def shrunk(image: Pixels, side: int) -> Pixels:
-    """`image` by :func:`area_average` with a long side of `side`; a smaller one is as it was.
-
-    Parameters
-    ----------
-    image : ndarray of uint8, shape (h, w) or (h, w, 3)
-    side : int
-        Pixels.
-    """
+    """`image`, (h, w) or (h, w, 3), with at most `side` pixels a side; never enlarged."""
     height, width = image.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:
@@ -138,7 +115,7 @@ def _gap(low: Floats, high: Floats, other_low: Floats, other_high: Floats) -> Fl
 
 @lru_cache(maxsize=64)
 def _kriged(cells: int, cell: int, after: int) -> tuple[npt.NDArray[np.int32], Weights]:
-    """First cell (after,) and weights (after, taps), in whole numbers, of area averages."""
+    """First cell (after,) and integer weights (after, taps) of area averages."""
     step = cells * cell / after
     count = min(cells, 2 * _REACH + int(np.ceil(step / cell)) + 1)
     start = np.floor(np.arange(after) * step / cell).astype(int) - _REACH
@@ -163,32 +140,19 @@ def _kriged(cells: int, cell: int, after: int) -> tuple[npt.NDArray[np.int32], W
 
 
 def _sums(rows: npt.NDArray[Any], first: npt.NDArray[np.int32], weights: Weights) -> Any:
-    """Weighted sums of rows (n, m), shape (after, m); none needs more than 32 bits."""
+    """Weighted sums of rows (n, m), shape (after, m); within 32 bits."""
     taps = range(weights.shape[1])
     return sum(weights[:, tap, None].astype(np.int32) * rows[first + tap] for tap in taps)
 
 
 def average_cells(image: Pixels, cell: int, size: tuple[int, int]) -> Pixels:
-    """Area averages of a picture of which only means over square cells are known.
+    """Shrink a picture whose pixels are means over `cell` x `cell` of the full picture to `size`.
 
-    A JPEG decoded at half its size holds the means of 2 x 2 pixels (libjpeg's `jidctred.c`). To
-    average those again by area would smear: the working image of a 3-MP photo lost a quarter of
-    its Laplacian variance. The best linear estimate of the true averages (ordinary kriging,
-    Matheron 1963) leaves a few hundredths. Weights are whole numbers, so that compiled code and
-    numpy give the same bits.
-
-    Parameters
-    ----------
-    image : ndarray of uint8, shape (H, W) or (H, W, 3)
-        Means over cells of the full picture.
-    cell : int
-        Side of a cell in pixels of the full picture.
-    size : tuple of int
-        Width and height of the result.
-
-    Returns
-    -------
-    ndarray of uint8, shape (height, width) or (height, width, 3)
+    A JPEG decoded at half its size holds the means of 2 x 2 pixels (libjpeg's `jidctred.c`).
+    Averaging those by area would smear: the working image of a 3-MP photo lost a quarter of its
+    Laplacian variance. The best linear estimate of the true averages (ordinary kriging, Matheron
+    1963) loses a few hundredths. Weights are integers, so that compiled code and numpy give the
+    same bits.
     """
     if image.ndim == 3:
         return np.stack([average_cells(image[:, :, c], cell, size) for c in range(3)], axis=2)
@@ -216,8 +180,8 @@ def average_cells(image: Pixels, cell: int, size: tuple[int, int]) -> Pixels:
 def pillow_nearest(image: Pixels, side: int) -> Pixels:
     """`image` (H, W, channels) as a square, by Pillow's NEAREST.
 
-    Each pixel is that at floor((i + 0.5) * length / side), the positions summed up step by step as
-    Pillow's `ImagingScaleAffine` (Geometry.c) does, so that rounding falls the same way.
+    Each pixel is the one at floor((i + 0.5) * length / side); positions are accumulated as in
+    Pillow's `ImagingScaleAffine` (Geometry.c), so that rounding is the same.
     """
     for axis in (0, 1):
         step = image.shape[axis] / side
@@ -231,7 +195,7 @@ SMALLEST_INPUT = 32  # pixels: smaller images are mirrored out to it before a ne
 
 
 def pad_to(image: Pixels, side: int) -> Pixels:
-    """Mirror `image` out to at least `side` x `side` pixels; never enlarge it."""
+    """Mirror `image` out to at least `side` x `side` pixels."""
     tall, wide = max(0, side - image.shape[0]), max(0, side - image.shape[1])
     if not (tall or wide):
         return image

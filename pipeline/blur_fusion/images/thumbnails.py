@@ -1,4 +1,4 @@
-"""Pictures as files in memory: thumbnails of photos, and data URIs for pages."""
+"""Thumbnails, and pictures encoded for pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from blur_fusion.images.resize import shrunk
 Pixels = npt.NDArray[np.uint8]
 
 SIDE = 240  # pixels
-# As a page of 10,000 shall have at most 60 MB, base64 and words included; photos take 3.4 kB.
+# Bytes: a page of 10,000 has at most 60 MB, base64 and text included. Most photos take 3,400.
 LARGEST = 4100
 _TRIES = ((1, 70), (1, 50), (1, 30), (2, 30), (4, 20))  # divisor and quality; the first that fits
 _SETTINGS = {".jpg": cv2.IMWRITE_JPEG_QUALITY, ".webp": cv2.IMWRITE_WEBP_QUALITY}
@@ -35,25 +35,15 @@ def encoded(pixels: Pixels, ending: str = ".jpg", quality: int = 88) -> bytes:
 
 
 def data_uri(pixels: Pixels, ending: str = ".jpg") -> str:
-    """Grey or RGB pixels as the address of themselves, for a page that needs no other file."""
+    """Grey or RGB pixels as a data URI."""
     kind = "jpeg" if ending == ".jpg" else ending[1:]
     return f"data:image/{kind};base64,{base64.b64encode(encoded(pixels, ending)).decode()}"
 
 
 def thumbnail(pixels: Pixels, side: int = SIDE) -> bytes:
-    """Shrink `pixels` by area averaging, as a WebP file of at most `LARGEST` octets.
+    """Grey or RGB pixels as a WebP file of at most `side` pixels a side and `LARGEST` bytes.
 
-    Parameters
-    ----------
-    pixels : ndarray of uint8, shape (h, w) or (h, w, 3) RGB
-        Already oriented.
-    side : int
-        Largest height or width of the result, in pixels; nothing is enlarged.
-
-    Returns
-    -------
-    bytes
-        A WebP file, half as large as a JPEG that looks like it.
+    Half as large as a JPEG of the same quality.
     """
     for divisor, quality in _TRIES:
         data = encoded(shrunk(pixels, side // divisor), ".webp", quality)
@@ -65,22 +55,17 @@ def thumbnail(pixels: Pixels, side: int = SIDE) -> bytes:
 def small_photo(
     path: str | Path, size: tuple[int, int] | None = None, side: int = SIDE
 ) -> Pixels | None:
-    """A photo straight from its file, small, in colour and oriented by EXIF.
+    """A small RGB picture of a photo file, oriented by EXIF; None where it cannot be read.
 
     Parameters
     ----------
     path : str or Path
-        Of a RAW file the embedded preview is taken.
+        For RAW files the embedded preview serves.
     size : tuple of int, optional
-        Width and height of the photo. Where given, a JPEG is decoded at a half, a quarter or an
-        eighth, never below `side`, which is several times as fast.
+        Width and height of the photo; a JPEG is then decoded at a half, quarter or eighth, which is
+        several times as fast.
     side : int
         Largest height or width of the result, in pixels.
-
-    Returns
-    -------
-    ndarray of uint8, shape (h, w, 3), or None
-        RGB; None where the file cannot be read.
     """
     fits = (flag for divisor, flag in _REDUCED.items() if size and max(size) // divisor >= side)
     image = None

@@ -1,4 +1,4 @@
-"""Classifiers: photos in, predictions out. Whatever takes one takes all of them."""
+"""Classifiers: photos in, predictions out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from blur_fusion.model.prediction import Band, Prediction, verdict_at
 from blur_fusion.parallel import ordered_map
 from blur_fusion.startup import one_opencv_thread
 
-BATCH = 12  # photos that pass one stage before the next, for the sake of the processor's cache
+BATCH = 12  # photos that pass one stage before the next, see `Classifier._batch`
 RECIPE = InputSpec(512, square=True, colour=True, resampling="pillow")
 PUBLISHED_THRESHOLD = 470.0  # chosen on CERTH's training rows; 87.2 % on its evaluation rows
 SMALLEST_VARIANCE = 1e-3  # a flat picture has 0, whose logarithm would not be finite
@@ -39,7 +39,7 @@ def recipe_variance(photo: Photo) -> float:
     """Laplacian variance of a photo by the published recipe, squared grey levels.
 
     RGB without EXIF orientation, 512x512 by Pillow's NEAREST, grey with OpenCV's BGR weights
-    applied to RGB (red and blue trade places: that is the recipe), `cv2.Laplacian(CV_64F)`.
+    applied to RGB (red and blue swapped: that is the recipe), `cv2.Laplacian(CV_64F)`.
     """
 
     def variance() -> float:
@@ -59,17 +59,16 @@ class Classifier:
     spec : InputSpec
         What it looks at.
     threshold : float
-        A photo is blurred where its probability reaches it.
+        A photo is blurred where its probability is at least this.
     band : tuple of float
-        Probabilities between which the verdict is "unsure"; they enclose the threshold. Both are
-        the threshold where another than the model's own was asked for, and of classifiers that
-        know no doubt.
+        Probabilities between which the verdict is "unsure". Both equal the threshold if that is not
+        the model's own, or if the classifier is never unsure.
     digest : str
-        Of all that makes its probabilities.
+        Of everything that determines its probabilities.
     fingerprint : str
-        Changes with whatever may change a prediction.
+        Of everything that determines its predictions.
     threads : int
-        Batches of photos that it judges at once.
+        Batches of photos judged in parallel.
     """
 
     name: str
@@ -82,22 +81,21 @@ class Classifier:
 
     @property
     def asked(self) -> float | None:
-        """The threshold to ask for to get this classifier again; None is the model's own."""
+        """The threshold that gives this classifier again; None is the model's own."""
         return self.threshold if self.band[0] == self.band[1] else None
 
     def stages(self) -> tuple[Callable[[Photo], Any], ...]:
-        """What is done with a photo in turn; the last one gives its prediction."""
+        """The steps a photo passes through; the last one gives its prediction."""
         return (lambda photo: photo.image(self.spec), self._said)
 
     def _said(self, photo: Photo) -> Prediction:
-        """The prediction of a photo that could be decoded."""
+        """The prediction for a photo that can be decoded."""
         raise NotImplementedError
 
     def predict(self, photos: Any) -> list[Prediction]:
-        """One prediction for each picture; what cannot be read is a failed one.
+        """One prediction for each picture, a failed one for what cannot be read.
 
-        Memory stays flat however many photos come, and OpenCV's threads are afterwards as they
-        were.
+        Memory does not grow with the number of photos; OpenCV's threads are restored.
 
         Parameters
         ----------
@@ -107,7 +105,7 @@ class Classifier:
         Raises
         ------
         TypeError
-            Something is no picture.
+            Something is not a picture.
         """
         waiting = as_photos(photos)
         batches: Iterator[list[Photo]] = iter(lambda: list(islice(waiting, BATCH)), [])
@@ -116,9 +114,10 @@ class Classifier:
             return [prediction for part in mapped(self._batch, batches) for prediction in part]
 
     def _batch(self, photos: list[Photo]) -> list[Prediction]:
-        """Predictions of a few photos: the same bits however many they are.
+        """Predictions for a few photos: the same bits however many they are.
 
-        All pass one stage before the next, so that its code and weights stay in the cache.
+        All pass one stage before the next, so that its code and weights stay in the processor's
+        cache.
         """
         answers: list[Any] = [None] * len(photos)
         for stage in self.stages():
@@ -126,12 +125,12 @@ class Classifier:
                 if not isinstance(answers[place], Prediction):
                     try:
                         answers[place] = stage(photo)
-                    except Exception as error:  # also damage that no decoder foresaw
+                    except Exception as error:  # decoders raise all sorts
                         answers[place] = Prediction.caught(photo.path, error)
         return answers
 
     def at(self, threshold: float) -> Self:
-        """The same classifier with another threshold and no doubt; nothing is loaded again."""
+        """The same classifier with another threshold, never unsure; nothing is loaded again."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other._use(threshold)
@@ -147,7 +146,7 @@ class Classifier:
         self.fingerprint = hashlib.sha256(key.encode()).hexdigest()
 
     def _answer(self, photo: Photo, logit: float, kind: str = "blurred", **seen: Any) -> Prediction:
-        """The prediction that a calibrated logit makes; `kind` is of blur, should there be any."""
+        """The prediction for a calibrated logit; `kind` is that of the blur, if it is blurred."""
         probability = float(sigmoid(np.array(logit)))
         blurred = probability >= self.threshold
         kind = kind if blurred else "sharp"
@@ -162,7 +161,7 @@ def _log_odds(probability: float) -> float:
 
 
 class ConstantClassifier(Classifier):
-    """Always the same answer, such as the training images' proportion of blurred ones.
+    """Always the same answer, such as the proportion of blurred training images.
 
     Examples
     --------
@@ -184,14 +183,9 @@ class ConstantClassifier(Classifier):
 
 
 class LaplacianClassifier(Classifier):
-    """Blurred where the Laplacian variance by the published recipe is below a limit.
+    """Blurred where the Laplacian variance by the published recipe is below `limit`.
 
-    Parameters
-    ----------
-    limit : float
-        Squared grey levels.
-    slope, intercept : float
-        The logit of blurred is `slope * log(variance) + intercept`; `slope` is negative.
+    The logit of blurred is `slope * log(variance) + intercept`; `slope` is negative.
 
     Examples
     --------
@@ -218,37 +212,35 @@ class LaplacianClassifier(Classifier):
 
 
 class BlurDetector(Classifier):
-    """Tells blurred photos from sharp ones; several threads may use one at once.
+    """Tells blurred photos from sharp ones; several threads may share one.
 
-    A pickle or a copy holds the folder's path and digest, neither weights nor sessions.
+    A pickle or copy holds the folder's path and digest, not weights or sessions.
 
     Parameters
     ----------
     model : path, optional
         A folder written by `blur export`; the shipped model by default.
     judge : str
-        "cnn", "features", or both "fused". Those of one folder share what they compute of a
-        `Photo`, so that asking all three costs one pass.
+        "cnn", "features", or both "fused". The judges of one folder share what they compute of a
+        `Photo`, so asking all three costs one pass.
     threshold : float, optional
-        Probability from which a photo counts as blurred, instead of the model's own: nothing is
-        unsure then but what holds nothing to judge.
+        Probability from which a photo counts as blurred, instead of the model's own. Only photos
+        with nothing to judge are then unsure.
     max_false_alarms : float, optional
         Instead of a threshold: proportion of sharp photos, 0..0.3, that may be called blurred (as
         measured on the model's validation images).
     threads : int
-        Batches of photos that `predict` judges at once.
+        Batches of photos that `predict` judges in parallel.
 
     Attributes
     ----------
-    name : str
-        The judge.
     provenance : dict
         What the model was made from: params, digests of code and data, versions.
 
     Raises
     ------
     BlurError
-        The model is missing, damaged or of another format; an argument is impossible.
+        The model is missing, damaged or of another format; an argument is not allowed.
 
     Examples
     --------
@@ -282,7 +274,7 @@ class BlurDetector(Classifier):
         self.name, self.spec, self.threads = judge, InputSpec(contents.long_side), threads
         self.provenance: dict[str, Any] = read_provenance(folder)
         if max_false_alarms is not None:
-            require(judge == "fused", f"max_false_alarms: not known of {judge}, only of fused")
+            require(judge == "fused", f"max_false_alarms: only for fused, not for {judge}")
             threshold = contents.model.rates.threshold(max_false_alarms)
         if threshold is None:
             self._use(contents.model.thresholds[judge], contents.model.bands.get(judge))
@@ -293,18 +285,18 @@ class BlurDetector(Classifier):
         return _again, (self.folder, self.digest, self.name, self.asked, self.threads)
 
     def stages(self) -> tuple[Callable[[Photo], Any], ...]:
-        """Decode, compute what the judge hears, answer."""
+        """Decode, compute what the judge needs, answer."""
         heard = {"cnn": (self.logits,), "features": (self.measures,)}
         between = heard.get(self.name, (self.logits, self.measures))
         return (lambda photo: photo.image(self.spec), *between, self._said)
 
     def logits(self, photo: Photo) -> npt.NDArray[np.float32]:
-        """The CNN's logits (1, 4) of a photo, in the order of `LOGIT_NAMES`."""
+        """The CNN's logits (1, 4) for a photo, in the order of `LOGIT_NAMES`."""
         key = "logits", self.digest
         return photo.remember(key, lambda: self.network.logits([photo.image(self.spec)]))
 
     def measures(self, photo: Photo) -> npt.NDArray[np.float32]:
-        """The focus measures (1, F) that the stack wants of a photo."""
+        """The focus measures (1, F) of a photo that the stack uses."""
         key, params = ("measures", self.digest), self.contents.features
         names = self.model.stack.names  # those that this model wants, whatever there is now
         return photo.remember(key, lambda: describe(photo.image(self.spec), params, names)[None])
@@ -312,7 +304,7 @@ class BlurDetector(Classifier):
     def _said(self, photo: Photo) -> Prediction:
         stack, towards_motion = self.model.stack, None
         raw: npt.NDArray[np.floating]
-        if self.name == "features":  # which does not hear the network, and so tells no kinds
+        if self.name == "features":  # without the network, so it tells no kinds
             logits = np.zeros((1, len(LOGIT_NAMES)), np.float32)
             raw = stack.logits(logits, self.measures(photo))["features"]
         elif self.name == "cnn":
@@ -330,24 +322,20 @@ class BlurDetector(Classifier):
         if (focus := sharpest_place(working)) is None:
             logit = _log_odds(self.model.rates.share_blurred)
             seen |= {"verdict": "unsure", "note": photo.note or NOTHING}
-        elif photo.note is None:  # of a part it would not be known where in the photo it lies
+        elif photo.note is None:  # of a cut-off photo, the place is not known
             seen |= {"focus_x": focus[0], "focus_y": focus[1]}
         return self._answer(photo, float(logit), kind, **seen)
 
 
 class PresetClassifier(Classifier):
-    """A trained preset: an ONNX file, and a model.json that says what goes in and comes out.
+    """A trained preset: an ONNX file, and a model.json that describes its input and output.
 
     The network has an input `image`, uint8 (n, side, side, 1 or 3), and may have an input
     `laplacian_512`, float32 (n, 1), the variance by the published recipe. Its output (n, classes)
     are probabilities. model.json holds `name`, `network` (`file` and `sha256`), `input` (the
-    `InputSpec`), `blurred` (the place of that class) and `threshold`, at which, as long as no other
-    is asked for, the most probable class decides: of three it may have less.
-
-    Raises
-    ------
-    BlurError
-        Something is missing or damaged.
+    `InputSpec`), `blurred` (index of that class) and `threshold`. At its own threshold the most
+    probable class decides, which of three may have less than the threshold. Raises BlurError if
+    something is missing or damaged.
     """
 
     def __init__(self, folder: Path | str, *, threshold: float | None = None) -> None:
@@ -360,7 +348,7 @@ class PresetClassifier(Classifier):
             file = path.with_name(Path(lines["network"]["file"]).name)
             network = file.read_bytes()
             if lines["network"]["sha256"] != hashlib.sha256(network).hexdigest():
-                raise ValueError(f"{file.name} is damaged or another's")
+                raise ValueError(f"{file.name} is damaged, or of a different model")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             reason = " ".join(repr(error).split())[:200]
             raise BlurError(f"{path}: not a trained preset ({reason}); train it again") from None
@@ -373,13 +361,7 @@ class PresetClassifier(Classifier):
         return _again, (self.folder, self.digest, JUDGES[-1], self.threshold, self.threads)
 
     def classes(self, photo: Photo) -> npt.NDArray[np.float32]:
-        """Probability of each class, shape (classes,).
-
-        Raises
-        ------
-        BlurError
-            The photo cannot be read.
-        """
+        """Probability of each class, shape (classes,)."""
         image = photo.image(self.spec)
         given: dict[str, Any] = {"image": image.reshape(1, *image.shape[:2], -1)}
         if "laplacian_512" in self._inputs:
@@ -400,10 +382,10 @@ class PresetClassifier(Classifier):
 def _again(
     folder: str | None, digest: str, judge: str, threshold: float | None, threads: int
 ) -> Classifier:
-    """What a pickle or a copy opens."""
+    """Open what a pickle or copy refers to."""
     found = load(folder, judge=judge, threshold=threshold)
     where = "the shipped model" if folder is None else folder
-    require(found.digest == digest, f"{where}: is another model than the one that was pickled")
+    require(found.digest == digest, f"{where}: not the model that was pickled")
     found.threads = threads
     return found
 
@@ -427,7 +409,7 @@ def load(
     Raises
     ------
     BlurError
-        The model is missing, damaged or of another format; an argument is impossible.
+        The model is missing, damaged or of another format; an argument is not allowed.
 
     Examples
     --------
@@ -436,13 +418,13 @@ def load(
     """
     if folder is not None and _system(Path(folder)) == "preset":
         require(judge == "fused", f"{folder}: a preset has one judge; leave '{judge}' out")
-        require(max_false_alarms is None, f"{folder}: a preset knows no false-alarm rates")
+        require(max_false_alarms is None, f"{folder}: a preset has no false-alarm rates")
         return PresetClassifier(folder, threshold=threshold)
     return BlurDetector(folder, judge=judge, threshold=threshold, max_false_alarms=max_false_alarms)
 
 
 def _system(folder: Path) -> Any:
-    """What model.json names; None where it cannot be read, which is said by who opens it."""
+    """The system that model.json names; None where it cannot be read, which is reported later."""
     try:
         return json.loads((folder / MODEL).read_bytes())["system"]
     except (OSError, ValueError, KeyError, TypeError):

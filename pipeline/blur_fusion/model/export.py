@@ -1,6 +1,7 @@
-"""From trained artefacts to a model folder: the stage `fuse` writes one, `blur export` its origin.
+"""From trained artefacts to a model folder.
 
-What `blur scan` reads is therefore what `evaluate` judged with.
+The stage `fuse` writes one and `evaluate` judges with it; `blur export` copies it and adds its
+provenance.
 """
 
 from __future__ import annotations
@@ -36,21 +37,9 @@ if TYPE_CHECKING:
 def write_fused(table: Table, cnn: Path, target: Path, params: Params) -> str:
     """Train the stack on `table`, calibrate it, and write the model folder `target`.
 
-    Beside it go history.csv, the training loss, and validation.npz, the calibrated probabilities
-    of the validation rows.
-
-    Parameters
-    ----------
-    table : Table
-    cnn : Path
-        What the stage `cnn` wrote.
-    target : Path
-    params : Params
-
-    Returns
-    -------
-    str
-        One line that sums up.
+    `cnn` is the output of the stage `cnn`. Beside the model go history.csv, the training loss, and
+    validation.npz, the calibrated probabilities of the validation rows. Returns one line that sums
+    up.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -77,7 +66,7 @@ def write_fused(table: Table, cnn: Path, target: Path, params: Params) -> str:
 
 
 def check_target(target: Path, force: bool) -> None:
-    """Refuse to write over anything but, when told so, another model."""
+    """Refuse to overwrite anything except, with `force`, another model."""
     if not target.exists():
         return
     require(target.is_dir(), f"{target}: is a file; name a folder")
@@ -96,12 +85,12 @@ def check_target(target: Path, force: bool) -> None:
 def export_model(
     target: Path, artifacts: Path, params_file: Path, force: bool = False
 ) -> list[str]:
-    """Copy the model that the stages trained to the folder `target`, and say what it is from.
+    """Copy the model that the stages trained to the folder `target`, with its provenance.
 
     Parameters
     ----------
     target : Path
-        A new or empty folder; with `force`, a model folder, whose files are replaced.
+        A new or empty folder; with `force`, a model folder whose files are replaced.
     artifacts : Path
         Holds load, cnn and fuse, as `make repro` leaves them.
     params_file : Path

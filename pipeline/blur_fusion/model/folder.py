@@ -1,8 +1,7 @@
 """The model folder: cnn.onnx, stack.npz, cnn.npz and model.json. Nothing is ever unpickled.
 
-The stage `fuse` writes one, with files beside it that no reader looks at. model.json holds what is
-no array, and the checksums of the other files; it is written last, so that a folder is whole or is
-refused.
+model.json holds everything but arrays, and the checksums of the other files. It is written last, so
+that an unfinished folder is refused. Other files are ignored.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ from blur_fusion.params import FeatureParams
 
 FORMAT, SYSTEM = 5, "fusion"
 NETWORK, WEIGHTS, STACK, MODEL = "cnn.onnx", "cnn.npz", "stack.npz", "model.json"
-PROVENANCE = "provenance.json"  # beside them, of no say in any prediction
+PROVENANCE = "provenance.json"  # beside them; changes no prediction
 SHIPPED = Path(__file__).parent / "shipped"
 FILES = (NETWORK, WEIGHTS, STACK)  # whose checksums are in model.json
-ANEW = "export it anew with 'blur export'"
+AGAIN = "export it again with 'blur export'"
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,8 @@ class ModelFolder:
     weights : bytes
         Of the network by layer (.npz); see `blur_fusion.cnn.network.network_from`.
     cnn : dict
-        What `blur_fusion.cnn.network.build_network` must be told to build it.
+        Arguments of `blur_fusion.cnn.network.build_network`.
     model : Model
-        Stack, calibrations and thresholds.
     features : FeatureParams
         How the focus measures are taken.
     long_side : int
@@ -64,14 +62,14 @@ class ModelFolder:
 
 
 def packed(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """An .npz file, uncompressed; the same arrays give the same bytes."""
+    """An uncompressed .npz file; the same arrays give the same bytes."""
     file = io.BytesIO()
     np.savez(file, **arrays)  # type: ignore[arg-type]
     return file.getvalue()
 
 
 def unpacked(content: bytes) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of an .npz file; ValueError or KeyError if it is none."""
+    """The arrays of an .npz file; ValueError if it is not one."""
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
@@ -84,7 +82,7 @@ def _sha256(content: bytes) -> str:
 
 
 def as_json(content: Any) -> bytes:
-    """JSON for people; the same content gives the same bytes."""
+    """Readable JSON; the same content gives the same bytes."""
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     return f"{text}\n".encode()
 
@@ -124,24 +122,21 @@ def _file(path: Path) -> bytes:
 
 @contextmanager
 def _parsing(path: Path) -> Iterator[None]:
-    """Exceptions of the body in one line that names the file."""
+    """Turn exceptions of the body into one line that names the file."""
     try:
         yield
     except BlurError as error:
         line = str(error)
-        raise BlurError(line if str(path) in line else f"{path}: {line}; {ANEW}") from None
+        raise BlurError(line if str(path) in line else f"{path}: {line}; {AGAIN}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(repr(error).split())[:200]
-        raise BlurError(f"{path}: damaged ({reason}); {ANEW}") from None
+        raise BlurError(f"{path}: damaged ({reason}); {AGAIN}") from None
 
 
 def read_json(folder: Path) -> tuple[dict[str, Any], str]:
-    """model.json of `folder`, of the format that is known, and its SHA-256.
+    """model.json of `folder` and its SHA-256.
 
-    Raises
-    ------
-    BlurError
-        It is missing, damaged, or of another format.
+    Raises BlurError if it is missing, damaged, or of another format.
     """
     path = folder / MODEL
     content = _file(path)
@@ -149,32 +144,26 @@ def read_json(folder: Path) -> tuple[dict[str, Any], str]:
         lines = json.loads(content)
     kind = (lines.get("format"), lines.get("system")) if isinstance(lines, dict) else None
     known = FORMAT, SYSTEM
-    line = f"{path}: format and system are {kind}, this version of blur reads {known}; {ANEW}"
+    line = f"{path}: format and system are {kind}; this version of blur reads {known}; {AGAIN}"
     require(kind == known, line)
     return lines, _sha256(content)
 
 
 def read_folder(folder: Path) -> tuple[ModelFolder, str]:
-    """Read `folder`, checking all of it; files that model.json does not name are ignored.
-
-    Returns
-    -------
-    contents : ModelFolder
-    digest : str
-        SHA-256, in hex, that names the model's whole content.
+    """Read and check `folder`; also gives the SHA-256, in hex, of the whole model.
 
     Raises
     ------
     BlurError
-        A file is missing, damaged, of another format, or asks for focus measures that are not
-        known here.
+        A file is missing, damaged, of another format, or needs focus measures that are unknown
+        here.
     """
     lines, digest = read_json(folder)
     files = {name: _file(folder / name) for name in FILES}
     for name, content in files.items():
         with _parsing(folder / MODEL):
             same = lines["files"][name] == _sha256(content)
-        require(same, f"{folder / name}: is damaged or not this model's; {ANEW}")
+        require(same, f"{folder / name}: damaged, or of a different model; {AGAIN}")
     with _parsing(folder / MODEL):
         params, names = _features(lines["features"])
         judges, side = {judge: lines["judges"][judge] for judge in JUDGES}, int(lines["long_side"])
@@ -183,7 +172,7 @@ def read_folder(folder: Path) -> tuple[ModelFolder, str]:
         if side < 1 or not isinstance(lines["cnn"], dict):
             raise ValueError("long_side or cnn")
         rates = RateTable.from_json(lines["validation"])
-        bands = _bands(lines.get("unsure", {}), thresholds)  # models of before knew no doubt
+        bands = _bands(lines.get("unsure", {}), thresholds)  # absent from older models
     with _parsing(folder / STACK):
         stack = Stack.from_arrays(names, unpacked(files[STACK]))
     model = Model(stack, calibrations, thresholds, rates, bands)
@@ -193,7 +182,7 @@ def read_folder(folder: Path) -> tuple[ModelFolder, str]:
 def _bands(
     given: Mapping[str, Any], thresholds: Mapping[str, float]
 ) -> dict[str, tuple[float, float]]:
-    """Of each judge the probabilities between which it is unsure; ValueError if they cannot be."""
+    """Each judge's band of doubt; ValueError if it does not enclose the threshold."""
     bands = {judge: (float(low), float(high)) for judge, (low, high) in given.items()}
     for judge, (low, high) in bands.items():
         if not 0 <= low <= thresholds[judge] <= high <= 1:
@@ -202,7 +191,7 @@ def _bands(
 
 
 def _features(lines: dict[str, Any]) -> tuple[FeatureParams, tuple[str, ...]]:
-    """How the focus measures are taken, and which of them the stack wants."""
+    """How the focus measures are taken, and which of them the stack uses."""
     given = dict(lines["params"])
     given["percentiles"] = tuple(float(value) for value in given["percentiles"])
     params = FeatureParams(**given)
@@ -214,7 +203,7 @@ def _features(lines: dict[str, Any]) -> tuple[FeatureParams, tuple[str, ...]]:
 
 
 def read_provenance(folder: Path) -> dict[str, Any]:
-    """What the model in `folder` was made from; empty where `blur export` did not write it."""
+    """What the model in `folder` was made from; empty where that file is missing."""
     path = folder / PROVENANCE
     try:
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}

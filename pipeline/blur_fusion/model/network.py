@@ -1,4 +1,4 @@
-"""The network as ONNX: its logits, and the maps that they come from."""
+"""The CNN in onnxruntime: its logits, and the maps behind them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def open_session(content: bytes, name: str, threads: int = 1) -> Any:
-    """An onnxruntime session on a file's content; whatever is wrong with it is one line."""
+    """An onnxruntime session on a file's content; errors are one line."""
     with environment("ORT_DISABLE_TELEMETRY", "1"):  # it reports home unless told not to
         import onnxruntime
 
@@ -40,21 +40,10 @@ def open_session(content: bytes, name: str, threads: int = 1) -> Any:
 
 
 class OnnxNetwork:
-    """The network from its local spectra on; several threads may use one at once.
+    """The network from its local spectra on; several threads may share one.
 
-    Parameters
-    ----------
-    content : bytes
-        ONNX from `blur_fusion.model.onnx.network_onnx`.
-    name : str
-        What messages call it.
-    threads : int
-        Threads of one call.
-
-    Raises
-    ------
-    BlurError
-        It is no ONNX, or the ONNX of something else.
+    `content` is ONNX from `blur_fusion.model.onnx.network_onnx`, `name` its name in messages,
+    `threads` those of one call. Raises BlurError if it is another network, or none.
     """
 
     def __init__(self, content: bytes, name: str, threads: int = 1) -> None:
@@ -78,23 +67,15 @@ class OnnxNetwork:
         return found
 
     def logits(self, images: Iterable[Pixels]) -> Floats:
-        """Logits (n, 4): blurred, sharp, defocus, motion, of the middles of grey uint8 images."""
+        """Logits (n, 4) in the order of `LOGIT_NAMES`, of the middles of grey uint8 images."""
         rows = [self._run(center_crop(image), [LOGITS])[0][0] for image in images]
         return np.asarray(rows, np.float32).reshape(-1, len(LOGIT_NAMES))
 
     def maps(self, image: Pixels) -> tuple[Floats, Floats]:
-        """Where the verdict comes from.
+        """Maps behind the verdict on a grey uint8 image (h, w): (ceil(h / s), ceil(w / s)).
 
-        Parameters
-        ----------
-        image : ndarray of uint8, shape (h, w)
-
-        Returns
-        -------
-        local : ndarray of float32, shape (ceil(h / s), ceil(w / s))
-            Logit of blurred at each place, s pixels apart (the network's stride).
-        attention : ndarray of float32, same shape
-            What each place counts in the image's logit; sums to 1.
+        `local` is the logit of blurred at each place, s pixels apart (the network's stride);
+        `attention` its weight in the image's logit, with sum 1.
         """
         local, attention = self._run(image, [LOCAL, ATTENTION])
         return local, attention

@@ -10,14 +10,14 @@ import numpy.typing as npt
 from blur_fusion.errors import BlurError, needs_train_line, require
 from blur_fusion.model.network import ATTENTION, COARSE, FINE, LOCAL, LOGITS
 
-OPSET, IR_VERSION = 17, 8  # understood by onnxruntime since 1.12
+OPSET, IR_VERSION = 17, 8  # onnxruntime reads them since 1.12
 _ONE = np.float32(1)
 
 Array = npt.NDArray[Any]
 
 
 class Tensor(NamedTuple):
-    """A tensor (1, channels, h, w) of the graph, still to be multiplied by `scale`."""
+    """A tensor (1, channels, h, w) of the graph, yet to be multiplied by `scale`."""
 
     name: str
     scale: np.float32 = _ONE
@@ -32,19 +32,19 @@ class Graph:
         self.kernels: dict[str, tuple[str, str]] = {}  # convolution: its kernel and bias
 
     def constant(self, name: str, values: Any, kind: Any = np.float32) -> str:
-        """Add a constant and give its name."""
+        """Add a constant and return its name."""
         self.constants[name] = np.ascontiguousarray(values, kind).reshape(np.shape(values))
         return name
 
     def node(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
-        """Add a node and give the name of its output."""
+        """Add a node and return the name of its output."""
         from onnx import helper
 
         self.nodes.append(helper.make_node(kind, inputs, [name], name, **attributes))
         return name
 
     def plain(self, tensor: Tensor) -> str:
-        """The tensor's name, multiplied out."""
+        """The name of the tensor after multiplication by its scale."""
         if tensor.scale == 1:
             return tensor.name
         name = f"{tensor.name}_scaled"
@@ -54,7 +54,7 @@ class Graph:
         return name
 
     def bytes(self, inputs: list[Any], outputs: list[Any]) -> bytes:
-        """Serialise; the same graph gives the same bytes, for nothing in it tells time or place."""
+        """Serialise; the same graph gives the same bytes."""
         import onnx
         from onnx import helper, numpy_helper
 
@@ -68,7 +68,7 @@ class Graph:
 
 
 def check_onnx() -> None:
-    """Refuse in one line where the package onnx is missing."""
+    """Refuse in one line where the package onnx is not installed."""
     try:
         import onnx  # noqa: F401
     except ImportError:
@@ -76,13 +76,13 @@ def check_onnx() -> None:
 
 
 def _name(layer: Any) -> str:
-    """Apart from the outputs, whose names some layers share."""
+    """A name that differs from those of the outputs."""
     return f"layer/{layer.name}"
 
 
 def _convolution(graph: Graph, layer: Any, image: Tensor) -> Tensor:
     linear = layer.activation.__name__ == "linear" and layer.groups == 1
-    require(linear, f"export: convolution {layer.name} has groups or an activation of its own")
+    require(linear, f"export: convolution {layer.name} has groups or an activation")
     kernel, *bias = layer.get_weights()
     name, bias = _name(layer), bias or [np.zeros(kernel.shape[-1], np.float32)]
     scaled = graph.constant(f"{name}_kernel", kernel.transpose(3, 2, 0, 1) * image.scale)
@@ -98,7 +98,7 @@ def window(layer: Any, size: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _normalisation(graph: Graph, layer: Any, image: Tensor) -> Tensor:
-    """Fold into the convolution before it, which must serve nothing else."""
+    """Fold into the convolution before it, whose only consumer it must be."""
     known = image.name in graph.kernels
     require(known, f"export: {layer.name} does not follow a convolution")
     kernel, bias = graph.kernels.pop(image.name)
@@ -135,12 +135,12 @@ def _layer(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
     require(kind in NODES, f"export: layer {layer.name} is a {kind}, which has no ONNX")
     node, needed, attributes = NODES[kind]
     plain = all(getattr(layer, name) == value for name, value in needed.items())
-    require(plain, f"export: {layer.name} is set otherwise than {needed}")
+    require(plain, f"export: {layer.name} needs {needed}")
     return Tensor(graph.node(node, [graph.plain(given) for given in inputs], name, **attributes))
 
 
 def _attention(graph: Graph, source: str, columns: int) -> None:
-    """Average local logits by a softmax over all places; keep both maps as outputs."""
+    """Average local logits by a softmax over all places; both maps are outputs too."""
 
     def whole(name: str, values: list[int]) -> str:
         return graph.constant(name, values, np.int64)
@@ -165,24 +165,11 @@ STARTS = {"fine_rescale": (FINE, 4), "coarse_rescale": (COARSE, 8)}
 
 
 def network_onnx(model: Any) -> bytes:
-    """Write a Keras network of `blur_fusion.cnn.network` as ONNX, from its local spectra on.
+    """A trained Keras network of `blur_fusion.cnn.network` as ONNX, from its local spectra on.
 
-    Parameters
-    ----------
-    model : keras.Model
-        From `build_network`, trained. It must end in attention pooling.
-
-    Returns
-    -------
-    bytes
-        Inputs `fine` and `coarse`: see `blur_fusion.cnn.spectra.local_spectra`. Outputs `logits`
-        (1, 4), and where they come from: `local` (h, w), the local logits of blurred, and
-        `attention` (h, w), their weights, which sum to 1. The same weights give the same bytes.
-
-    Raises
-    ------
-    BlurError
-        onnx is not installed, or the network holds a layer that is not known here.
+    Its inputs `fine` and `coarse` are those of `blur_fusion.cnn.spectra.local_spectra`, its outputs
+    `logits` (1, 4) and the maps behind them: see :meth:`OnnxNetwork.maps`. The same weights give
+    the same bytes. Raises BlurError if onnx is not installed, or a layer is not supported.
     """
     check_onnx()
     from onnx import TensorProto, helper

@@ -1,4 +1,4 @@
-"""What is said of one photo."""
+"""The prediction for one photo."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ Band = tuple[float, float]  # surely sharp below the first probability, blurred 
 
 
 def verdict_at(probability: float, band: Band) -> str:
-    """The word: "sharp" below the band, "blurred" from its upper end on, "unsure" within.
+    """The verdict: "sharp" below the band, "blurred" from its upper end on, else "unsure".
 
-    Examples
-    --------
     >>> [verdict_at(probability, (0.2, 0.9)) for probability in (0.1, 0.2, 0.9)]
     ['sharp', 'unsure', 'blurred']
     """
@@ -24,43 +22,42 @@ def verdict_at(probability: float, band: Band) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a classifier says of one photo, or why it says nothing; what is not known is None.
+    """What a classifier says of one photo, or why it cannot; unknown values are None.
 
     Attributes
     ----------
     path : str
-        As it was given.
+        As given.
     blurred : bool
         Whether `probability` reaches the threshold.
     probability : float
         Calibrated probability of blurred, 0..1.
     kind : str
-        "sharp", "defocus" or "motion"; "blurred" from a classifier that tells no kinds.
+        "sharp", "defocus" or "motion"; "blurred" where the classifier tells no kinds.
     logit : float
         Calibrated logit; finer than the probability near 0 and 1.
     laplacian_variance : float
         Of the grey picture that was judged, squared grey levels.
     width, height : int
-        Of the photo as decoded and oriented, in pixels.
+        Of the oriented photo, in pixels.
     error : str
         One line.
     note : str
         One line on what was judged, where that is not the whole photo.
     frame_s : float
-        Of a video, the time of the frame that was judged, in seconds; None of a photo.
+        Time of the video frame that was judged, in seconds.
     exposure : str
-        One of `blur_fusion.features.content.EXPOSURES`; written where it is asked for, not in
-        `FIELDS`.
+        One of `blur_fusion.features.content.EXPOSURES`; optional in output, so not in `FIELDS`.
     verdict : str
-        "sharp", "blurred", or "unsure" where the probability settles neither.
+        "sharp", "blurred", or "unsure" where the probability lies in the band of doubt.
     focus_x, focus_y : float
-        Where the photo is sharpest, from left and top: 0..1 of the whole, oriented photo.
+        Where the photo is sharpest, from left and top: 0..1 of the oriented photo.
     burst : int
-        Number of the group of like photos that it belongs to, from 1; None of one that is alone.
+        Number of its group of similar photos, from 1; None if it is alone.
     rank : int
-        In its burst, 1 the sharpest.
+        In its burst; 1 is the sharpest.
     tie : bool
-        Whether it cannot be told apart from the sharpest of its burst.
+        Whether it is as sharp as the sharpest of its burst, within the measure's noise.
 
     Examples
     --------
@@ -89,13 +86,13 @@ class Prediction:
 
     @classmethod
     def failed(cls, path: str, error: str) -> Prediction:
-        """Nothing on `path`; `error` in one line, without repeating the path."""
+        """No prediction for `path`; `error` in one line, without repeating the path."""
         line = " ".join(error.split())
         return cls(path, error=line.removeprefix(f"{path}: ") or "cannot be judged")
 
     @classmethod
     def caught(cls, path: str, error: Exception, what: str = "judged") -> Prediction:
-        """Nothing on `path`, as `error` was raised: no odd file ends a run."""
+        """No prediction for `path`, since `error` was raised."""
         if isinstance(error, BlurError):
             return cls.failed(path, str(error))
         if isinstance(error, MemoryError):
@@ -104,29 +101,22 @@ class Prediction:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Width and height; None where they are not known."""
+        """Width and height, if known."""
         return (self.width, self.height) if self.width and self.height else None
 
     @property
     def pile(self) -> str:
-        """The verdict; of a classifier that gave none, what `blurred` says; "unread"."""
+        """The verdict; without one, what `blurred` says; "unread" for a failed prediction."""
         if self.error is not None or self.probability is None:
             return "unread"
         return self.verdict or ("blurred" if self.blurred else "sharp")
 
     def settled(self, threshold: float, band: Band | None = None) -> Prediction:
-        """The same under another threshold.
+        """The same at another threshold and band; by default without doubt.
 
-        Only for a prediction of a classifier with this threshold and band, or with a lower one and
-        none: its `kind` is then the likely kind of blur, and it is unsure only of a photo that
-        holds nothing to judge.
-
-        Parameters
-        ----------
-        threshold : float
-            Blurred where the probability reaches it.
-        band : tuple of float, optional
-            See :func:`verdict_at`; by default nothing is unsure but what holds nothing to judge.
+        Only for a prediction with this threshold and band, or with a lower threshold and no band:
+        its `kind` is then the likely kind of blur, and only a photo with nothing to judge is
+        unsure.
         """
         if self.probability is None:
             return self
@@ -140,7 +130,7 @@ class Prediction:
 
 
 def is_loser(prediction: Prediction) -> bool:
-    """Whether another photo of its burst is sharper, and not by chance."""
+    """Whether another photo of its burst is clearly sharper."""
     return (prediction.rank or 0) > 1 and not prediction.tie
 
 

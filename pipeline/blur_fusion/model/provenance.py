@@ -1,6 +1,6 @@
 """What a model was made from: params, code, data, artefacts and versions, without times.
 
-`make relock` records the digests of code that was rewritten without changing any result.
+`make relock` records the digests of code that was changed without changing any result.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def file_digest(path: Path, method: str) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Files below `folder` but for what .dvcignore names."""
+    """Files below `folder` that .dvcignore does not exclude."""
     found = []
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name not in _CACHES]
@@ -49,9 +49,9 @@ def _files(folder: Path) -> list[Path]:
 
 
 def dvc_digest(path: Path) -> str:
-    """The MD5 by which dvc.lock knows a file or folder.
+    """The MD5 that dvc.lock records for a file or folder.
 
-    A folder's is that of the JSON list of its files' names and MD5s, marked by `.dir`.
+    A folder's is that of the JSON list of its files' names and MD5s, with the suffix `.dir`.
     """
     if path.is_file():
         return file_digest(path, "md5")
@@ -61,7 +61,7 @@ def dvc_digest(path: Path) -> str:
 
 
 def dvc_entry(path: Path) -> dict[str, str | int]:
-    """What dvc.lock says of a file or folder below its path, in DVC's order."""
+    """The entry of dvc.lock for a file or folder, without its path, in DVC's order."""
     entry: dict[str, str | int] = {"hash": "md5", "md5": dvc_digest(path)}
     files = [path] if path.is_file() else _files(path)
     entry["size"] = sum(file.stat().st_size for file in files)
@@ -81,15 +81,12 @@ def _read(path: Path) -> Lines:
 
 
 def read_lock(path: Path) -> Lines:
-    """The stages of a dvc.lock that lead to a model; nothing where there is none.
+    """The stages of a dvc.lock that lead to a model; empty where the file is missing.
 
-    Raises
-    ------
-    BlurError
-        The file is not a dvc.lock.
+    Raises BlurError if it is not a dvc.lock.
     """
     stages: Any = _read(path).get("stages") if path.exists() else {}
-    require(isinstance(stages, dict), f"{path}: is not a dvc.lock")
+    require(isinstance(stages, dict), f"{path}: not a dvc.lock")
     return {name: stages[name] for name in STAGES if name in stages}
 
 
@@ -108,13 +105,7 @@ def _is_code(path: str) -> bool:
 
 
 def recorded(run: Lines) -> Lines:
-    """What dvc.lock says of the stages of `run`, each of `read_lock`.
-
-    Returns
-    -------
-    dict
-        params: values by dotted name; code: MD5s by stage and path; outputs: MD5s by path.
-    """
+    """Params by dotted name, MD5s of code by stage and path, MD5s of outputs by path."""
     params, code, outputs = Lines(), Lines(), Lines()
     for name, stage in run.items():
         for values in stage.get("params", {}).values():
@@ -143,26 +134,9 @@ def _dataset(folder: Path) -> dict[str, str]:
 
 
 def provenance(artifacts: Path, params_file: Path) -> tuple[Lines, list[str]]:
-    """Say what the artefacts were made from.
+    """What the artefacts were made from, and warnings.
 
-    Parameters
-    ----------
-    artifacts : Path
-        Holds load, cnn and fuse.
-    params_file : Path
-        The dvc.lock beside it names the code, if it records these artefacts.
-
-    Returns
-    -------
-    provenance : dict
-        dataset, params, code, outputs, files, versions.
-    warnings : list of str
-        Why code and outputs are empty, or which params differ from those trained with.
-
-    Raises
-    ------
-    BlurError
-        A file is missing or damaged.
+    Raises BlurError if `params_file` has changed since, or a file is missing or damaged.
     """
     dataset = _dataset(artifacts)
     files = {name: artifacts / "fuse" / name for name in (*FILES, MODEL)}
@@ -174,11 +148,11 @@ def provenance(artifacts: Path, params_file: Path) -> tuple[Lines, list[str]]:
     reason = _mismatch(run, stages, artifacts)
     origin = recorded({} if reason else {name: run[name] for name in stages})
     if reason:
-        warnings.append(f"{lock_file}: {reason}; the model will not name the code it is from")
+        warnings.append(f"{lock_file}: {reason}; the provenance will not name the code")
         others = ("evaluate.", "compute.workers")  # which change no model
         origin["params"] = {n: value for n, value in given.items() if not n.startswith(others)}
     changed = sorted(n for n, value in origin["params"].items() if given.get(n) != value)
-    line = f"{params_file}: {', '.join(changed)}: the models were trained with other values"
+    line = f"{params_file}: {', '.join(changed)}: the models were trained with different values"
     require(not changed, f"{line}; run 'make repro' first")
     digests = {name: file_digest(path, "sha256") for name, path in files.items()}
     return {**origin, "dataset": dataset, "files": digests, "versions": _versions()}, warnings
@@ -188,16 +162,16 @@ def _mismatch(run: Lines, stages: Sequence[str], artifacts: Path) -> str:
     """Why `run` does not record `artifacts`; empty if it does."""
     for name in stages:
         if name not in run:
-            return f"knows no stage {name}"
+            return f"lacks the stage {name}"
     for name in CHECKED:
         written = {out["md5"] for out in run[name]["outs"]}
         if dvc_digest(artifacts / name) not in written:
-            return f"records another {artifacts / name}"
+            return f"records a different {artifacts / name}"
     return ""
 
 
 def read_stages(root: Path, folder: str) -> Lines:
-    """The stages of a dvc.yaml, its variables replaced, each of a matrix by itself."""
+    """The stages of a dvc.yaml with variables replaced and matrices expanded."""
     given, found = flat_params(root / "params.yaml"), Lines()
     for name, spec in _read(root / folder / "dvc.yaml")["stages"].items():
         for item in spec.get("matrix", {}).get("name", [""]):
@@ -219,7 +193,7 @@ def _params(root: Path, spec: Lines) -> Lines:
 
 
 def _change(root: Path, spec: Lines, lock: Lines, digest: Callable[[str], str], all_: bool) -> str:
-    """What else than code differs from `lock`; unless `all_` is asked, outputs may be absent."""
+    """Differences from `lock` other than code; outputs may be absent unless `all_` is set."""
     given, locked = _params(root, spec), lock.get("params", {}).items()
     known = {f"{file}: {name}": value for file, part in locked for name, value in part.items()}
     changed = {name for name in given.keys() | known if given.get(name) != known.get(name)}
@@ -233,10 +207,10 @@ def _change(root: Path, spec: Lines, lock: Lines, digest: Callable[[str], str], 
 
 
 def _relocked(root: Path, spec: Lines, lock: Lines) -> Lines:
-    """`lock` with today's command and code, in DVC's order."""
+    """`lock` with the current command and code, in DVC's order."""
     deps = [dep for dep in lock["deps"] if not _is_code(dep["path"])]
     for path in filter(_is_code, spec["deps"]):
-        require((root / path).exists(), f"{path}: dvc.yaml names it, but it is absent")
+        require((root / path).exists(), f"{path}: named in dvc.yaml, but missing")
         deps.append({"path": path, **dvc_entry(root / path)})
     return {**lock, "cmd": spec["cmd"], "deps": sorted(deps, key=lambda dep: str(dep["path"]))}
 
@@ -244,11 +218,9 @@ def _relocked(root: Path, spec: Lines, lock: Lines) -> Lines:
 def relock(root: Path) -> list[str]:
     """Write digests of the code below `root` into each dvc.lock and the model's provenance.
 
-    Refused unless code alone differs from what dvc.lock records and the golden test passes. Nothing
-    is trained; `make verify-release` stays the proof. What has no dvc.lock yet is left out.
-
-    Gives a line for each preset that was out of date before: it stays so. Raises BlurError, and
-    writes nothing, if something else than code differs or the golden test fails.
+    Nothing is trained; `make verify-release` remains the proof. Returns a line for each preset that
+    was out of date already and stays so. Raises BlurError, and writes nothing, if anything but code
+    differs from a dvc.lock, or the golden test fails.
     """
     digest = cache(lambda path: dvc_digest(root / path) if (root / path).exists() else "")
     paths = {folder: root / folder / "dvc.lock" for folder in (OURS, RELEASE, PRESETS)}
@@ -256,22 +228,20 @@ def relock(root: Path) -> list[str]:
     for folder, lock in locks.items():
         for name, spec in read_stages(root, folder).items():
             old = lock["stages"].get(name)
-            change = _change(root, spec, old, digest, folder != PRESETS) if old else "run, or none"
-            line = f"{name}: other {change}; run 'make {folder or 'repro'}'"
+            change = _change(root, spec, old, digest, folder != PRESETS) if old else "never run"
+            line = f"{name}: changed: {change}; run 'make {folder or 'repro'}'"
             require(not change or folder == PRESETS, line)
-            stale += [f"{name}: other {change}; left out of date"] if change else []
+            stale += [f"{name}: changed: {change}; left out of date"] if change else []
             lock["stages"] |= {} if change else {name: _relocked(root, spec, old)}
     origin = root / SHIPPED.relative_to(ROOT) / PROVENANCE
     lines = json.loads(origin.read_text(encoding="utf-8"))
     if RELEASE in locks:
         run = recorded({name: locks[RELEASE]["stages"][name] for name in STAGES})
         same = lines["outputs"] == run["outputs"]
-        require(
-            same, f"{origin}: belongs to another run than {RELEASE}/dvc.lock; run 'make release'"
-        )
+        require(same, f"{origin}: not from the run in {RELEASE}/dvc.lock; run 'make release'")
         lines["code"] = run["code"]
     passed = subprocess.run([sys.executable, *GOLDEN], cwd=root, check=False).returncode == 0
-    require(passed, f"{GOLDEN[-1]}: fails, so results changed; run 'make repro'")
+    require(passed, f"{GOLDEN[-1]}: fails: results changed; run 'make repro'")
     for folder, lock in locks.items():
         text = yaml.safe_dump(lock, sort_keys=False, allow_unicode=True, width=1000)
         paths[folder].write_text(text, encoding="utf-8")

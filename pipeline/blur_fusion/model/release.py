@@ -1,4 +1,4 @@
-"""release/dvc.yaml: the stages of dvc.yaml once more, for the model that ships."""
+"""Write release/dvc.yaml: the stages of dvc.yaml for the model that ships."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HEADER = "# Written by make from the dvc.yaml above: change that one, or params.
 
 
 def release_stages(text: str) -> str:
-    """The text of release/dvc.yaml, from that of dvc.yaml: what a stage runs on, and where."""
+    """The text of release/dvc.yaml, from that of dvc.yaml."""
     for old in ("data/sample", "${dataset.root}/${dataset.name}"):
         text = text.replace(old, DATA)
     stages = yaml.safe_load(text.replace("artifacts/", f"{ARTIFACTS}/"))["stages"]

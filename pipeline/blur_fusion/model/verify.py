@@ -1,4 +1,4 @@
-"""`make verify-release`: train the shipped model anew from the tracked files, and compare."""
+"""`make verify-release`: train the shipped model again from the tracked files, and compare."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from blur_fusion.model.provenance import RELEASE, ROOT, STAGES, read_stages
 from blur_fusion.model.release import ARTIFACTS, PARAMS
 from blur_fusion.parallel import shown
 
-CLOSE = 1e-3  # a probability may differ by so much and still be the same answer
+CLOSE = 1e-3  # difference of two probabilities that count as equal
 
 Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far two models are apart.
+    """How two models differ.
 
     Attributes
     ----------
@@ -49,11 +49,11 @@ class Comparison:
     origin : tuple of str
         Parts of the provenance that differ.
     weights : float
-        Largest difference of any number of the two models; infinite where their shapes differ.
+        Largest difference of any number of the two; infinite where shapes differ.
     images : int
         Images that both judged.
     probability : float
-        Largest difference of a calibrated probability on them.
+        Largest difference of a calibrated probability.
     verdicts : tuple of int
         Positions of the images whose verdict or kind differs.
     """
@@ -67,7 +67,7 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Whether they answer alike: every verdict, and probabilities within `CLOSE`."""
+        """Whether all verdicts agree, and probabilities within `CLOSE`."""
         return not self.verdicts and self.probability <= CLOSE
 
     def lines(self) -> list[str]:
@@ -81,7 +81,7 @@ class Comparison:
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    """The numbers of nested JSON, each by its place."""
+    """The numbers of nested JSON by place."""
     if isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _flat(item, f"{name} {key}")
@@ -103,7 +103,7 @@ def numbers(folder: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def largest_difference(ours: Path, theirs: Path) -> float:
-    """Of any number of two model folders; infinite where shapes differ."""
+    """Largest difference of any number of two model folders; infinite where shapes differ."""
     first, second = numbers(ours), numbers(theirs)
     if {n: a.shape for n, a in first.items()} != {n: a.shape for n, a in second.items()}:
         return float("inf")
@@ -111,7 +111,7 @@ def largest_difference(ours: Path, theirs: Path) -> float:
 
 
 def _unlike(first: dict[str, Any], second: dict[str, Any]) -> tuple[str, ...]:
-    """Names under which the two hold different things, or only one holds any."""
+    """Names whose values differ, or that only one of the two has."""
     return tuple(sorted(n for n in first.keys() | second.keys() if first.get(n) != second.get(n)))
 
 
@@ -121,19 +121,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def compare(ours: Path, theirs: Path, images: Iterable[Pixels]) -> Comparison:
-    """Compare two model folders.
-
-    Parameters
-    ----------
-    ours, theirs : Path
-    images : iterable of ndarray of uint8, shape (h, w)
-        Working images that both judge.
-
-    Raises
-    ------
-    BlurError
-        A folder is missing or damaged.
-    """
+    """Compare two model folders, also by what they say of working images (h, w) of uint8."""
     classifiers = load(ours), load(theirs)
     pairs = [[one.predict(image)[0] for one in classifiers] for image in images]
     said = np.array([[one.probability for one in pair] for pair in pairs], np.float64)
@@ -149,13 +137,7 @@ def compare(ours: Path, theirs: Path, images: Iterable[Pixels]) -> Comparison:
 
 
 def copy_tracked(root: Path, target: Path) -> int:
-    """Copy the files that Git tracks below `root`, as they are now; gives their number.
-
-    Raises
-    ------
-    BlurError
-        `root` is no checkout.
-    """
+    """Copy the files that Git tracks below `root`, in their current state; returns their number."""
     with os_errors(root, "not a Git checkout"):
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True).stdout
     names = [name for name in listed.decode().split("\0") if name and (root / name).is_file()]
@@ -167,7 +149,7 @@ def copy_tracked(root: Path, target: Path) -> int:
 
 
 def _run(copy: Path, *words: str) -> None:
-    """`python words` in `copy`, on its code and with output shown."""
+    """`python words` in `copy`, on its code, with output shown."""
     paths = f"{copy / 'pipeline'}{os.pathsep}{copy}"
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
     done = subprocess.run([sys.executable, *words], cwd=copy, env=environment, check=False)
@@ -180,17 +162,11 @@ def _validation(store: Store) -> Iterator[Pixels]:
 
 
 def verify_release(root: Path, shipped: Path, folder: Path) -> Comparison:
-    """Train in a copy of `root` below `folder` and compare the model with `shipped`.
-
-    Raises
-    ------
-    BlurError
-        `shipped` is not a model folder, or a stage fails.
-    """
-    load(shipped)  # what is not there need not be trained for an hour
+    """Train in a copy of `root` below `folder` and compare the model with `shipped`."""
+    load(shipped)  # fail before an hour of training
     copy = folder / "tree"
     count = copy_tracked(root, copy)
-    print(f"{count} tracked files copied; training anew")
+    print(f"{count} tracked files copied; training again")
     written = read_stages(copy, RELEASE)
     for stage in STAGES:
         _run(copy, *written[stage]["cmd"].split()[1:])
@@ -200,7 +176,7 @@ def verify_release(root: Path, shipped: Path, folder: Path) -> Comparison:
 
 
 def main() -> None:
-    """Verify the packaged model; exit 1 where the one trained anew answers otherwise."""
+    """Verify the packaged model; exit 1 where the retrained one answers differently."""
     with tempfile.TemporaryDirectory(prefix="blur-verify-") as folder:
         result = verify_release(ROOT, SHIPPED, Path(folder))
     print(*result.lines(), sep="\n")

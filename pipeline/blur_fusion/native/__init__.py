@@ -1,5 +1,4 @@
-"""Inner loops in C, where an installation could compile them: as numpy and OpenCV answer, but fast.
+"""Inner loops in C, compiled on installation where there is a compiler.
 
-Without a compiler nothing is missing but speed: every caller has a way of its own, and its numbers
-are the same, bit for bit.
+Every caller has a fallback in numpy or OpenCV, which is slower and gives the same results.
 """

@@ -1,4 +1,4 @@
-"""Find what the installation compiled, if it did."""
+"""Find the compiled loops, if there are any."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
-SWITCH = "BLUR_NATIVE"  # "0" leaves the compiled code alone
+SWITCH = "BLUR_NATIVE"  # "0" turns the compiled code off
 
 _POINTER, _STRIDE, _INT = ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int32
 _IMAGE, _FLOAT = [_POINTER, _INT, _INT], ctypes.c_float
@@ -33,7 +33,7 @@ address: Callable[[Any], Any] = (ctypes.c_char * 0).from_buffer
 
 
 def load(path: Path) -> ctypes.CDLL:
-    """The compiled functions in the file `path`, typed."""
+    """The compiled functions in the file `path`, with their argument types."""
     found = ctypes.CDLL(str(path))
     for name, types in _FUNCTIONS.items():
         getattr(found, name).argtypes = types
@@ -42,14 +42,11 @@ def load(path: Path) -> ctypes.CDLL:
 
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL | None:
-    """The compiled functions, typed; None where there are none.
-
-    Calls let other threads of Python run meanwhile.
-    """
+    """The compiled functions; None where there are none. Calls release Python's lock."""
     if os.environ.get(SWITCH) == "0":
         return None
     for suffix in EXTENSION_SUFFIXES:
-        # Not there, for another machine, or of another version.
+        # missing, or for another machine or version
         with suppress(OSError, AttributeError):
             return load(Path(__file__).with_name(f"kernels{suffix}"))
     return None

@@ -30,7 +30,7 @@ class NetworkParams(Section, section="network"):
     kernel: int = positive()
     head: Literal["flatten", "average"]
     dense: tuple[int, ...] = positive()
-    dropout: float = ruled(MISSING, "in 0..1, below 1")
+    dropout: float = ruled(MISSING, "at least 0 and below 1")
     output: Literal["sigmoid", "softmax"]
     fused_dense: tuple[int, ...] = positive()
 
