@@ -19,7 +19,7 @@ from blur_fusion.explain.explainer import Explainer
 from blur_fusion.explain.extent import measure_defocus, measure_motion
 from blur_fusion.images.photo import center_crop, working_image
 from blur_fusion.model.classifier import load
-from blur_fusion.progress import progress_bar
+from blur_fusion.parallel import progress_bar
 from blur_fusion.sample.blur import Blur, Kernel, disk, gaussian, log_uniform, straight_motion
 from blur_fusion.sample.camera import develop, draw_camera, expose
 from blur_fusion.sample.photographs import EVALUATION_PHOTOGRAPHS, TRAINING_PHOTOGRAPHS, photograph

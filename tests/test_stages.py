@@ -26,9 +26,9 @@ STAGES: dict[str, Any] = yaml.safe_load(WRITTEN)["stages"]
 LIBRARY = REPOSITORY / "pipeline" / "blur_fusion"
 NATIVE = "pipeline/blur_fusion/native"
 # They change how a run looks or ends, or DVC compares them by value.
-EXEMPT = {LIBRARY / f"{name}.py" for name in ("errors", "progress", "startup", "params")}
+EXEMPT = {LIBRARY / f"{name}.py" for name in ("errors", "startup", "params")}
 ROOMS = (
-    *("startup", "errors", "files", "params", "progress", "parallel", "native", "images", "data"),
+    *("startup", "errors", "files", "params", "parallel", "native", "images", "data"),
     *("sample", "features", "cnn", "fusion", "model", "evaluation", "scan", "actions", "bursts"),
     *("personal", "explain", "report", "app", "presets", "cli"),
 )

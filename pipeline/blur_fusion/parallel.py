@@ -1,4 +1,4 @@
-"""Cores, free memory, and an ordered map over threads that keeps memory flat."""
+"""Cores, free memory, progress, and an ordered map over threads that keeps memory flat."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from itertools import product
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from blur_fusion.progress import progress_bar
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -93,6 +94,18 @@ def ordered_map(
         with closing(pairs):
             for _, future in pairs:
                 yield future.result()
+
+
+def progress_bar(total: int, what: str, unit: str = "image") -> tqdm[Any]:
+    """A bar of `total` steps; updated every half minute where stderr is not a terminal."""
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0  # beside its thread no process could be forked
+    pace: dict[str, Any] = {"mininterval": 30.0, "maxinterval": 60.0}
+    pace["delay"] = 2.0  # what is done at once leaves no line in a log
+    if sys.stderr.isatty():
+        pace = {"mininterval": 0.2, "maxinterval": 10.0, "dynamic_ncols": True}
+    return tqdm(total=total, desc=what, unit=unit, file=sys.stderr, **pace)
 
 
 def shown(items: Iterable[Item], total: int, what: str, unit: str = "image") -> Iterator[Item]:

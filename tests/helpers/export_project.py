@@ -11,7 +11,7 @@ import yaml
 
 from blur_fusion.cnn.network import build_network, layer_weights
 from blur_fusion.model.folder import packed, write_folder
-from blur_fusion.model.onnx import network_onnx
+from blur_fusion.model.network import network_onnx
 from blur_fusion.model.provenance import STAGES, dvc_digest
 from blur_fusion.params import load_params
 from tiny_model import tiny_contents

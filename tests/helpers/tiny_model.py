@@ -22,7 +22,7 @@ from blur_fusion.model.folder import (
     read_folder,
     write_folder,
 )
-from blur_fusion.model.onnx import Graph
+from blur_fusion.model.network import Graph
 from blur_fusion.params import Params
 
 PARAMS = Params()

@@ -30,7 +30,7 @@ from blur_fusion.images import photo as photo_module
 from blur_fusion.images.photo import InputSpec, Photo, working_image
 from blur_fusion.model import classifier, prediction
 from blur_fusion.model.classifier import BlurDetector, ConstantClassifier, LaplacianClassifier, load
-from blur_fusion.model.onnx import Graph
+from blur_fusion.model.network import Graph
 from blur_fusion.model.prediction import FIELDS, Verdict
 from blur_fusion.startup import one_opencv_thread
 from pictures import exif, noise, save

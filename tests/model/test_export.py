@@ -28,8 +28,7 @@ from blur_fusion.model.folder import (
     read_folder,
     read_provenance,
 )
-from blur_fusion.model.network import OnnxNetwork
-from blur_fusion.model.onnx import network_onnx
+from blur_fusion.model.network import OnnxNetwork, network_onnx
 from blur_fusion.model.provenance import STAGES, dvc_digest, file_digest
 from blur_fusion.params import load_params
 from export_project import DATASET, make_project, tiny_params

@@ -169,7 +169,7 @@ def test_a_killed_scan_leaves_no_process(tmp_path: Path, model: Path) -> None:
 def test_the_progress_bar_starts_no_thread() -> None:
     lines = (
         "from blur_fusion.startup import prepare; prepare()",
-        "from blur_fusion.progress import progress_bar",
+        "from blur_fusion.parallel import progress_bar",
         "from blur_fusion.scan.pool import can_fork",
         "progress_bar(100, 'scan', 'photo').update()",
         "print(can_fork())",

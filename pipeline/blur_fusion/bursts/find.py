@@ -27,8 +27,7 @@ from blur_fusion.bursts.groups import (
 from blur_fusion.bursts.ranking import Cells, Place, grid, ranked
 from blur_fusion.bursts.series import recognise
 from blur_fusion.images.decode import decode
-from blur_fusion.parallel import ordered_map
-from blur_fusion.progress import progress_bar
+from blur_fusion.parallel import ordered_map, progress_bar
 from blur_fusion.scan.cache import Cache
 from blur_fusion.scan.inputs import Found
 from blur_fusion.scan.tasks import Answer

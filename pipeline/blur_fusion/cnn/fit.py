@@ -22,8 +22,8 @@ from blur_fusion.data.overlays import overlay
 from blur_fusion.errors import BlurError
 from blur_fusion.images.photo import center_crop
 from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
+from blur_fusion.parallel import progress_bar
 from blur_fusion.params import CnnParams
-from blur_fusion.progress import progress_bar
 
 
 def make_deterministic(seed: int, threads: int) -> None:

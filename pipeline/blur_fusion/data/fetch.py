@@ -23,8 +23,7 @@ from blur_fusion.data.dataset import image_files
 from blur_fusion.data.sources import CERTH_IMAGES, CERTH_PAGE, CERTH_SHEETS, CERTH_URL
 from blur_fusion.errors import BlurError, require
 from blur_fusion.files import os_errors
-from blur_fusion.parallel import shown
-from blur_fusion.progress import progress_bar
+from blur_fusion.parallel import progress_bar, shown
 
 ATTEMPTS = 4  # in a row without progress
 PAUSE = 1.0  # seconds before the second attempt; longer before each further one

@@ -19,9 +19,8 @@ from blur_fusion.data.dataset import DataSet
 from blur_fusion.data.split import LABEL_NAMES, Row
 from blur_fusion.errors import BlurError, require
 from blur_fusion.images.photo import working_image
-from blur_fusion.parallel import ordered_map
+from blur_fusion.parallel import ordered_map, progress_bar
 from blur_fusion.params import ImageParams, LoadParams
-from blur_fusion.progress import progress_bar
 
 IMAGES, DATASET, SHARDS = "images.csv", "dataset.json", "shards"
 WHAT = ("name", "label", "kind", "subset", "scene", "split", "fold")

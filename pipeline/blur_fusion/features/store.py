@@ -13,8 +13,8 @@ from joblib import Parallel, delayed
 from blur_fusion.data.augment import STEPS, pictures, ranked_rows
 from blur_fusion.data.store import Store
 from blur_fusion.features.summary import describe, feature_names
+from blur_fusion.parallel import progress_bar
 from blur_fusion.params import Params
-from blur_fusion.progress import progress_bar
 
 _TASK = 48  # rows that a worker process is given at a time
 

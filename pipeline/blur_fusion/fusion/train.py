@@ -35,8 +35,8 @@ from blur_fusion.fusion.stack import (
     Standardiser,
     motion_logit,
 )
+from blur_fusion.parallel import progress_bar
 from blur_fusion.params import FuseParams, Params
-from blur_fusion.progress import progress_bar
 
 Floats = npt.NDArray[np.float32]
 

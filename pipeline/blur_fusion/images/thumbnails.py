@@ -40,13 +40,13 @@ def data_uri(pixels: Pixels, ending: str = ".jpg") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(encoded(pixels, ending)).decode()}"
 
 
-def thumbnail(pixels: Pixels, side: int = SIDE) -> bytes:
-    """Grey or RGB pixels as a WebP file of at most `side` pixels a side and `LARGEST` bytes.
+def thumbnail(pixels: Pixels) -> bytes:
+    """Grey or RGB pixels as a WebP file of at most `SIDE` pixels a side and `LARGEST` bytes.
 
     Half as large as a JPEG of the same quality.
     """
     for divisor, quality in _TRIES:
-        data = encoded(shrunk(pixels, side // divisor), ".webp", quality)
+        data = encoded(shrunk(pixels, SIDE // divisor), ".webp", quality)
         if len(data) <= LARGEST:
             break
     return data

@@ -26,7 +26,7 @@ from blur_fusion.model.folder import (
     read_json,
     write_folder,
 )
-from blur_fusion.model.network import OnnxNetwork
+from blur_fusion.model.network import OnnxNetwork, network_onnx
 from blur_fusion.model.provenance import provenance
 from blur_fusion.params import Params
 
@@ -47,7 +47,6 @@ def write_fused(table: Table, cnn: Path, target: Path, params: Params) -> str:
     from blur_fusion.cnn.fit import Network
     from blur_fusion.cnn.network import layer_weights
     from blur_fusion.fusion.train import calibrate, fit_stack
-    from blur_fusion.model.onnx import network_onnx
 
     network = Network.load(cnn, params.cnn).model
     onnx = network_onnx(network)

@@ -1,15 +1,15 @@
-"""The CNN in onnxruntime: its logits, and the maps behind them."""
+"""The CNN as ONNX: run by onnxruntime, and written from the trained Keras network."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from blur_fusion.cnn.spectra import local_spectra
-from blur_fusion.errors import BlurError, require
+from blur_fusion.errors import BlurError, needs_train_line, require
 from blur_fusion.fusion.stack import LOGIT_NAMES
 from blur_fusion.images.photo import center_crop
 from blur_fusion.images.resize import SMALLEST_INPUT, pad_to
@@ -18,17 +18,19 @@ from blur_fusion.startup import environment
 FINE, COARSE = "fine", "coarse"
 LOGITS, LOCAL, ATTENTION = "logits", "local", "attention"
 
+OPSET, IR_VERSION = 17, 8  # onnxruntime reads them since 1.12
+
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 
-def open_session(content: bytes, name: str, threads: int = 1) -> Any:
+def open_session(content: bytes, name: str) -> Any:
     """An onnxruntime session on a file's content; errors are one line."""
     with environment("ORT_DISABLE_TELEMETRY", "1"):  # it reports home unless told not to
         import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what is wrong is said below, in one line
     options.enable_mem_pattern = False  # it would be kept for every size of image
@@ -42,12 +44,12 @@ def open_session(content: bytes, name: str, threads: int = 1) -> Any:
 class OnnxNetwork:
     """The network from its local spectra on; several threads may share one.
 
-    `content` is ONNX from `blur_fusion.model.onnx.network_onnx`, `name` its name in messages,
-    `threads` those of one call. Raises BlurError if it is another network, or none.
+    `content` is ONNX from `blur_fusion.model.network.network_onnx`, `name` its name in messages,
+    and one call uses one thread. Raises BlurError if it is another network, or none.
     """
 
-    def __init__(self, content: bytes, name: str, threads: int = 1) -> None:
-        self._session = open_session(content, name, threads)
+    def __init__(self, content: bytes, name: str) -> None:
+        self._session = open_session(content, name)
         inputs = {given.name: list(given.shape) for given in self._session.get_inputs()}
         outputs = {given.name: list(given.shape) for given in self._session.get_outputs()}
         fits = (
@@ -79,3 +81,187 @@ class OnnxNetwork:
         """
         local, attention = self._run(image, [LOCAL, ATTENTION])
         return local, attention
+
+
+class Tensor(NamedTuple):
+    """A tensor (1, channels, h, w) of the graph, yet to be multiplied by `scale`."""
+
+    name: str
+    scale: np.float32 = np.float32(1)
+
+
+class Graph:
+    """Nodes and constants in the order they are added, each named after its output."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: dict[str, npt.NDArray[Any]] = {}
+        self.kernels: dict[str, tuple[str, str]] = {}  # convolution: its kernel and bias
+
+    def constant(self, name: str, values: Any, kind: Any = np.float32) -> str:
+        """Add a constant and return its name."""
+        self.constants[name] = np.ascontiguousarray(values, kind).reshape(np.shape(values))
+        return name
+
+    def node(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
+        """Add a node and return the name of its output."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(kind, inputs, [name], name, **attributes))
+        return name
+
+    def plain(self, tensor: Tensor) -> str:
+        """The name of the tensor after multiplication by its scale."""
+        if tensor.scale == 1:
+            return tensor.name
+        name = f"{tensor.name}_scaled"
+        if f"{name}_by" not in self.constants:
+            by = self.constant(f"{name}_by", tensor.scale)
+            self.node("Mul", [tensor.name, by], name)
+        return name
+
+    def bytes(self, inputs: list[Any], outputs: list[Any]) -> bytes:
+        """Serialise; the same graph gives the same bytes."""
+        import onnx
+        from onnx import helper, numpy_helper
+
+        held = [numpy_helper.from_array(values, name) for name, values in self.constants.items()]
+        graph = helper.make_graph(self.nodes, "blur_cnn", inputs, outputs, held)
+        known: Any = {"producer_name": "blur-fusion", "ir_version": IR_VERSION}
+        opset = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, opset_imports=opset, **known)
+        onnx.checker.check_model(model, full_check=True)
+        return model.SerializeToString(deterministic=True)
+
+
+def check_onnx() -> None:
+    """Refuse in one line where the package onnx is not installed."""
+    try:
+        import onnx  # noqa: F401
+    except ImportError:
+        raise BlurError(needs_train_line("exporting a model")) from None
+
+
+def _name(layer: Any) -> str:
+    """A name that differs from those of the outputs."""
+    return f"layer/{layer.name}"
+
+
+def _convolution(graph: Graph, layer: Any, image: Tensor) -> Tensor:
+    linear = layer.activation.__name__ == "linear" and layer.groups == 1
+    require(linear, f"export: convolution {layer.name} has groups or an activation")
+    kernel, *bias = layer.get_weights()
+    name, bias = _name(layer), bias or [np.zeros(kernel.shape[-1], np.float32)]
+    scaled = graph.constant(f"{name}_kernel", kernel.transpose(3, 2, 0, 1) * image.scale)
+    graph.kernels[name] = scaled, graph.constant(f"{name}_bias", *bias)
+    place = window(layer, layer.kernel_size)
+    return Tensor(graph.node("Conv", [image.name, *graph.kernels[name]], name, **place))
+
+
+def window(layer: Any, size: tuple[int, ...]) -> dict[str, Any]:
+    """Kernel, stride and padding; 'same' puts the odd pixel at the end, as TensorFlow does."""
+    padding = {"same": "SAME_UPPER", "valid": "VALID"}[layer.padding]
+    return {"kernel_shape": list(size), "strides": list(layer.strides), "auto_pad": padding}
+
+
+def _normalisation(graph: Graph, layer: Any, image: Tensor) -> Tensor:
+    """Fold into the convolution before it, whose only consumer it must be."""
+    known = image.name in graph.kernels
+    require(known, f"export: {layer.name} does not follow a convolution")
+    kernel, bias = graph.kernels.pop(image.name)
+    gain, offset, mean, variance = (np.asarray(w, np.float64) for w in layer.get_weights())
+    factor = gain / np.sqrt(variance + layer.epsilon)
+    folded = graph.constants[kernel] * factor[:, None, None, None]
+    graph.constant(kernel, folded)
+    graph.constant(bias, (graph.constants[bias] - mean) * factor + offset)
+    return image
+
+
+# What ONNX calls a layer, how the layer must be set, and how the node is.
+NODES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "ReLU": ("Relu", {"max_value": None, "negative_slope": 0, "threshold": 0}, {}),
+    "GlobalAveragePooling2D": ("GlobalAveragePool", {"keepdims": True}, {}),
+    "GlobalMaxPooling2D": ("GlobalMaxPool", {"keepdims": True}, {}),
+    "Add": ("Add", {}, {}),
+    "Concatenate": ("Concat", {}, {"axis": 1}),
+}
+
+
+def _layer(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
+    kind, name, image = type(layer).__name__, _name(layer), inputs[0]
+    if kind == "Conv2D":
+        return _convolution(graph, layer, image)
+    if kind == "BatchNormalization":
+        return _normalisation(graph, layer, image)
+    if kind == "SpatialDropout2D":
+        return image
+    if kind == "AveragePooling2D":
+        place = window(layer, layer.pool_size)
+        graph.node("AveragePool", [image.name], name, count_include_pad=0, **place)
+        return Tensor(name, image.scale)
+    require(kind in NODES, f"export: layer {layer.name} is a {kind}, which has no ONNX")
+    node, needed, attributes = NODES[kind]
+    plain = all(getattr(layer, name) == value for name, value in needed.items())
+    require(plain, f"export: {layer.name} needs {needed}")
+    return Tensor(graph.node(node, [graph.plain(given) for given in inputs], name, **attributes))
+
+
+def _attention(graph: Graph, source: str, columns: int) -> None:
+    """Average local logits by a softmax over all places; both maps are outputs too."""
+
+    def whole(name: str, values: list[int]) -> str:
+        return graph.constant(name, values, np.int64)
+
+    def channels(first: int, last: int, name: str) -> str:
+        ends = [whole(f"{name}_from", [first]), whole(f"{name}_to", [last])]
+        return graph.node("Slice", [source, *ends, whole(f"{name}_axis", [1])], name)
+
+    shape = graph.node("Shape", [source], "map_shape", start=2)
+    line = whole("line", [-1])
+    score = graph.node("Reshape", [channels(0, 1, "scores"), line], "score_line")
+    weights = graph.node("Softmax", [score], "weights", axis=0)
+    table = [channels(1, columns + 1, "answers"), whole("table", [1, columns, -1])]
+    weighted = graph.node("Mul", [graph.node("Reshape", table, "answer_lines"), weights], "shares")
+    graph.node("ReduceSum", [weighted, whole("places", [2])], LOGITS, keepdims=0)
+    graph.node("Reshape", [channels(1, 2, "local_blurred"), shape], LOCAL)
+    graph.node("Reshape", [weights, shape], ATTENTION)
+
+
+# Layers that end the fixed beginning: what to call their answers, and how far apart those lie.
+STARTS = {"fine_rescale": (FINE, 4), "coarse_rescale": (COARSE, 8)}
+
+
+def network_onnx(model: Any) -> bytes:
+    """A trained Keras network of `blur_fusion.cnn.network` as ONNX, from its local spectra on.
+
+    Its inputs `fine` and `coarse` are those of `blur_fusion.cnn.spectra.local_spectra`, its outputs
+    `logits` (1, 4) and the maps behind them: see :meth:`OnnxNetwork.maps`. The same weights give
+    the same bytes. Raises BlurError if onnx is not installed, or a layer is not supported.
+    """
+    check_onnx()
+    from onnx import TensorProto, helper
+
+    graph, found, given = Graph(), {}, []
+    for layer in model.layers[1:]:
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        if layer.name in STARTS:
+            name, stride = STARTS[layer.name]
+            count = int(layer.output.shape[-1])
+            shape = (1, count, f"height_by_{stride}", f"width_by_{stride}")
+            given.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+            found[id(layer.output)] = Tensor(name, np.float32(layer.scale))
+        elif all(id(tensor) in found for tensor in inputs):
+            tensors = [found[id(tensor)] for tensor in inputs]
+            if type(layer).__name__ == "AttentionPooling":
+                last = layer.output is model.outputs[0]
+                require(last, f"export: {layer.name} is not the last layer")
+                _attention(graph, graph.plain(tensors[0]), int(layer.output.shape[-1]))
+                break
+            found[id(layer.output)] = _layer(graph, layer, tensors)
+    else:
+        require(False, "export: no network from local spectra to attention pooling")
+    columns = int(model.outputs[0].shape[-1])
+    shapes: dict[str, list[str | int]] = {LOGITS: [1, columns]}
+    shapes |= {LOCAL: ["h", "w"], ATTENTION: ["h", "w"]}
+    answers = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes.items()]
+    return graph.bytes(given, answers)

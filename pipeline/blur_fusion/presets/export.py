@@ -18,7 +18,7 @@ from blur_fusion.errors import BlurError, require
 from blur_fusion.evaluation.report import as_json
 from blur_fusion.model.classifier import PRESET_WEIGHTS
 from blur_fusion.model.folder import MODEL
-from blur_fusion.model.onnx import Graph, check_onnx, window
+from blur_fusion.model.network import Graph, check_onnx, window
 from blur_fusion.presets.params import Preset
 
 NETWORK = "model.onnx"

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from keras import layers
 
 from blur_fusion.errors import BlurError, one_line, require
+from blur_fusion.parallel import progress_bar
 from blur_fusion.presets.params import LITE0, NetworkParams, Preset, RecipeParams
-from blur_fusion.progress import progress_bar
 
 Examples = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
 

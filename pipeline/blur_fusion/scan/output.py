@@ -18,7 +18,7 @@ from pathlib import Path
 from blur_fusion.errors import BlurError
 from blur_fusion.files import for_excel, printable, write_whole
 from blur_fusion.model.prediction import EXPOSURE, FIELDS, Band, Prediction, is_loser
-from blur_fusion.progress import progress_bar
+from blur_fusion.parallel import progress_bar
 from blur_fusion.scan.tasks import Answer
 from blur_fusion.startup import lead_nowhere
 
