@@ -165,7 +165,7 @@ def test_artefacts_that_dvc_did_not_write_are_exported_with_a_warning(
 def test_params_changed_since_training_are_named(project: Path, tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(tiny_params(seed=12), encoding="utf-8")
     (tmp_path / "dvc.lock").write_bytes((project / "dvc.lock").read_bytes())
-    with pytest.raises(BlurError, match="seed: the models were trained with other values"):
+    with pytest.raises(BlurError, match="seed: the models were trained with different values"):
         export_model(tmp_path / "m", project / "artifacts", tmp_path / "params.yaml")
     assert not (tmp_path / "m").exists()
 
