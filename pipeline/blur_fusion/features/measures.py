@@ -30,35 +30,17 @@ from blur_fusion.features.tiles import (
 
 @dataclass(frozen=True)
 class Measure:
-    """One focus measure.
-
-    Attributes
-    ----------
-    name : str
-    function : callable
-        From a pyramid and the number of a level to one value per tile, or values of the picture.
-    source : str
-    levels : tuple of int
-        Pyramid levels on which it is taken, as far as `params.features.levels` goes.
-    answer : int
-        -1 falls and 1 grows with blur; 0 tells something else.
-    contrast_free, brightness_free : bool
-        Whether it ignores a change of contrast, or of brightness.
-    tiled : bool
-        One value per tile, summarised by percentiles; otherwise values of the picture.
-    parts : tuple of str
-        Names of the values, where there are several for the picture.
-    """
+    """One focus measure."""
 
     name: str
-    function: Callable[[Pyramid, int], Tiles]
+    function: Callable[[Pyramid, int], Tiles]  # from a pyramid and a level's number
     source: str
-    levels: tuple[int, ...] = (0,)
-    answer: int = -1
-    contrast_free: bool = True
+    levels: tuple[int, ...] = (0,)  # as far as `params.features.levels` goes
+    answer: int = -1  # -1 falls and 1 grows with blur; 0 tells something else
+    contrast_free: bool = True  # ignores a change of contrast
     brightness_free: bool = True
-    tiled: bool = True
-    parts: tuple[str, ...] = ()
+    tiled: bool = True  # a value per tile, summarised by percentiles
+    parts: tuple[str, ...] = ()  # names of several values of the picture
 
 
 MEASURES: list[Measure] = []  # the order of `feature_names`

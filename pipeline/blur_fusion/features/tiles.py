@@ -99,20 +99,9 @@ _NORMS = {SQUARES: cv2.NORM_L2SQR, SIZES: cv2.NORM_L1, PEAKS: cv2.NORM_INF}
 class Kind(Enum):
     """Differences of a plane whose squares, sizes or peaks are taken over each tile.
 
-    Attributes
-    ----------
-    number : int
-        Row of the table in `pipeline/blur_fusion/native/tiles.c`.
-    count : int
-        Of differences.
-    differences : callable
-        Computes them where nothing was compiled.
-    statistic : str
-        SQUARES, SIZES or PEAKS.
-    less : tuple of int
-        Rows and columns by which the differences are smaller than the plane.
-    step : tuple of int
-        Rows and columns of the plane for each of theirs.
+    The number is that of a row in `native/tiles.c`; `count` are the differences, which
+    `differences` computes where nothing was compiled; they are `less` rows and columns smaller than
+    the plane, and `step` rows and columns of it apart.
     """
 
     STRAIGHT = 0, 5, _straight  # slopes, bends across and down, the sum of these (Laplacian)
@@ -143,20 +132,11 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the tiles of a plane lie: whole pixels, as even as possible.
-
-    Attributes
-    ----------
-    places : tuple of (slice, slice), row by row
-    areas : ndarray, shape (tiles,)
-    edges : tuple
-        For compiled code: where rows begin and the last one ends, their number; the same of
-        columns.
-    """
+    """Where the tiles of a plane lie, row by row: whole pixels, as even as possible."""
 
     places: tuple[tuple[slice, slice], ...]
-    areas: Tiles
-    edges: tuple[Any, ...]
+    areas: Tiles  # (tiles,)
+    edges: tuple[Any, ...]  # for compiled code: where rows begin, their number; the same of columns
 
 
 @lru_cache(maxsize=256)

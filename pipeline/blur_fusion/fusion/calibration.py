@@ -130,19 +130,11 @@ LARGEST = 0.3  # beyond it, a list of blurred photos is useless
 
 @dataclass(frozen=True)
 class RateTable:
-    """Thresholds of every false-alarm rate up to `LARGEST`; ValueError if they are impossible.
+    """Thresholds of all false-alarm rates up to `LARGEST`; ValueError if impossible."""
 
-    Attributes
-    ----------
-    sharp, blurred : int
-        Validation images behind the thresholds.
-    steps : tuple of (int, float)
-        The smallest number of false alarms that admits a threshold, and the threshold.
-    """
-
-    sharp: int
+    sharp: int  # validation images
     blurred: int
-    steps: tuple[tuple[int, float], ...]
+    steps: tuple[tuple[int, float], ...]  # false alarms that admit a threshold, and it
 
     def __post_init__(self) -> None:
         alarms = [step for step, _ in self.steps]
@@ -202,24 +194,10 @@ def _alarms(rate: float, sharp: int) -> int:
 
 @dataclass(frozen=True)
 class Model:
-    """A stack, and what turns its logits into predictions.
-
-    Attributes
-    ----------
-    stack : Stack
-    calibrations : dict of Calibration
-        By judge, as are the others.
-    thresholds : dict of float
-        Probabilities from which a photo is called blurred.
-    rates : RateTable
-        Thresholds of the fused judge by false-alarm rate.
-    bands : dict of (float, float)
-        Probabilities between which the verdict is "unsure", around the threshold; not of all
-        judges.
-    """
+    """A stack, and what turns its logits into predictions, by judge."""
 
     stack: Stack
     calibrations: dict[str, Calibration]
-    thresholds: dict[str, float]
-    rates: RateTable
+    thresholds: dict[str, float]  # probabilities from which a photo is called blurred
+    rates: RateTable  # of the fused judge
     bands: dict[str, tuple[float, float]] = field(default_factory=dict)

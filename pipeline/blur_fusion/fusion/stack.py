@@ -56,19 +56,11 @@ class Networks:
     """Dense ReLU networks of one shape, each a correction to base logits; evaluated side by side.
 
     ValueError if shapes do not fit or a number is not finite.
-
-    Attributes
-    ----------
-    kernels : tuple of ndarray of float64, shape (m, inputs, units)
-        By layer; the last one has one unit.
-    biases : tuple of ndarray of float64, shape (m, 1, units)
-    gains : ndarray of float64, shape (m, b)
-        Weight of each of b base logits, such as the CNN's, in each network.
     """
 
-    kernels: tuple[Floats, ...]
-    biases: tuple[Floats, ...]
-    gains: Floats
+    kernels: tuple[Floats, ...]  # by layer, (m, inputs, units)
+    biases: tuple[Floats, ...]  # by layer, (m, 1, units)
+    gains: Floats  # (m, b): weight of each base logit, such as the CNN's
 
     def __post_init__(self) -> None:
         members, units = len(self.gains), self.kernels[0].shape[1]

@@ -47,42 +47,18 @@ SURE = 4.0  # logits: between verdicts surer than this, disagreement counts less
 
 @dataclass(frozen=True)
 class Table:
-    """Training and validation rows.
+    """Training and validation rows; `blur_fusion.data.augment` makes the last three."""
 
-    Attributes
-    ----------
-    index : ndarray of int, shape (n,)
-        Row in the store, ascending.
-    labels : ndarray of int, shape (n,)
-    train : ndarray of bool, shape (n,)
-        Training rows; the others are for validation.
-    kinds : ndarray of str, shape (n,)
-        sharp, defocus, motion, or empty where unknown.
-    folds : ndarray of int, shape (n,)
-        Of the training rows, by scene.
-    names : tuple of str
-        Of the focus measures.
-    own : ndarray of float32, shape (n, 4 + F)
-        The CNN's logits (out of fold for training rows, of the final network for validation rows)
-        and the focus measures.
-    ranked : ndarray of float32, shape (r, steps, 4 + F)
-        Training images blurred further and further: see `blur_fusion.data.augment`.
-    ranked_rows : ndarray of int, shape (r,)
-        Their rows in the store.
-    copied : ndarray of float32, shape (t, 4 + F)
-        The t training images, perturbed: see `blur_fusion.data.augment`.
-    """
-
-    index: npt.NDArray[np.int64]
-    labels: npt.NDArray[np.int64]
-    train: npt.NDArray[np.bool_]
-    kinds: npt.NDArray[np.str_]
-    folds: npt.NDArray[np.int64]
-    names: tuple[str, ...]
-    own: Floats
-    ranked: Floats
-    ranked_rows: npt.NDArray[np.int64]
-    copied: Floats
+    index: npt.NDArray[np.int64]  # (n,) row in the store, ascending
+    labels: npt.NDArray[np.int64]  # (n,)
+    train: npt.NDArray[np.bool_]  # (n,) the others are for validation
+    kinds: npt.NDArray[np.str_]  # (n,) sharp, defocus, motion, or empty where unknown
+    folds: npt.NDArray[np.int64]  # (n,) of the training rows, by scene
+    names: tuple[str, ...]  # of the focus measures
+    own: Floats  # (n, 4 + F) CNN logits, out of fold for training rows; focus measures
+    ranked: Floats  # (r, steps, 4 + F) training images blurred further and further
+    ranked_rows: npt.NDArray[np.int64]  # (r,) their rows in the store
+    copied: Floats  # (t, 4 + F) the t training images, perturbed
 
     def __post_init__(self) -> None:
         for name, part in (("train", self.train), ("validation", ~self.train)):
@@ -154,23 +130,15 @@ def read_table(
 
 @dataclass(frozen=True)
 class Inputs:
-    """Rows for one dense network: standardised and clipped columns, at last a base logit.
+    """Rows for one dense network: d standardised and clipped columns, and a base logit.
 
-    Attributes
-    ----------
-    values : ndarray of float32, shape (n, d + 1)
-        What the network corrects is the base: see :func:`prior` and :func:`kind_inputs`, or zero.
-    labels : ndarray of int, shape (n,)
-    ranked : ndarray of float32, shape (r, steps, d + 1)
-        Series of images of growing blur; their logits should grow. May be empty.
-    copies : ndarray of float32, shape (n, d + 1)
-        The same images perturbed: see `blur_fusion.data.augment`.
+    The network corrects the base: see :func:`prior` and :func:`kind_inputs`.
     """
 
-    values: Floats
-    labels: npt.NDArray[np.int64]
-    ranked: Floats
-    copies: Floats
+    values: Floats  # (n, d + 1)
+    labels: npt.NDArray[np.int64]  # (n,)
+    ranked: Floats  # (r, steps, d + 1) series whose logits should grow
+    copies: Floats  # (n, d + 1) the same images perturbed
 
     def without_logits(self) -> Inputs:
         """The same rows without the CNN's columns."""

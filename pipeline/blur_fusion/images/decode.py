@@ -34,25 +34,16 @@ _PILLOW = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "PPM")
 
 
 class Decoded(NamedTuple):
-    """A picture whose pixels are means over `cell` x `cell` pixels of the file.
+    """A picture, oriented by EXIF, whose pixels are means over `cell` x `cell` pixels of the file.
 
-    Attributes
-    ----------
-    pixels : ndarray of uint8, shape (h, w) or (h, w, 3)
-        Oriented by EXIF.
-    cell : int
-        1 at full size; 2, 4 or 8 at reduced scale.
-    photo : tuple of int, optional
-        Width and height of the whole photo where they differ from `cell` times `pixels`: the last
-        cells stick out, it is a RAW file's preview, or the JPEG is cut off.
-    note : str, optional
-        One line, where the file holds only part of the picture.
+    `photo` is the size of the whole photo where it differs from `cell` times that of `pixels`: the
+    last cells stick out, it is a RAW file's preview, or the JPEG is cut off.
     """
 
-    pixels: Pixels
-    cell: int = 1
-    photo: tuple[int, int] | None = None
-    note: str | None = None
+    pixels: Pixels  # (h, w) or (h, w, 3)
+    cell: int = 1  # 1 at full size; 2, 4 or 8 at reduced scale
+    photo: tuple[int, int] | None = None  # width and height
+    note: str | None = None  # one line, where the file holds only part of the picture
 
 
 def stretched(pixels: npt.NDArray[np.generic]) -> Pixels:

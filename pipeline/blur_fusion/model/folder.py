@@ -36,29 +36,14 @@ AGAIN = "export it again with 'blur export'"
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """What a model folder holds.
+    """What a model folder holds."""
 
-    Attributes
-    ----------
-    network : bytes
-        ONNX; see `blur_fusion.model.network`.
-    weights : bytes
-        Of the network by layer (.npz); see `blur_fusion.cnn.network.network_from`.
-    cnn : dict
-        Arguments of `blur_fusion.cnn.network.build_network`.
-    model : Model
-    features : FeatureParams
-        How the focus measures are taken.
-    long_side : int
-        Of working images, in pixels.
-    """
-
-    network: bytes
-    weights: bytes
-    cnn: dict[str, Any]
+    network: bytes  # ONNX; see `blur_fusion.model.network`
+    weights: bytes  # by layer, .npz; see `blur_fusion.cnn.network.network_from`
+    cnn: dict[str, Any]  # arguments of `blur_fusion.cnn.network.build_network`
     model: Model
-    features: FeatureParams
-    long_side: int
+    features: FeatureParams  # how the focus measures are taken
+    long_side: int  # of working images, in pixels
 
 
 def packed(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:

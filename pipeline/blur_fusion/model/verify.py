@@ -40,30 +40,14 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two models differ.
+    """How two models differ, on images that both judged."""
 
-    Attributes
-    ----------
-    other_bytes : tuple of str
-        Files whose bytes differ.
-    origin : tuple of str
-        Parts of the provenance that differ.
-    weights : float
-        Largest difference of any number of the two; infinite where shapes differ.
-    images : int
-        Images that both judged.
-    probability : float
-        Largest difference of a calibrated probability.
-    verdicts : tuple of int
-        Positions of the images whose verdict or kind differs.
-    """
-
-    other_bytes: tuple[str, ...]
-    origin: tuple[str, ...]
-    weights: float
+    other_bytes: tuple[str, ...]  # files
+    origin: tuple[str, ...]  # parts of the provenance
+    weights: float  # largest difference of a number; infinite where shapes differ
     images: int
-    probability: float
-    verdicts: tuple[int, ...]
+    probability: float  # largest difference of a calibrated one
+    verdicts: tuple[int, ...]  # positions of the images whose verdict or kind differs
 
     @property
     def same(self) -> bool:
