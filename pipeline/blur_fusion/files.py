@@ -103,7 +103,7 @@ def write_whole(path: str | os.PathLike[str], *, force: bool = False) -> Iterato
     path = Path(os.path.realpath(path)) if force else path
     part = path.with_name(f".{path.name[:50]}.{os.getpid()}.part")
     file: IO[bytes] | None = None
-    try:  # from here on, since Ctrl-C may come as soon as there is a file
+    try:  # Ctrl-C may come as soon as there is a file
         with os_errors(path):
             file = io.BufferedWriter(_Part(part, path))
         yield file
@@ -116,7 +116,7 @@ def write_whole(path: str | os.PathLike[str], *, force: bool = False) -> Iterato
                 os.replace(part, spare)
                 raise BlurError(f"{path}: exists since; the new file is {spare}") from None
     finally:
-        with suppress(OSError, BlurError):  # a full disk: said already
+        with suppress(OSError, BlurError):  # a full disk, reported already
             if file is not None:
                 file.close()
         with suppress(OSError):
@@ -212,7 +212,7 @@ def _give(path: str, source: str, wanted: dict[str, int], times: bool) -> set[st
     Returns the names of those that the file system refuses, as SMB and exFAT do.
     """
 
-    def owners() -> None:  # who is not root may give a file to some groups
+    def owners() -> None:  # others than root may set some groups
         with nullcontext() if _is_root() else suppress(OSError):
             owner = wanted["uid"] if _is_root() else -1
             os.chown(path, owner, wanted["gid"], follow_symlinks=False)
@@ -222,7 +222,7 @@ def _give(path: str, source: str, wanted: dict[str, int], times: bool) -> set[st
         with suppress(OSError):  # from where there are none
             names = os.listxattr(source)
         for name in names:
-            # Others than the user's are the system's own affair.
+            # Only the user's attributes matter.
             with nullcontext() if name.startswith("user.") else suppress(OSError):
                 os.setxattr(path, name, os.getxattr(source, name))
 
@@ -241,7 +241,7 @@ def _give(path: str, source: str, wanted: dict[str, int], times: bool) -> set[st
             step()
         except OSError:
             refused.add(what)
-        except AttributeError:  # a system that has no such thing
+        except AttributeError:  # not on this system
             pass
     return refused
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# What limits the memory of a container: files of the limit and of what is used, and what of that
-# the kernel gives back, in memory.stat. The second is that of older kernels.
+# Memory of a container: files of its limit and usage, and what of memory.stat the kernel can free.
+# The second row is for older kernels.
 _CGROUPS = (
     ("memory.max", "memory.current", "file"),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache"),
@@ -100,9 +100,9 @@ def progress_bar(total: int, what: str, unit: str = "image") -> tqdm[Any]:
     """A bar of `total` steps; updated every half minute where stderr is not a terminal."""
     from tqdm import tqdm
 
-    tqdm.monitor_interval = 0  # beside its thread no process could be forked
+    tqdm.monitor_interval = 0  # its thread would prevent forking
     pace: dict[str, Any] = {"mininterval": 30.0, "maxinterval": 60.0}
-    pace["delay"] = 2.0  # what is done at once leaves no line in a log
+    pace["delay"] = 2.0  # quick work leaves no line in a log
     if sys.stderr.isatty():
         pace = {"mininterval": 0.2, "maxinterval": 10.0, "dynamic_ncols": True}
     return tqdm(total=total, desc=what, unit=unit, file=sys.stderr, **pace)

@@ -280,7 +280,7 @@ def read_params(path: Path, kind: type[File], where: str = "params") -> File:
     BlurError
         The file is missing or not YAML, a name is unknown, or a value is not allowed.
     """
-    import yaml  # a detector that is told its params has no need of it
+    import yaml  # not needed to judge photos
 
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -112,7 +112,7 @@ def environment(name: str, value: str) -> Iterator[None]:
 
 
 _LOCK = threading.Lock()
-_users = _threads = 0  # how many are inside; OpenCV's threads before the first of them
+_users = _threads = 0  # threads inside; OpenCV's setting before the first
 
 
 @contextmanager

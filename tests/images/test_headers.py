@@ -1,4 +1,4 @@
-"""The memory that a picture takes is known from its header, and what there is not is one line."""
+"""Headers: memory needed, size; JPEGs at reduced scale, and those that are cut off."""
 
 import struct
 import sys
@@ -11,9 +11,14 @@ import pytest
 
 from blur_fusion.errors import BlurError
 from blur_fusion.images import decode as decode_module
+from blur_fusion.images import headers
 from blur_fusion.images.decode import decode
 from blur_fusion.images.headers import octets_needed
+from blur_fusion.images.photo import InputSpec, Photo, working_image
+from blur_fusion.images.resize import area_average, average_cells
+from blur_fusion.model.classifier import BlurDetector
 from blur_fusion.parallel import free_memory
+from pictures import UPRIGHT, exif, noise, save
 from scan_command import python
 
 SIZE = WIDTH, HEIGHT = 16_000, 12_000
@@ -123,3 +128,167 @@ def test_free_memory_is_what_machine_and_limits_leave() -> None:
         "resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30)); print(free_memory())"
     )
     assert 1 << 30 < int(python(code)) < 2 << 30
+
+
+def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Noise with the spectrum of photographs, which falls with frequency."""
+    generator = np.random.default_rng(seed)
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
+    steepness = 1 / np.maximum(np.hypot(rows, columns), 1 / width) ** 1.2
+    waves = np.fft.irfft2(np.fft.rfft2(generator.normal(size=(height, width))) * steepness)
+    return np.clip(128 + 45 * waves[:height, :width] / waves.std(), 0, 255).astype(np.uint8)
+
+
+def rms(first: np.ndarray, second: np.ndarray) -> float:
+    """Root mean square of the difference."""
+    return float(np.sqrt(np.mean((first.astype(float) - second) ** 2)))
+
+
+@pytest.mark.parametrize("size", [(601, 403), (1, 1), (16, 9000), (640, 480)])
+@pytest.mark.parametrize("progressive", [0, 1])
+def test_size_comes_from_the_header(size: tuple[int, int], progressive: int) -> None:
+    options = [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive]
+    data = cv2.imencode(".jpg", np.zeros(size[::-1], np.uint8), options)[1].tobytes()
+    assert headers.jpeg_frame(data).size == size
+    assert headers.jpeg_frame(data[:2] + b"\xff\xff\xff" + exif(6, "<")[1:] + data[2:]).size == size
+
+
+def test_no_jpeg_has_no_size() -> None:
+    for data in (b"", b"\xff\xd8", b"\xff\xd8\xff\xe0\x00", b"\x89PNG\r\n" * 9):
+        assert headers.jpeg_frame(data).size == (0, 0)
+        assert headers.jpeg_frame(b"\xff\xd8\xff\xe1\xff\xff" + data).size == (0, 0)
+
+
+def test_reduction_leaves_a_margin() -> None:
+    for side in (64, 768, 1000):
+        for longest in range(side, 20 * side, side // 4):
+            factor = headers.reduction((longest, 16), side)
+            assert factor == 1 or longest / factor >= headers.MARGIN * side
+            assert factor == 8 or longest / (2 * factor) < headers.MARGIN * side
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("size", [(480, 801), (479, 797), (480, 800)])
+def test_reduced_files_are_oriented(
+    tmp_path: Path, orientation: int, size: tuple[int, int]
+) -> None:
+    stored = scene(*size)
+    path = save(tmp_path / "turned.jpg", stored, exif(orientation, "<"))
+    expected, photo = UPRIGHT[orientation](stored), Photo(path)
+    found = photo.image(InputSpec(100))
+    assert photo.size == expected.shape[::-1]
+    whole = working_image(np.ascontiguousarray(expected), 100)
+    assert found.shape == whole.shape and rms(found, whole) < 2.5  # turned wrongly: above 30
+
+
+@pytest.mark.parametrize("cell", [2, 4, 8])
+@pytest.mark.parametrize("ratio", [1.0, 1.8, 2.37])
+def test_cells_give_area_averages(cell: int, ratio: float) -> None:
+    image = scene(808, 1208)
+    blocks = image.reshape(808 // cell, cell, 1208 // cell, cell).mean(axis=(1, 3))
+    cells = np.rint(blocks).astype(np.uint8)
+    size = round(1208 / cell / ratio), round(808 / cell / ratio)
+    exact = area_average(image, size)
+    near = average_cells(cells, cell, size)
+    plain = cv2.resize(cells, size, interpolation=cv2.INTER_AREA)
+    assert near.shape == exact.shape and rms(near, exact) < 1.6
+    assert ratio == 1.0 or rms(near, exact) < 0.8 * rms(plain, exact)
+    variance = cv2.Laplacian(near, cv2.CV_64F).var() / cv2.Laplacian(exact, cv2.CV_64F).var()
+    assert 0.93 < variance < 1.07 or ratio == 1.0
+
+
+def test_cells_keep_what_is_constant_and_colour() -> None:
+    flat = np.full((60, 80, 3), (10, 100, 250), np.uint8)
+    assert np.array_equal(average_cells(flat, 2, (51, 38)), flat[:38, :51])
+    tiny = noise(1, 7)
+    assert average_cells(tiny, 8, (7, 1)).shape == (1, 7, 3)
+
+
+PROGRESSIVE = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+RESTARTS = (cv2.IMWRITE_JPEG_RST_INTERVAL, 8)
+
+
+def written(image: np.ndarray, *flags: int, orientation: int = 1) -> bytes:
+    data = cv2.imencode(".jpg", image, flags)[1].tobytes()
+    return data[:2] + exif(orientation, "<") + data[2:]
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("flags", [(), PROGRESSIVE, RESTARTS])
+@pytest.mark.parametrize("missing", [2, 22, 0.03, "zeros", "erased"])
+def test_photos_that_are_cut_off_are_judged_by_what_is_whole(
+    flags: tuple[int, ...], missing: float | str, colour: bool
+) -> None:
+    image = cv2.cvtColor(scene(480, 800), cv2.COLOR_GRAY2BGR) if colour else scene(480, 800)
+    data = written(image, *flags)
+    part = missing if isinstance(missing, float) else 0.03
+    cut = data[:-missing] if isinstance(missing, int) else data[: int(len(data) * (1 - part))]
+    cut += {"zeros": b"\0", "erased": b"\xff"}.get(str(missing), b"") * 9000
+    for reach in (1000, 100):  # whole, and at reduced scale
+        found = decode(cut, "cut.jpg", reach, colour)
+        rows = found.pixels.shape[0] * found.cell
+        assert found.note == f"cut off: judged by the first {100 * rows // 480} % of it"
+        assert 0.8 * 480 <= rows < 480 and found.photo == (800, 480)
+        whole = decode(data, "whole.jpg", reach, colour).pixels[: rows // found.cell]
+        inside = slice(0, -2)  # colour of the last rows is interpolated from below
+        assert np.array_equal(found.pixels[inside], whole[inside])
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("size", [(480, 800), (800, 480), (800, 752)])
+def test_cut_photos_are_turned_and_scaled_as_whole_ones(
+    orientation: int, size: tuple[int, int]
+) -> None:
+    data = written(scene(*size), orientation=orientation)
+    whole, cut = Photo(data), Photo(data[:-400])
+    expected, found = whole.image(InputSpec(200)), cut.image(InputSpec(200))
+    assert cut.size == whole.size and (cut.note or "").startswith("cut off: judged by the first 9")
+    longer = 0 if (orientation < 5) else 1  # along which it lacks something
+    assert found.shape[1 - longer] == expected.shape[1 - longer]
+    assert 0.9 * expected.shape[longer] < found.shape[longer] < expected.shape[longer]
+
+
+def test_photos_cut_short_are_errors(tmp_path: Path) -> None:
+    """Less than half, or of a progressive one less than what makes it sharp."""
+    path, plain = tmp_path / "cut.jpg", written(scene(480, 800))
+    cuts = [plain[: int(len(plain) * part)] for part in (0.1, 0.4)]
+    cuts += [data[: int(len(data) * 0.6)] for data in [written(scene(480, 800), *PROGRESSIVE)]]
+    for data in cuts:
+        path.write_bytes(data)
+        for side in (100, 1000):
+            with pytest.raises(BlurError, match=r"cut\.jpg: is cut off: only \d+ % of it is whole"):
+                working_image(path, side)
+    for data in (plain[:300], plain[:2]):  # within the tables
+        path.write_bytes(data)
+        with pytest.raises(BlurError, match=r"cut\.jpg: is not an image .* or is damaged"):
+            working_image(path, 100)
+
+
+def test_what_lies_behind_a_whole_photo_does_not_count() -> None:
+    data = written(scene(480, 800))
+    for behind in (bytes(9000), b"ftypmp42" * 99, b"\xff\xd8" + bytes(999), b"\xff" * 99):
+        photo = Photo(data + behind)
+        assert np.array_equal(photo.image(InputSpec(1000)), working_image(data, 1000))
+        assert photo.note is None
+
+
+def test_reduction_changes_no_verdict_on_real_photos(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector, moved = BlurDetector(), []
+    for path in sorted(shared_data.rglob("*")):
+        if path.suffix.lower() not in (".jpg", ".jpeg"):
+            continue
+        size = headers.jpeg_frame(path.read_bytes()).size
+        if headers.reduction(size, detector.spec.side) == 1:
+            continue
+        (first,) = detector.predict(path)
+        with monkeypatch.context() as patch:
+            patch.setattr(headers, "MARGIN", float("inf"))
+            (second,) = detector.predict(path)
+        assert (first.width, first.height) == (second.width, second.height)
+        assert first.blurred == second.blurred, path.name
+        assert first.probability is not None and second.probability is not None
+        moved.append(abs(first.probability - second.probability))
+    assert len(moved) >= 50
+    assert np.mean(moved) < 0.02 / 4 and np.quantile(moved, 0.95) <= 0.02 and max(moved) <= 0.05

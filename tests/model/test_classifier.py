@@ -24,7 +24,7 @@ import blur_fusion
 from blur_fusion.cnn.spectra import local_spectra
 from blur_fusion.data import layouts
 from blur_fusion.errors import BlurError
-from blur_fusion.features import measures
+from blur_fusion.features import content, measures
 from blur_fusion.features.summary import describe
 from blur_fusion.images import photo as photo_module
 from blur_fusion.images.photo import InputSpec, Photo, working_image
@@ -60,7 +60,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "module", [classifier, prediction, photo_module, blur_fusion, layouts, measures]
+    "module", [classifier, prediction, photo_module, blur_fusion, layouts, measures, content]
 )
 def test_examples_run(module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the examples of a module's own docstring make serves all in it."""

@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -89,33 +88,23 @@ def _changed(folder: Path, by: float) -> Path:
     return folder
 
 
-def test_equal_models_are_byte_equal(tmp_path: Path) -> None:
-    ours, theirs = write_tiny_model(tmp_path / "a"), write_tiny_model(tmp_path / "b")
-    result = compare(ours, theirs, pictures())
-    assert result.same and result.images == 8 and result.weights == result.probability == 0
-    assert result.lines()[0] == "other bytes: none, byte-equal"
-    assert {v.blurred for v in _verdicts(ours)} == {True, False}
-
-
-def _verdicts(folder: Path) -> list[Any]:
-    return BlurDetector(folder).predict(pictures())
-
-
-def test_a_slight_difference_is_measured_and_accepted(tmp_path: Path) -> None:
-    theirs = _changed(tmp_path / "b", 1e-6)
-    result = compare(write_tiny_model(tmp_path / "a"), theirs, pictures())
-    assert result.same and 0 < result.probability < 1e-3
-    assert result.weights == pytest.approx(1e-6, rel=0.2)
-    assert set(result.other_bytes) == {STACK, MODEL, PROVENANCE} and result.origin == ("made",)
-    assert "provenance differs in: made" in result.lines()
-
-
-def test_another_verdict_is_refused(tmp_path: Path) -> None:
-    theirs = _changed(tmp_path / "b", -2.0)
-    result = compare(write_tiny_model(tmp_path / "a"), theirs, pictures())
-    pairs = enumerate(zip(_verdicts(tmp_path / "a"), _verdicts(theirs), strict=True))
-    expected = [k for k, (a, b) in pairs if (a.blurred, a.kind) != (b.blurred, b.kind)]
-    assert expected and result.verdicts == tuple(expected) and not result.same
+@pytest.mark.parametrize("by", [0.0, 1e-6, -2.0])
+def test_two_models_are_compared(tmp_path: Path, by: float) -> None:
+    """Equal ones are byte-equal, a slight difference is measured, another verdict is refused."""
+    ours = write_tiny_model(tmp_path / "a")
+    theirs = _changed(tmp_path / "b", by) if by else write_tiny_model(tmp_path / "b")
+    result, said = compare(ours, theirs, pictures()), BlurDetector(ours).predict(pictures())
+    pairs = enumerate(zip(said, BlurDetector(theirs).predict(pictures()), strict=True))
+    moved = tuple(k for k, (a, b) in pairs if (a.blurred, a.kind) != (b.blurred, b.kind))
+    assert {one.blurred for one in said} == {True, False} and result.images == 8
+    assert result.verdicts == moved and bool(moved) == (by < -1)
+    assert result.same == (not moved)
+    assert result.weights == pytest.approx(abs(by), rel=0.2)
+    if not by:
+        assert result.probability == 0 and result.lines()[0] == "other bytes: none, byte-equal"
+    else:
+        assert set(result.other_bytes) == {STACK, MODEL, PROVENANCE} and result.origin == ("made",)
+        assert result.probability > 0 and "provenance differs in: made" in result.lines()
 
 
 def test_every_number_of_a_model_is_compared(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from blur_fusion.native.library import library
 _SLOPE = 3.0  # from cell to cell, where it is steepest
 _DETAIL = 14.0  # mean size of the Laplacian where it is largest: that of noise of 4 levels
 _HALVINGS = 3  # from pixels to cells
-_ROWS = 4  # every fourth row will do for detail
-_REACH = 2.0  # cells; standard deviation of what is one place, 2 % of a photo's long side
+_ROWS = 4  # every fourth row suffices for detail
+_REACH = 2.0  # cells; standard deviation of one place, 2 % of a photo's long side
 
 EXPOSURES = ("normal", "dark", "overexposed", "low-contrast")
 
@@ -88,7 +88,7 @@ def sharpest_place(working: Pixels) -> tuple[float, float] | None:
 
 def exposure(working: Pixels) -> str:
     """One of `EXPOSURES` for a grey picture (h, w); "normal" if no other applies."""
-    seen = np.ascontiguousarray(working[::4])  # every fourth row will do
+    seen = np.ascontiguousarray(working[::4])  # every fourth row suffices
     histogram = cv2.calcHist([seen], [0], None, [256], [0, 256])
     below = np.cumsum(histogram.ravel()) / seen.size
     low, middle, high = (int(np.searchsorted(below, share)) for share in (0.05, 0.5, 0.95))

@@ -150,8 +150,8 @@ def by_direction(common: Floats) -> Tiles:
 
 
 SMALLEST = 16  # pixels; a smaller level is extended by its own mirror image
-ROUNDING = 1 / 12  # variance of rounding to whole grey levels: no energy below it means anything
-LARGEST_NOISE = 4.0  # grey levels; where all tiles hold fine texture, texture passes for noise
+ROUNDING = 1 / 12  # variance of rounding to whole grey levels: energy below it means nothing
+LARGEST_NOISE = 4.0  # grey levels; where all tiles have fine texture, it would pass for noise
 REBLUR_SIGMA = 1.0  # pixels
 
 

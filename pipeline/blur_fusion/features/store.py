@@ -16,7 +16,7 @@ from blur_fusion.features.summary import describe, feature_names
 from blur_fusion.parallel import progress_bar
 from blur_fusion.params import Params
 
-_TASK = 48  # rows that a worker process is given at a time
+_TASK = 48  # rows per task of a worker process
 
 
 _opened = lru_cache(maxsize=1)(Store.open)  # read once in a worker

@@ -77,8 +77,7 @@ def weighted_percentiles(
     middles = (np.cumsum(ranked, axis=-1) - ranked / 2) * (100 / weights.sum())
     rows = np.take_along_axis(values, order, axis=-1).reshape(-1, len(weights))
     known = middles.reshape(rows.shape)
-    # As `np.interp` of all rows at once: before the first and behind the last place that is known,
-    # that one's value.
+    # As `np.interp` for all rows at once: constant before the first and after the last place.
     below = (known[:, :, None] <= percentiles).sum(axis=1) - 1
     ends = np.maximum(below, 0), np.minimum(below + 1, known.shape[1] - 1)
     (start, end), (first, second) = (

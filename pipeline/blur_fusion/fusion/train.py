@@ -40,9 +40,9 @@ from blur_fusion.params import FuseParams, Params
 
 Floats = npt.NDArray[np.float32]
 
-FEWEST_KINDS = 20  # training images of each kind: with fewer the model tells no kinds
+FEWEST_KINDS = 20  # training images of each kind; with fewer, the model tells no kinds
 RANK_MARGIN = 1.0
-SURE = 4.0  # logits: between verdicts surer than this, disagreement counts less and less
+SURE = 4.0  # logits: above this, disagreement counts less and less
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ def fit_dense(name: str, inputs: Inputs, params: FuseParams, seed: int) -> tuple
     rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, steps * params.epochs, 0.02)
     model, optimizer = build_dense(width, params), keras.optimizers.Adam(rate, clipnorm=1.0)
     optimizer.build(model.trainable_variables)
-    run_epoch = _epoch(model, optimizer, inputs, params)  # traced once: that takes seconds
+    run_epoch = _epoch(model, optimizer, inputs, params)  # traced once, which takes seconds
     with progress_bar(params.members * params.epochs, f"fuse {name}", "epoch") as bar:
         for number in range(params.members):
             keras.utils.set_random_seed(seed + number)
@@ -304,7 +304,7 @@ def _epoch(model: keras.Model, optimizer: Any, inputs: Inputs, params: FuseParam
     )
     labels = tf.constant(inputs.labels[:, None], tf.float32)
     count, batch = len(inputs.labels), params.batch
-    share = -(-len(ranked[0]) * batch // count)  # pairs of a step, so that an epoch sees each once
+    share = -(-len(ranked[0]) * batch // count)  # pairs per step: an epoch sees each once
 
     def answer(parts: Any, rows: Any) -> Any:
         return model([tf.gather(part, rows) for part in parts], training=True)

@@ -26,10 +26,10 @@ Pixels = npt.NDArray[np.uint8]
 
 _SAMPLE = 1 << 20  # pixels that percentiles are taken from
 _PERCENTILES = (0.1, 99.9)
-_MUCH = 1 << 28  # bytes: requests below are granted unseen
+_MUCH = 1 << 28  # bytes; smaller requests are granted unchecked
 _MUCH_AT_A_TIME = threading.RLock()
 _TOO_MANY = "has more than 2^30 pixels; make it smaller first"
-# What OpenCV reads too, but not each kind of it, and what Pillow gives either whole or not at all.
+# Formats of which OpenCV cannot read all variants, and that Pillow decodes whole or not at all.
 _PILLOW = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "PPM")
 
 
@@ -84,7 +84,7 @@ def from_array(array: npt.NDArray[Any], colour: bool) -> Pixels:
     known = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
     shape = f"array of shape {pixels.shape}: give (H, W) or (H, W, 3 or 4)"
     require(known and pixels.size > 0, shape)
-    kind, octets = pixels.dtype.kind, pixels.dtype.itemsize  # in whichever order these are
+    kind, octets = pixels.dtype.kind, pixels.dtype.itemsize  # of either byte order
     if (kind, octets) == ("u", 2):
         pixels = (pixels >> 8).astype(np.uint8) if pixels.ndim == 3 else stretched(pixels)
     elif kind == "f" and pixels.min() >= 0 and pixels.max() <= 1:
@@ -220,7 +220,7 @@ def decode(
             return Decoded(pixels(source, colour))
         if data[:2].tobytes() == b"\xff\xd8":
             return _decode_jpeg(data, name, long_side, colour, stored)
-        head = data[:4096].tobytes().ljust(64, b"\0")  # what a header names is there
+        head = data[:4096].tobytes().ljust(64, b"\0")  # as long as any header
         with _room(headers.octets_needed(data, head)):
             return Decoded(_decode_other(data, head, name, colour, stored))
     except MemoryError:
@@ -237,7 +237,7 @@ def _decode_jpeg(data: Pixels, name: str, long_side: int, colour: bool, stored: 
         flag |= cv2.IMREAD_IGNORE_ORIENTATION
     pixels = size[0] * size[1]
     needed = (6 if colour else 2) * pixels // cell**2
-    if frame.progressive:  # all coefficients are kept
+    if frame.progressive:  # all coefficients are kept in memory
         needed += 3 * pixels
     with _room(needed):
         image = _imdecode(data, flag, name)
@@ -313,7 +313,7 @@ def _decode_heic(data: bytes, name: str, colour: bool) -> Pixels:
         array = np.asarray(pillow_heif.open_heif(data, convert_hdr_to_8bit=True))
     except MemoryError:
         raise
-    except Exception:  # of a dozen types
+    except Exception:  # of many types
         raise BlurError(f"{name}: is not a HEIC picture, or is damaged") from None
     return from_array(array, colour)
 
@@ -333,11 +333,11 @@ def _preview(raw: Any, rawpy: Any, long_side: int, colour: bool) -> Decoded | No
 def _decode_raw(path: Path, long_side: int, colour: bool) -> Decoded:
     """Decode the embedded preview, or else develop the file."""
     rawpy = _extra("rawpy", str(path), "raw")
-    read_bytes(path, 1)  # says why where it cannot; LibRaw then reads the parts that it wants
+    read_bytes(path, 1)  # gives a reason if it fails; LibRaw reads what it needs
     try:
         with rawpy.imread(str(path)) as raw:
             photo = raw.sizes.iwidth, raw.sizes.iheight
-            if raw.sizes.flip in (5, 6):  # LibRaw's sizes are those before it turns the picture
+            if raw.sizes.flip in (5, 6):  # LibRaw's sizes are from before rotation
                 photo = photo[::-1]
             seen = _preview(raw, rawpy, long_side, colour)
             if seen is None:  # half the size needs no demosaicing

@@ -20,7 +20,7 @@ _AVIF = frozenset((b"avif", b"avis"))
 _EXIF = re.compile(rb"(?:eXIf|EXIF....)(?:Exif\0\0)?(II\*\0|MM\0\*)", re.S)
 _ORIENTATION = 0x0112
 
-# How files begin, up to width and height, by the order of their octets.
+# How files begin, up to width and height, by byte order.
 _SIZES: dict[Literal["big", "little"], re.Pattern[bytes]] = {
     "big": re.compile(
         rb"(?:\x89PNG.{12}|\xff\x4f\xff\x51.{4}|....(?:jP  |ftyp).*?(?:ihdr|ispe....))(.{4})(.{4})",
@@ -59,7 +59,7 @@ def turned_by_exif(pixels: npt.NDArray[np.generic], data: bytes) -> npt.NDArray[
                 tag, _, _, value = struct.unpack_from(f"{order}HHIH", exif, entry)
                 if tag == _ORIENTATION:
                     orientation = value
-        except struct.error:  # as viewers do with a damaged block
+        except struct.error:  # ignored, as viewers do
             pass
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
@@ -152,7 +152,7 @@ MARGIN = 2.0
 
 REDUCED = {n: getattr(cv2, f"IMREAD_REDUCED_GRAYSCALE_{n}") for n in (8, 4, 2)}
 
-_STEP = 256  # octets; about a row of blocks of a photo
+_STEP = 256  # bytes; about a row of blocks of a photo
 
 
 class Part(NamedTuple):
@@ -256,7 +256,7 @@ def whole_rows(data: Pixels) -> Part | None:
                 break
             differs = (whole != shorter).any(axis=1)
             rows, less = int(np.argmax(differs)) // step * step, less * 4
-    if rows == size[0]:  # no square: its sides tell whether it was turned
+    if rows == size[0]:  # not square: its sides tell whether it was rotated
         rows -= step
     file = np.append(coded, np.frombuffer(_END, np.uint8))
     file[place + 5 : place + 7] = rows >> 8, rows & 255

@@ -17,9 +17,9 @@ from blur_fusion.images.decode import decode, from_array
 from blur_fusion.images.resize import area_average, average_cells, pillow_nearest
 
 EDGE = 0.09  # of height and width, cut at every side; captions are rarely taller
-SMALLEST = 512  # pixels of the long side that remain: a small picture has none to spare
+SMALLEST = 512  # pixels of the long side that remain
 
-_WHOLE = 1_000_000  # a long side that no photo reaches: nothing is shrunk on opening
+_WHOLE = 1_000_000  # longer than any photo, so nothing is shrunk on opening
 _SQUARES = {
     "nearest": cv2.INTER_NEAREST,
     "bilinear": cv2.INTER_LINEAR,  # without antialiasing, as in Keras and plain cv2.resize

@@ -17,8 +17,8 @@ Floats = npt.NDArray[np.floating]
 Weights = npt.NDArray[np.int16]
 Bands = tuple[tuple[slice, slice, Floats], ...]  # rows of a result, those they come from, weights
 
-_BAND = 8  # rows of a result at a time: larger products make BLAS start threads, which fight ours
-_LONGEST = 65_535  # of a side: beyond, sums over a column of pixels outgrow single precision
+_BAND = 8  # rows of a result at a time: larger products make BLAS start threads
+_LONGEST = 65_535  # side: beyond, sums over a column exceed single precision
 
 
 def _product(bands: Bands, rows: npt.NDArray[Any], kind: type[np.floating]) -> Floats:

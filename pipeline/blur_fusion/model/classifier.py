@@ -298,7 +298,7 @@ class BlurDetector(Classifier):
     def measures(self, photo: Photo) -> npt.NDArray[np.float32]:
         """The focus measures (1, F) of a photo that the stack uses."""
         key, params = ("measures", self.digest), self.contents.features
-        names = self.model.stack.names  # those that this model wants, whatever there is now
+        names = self.model.stack.names  # those that this model uses
         return photo.remember(key, lambda: describe(photo.image(self.spec), params, names)[None])
 
     def _said(self, photo: Photo) -> Prediction:

@@ -50,7 +50,7 @@ def write_fused(table: Table, cnn: Path, target: Path, params: Params) -> str:
 
     network = Network.load(cnn, params.cnn).model
     onnx = network_onnx(network)
-    OnnxNetwork(onnx, NETWORK)  # whatever onnxruntime refuses is refused now
+    OnnxNetwork(onnx, NETWORK)  # fail now if onnxruntime refuses it
     stack, history = fit_stack(table, params)
     model, validation = calibrate(stack, table, params)
     build = {"patterns": params.cnn.patterns, "filters": list(params.cnn.filters)}

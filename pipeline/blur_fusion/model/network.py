@@ -26,14 +26,14 @@ Floats = npt.NDArray[np.float32]
 
 def open_session(content: bytes, name: str) -> Any:
     """An onnxruntime session on a file's content; errors are one line."""
-    with environment("ORT_DISABLE_TELEMETRY", "1"):  # it reports home unless told not to
+    with environment("ORT_DISABLE_TELEMETRY", "1"):  # it reports home otherwise
         import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what is wrong is said below, in one line
-    options.enable_mem_pattern = False  # it would be kept for every size of image
+    options.log_severity_level = 4  # errors are reported below, in one line
+    options.enable_mem_pattern = False  # a pattern is kept for every image size
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has an exception class for every status
@@ -177,7 +177,7 @@ def _normalisation(graph: Graph, layer: Any, image: Tensor) -> Tensor:
     return image
 
 
-# What ONNX calls a layer, how the layer must be set, and how the node is.
+# By layer: its ONNX operator, required settings, and the node's attributes.
 NODES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "ReLU": ("Relu", {"max_value": None, "negative_slope": 0, "threshold": 0}, {}),
     "GlobalAveragePooling2D": ("GlobalAveragePool", {"keepdims": True}, {}),
@@ -227,7 +227,7 @@ def _attention(graph: Graph, source: str, columns: int) -> None:
     graph.node("Reshape", [weights, shape], ATTENTION)
 
 
-# Layers that end the fixed beginning: what to call their answers, and how far apart those lie.
+# Layers that end the fixed beginning: names of their outputs, and strides in pixels.
 STARTS = {"fine_rescale": (FINE, 4), "coarse_rescale": (COARSE, 8)}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 
 from blur_fusion.errors import TOO_LARGE, BlurError
 
-Band = tuple[float, float]  # surely sharp below the first probability, blurred from the second on
+Band = tuple[float, float]  # sharp below the first probability, blurred from the second on
 
 
 def verdict_at(probability: float, band: Band) -> str:
@@ -135,8 +135,8 @@ def is_loser(prediction: Prediction) -> bool:
 
 
 EXPOSURE = "exposure"
-AMONG_OTHERS = ("burst", "rank", "tie")  # which the other photos of a scan decide
+AMONG_OTHERS = ("burst", "rank", "tie")  # depend on the other photos of a scan
 FIELDS = tuple(field.name for field in fields(Prediction) if field.name != EXPOSURE)
 WITH_EXPOSURE = (*FIELDS, EXPOSURE)
 
-Verdict = Prediction  # its name of before, for one release
+Verdict = Prediction  # former name, kept for one release

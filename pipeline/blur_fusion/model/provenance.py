@@ -69,7 +69,7 @@ def dvc_entry(path: Path) -> dict[str, str | int]:
 
 
 STAGES = ("sample", "load", "cnn", "features", "fuse")  # from nothing to a model, in order
-CHECKED = ("cnn", "fuse")  # outputs that a model is made of; they are small
+CHECKED = ("cnn", "fuse")  # outputs that make up a model; small
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
 
 
@@ -149,7 +149,7 @@ def provenance(artifacts: Path, params_file: Path) -> tuple[Lines, list[str]]:
     origin = recorded({} if reason else {name: run[name] for name in stages})
     if reason:
         warnings.append(f"{lock_file}: {reason}; the provenance will not name the code")
-        others = ("evaluate.", "compute.workers")  # which change no model
+        others = ("evaluate.", "compute.workers")  # do not change the model
         origin["params"] = {n: value for n, value in given.items() if not n.startswith(others)}
     changed = sorted(n for n, value in origin["params"].items() if given.get(n) != value)
     line = f"{params_file}: {', '.join(changed)}: the models were trained with different values"
