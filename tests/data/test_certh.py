@@ -84,7 +84,7 @@ def test_scenes_file_overrules_names(certh_tree: Tree) -> None:
     dataset = open_dataset(root)
     harbour = [image for image in dataset if image.scene == "harbour"]
     assert {(image.label, image.kind) for image in harbour} == {(0, "sharp"), (1, "motion")}
-    assert dataset.notes == ("scenes.csv: 1 paths are no labelled image: left out",)
+    assert dataset.notes == ("scenes.csv: 1 paths are not labelled images: left out",)
 
 
 def test_equal_bytes_share_a_scene_and_never_lie_in_both_halves(certh_tree: Tree) -> None:

@@ -128,7 +128,7 @@ def _apply_scenes(table: Path, found: Contents) -> None:
         require(name not in scenes, f"{where}: '{name}' is listed twice")
         scenes[name] = {"scene": row["scene"], "kind": row["kind"]}
     if unknown := len(scenes.keys() - {image.name for image in found.images}):
-        found.notes.append(f"scenes.csv: {unknown} paths are no labelled image: left out")
+        found.notes.append(f"scenes.csv: {unknown} paths are not labelled images: left out")
     found.images = [replace(image, **scenes.get(image.name, {})) for image in found.images]
 
 
