@@ -1,7 +1,5 @@
 """Point spread functions and digital filters of the embedded data set."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -113,9 +111,3 @@ def test_certh_has_fifteen_filters() -> None:
     assert along["MotionL50Th90"][1, 1] > 50 * along["MotionL50Th90"][0, 0]
     assert certh_kernel("GaussianH1x50S250", 0.3).shape[0] == 1
     assert along["MotionL100Th45"][0, 1] < 0  # MATLAB turns against the clock, rows run down
-
-
-def test_filter_names_are_those_of_the_real_files(shared_data: Path) -> None:
-    folder = shared_data / "certh/CERTH_ImageBlurDataset/EvaluationSet/DigitalBlurSet"
-    names = {p.stem.rsplit("_", 1)[0] for p in folder.iterdir() if p.suffix.lower() == ".jpg"}
-    assert names - {"Original"} == set(FILTERS)

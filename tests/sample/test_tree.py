@@ -1,7 +1,6 @@
 """The embedded data set on disk: a CERTH tree, the same bytes from the same seed."""
 
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +11,6 @@ from blur_fusion.data.layouts import open_dataset
 from blur_fusion.params import SampleParams
 from blur_fusion.sample.digital import FILTERS
 from blur_fusion.sample.photographs import EVALUATION_PHOTOGRAPHS, TRAINING_PHOTOGRAPHS
-from blur_fusion.sample.shots import ScenePlan, take_shots
 from blur_fusion.sample.tree import plan_scenes, write_sample
 
 TINY = SampleParams(
@@ -74,18 +72,6 @@ def test_blurred_shots_have_less_detail_than_sharp_ones(dataset: DataSet) -> Non
     gaps = [np.mean(detail[(scene, 0)]) - np.mean(detail[(scene, 1)]) for scene in scenes]
     assert np.mean(gaps) > 0.3
     assert np.mean(np.array(gaps) > 0) > 0.6
-
-
-def test_another_seed_or_scene_gives_other_pictures(tmp_path: Path) -> None:
-    def shot(number: int, seed: int) -> bytes:
-        plan = ScenePlan(number, "scene", "", (("a.jpg", "sharp"), ("b.jpg", "natural")))
-        written = take_shots(tmp_path, plan, (120, 160), seed)
-        assert [(w.path, w.kind == "sharp") for w in written] == [("a.jpg", True), ("b.jpg", False)]
-        first, second = ((tmp_path / name).read_bytes() for name in ("a.jpg", "b.jpg"))
-        assert first != second
-        return first
-
-    assert len({shot(3, 1), shot(4, 1), shot(3, 2)}) == 3
 
 
 def test_the_default_plan_is_as_large_as_asked() -> None:

@@ -1,4 +1,4 @@
-"""Natural blur: point spread functions, and how a blur is drawn at random."""
+"""Natural blur: point spread functions, and blur drawn at random."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ def disk(radius: float) -> Kernel:
 
 
 def polygon(radius: float, blades: int, rotation: float) -> Kernel:
-    """Defocus of an aperture of `blades` straight blades, turned by `rotation` radians."""
+    """Defocus of an aperture with `blades` straight blades, rotated by `rotation` radians."""
     return _aperture(radius, rotation + 2 * np.pi * np.arange(blades) / blades)
 
 
 def aperture(radius: float, rng: np.random.Generator) -> Kernel:
-    """Defocus of a round aperture or of one with blades, as often."""
+    """Defocus of a round aperture or, with equal chance, of one with blades."""
     blades = int(rng.integers(5, 9))
     return disk(radius) if rng.random() < 0.5 else polygon(radius, blades, rng.uniform(0, 6))
 
 
 def gaussian(sigma: float) -> Kernel:
-    """Gaussian of standard deviation `sigma`, cut at three of them."""
+    """Gaussian of standard deviation `sigma`, cut off at three sigma."""
     side = 2 * int(np.ceil(3 * sigma)) + 1
     line = cv2.getGaussianKernel(side, sigma)
     return _normalised(line @ line.T)
 
 
 def _trace(points: npt.NDArray[np.float64], light: npt.NDArray[np.float64] | float = 1.0) -> Kernel:
-    """Spread `light` over `points` (n, 2), bilinearly, centred on their middle."""
+    """Rasterise `light` at `points` (n, 2), bilinearly, centred."""
     points = points - (points.max(axis=0) + points.min(axis=0)) / 2
     half = int(np.ceil(np.abs(points).max())) + 1
     kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float64)
@@ -69,7 +69,7 @@ def _trace(points: npt.NDArray[np.float64], light: npt.NDArray[np.float64] | flo
 
 
 def straight_motion(length: float, angle: float) -> Kernel:
-    """Even motion over `length` pixels in direction `angle` (radians)."""
+    """Uniform motion over `length` pixels in direction `angle` (radians)."""
     along = np.linspace(-length / 2, length / 2, max(2, int(8 * length)))
     return _trace(np.stack([along * np.cos(angle), along * np.sin(angle)], axis=1))
 
@@ -79,9 +79,9 @@ def shaken_motion(
 ) -> Kernel:
     """Path of a shaken hand-held camera, `extent` pixels across.
 
-    A particle with inertia is pushed at random; `anxiety` (0 to 1) says how hard, `bend` by how
-    many radians it turns on its way. After Boracchi and Foi, "Modeling the performance of image
-    restoration from motion blur", IEEE Transactions on Image Processing 21(8), 2012.
+    A particle with inertia is pushed at random, with strength `anxiety` (0 to 1), and turns by
+    `bend` radians in all. After Boracchi and Foi, "Modeling the performance of image restoration
+    from motion blur", IEEE Transactions on Image Processing 21(8), 2012.
     """
     steps = 200
     across, along = np.sin(bend / steps), np.cos(bend / steps)
@@ -107,7 +107,7 @@ def shaken_motion(
 def double_exposure(distance: float, sigma: float, rng: np.random.Generator) -> Kernel:
     """Two or three points at least `distance` apart, each a Gaussian of `sigma`.
 
-    What a hand leaves that jerks between two rests; each rest holds a quarter of the light or more.
+    A hand jerks between rests; each rest has at least a quarter of the light.
     """
     count = int(rng.integers(2, 4))
     angles = rng.uniform(0, 2 * np.pi) + rng.uniform(-0.9, 0.9, count - 1)
@@ -119,7 +119,7 @@ def double_exposure(distance: float, sigma: float, rng: np.random.Generator) -> 
 
 
 def turned(kernel: Kernel, angle: float, scale: float) -> Kernel:
-    """`kernel` turned by `angle` radians about its middle and resized by `scale`."""
+    """Rotate `kernel` by `angle` radians about its centre and resize it by `scale`."""
     side = len(kernel)
     reach = int(np.ceil((side // 2) * max(1.0, scale) * np.sqrt(2))) + 1
     middle = side // 2
@@ -139,20 +139,20 @@ DISK_RADIUS = (1.6, 22.0)
 GAUSSIAN_SIGMA = (0.95, 9.0)
 MOTION_EXTENT = (5.0, 48.0)
 REST_DISTANCE = (5.0, 27.0)
-# What a steady hand and a good lens leave is no blur.
+# From a steady hand and a good lens: not blur.
 SHARP_SIGMA = (0.2, 0.5)
 
 
 @dataclass(frozen=True)
 class Blur:
-    """A kind ("sharp", "defocus", "motion"), its kernels and how they mix over the picture."""
+    """A kind ("sharp", "defocus", "motion"), and one kernel, or two that fade along `tilt`."""
 
     kind: str
     kernels: tuple[Kernel, ...]
     tilt: float = 0.0
 
     def apply(self, scene: Field) -> Field:
-        """Convolve linear light; two kernels fade into one another along direction `tilt`."""
+        """Convolve linear light."""
         views = [cv2.filter2D(scene, -1, k, borderType=cv2.BORDER_REFLECT) for k in self.kernels]
         if len(views) == 1:
             return np.asarray(views[0], dtype=np.float32)
@@ -163,7 +163,7 @@ class Blur:
 
 
 def log_uniform(bounds: tuple[float, float], rng: np.random.Generator) -> float:
-    """A number between `bounds`, evenly by its logarithm, so that mild blur is frequent."""
+    """Draw from a log-uniform distribution, so that mild blur is frequent."""
     return float(np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]))))
 
 
@@ -172,7 +172,7 @@ def _sharp_sigma(scale: float, rng: np.random.Generator) -> float:
 
 
 def sharp_blur(scale: float, rng: np.random.Generator) -> Blur:
-    """What every real lens and sensor does; `scale` is pixels here for one at viewing size."""
+    """The blur of every lens and sensor; `scale` is pixels per pixel at viewing size."""
     return Blur("sharp", (gaussian(_sharp_sigma(scale, rng)),))
 
 
@@ -184,7 +184,7 @@ def _defocus(scale: float, rng: np.random.Generator) -> Blur:
     if rng.random() < 0.5:
         kernels = tuple(disk(r) for r in radii)
     else:
-        # A polygon is smaller than its circle: make up for it.
+        # A polygon is smaller than its circle.
         kernels = tuple(polygon(1.1 * r, blades, turn) for r in radii)
     return Blur("defocus", kernels, rng.uniform(0, 6.3))
 
@@ -204,20 +204,14 @@ def _motion(scale: float, rng: np.random.Generator) -> Blur:
         return Blur("motion", (straight_motion(extent, angle),))
     bend = rng.normal(0, 3) if rng.random() < 0.3 else 0.0  # hooks and loops
     path = shaken_motion(extent * 1.2, rng, rng.uniform(0.1, 1), bend)
-    if rng.random() < 0.4:  # a camera that rolls moves its corners otherwise than its middle
+    if rng.random() < 0.4:  # a rolling camera moves corners differently from the centre
         other = turned(path, rng.normal(0, 0.5), rng.uniform(0.5, 1.3))
         return Blur("motion", (path, other), rng.uniform(0, 6.3))
     return Blur("motion", (path,))
 
 
 def natural_blur(scale: float, rng: np.random.Generator) -> Blur:
-    """Defocus, motion or Gaussian blur from just visible to strong.
-
-    Parameters
-    ----------
-    scale : float
-        Pixels of this picture for one pixel at viewing size.
-    """
+    """Draw defocus, motion or Gaussian blur from just visible to strong; see `sharp_blur`."""
     draw = rng.random()
     if draw < 0.42:
         return _defocus(scale, rng)

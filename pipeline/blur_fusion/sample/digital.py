@@ -1,8 +1,8 @@
-"""CERTH's own list of digital filters, applied to finished JPEGs.
+"""CERTH's digital filters, applied to finished JPEGs.
 
 Mavridaki and Mezaris, "No-reference blur assessment in natural images using Fourier transform and
-spatial pyramids", ICIP 2014. Names and sizes are those of the data set's files; sizes count for
-pictures `CERTH_LONG_SIDE` pixels long and shrink with the picture.
+spatial pyramids", ICIP 2014. Names are those of the data set's files; sizes are for pictures
+`CERTH_LONG_SIDE` pixels long.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ FILTERS = (*DISKS, *GAUSSIANS, *MOTIONS)
 
 
 def filter_kind(name: str) -> str:
-    """What the filter looks like: a Gaussian along one direction alone is a motion."""
+    """The kind of blur it looks like: a Gaussian along one direction is a motion."""
     return "motion" if name in MOTIONS or GAUSSIANS.get(name, (9,))[0] < 3 else "defocus"
 
 
 def _cut_gaussian(extent: float, sigma: float) -> Kernel:
-    """One dimension of a Gaussian cut to `extent` pixels, which need not be whole."""
+    """One dimension of a Gaussian cut to `extent` pixels, which may be fractional."""
     half = int(np.ceil((extent - 1) / 2))
     position = np.arange(-half, half + 1)
     inside = np.clip(extent / 2 + 0.5 - np.abs(position), 0, 1)
@@ -50,7 +50,7 @@ def _cut_gaussian(extent: float, sigma: float) -> Kernel:
 
 
 def certh_kernel(name: str, scale: float) -> Kernel:
-    """The kernel of filter `name`, shrunk by `scale` (1 for pictures of CERTH's size)."""
+    """The kernel of filter `name`, scaled (1 for pictures of CERTH's size)."""
     if name in DISKS:
         return disk(DISKS[name] * scale)
     if name in GAUSSIANS:
@@ -63,7 +63,7 @@ def certh_kernel(name: str, scale: float) -> Kernel:
 
 
 def apply_filter(picture: Picture, name: str) -> Picture:
-    """Blur a finished (gamma-coded) picture with CERTH's filter `name`, as CERTH did."""
+    """Blur a finished (gamma-coded) picture with CERTH's filter `name`."""
     scale = max(picture.shape[:2]) / CERTH_LONG_SIDE
     kernel = certh_kernel(name, scale)
     return np.asarray(cv2.filter2D(picture, -1, kernel, borderType=cv2.BORDER_REFLECT), np.uint8)

@@ -1,4 +1,4 @@
-"""The families of scenes: what a camera is pointed at, all of it in focus."""
+"""Families of scenes, all in focus."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def leaves(size: Size, rng: np.random.Generator) -> Field:
 
 
 def fine_texture(size: Size, rng: np.random.Generator) -> Field:
-    """Hair, grass, sand or cloth all over, its strength varying slowly."""
+    """Hair, grass, sand or cloth all over, of slowly varying strength."""
     if rng.random() < 0.5:
         count = int(size[0] * size[1] / rng.uniform(90, 400))
         detail = strands(size, rng, count, rng.uniform(12, 60))
@@ -50,7 +50,7 @@ def fine_texture(size: Size, rng: np.random.Generator) -> Field:
 
 
 def few_edges(size: Size, rng: np.random.Generator) -> Field:
-    """A handful of smooth shapes on a plain ground, with soft shadows."""
+    """A handful of smooth shapes on a plain background, with soft shadows."""
     style = LeafStyle(
         count=int(rng.integers(4, 18)),
         smallest=0.03 * size[1],
@@ -79,7 +79,7 @@ def _lines_of_text(size: Size, rng: np.random.Generator) -> Field:
 
 
 def _warped(picture: Field, moved: Corners, flags: int, border: int) -> Field:
-    """`picture` in perspective, its corners moved to `moved` (4, 2)."""
+    """Warp `picture` in perspective, with its corners at `moved` (4, 2)."""
     warp, size = cv2.getPerspectiveTransform(_corners(picture.shape), moved), picture.shape[::-1]
     return np.asarray(cv2.warpPerspective(picture, warp, size, flags=flags, borderMode=border))
 
@@ -187,7 +187,7 @@ def clouds(size: Size, rng: np.random.Generator) -> Field:
 
 
 def sky(size: Size, rng: np.random.Generator) -> Field:
-    """Mostly empty sky or sea: a strip of land, or wires, birds and masts, are all the detail."""
+    """Mostly empty sky or sea, with a strip of land, or wires, birds and masts."""
     scene = clouds(size, rng)
     height, width = size
     with_land = rng.random() < 0.65
@@ -212,7 +212,7 @@ def sky(size: Size, rng: np.random.Generator) -> Field:
 
 
 def fog(size: Size, rng: np.random.Generator) -> Field:
-    """Any scene at a fraction of its contrast, down to a few grey levels, under a veil of light."""
+    """Any scene under a veil of light, at low contrast, down to a few grey levels."""
     make = (leaves, buildings, fine_texture)[int(rng.integers(3))]
     veil, scene = rng.uniform(0.2, 0.9), make(size, rng)
     contrast = log_uniform((0.03, 0.5), rng) / max(float(scene.std()), 1e-3)
@@ -220,7 +220,7 @@ def fog(size: Size, rng: np.random.Generator) -> Field:
 
 
 def moon(size: Size, rng: np.random.Generator) -> Field:
-    """One small textured thing before black: moon, stage, fireworks' core, lit statue."""
+    """A small textured thing on black: moon, stage, fireworks, lit statue."""
     scene = np.full(size, 0.002, np.float32)
     texture = 0.5 * np.exp(0.4 * fractal(size, rng.uniform(0.5, 0.9), rng))
     mask = np.zeros(size, np.uint8)

@@ -1,4 +1,4 @@
-"""Families with little in them, or with nothing but lines: stripes, screens, empty pictures."""
+"""Families of scenes with little detail, or lines alone: stripes, screens, empty pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Canvas = npt.NDArray[np.uint8]
 
 
 def _courses(size: Size, rng: np.random.Generator) -> tuple[Field, Field, float]:
-    """Across and along parallel lines in perspective, in periods; the period in pixels."""
+    """Coordinates across and along lines in perspective, in periods; the period in pixels."""
     period = log_uniform((4, 60), rng) * max(1.0, size[1] / 1024)
     angle = rng.choice([0, np.pi / 2, rng.uniform(0, np.pi)]) + rng.normal(0, 0.06)
     (rows, columns), lean = axes(size), rng.uniform(-0.4, 0.4, 2)
@@ -28,7 +28,7 @@ def _courses(size: Size, rng: np.random.Generator) -> tuple[Field, Field, float]
 
 
 def _profile(size: Size, rng: np.random.Generator) -> Field:
-    """Bars, slats, cords or bricks (0..1); each has edges that show sharpness."""
+    """Bars, slats, cords or bricks (0..1), with edges that show sharpness."""
     across, along, period = _courses(size, rng)
     phase, sort = across % 1, int(rng.integers(4))
     if sort == 0:
@@ -44,7 +44,7 @@ def _profile(size: Size, rng: np.random.Generator) -> Field:
 
 
 def stripes(size: Size, rng: np.random.Generator) -> Field:
-    """Blinds, corduroy, a fence or brick courses all over, perhaps with things before them."""
+    """Blinds, corduroy, a fence or bricks all over, perhaps with things in front."""
     low, high = rng.uniform(0.02, 0.3), rng.uniform(0.35, 0.9)
     shade = np.exp(rng.uniform(0.05, 0.4) * fractal(size, 0.35, rng, coarsest=9))
     grain = np.exp(rng.uniform(0.01, 0.12) * fractal(size, 0.9, rng))
@@ -118,7 +118,7 @@ def screen(size: Size, rng: np.random.Generator) -> Field:
 
 
 def empty(size: Size, rng: np.random.Generator) -> Field:
-    """A wall, clear sky or fogged lens: no evidence of focus, whether sharp or blurred."""
+    """A wall, clear sky or fogged lens: no evidence of focus, sharp or blurred."""
     if rng.random() < 0.3:
         return clouds(size, rng)
     patches = enlarge(rng.standard_normal((4, 5)).astype(np.float32), size)

@@ -1,6 +1,6 @@
 """The photographs bundled with scikit-image and scikit-learn, as scenes.
 
-A photograph is one scene: each belongs to one half of the data set, with all its crops.
+A photograph with all its crops is one scene, in one half of the data set.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from blur_fusion.errors import BlurError
 from blur_fusion.sample.textures import Field, Size
 
-# Those that are sharp at their own size; blurred, retouched or drawn ones are left out.
+# Sharp at full size; blurred, retouched or drawn ones are left out.
 TRAINING_PHOTOGRAPHS = (
     *("astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.png"),
     *("grass.png", "hubble_deep_field.jpg", "motorcycle_left.png", "china.jpg"),
@@ -37,9 +37,9 @@ def _linear(name: str) -> Field:
 
 
 def photograph(name: str, size: Size, rng: np.random.Generator) -> Field:
-    """A random crop of photograph `name`, shrunk by 0.55 to 0.9, mirrored out to `size`.
+    """A random crop of photograph `name`, padded by reflection to `size`.
 
-    Shrinking makes sure that it is sharp at its new size.
+    Shrinking by 0.55 to 0.9 makes sure that it is sharp.
     """
     source = _linear(name)
     scale = rng.uniform(0.55, 0.9)

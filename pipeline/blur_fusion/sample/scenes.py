@@ -1,4 +1,4 @@
-"""How often each family of scenes comes, and what is in focus; `render_scene` draws one."""
+"""Render a scene: a family, and views with a shallow focus."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "screen": (screen, 0.035),
     "empty": (empty, 0.02),
 }
-# What has one distance already, and what nothing else may stand in.
+# Families that get no uneven focus, and families that nothing is mixed into.
 DEEP = ("sky", "moon", "snow", "few_edges", "subject", "portrait", "screen", "empty")
 ALONE = ("night", "moon", "subject", "portrait", "screen", "empty")
 UNEVEN_SHARE = 0.3
@@ -53,7 +53,7 @@ MIXED_SHARE = 0.25
 
 
 def _blob(size: Size, reaches: tuple[float, float], rng: np.random.Generator) -> Field:
-    """1 within a blob near the middle; `reaches` bound its half axes as shares of the extents."""
+    """1 within a blob near the centre; `reaches` bound its half axes relative to the size."""
     height, width = size
     centre = rng.uniform(0.25, 0.75, 2) * (width, height)
     reach = rng.uniform(*reaches, 2) * (width, height)
@@ -61,13 +61,13 @@ def _blob(size: Size, reaches: tuple[float, float], rng: np.random.Generator) ->
     rows = (np.arange(height, dtype=np.float32)[:, None] - centre[1]) / reach[1]
     wobble = 0.25 * fractal(size, 0.4, rng, coarsest=8)
     distance = np.hypot(columns, rows) + wobble
-    # However it wobbles, or is cut by the border, it covers what an ellipse would.
+    # Whatever its shape, it has the area of the ellipse.
     limit = np.quantile(distance[::4, ::4], np.pi * reach.prod() / (width * height))
     return (distance <= limit).astype(np.float32)
 
 
 def subject_mask(size: Size, rng: np.random.Generator) -> Field:
-    """Where the subject stands (0..1): a blob near the middle, or a band of ground in focus."""
+    """Mask (0..1) of the subject: a blob near the centre, or a band of ground in focus."""
     height = size[0]
     if rng.random() < 0.25:
         middle, half = rng.uniform(0.35, 0.8) * height, rng.uniform(0.04, 0.2) * height
@@ -78,7 +78,7 @@ def subject_mask(size: Size, rng: np.random.Generator) -> Field:
 
 
 def _blurred_outside(scene: Field, mask: Field, kernel: Kernel) -> Field:
-    # The background alone is blurred, so that the subject does not bleed into it.
+    # Blurs the background alone, so that the subject does not bleed into it.
     ground = cv2.filter2D(scene * (1 - mask), -1, kernel)
     weight = cv2.filter2D(1 - mask, -1, kernel)
     background = np.where(weight > 0.02, ground / np.maximum(weight, 0.02), scene)
@@ -86,14 +86,14 @@ def _blurred_outside(scene: Field, mask: Field, kernel: Kernel) -> Field:
 
 
 def shallow_focus(scene: Field, rng: np.random.Generator) -> Field:
-    """The subject sharp, all else out of focus: sharp to the eye, blurred by area."""
+    """Put all but the subject out of focus: sharp to the eye, mostly blurred by area."""
     mask = subject_mask(scene.shape[:2], rng)
     radius = log_uniform((2, 24), rng) * scene.shape[1] / 1024
     return _blurred_outside(scene, mask, aperture(radius, rng))
 
 
 def panned(scene: Field, rng: np.random.Generator) -> Field:
-    """The subject followed by the camera and sharp, all else streaked."""
+    """Follow the subject with the camera: it is sharp, all else is streaked."""
     mask = _blob(scene.shape[:2], (0.13, 0.31), rng)
     length = log_uniform((15, 90), rng) * scene.shape[1] / 1024
     level = rng.random() < 0.75

@@ -1,4 +1,4 @@
-"""Plan and take the shots of one scene; every scene has a random stream of its own."""
+"""Take the shots of one scene; every scene has its own random stream."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from blur_fusion.sample.textures import Field, Size
 
 DARK = ("night", "moon")
 OVERLAY_SHARE = 0.2
-# Framings, as shares of the full size: far ones end up smaller than the working image.
+# Sizes of framings; distant ones end up smaller than the working image.
 SHRINKS = (1, 1, 1, 0.85, 0.72, 0.4)
 
 
 @dataclass(frozen=True)
 class ScenePlan:
-    """What to render: its number (which seeds it), photograph or "", and the files to write.
+    """A scene to render: its number, which seeds it, its photograph, if any, and its shots.
 
-    `shots` are (path, sort) with sort "sharp", "natural", "artificial" or "filters" (the picture
-    `<scene>.jpg` and CERTH's whole filter list, `path` holding a `{}` for the filter's name).
+    `shots` are (path, sort) with sort "sharp", "natural", "artificial" or "filters" (`<scene>.jpg`
+    and all of CERTH's filters, with `{}` in `path` for the filter's name).
     """
 
     number: int
@@ -38,7 +38,7 @@ class ScenePlan:
 
 @dataclass(frozen=True)
 class Written:
-    """One file that was written: its path in the tree, scene and kind of blur."""
+    """A written file: its path in the tree, scene and kind of blur."""
 
     path: str
     scene: str
@@ -46,7 +46,7 @@ class Written:
 
 
 def _frame(scene: Field, portrait: bool, shrink: float, rng: np.random.Generator) -> Field:
-    """Another framing of the same scene: cut, mirrored, turned, from further away."""
+    """Reframe a scene: crop, mirror, rotate, step back."""
     height, width = scene.shape
     share = rng.uniform(0.88, 1.0)
     tall, wide = int(height * share), int(width * share)
@@ -66,7 +66,7 @@ def _frame(scene: Field, portrait: bool, shrink: float, rng: np.random.Generator
 def _shoot(
     views: list[Field], family: str, blurred: bool, rng: np.random.Generator
 ) -> tuple[Picture, str, int]:
-    """One photo (BGR), its kind of blur and its JPEG quality."""
+    """Take one photo (BGR); give its kind of blur and JPEG quality too."""
     light = views[-1] if len(views) > 1 and rng.random() < 0.75 else views[0]
     view = _frame(light, rng.random() < 0.25, float(rng.choice(SHRINKS)), rng)
     scale = max(1.0, max(view.shape) / VIEWING_SIDE)
@@ -92,13 +92,7 @@ def _jpeg(picture: Picture, quality: int) -> npt.NDArray[np.uint8]:
 
 
 def take_shots(root: Path, plan: ScenePlan, size: Size, seed: int) -> list[Written]:
-    """Render scene `plan` and write its shots below `root`.
-
-    Returns
-    -------
-    list of Written
-        One entry a file, in the order written.
-    """
+    """Render scene `plan` and write its shots below `root`."""
     rng = np.random.default_rng([seed, plan.number])
     family, views = render_scene(size, rng, plan.photo)
     written = []
@@ -110,7 +104,7 @@ def take_shots(root: Path, plan: ScenePlan, size: Size, seed: int) -> list[Writt
     for path, sort in plan.shots:
         picture, kind, quality = _shoot(views, family, sort == "natural", rng)
         if sort in ("filters", "artificial"):
-            # CERTH filtered finished JPEGs: decode what a camera would have stored.
+            # CERTH filtered finished JPEGs.
             stored = cv2.imdecode(_jpeg(picture, quality), cv2.IMREAD_COLOR)
             picture = np.asarray(stored, dtype=np.uint8)
         if sort == "filters":

@@ -1,4 +1,4 @@
-"""Families with one thing in focus before a smooth ground: animals, flowers, goods, people."""
+"""Families of scenes with one subject before a smooth background."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SHRINK = 4
 
 
 def far_ground(size: Size, rng: np.random.Generator, lamps: int) -> Field:
-    """Another scene far out of focus, with `lamps` points that have become discs.
+    """Another scene far out of focus, with `lamps` lights as discs.
 
-    Drawn at a quarter of its size: it has no detail to lose.
+    Drawn at a quarter of the size, as it has no detail.
     """
     small = (-(-size[0] // SHRINK), -(-size[1] // SHRINK))
     scene = (leaves, fine_texture, few_edges, buildings)[int(rng.integers(4))](small, rng)
@@ -37,7 +37,7 @@ def _plain_ground(size: Size, rng: np.random.Generator) -> Field:
 
 
 def silhouette(size: Size, rng: np.random.Generator) -> Field:
-    """Where a thing is (0..1): a body, perhaps with limbs or leaves, smooth or furry."""
+    """Mask (0..1) of a body, perhaps with limbs or leaves, smooth or furry."""
     mask, extent = np.zeros(size, np.uint8), min(size)
     shapes = [outline(rng).astype(np.float32) for _ in range(7)]
     shapes.sort(key=cv2.contourArea, reverse=True)  # the largest is the body
@@ -55,7 +55,7 @@ def silhouette(size: Size, rng: np.random.Generator) -> Field:
 
 
 def subject(size: Size, rng: np.random.Generator) -> Field:
-    """A small textured thing, 2 to 10 % of the frame, before a ground without detail."""
+    """A small textured subject, 2 to 10 % of the frame, before a background without detail."""
     sort = rng.random()
     if sort < 0.5:
         scene = far_ground(size, rng, int(rng.integers(0, 12)))
@@ -73,7 +73,7 @@ def subject(size: Size, rng: np.random.Generator) -> Field:
 
 
 def _lay(scene: Field, middle: Floats, half: Floats, content: Floats) -> None:
-    """Show `content` within an upright ellipse of half axes `half` (x, y)."""
+    """Draw `content` in an upright ellipse of half axes `half` (x, y)."""
     mask = np.zeros(scene.shape, np.uint8)
     centre, reach = (tuple(np.rint(16 * v).astype(int).tolist()) for v in (middle, half))
     cv2.ellipse(mask, centre, reach, 0, 0, 360, 255, -1, cv2.LINE_AA, 4)
@@ -81,7 +81,7 @@ def _lay(scene: Field, middle: Floats, half: Floats, content: Floats) -> None:
 
 
 def _hair(scene: Field, middle: Floats, half: Floats, rng: np.random.Generator) -> None:
-    """Strands that follow the head's outline, a few of them astray."""
+    """Draw strands along the head's outline, a few of them astray."""
     tone, centre = rng.uniform(0.01, 0.3), middle.astype(int).tolist()
     for _ in range(int(rng.integers(300, 1500))):
         reach = (half * rng.uniform(0.95, 1.3 + 0.15 * rng.random() ** 4, 2)).astype(int).tolist()
@@ -91,7 +91,7 @@ def _hair(scene: Field, middle: Floats, half: Floats, rng: np.random.Generator) 
 
 
 def _features(skin: Floats, middle: Floats, half: Floats, tone: float) -> None:
-    """Eyes, brows and mouth."""
+    """Draw eyes, brows and mouth."""
 
     def draw(x: float, y: float, a: float, b: float, level: float) -> None:
         centre = np.rint(middle + half * [x, y]).astype(int).tolist()
@@ -108,7 +108,7 @@ def _features(skin: Floats, middle: Floats, half: Floats, tone: float) -> None:
 
 
 def portrait(size: Size, rng: np.random.Generator) -> Field:
-    """A head, perhaps with shoulders: smooth skin before discs of light; little is in focus."""
+    """A head, perhaps with shoulders: smooth skin before discs of light, little in focus."""
     scene = far_ground(size, rng, int(rng.integers(0, 50)))
     reach = rng.uniform(0.15, 0.42) * size[0]
     half = np.array([reach * rng.uniform(0.65, 0.85), reach], np.float32)

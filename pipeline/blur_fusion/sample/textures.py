@@ -1,4 +1,4 @@
-"""Random fields and dead leaves: what scenes are made of."""
+"""Random fields and dead leaves, of which scenes are made."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Size = tuple[int, int]
 
 
 def enlarge(field: npt.NDArray[np.floating], size: Size) -> Field:
-    """Smoothly interpolate `field` to (height, width) `size`."""
+    """Interpolate `field` bicubically to `size`."""
     result = cv2.resize(field, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
     return np.asarray(result, dtype=np.float32)
 
 
 def axes(size: Size) -> tuple[Field, Field]:
-    """Rows (h, 1) and columns (1, w) of a picture, each from -1 to 1."""
+    """Coordinates of rows (h, 1) and columns (1, w), each from -1 to 1."""
     rows, columns = (np.linspace(-1, 1, extent, dtype=np.float32) for extent in size)
     return rows[:, None], columns[None, :]
 
@@ -45,7 +45,7 @@ def fractal(size: Size, roughness: float, rng: np.random.Generator, coarsest: in
 
 
 def stripes(size: Size, period: float, angle: float, rng: np.random.Generator) -> Field:
-    """Parallel stripes of `period` pixels in direction `angle`, their edges soft or hard."""
+    """Parallel stripes of `period` pixels in direction `angle`, with soft or hard edges."""
     rows, columns = np.ogrid[: size[0], : size[1]]
     wave = columns * np.cos(angle) + rows * np.sin(angle)
     wave *= np.float32(2 * np.pi / period)
@@ -80,7 +80,7 @@ Outline = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LeafStyle:
-    """How leaves look: their number, radii in pixels, spread of tone and strength of texture."""
+    """Number of leaves, power law of their radii in pixels, spread of tone, texture."""
 
     count: int = 900
     smallest: float = 3.0
@@ -91,7 +91,7 @@ class LeafStyle:
 
 
 def _radii(style: LeafStyle, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Draw radii from the power law r^-exponent by inverting its distribution."""
+    """Draw radii from the power law r^-exponent by inverse sampling."""
     power = 1 - style.exponent
     low, high = style.smallest**power, style.largest**power
     return np.asarray((low + rng.random(style.count) * (high - low)) ** (1 / power))
@@ -113,7 +113,7 @@ def outline(rng: np.random.Generator) -> Outline:
 
 
 def leaf_map(size: Size, style: LeafStyle, rng: np.random.Generator) -> npt.NDArray[np.int32]:
-    """For every pixel the number (1..count) of the leaf on top, 0 where there is none."""
+    """The number (1..count) of the topmost leaf at each pixel, or 0."""
     owner = np.zeros(size, np.int32)
     outlines = [outline(rng) for _ in range(32)]
     radii = _radii(style, rng)
@@ -126,14 +126,8 @@ def leaf_map(size: Size, style: LeafStyle, rng: np.random.Generator) -> npt.NDAr
 
 
 def dead_leaves(size: Size, style: LeafStyle, rng: np.random.Generator) -> Field:
-    """Render textured dead leaves.
-
-    Returns
-    -------
-    ndarray of float32, shape `size`
-        Linear reflectance, about 0.02 to 1.
-    """
-    owner = leaf_map(size, style, rng).astype(np.intp)  # once, rather than at every look-up
+    """Render textured dead leaves: linear reflectance, about 0.02 to 1."""
+    owner = leaf_map(size, style, rng).astype(np.intp)  # makes look-ups fast
     count = style.count + 1
     tone = np.exp(rng.normal(-1.4, style.tone, count)).astype(np.float32)
     strength = (rng.random(count) ** 2 * 2 * style.texture).astype(np.float32)

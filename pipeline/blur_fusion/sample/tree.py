@@ -1,4 +1,4 @@
-"""Write the embedded data set as a CERTH tree: its folders, label sheets and file names."""
+"""Write the embedded data set with the folders, label sheets and file names of CERTH."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def _without_times(data: bytes) -> bytes:
-    """Rewrite the archive `data` with fixed dates: openpyxl stamps the time of writing."""
+    """Rewrite the archive `data` with fixed dates; openpyxl stores the current time."""
     target = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(target, "w") as copy:
         for name in sorted(source.namelist()):
@@ -55,12 +55,12 @@ NATURAL = "EvaluationSet/NaturalBlurSet"
 
 # Crops of one photograph in a full-sized sample: (training, evaluation).
 CROPS = (14, 12)
-# The last digital scenes of CERTH's thirty, in the string order its filter images follow.
+# The numbers of CERTH's digital scenes, in the order that its filter images follow.
 STRING_ORDER = sorted(str(number) for number in range(1, 31))
 
 
 def _training_plan(number: int, photo: str) -> ScenePlan:
-    """Half the shots sharp, the others blurred: mostly by the camera, some by CERTH's filters."""
+    """Half the shots are sharp; the camera blurs most others, CERTH's filters some."""
     folders = {"sharp": UNDISTORTED, "natural": NATURALLY, "artificial": ARTIFICIAL}
     sorts = ["sharp", "natural"] * (CROPS[0] // 2)
     if not photo:
@@ -77,7 +77,7 @@ def _natural_plan(number: int, photo: str) -> ScenePlan:
 
 
 def plan_scenes(params: SampleParams) -> list[ScenePlan]:
-    """Every scene of the data set; a photograph counts as one scene of its half."""
+    """Plan every scene of the data set; a photograph is one scene of its half."""
     plans: list[ScenePlan] = []
     for plan, count, photographs in (
         (_training_plan, params.training_scenes, TRAINING_PHOTOGRAPHS),
@@ -93,16 +93,16 @@ def plan_scenes(params: SampleParams) -> list[ScenePlan]:
 
 
 def _take(root: Path, plan: ScenePlan, params: SampleParams, seed: int) -> list[Written]:
-    """Render one scene in a worker; OpenCV's own threads would fight with the other workers."""
-    cv2.setNumThreads(1)
-    # Spread evenly and fixed by the number: no draw that another change could shift.
+    """Render one scene in a worker."""
+    cv2.setNumThreads(1)  # the workers use all cores
+    # Evenly spread and fixed by the number, so that no other change shifts it.
     large = (plan.number * 0.618034) % 1 < params.supersampled
     side = params.long_side * 3 // 2 if large else params.long_side
     return take_shots(root, plan, (side * 3 // 4, side), seed)
 
 
 def _write_labels(root: Path, written: list[Written]) -> None:
-    """Both sheets of the evaluation half, and `scenes.csv`, which CERTH itself lacks."""
+    """Write both sheets of the evaluation half, and `scenes.csv`, which CERTH lacks."""
     digital = [w for w in written if w.path.startswith(DIGITAL)]
     natural = [w for w in written if w.path.startswith(NATURAL)]
     codes = {"sharp": -1, "defocus": 1, "motion": 1}
@@ -117,12 +117,9 @@ def _write_labels(root: Path, written: list[Written]) -> None:
 
 
 def write_sample(root: Path, params: SampleParams, seed: int, workers: int) -> int:
-    """Render the embedded data set below `root`, in parallel; the result knows no worker count.
+    """Render the embedded data set below `root`; the same bytes for any number of workers.
 
-    Returns
-    -------
-    int
-        Number of images written.
+    Returns the number of images.
     """
     for folder in (UNDISTORTED, ARTIFICIAL, NATURALLY, DIGITAL, NATURAL):
         (root / folder).mkdir(parents=True, exist_ok=True)
