@@ -126,7 +126,7 @@ def test_decisions_at_random_write_nothing(album: Path, wrong: Path, tmp_path: P
         (("--keep", "."), 2, "name DECISIONS, or both"),
         (("none.csv",), 1, "none.csv: cannot be read"),
         (("--keep", ".", "--reject", "./none"), 1, "no such folder"),
-        (("--keep", ".", "--reject", "."), 1, "one lies in the other"),
+        (("--keep", ".", "--reject", "."), 1, "one is inside the other"),
     ],
 )
 def test_wrong_usage_is_one_line(

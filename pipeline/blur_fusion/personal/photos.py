@@ -26,47 +26,32 @@ from blur_fusion.startup import one_opencv_thread
 
 
 def in_folders(keep: Path, reject: Path) -> list[Decision]:
-    """The photos below two folders, as decisions.
-
-    Raises
-    ------
-    BlurError
-        One of them is no folder, or lies in the other.
-    """
+    """The photos below two folders, as decisions; BlurError if they overlap or are not folders."""
     for folder in (keep, reject):
         require(folder.is_dir(), f"{folder}: no such folder")
     real = [folder.resolve() for folder in (keep, reject)]
     apart = not real[0].is_relative_to(real[1]) and not real[1].is_relative_to(real[0])
-    require(apart, f"{keep} and {reject}: one lies in the other")
+    require(apart, f"{keep} and {reject}: one is inside the other")
     return [
         Decision(path, folder is keep) for folder in (keep, reject) for path in photos_below(folder)
     ]
 
 
 def taught(sources: Iterable[Path]) -> list[Decision]:
-    """What files and folders say is kept or rejected; of a photo named twice the last counts.
+    """Kept and rejected photos of files and folders; if one is named twice, the last counts.
 
-    Raises
-    ------
-    BlurError
-        See `blur_fusion.actions.decisions.read_decisions`.
+    BlurError: see `blur_fusion.actions.decisions.read_decisions`.
     """
     found = {os.path.abspath(one.path): one for path in sources for one in read_decisions(path)}
     return [one for one in found.values() if one.keep is not None]
 
 
 def bursts_of(paths: Sequence[str], pictures: Sequence[Pixels]) -> npt.NDArray[np.int64]:
-    """Number of the burst or scene of each photo: int, shape (n,).
+    """Number of the burst or scene of each photo, from its :func:`small_picture`.
 
-    Folders do not count: of one burst some photos may lie with the kept and some with the rejected.
-
-    Parameters
-    ----------
-    paths : sequence of str, length n
-    pictures : sequence of ndarray of uint8
-        Of :func:`blur_fusion.bursts.groups.small_picture`.
+    Folders do not count: one burst may have kept and rejected photos in different ones.
     """
-    # The first path is what neighbours in name are told by, the second which photo it is.
+    # The first path orders the photos by name, the second says which one it is.
     shots = [
         Shot((os.path.basename(path), str(place)), read_capture(path))
         for place, path in enumerate(paths)
@@ -83,15 +68,7 @@ def bursts_of(paths: Sequence[str], pictures: Sequence[Pixels]) -> npt.NDArray[n
 def measure(
     decisions: Sequence[Decision], classifier: BlurDetector, workers: int = 0
 ) -> tuple[Rows, list[Prediction]]:
-    """Measure the photos of decisions.
-
-    Parameters
-    ----------
-    decisions : sequence of Decision
-        Each keeps or rejects.
-    classifier : BlurDetector
-    workers : int
-        Threads; 0 is one for each core.
+    """Measure kept and rejected photos in `workers` threads; 0 is one for each core.
 
     Returns
     -------
@@ -105,7 +82,7 @@ def measure(
         try:
             picture = small_picture(photo.image(classifier.spec)).copy()
             return picture, classifier.logits(photo)[0], classifier.measures(photo)[0]
-        except Exception as error:  # also damage that no decoder foresaw
+        except Exception as error:  # decoders raise anything on damaged files
             return Prediction.caught(decision.path, error)
 
     with one_opencv_thread():
@@ -124,13 +101,7 @@ def measure(
 
 
 def detector(folder: Path | None) -> BlurDetector:
-    """The classifier that learns.
-
-    Raises
-    ------
-    BlurError
-        It cannot be read, or is of a kind that does not learn.
-    """
+    """The classifier to teach; BlurError if it cannot be read, or is of another kind."""
     found = load(folder)
     if not isinstance(found, BlurDetector):
         line = f"{folder}: is a preset; only a model of 'blur export' learns from decisions"
@@ -139,7 +110,7 @@ def detector(folder: Path | None) -> BlurDetector:
 
 
 def write_model(target: Path, classifier: BlurDetector, outcome: Outcome, rows: Rows) -> None:
-    """Write what was learned as a model folder, which says what it came from."""
+    """Write what was learned as a model folder that records its origin."""
     assert outcome.model is not None
     contents: ModelFolder = dataclasses.replace(classifier.contents, model=outcome.model)
     origin = {
