@@ -1,4 +1,4 @@
-"""Decisions read from what the pages export, and acted on as verdicts are."""
+"""Decisions read from what the pages export."""
 
 import json
 import tempfile
@@ -8,10 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from action_trees import fill, look, names, undone
-from blur_fusion.actions.act import act
 from blur_fusion.actions.decisions import Decision, read_decisions
-from blur_fusion.actions.plan import ActionOptions
 from blur_fusion.errors import BlurError
 
 ROWS = [
@@ -125,19 +122,3 @@ def test_any_file_is_decisions_or_one_line(content: bytes) -> None:
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BlurError, match="cannot be read"):
         read_decisions(tmp_path / "none.csv")
-
-
-def test_rejected_photos_are_moved_and_put_back(tmp_path: Path) -> None:
-    root = fill(tmp_path / "photos", "a.jpg", "a.jpg.xmp", "trip/b.jpg", "c.jpg", "d.NEF", "d.jpg")
-    before = look(root)
-    decisions = [
-        Decision(str(root / "a.jpg"), keep=False),
-        Decision(str(root / "trip/b.jpg"), keep=False),
-        Decision(str(root / "c.jpg"), keep=True),
-        Decision(str(root / "d.jpg"), keep=None, rating=3),
-        Decision(str(root / "d.NEF"), keep=None),
-    ]
-    report = act(decisions, [root], ActionOptions(move=tmp_path / "out"))
-    assert report.lines == () and names(root) == {"c.jpg", "d.NEF", "d.jpg"}
-    assert names(tmp_path / "out") == {"a.jpg", "a.jpg.xmp", "trip/b.jpg"}
-    assert undone(report).lines == () and look(root) == before

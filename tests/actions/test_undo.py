@@ -1,22 +1,111 @@
-"""What goes wrong: refused system calls, other file systems, things changed before `undo`."""
+"""`blur undo`, and what goes wrong: refused system calls, other file systems, later changes."""
 
 import errno
+import hashlib
 import json
 import os
 import re
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest import MonkeyPatch
 
 from action_trees import acted, fill, look, names, separate_file_systems, undone
 from blur_fusion import files
+from blur_fusion.actions import journal
 from blur_fusion.actions.journal import undo
 from blur_fusion.actions.xmp import fresh
 from blur_fusion.errors import BlurError
 from scan_command import invoked
 from trees import contents, refusing
 from xmp_samples import tags
+
+
+def test_the_command(tmp_path: Path, out: Path) -> None:
+    root = fill(tmp_path / "photos", "I.CR2", "I.JPG", "trip/b.jpg")
+    before = look(tmp_path)
+    path = acted(root, "I.JPG", "trip/b.jpg", move=out, tag=True).journal
+    (root / "I.JPG").write_bytes(b"new")
+    result = invoked("undo", path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("warning: ") and result.stderr.count("\n") == 1
+    assert (root / "I.JPG").read_bytes() == b"new" and names(out) == {"I.JPG"}
+    (root / "I.JPG").unlink()
+    result = invoked("undo", path)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "1 files put back\n", "")
+    assert look(tmp_path) == before
+    assert "already" in invoked("undo", path).stdout
+
+
+def test_journals_of_one_second_are_numbered(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    class Still(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return cls(2026, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr(journal, "datetime", Still)
+    found = [journal.create(tmp_path, []).path.name for _ in range(3)]
+    assert found == [f"blur-journal-20260101T000000Z{end}.jsonl" for end in ("", "-2", "-3")]
+
+
+def test_a_journal_of_the_first_release(tmp_path: Path) -> None:
+    """Line by line as that wrote them: a move, a copy, a link, a sidecar and what failed."""
+    root, out = fill(tmp_path / "photos", "b.jpg", "c.jpg", "d.jpg"), tmp_path / "out"
+    kept = look(root)
+    fill(out, "a.jpg")
+    sha256 = hashlib.sha256(b"kept").hexdigest()
+    for path in (out / "b.jpg", root / "d.jpg.xmp"):
+        path.write_bytes(b"kept")
+    (out / "c.jpg").symlink_to(root / "c.jpg")
+    stat = (out / "a.jpg").stat()
+    facts = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    copied = {"size": 4, "mtime_ns": 1, "sha256": sha256}
+    steps: list[tuple[str, str, str, dict[str, Any], dict[str, Any]]] = [
+        ("mkdir", "", "out", {}, {}),
+        ("move", "photos/a.jpg", "out/a.jpg", facts, {}),
+        ("copy", "photos/b.jpg", "out/b.jpg", {"size": 15, "mtime_ns": 0}, copied),
+        ("link", "photos/c.jpg", "out/c.jpg", {"text": f"{root}/c.jpg"}, {}),
+        ("tag", "photos/d.jpg", "photos/d.jpg.xmp", {"before": None, "sha256": sha256}, {}),
+    ]
+    lines: list[dict[str, Any]] = [{"journal": "blur", "version": 1, "id": "20260101T000000Z"}]
+    for number, (kind, source, target, before, after) in enumerate(steps, 1):
+        source, target = source and str(tmp_path / source), str(tmp_path / target)
+        lines.append({"do": number, "kind": kind, "source": source, "target": target, **before})
+        lines.append({"done": number, **after})
+    gone = {"source": f"{root}/e.jpg", "target": f"{out}/e.jpg"}
+    lines += [{"do": 6, "kind": "move", **gone}, {"failed": 6}]
+    path = tmp_path / "blur-journal-20260101T000000Z.jsonl"
+    torn = '{"do": 7, "kind": "mo'  # a crash cut it off: it was never acted on
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines) + torn)
+    report = undo(path)
+    assert (report.done, report.lines) == (4, ()) and not out.exists()
+    assert kept.items() <= look(root).items() and names(root) == {f"{x}.jpg" for x in "abcd"}
+
+
+HEAD = b'{"journal": "blur", "version": 1, "id": "X"}\n'
+NO_JOURNAL = [HEAD.replace(b"X", b"../x"), HEAD.replace(b"1", b"9"), b"", b"photos\n", b"[]\n"]
+NO_JOURNAL += [b"\xff\n"] + [
+    HEAD + step + b"\n"
+    for step in (
+        b'{"do": 1, "kind": "erase", "source": "/a", "target": "/b"}',
+        b'{"do": 1, "kind": "move", "source": "/a", "target": "b"}',
+        b'{"do": 2, "kind": "move", "source": "/a", "target": "/b"}',
+        *(b'{"done": 1}', b'{"done": 0}', b"[" * 100_000),
+    )
+]
+
+
+@pytest.mark.parametrize("content", NO_JOURNAL)
+def test_what_is_no_journal_is_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(BlurError, match="journal.jsonl: (is not a|was written by another version)"):
+        undo(path)
+    assert path.read_bytes() == content
+    with pytest.raises(BlurError, match="cannot be read"):
+        undo(tmp_path / "absent")
 
 
 def test_copies_carry_times_and_a_changed_one_survives_undo(root: Path, out: Path) -> None:
@@ -245,16 +334,16 @@ def test_undo_finds_what_moved_as_a_whole(
     (tmp_path / moves).rename(tmp_path / "x")
     (tmp_path / to).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "x").rename(tmp_path / to)
-    (journal,) = tmp_path.rglob("blur-journal-*")
+    (path,) = tmp_path.rglob("blur-journal-*")
     (tmp_path / "empty").mkdir()
     for wrong in ("absent", "empty"):
         with pytest.raises(BlurError, match="holds none of the files in .*; give the folder"):
-            undo(journal, tmp_path / wrong)
+            undo(path, tmp_path / wrong)
     old, new = f"{tmp_path}/{moves}/", f"{tmp_path}/{to}/"
     expected = {path.replace(old, new): one for path, one in before.items()}
-    assert undo(journal, tmp_path / to).lines == ()
+    assert undo(path, tmp_path / to).lines == ()
     assert look(tmp_path) == expected
-    assert undo(journal).summary.endswith("undone already") and report.done > 1
+    assert undo(path).summary.endswith("undone already") and report.done > 1
 
 
 @pytest.mark.parametrize("kind", ["move", "copy", "link"])
@@ -271,10 +360,10 @@ def test_undo_without_a_hint_spoils_nothing(
         text = report.journal.read_text()
         report.journal.write_text(re.sub(', "roots": .*?]', "", text, count=1))
     root.rename(tmp_path / "new")
-    (journal,) = tmp_path.rglob("blur-journal-*")
-    result = invoked("undo", journal)
+    (path,) = tmp_path.rglob("blur-journal-*")
+    result = invoked("undo", path)
     assert result.exit_code == 1 and "give their folder: --at" in result.stderr
     assert result.stderr.count("\n") == 1
-    result = invoked("undo", journal, "--at", tmp_path / "new")
+    result = invoked("undo", path, "--at", tmp_path / "new")
     assert result.exit_code == 0, result.stderr
     assert names(tmp_path / "new") == {"a.jpg"} and not (tmp_path / "photos").exists()

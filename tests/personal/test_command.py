@@ -15,7 +15,6 @@ from blur_fusion.actions.plan import ActionOptions
 from blur_fusion.fusion.stack import Calibration
 from blur_fusion.model.classifier import BlurDetector
 from blur_fusion.model.folder import write_folder
-from blur_fusion.personal import learn
 from blur_fusion.personal.photos import bursts_of, detector, measure
 from scan_command import invoked
 from tiny_model import tiny_contents
@@ -155,7 +154,7 @@ def test_photos_of_one_burst_are_told_across_folders(tmp_path: Path) -> None:
 
 
 def test_half_of_strangers(shared_data: Path, tmp_path: Path) -> None:
-    """The command on half of these hard photos, judged on the other half; nothing of it is kept."""
+    """Learn from half of these hard photos, and judge the other half."""
     root = shared_data / "strangers"
     if not root.is_dir():
         pytest.skip("no strangers among the real photos")
@@ -179,9 +178,3 @@ def test_half_of_strangers(shared_data: Path, tmp_path: Path) -> None:
         logits = model.calibrations["fused"].scaled(raw)
         losses.append((np.logaddexp(0, logits) - others.labels * logits).mean())
     assert losses[-1] <= losses[0]  # what showed a gain holds, or nothing was learned
-    refused = 0
-    for seed in range(20):
-        shuffled = np.random.default_rng(seed).permutation(others.labels)
-        at_random = dataclasses.replace(others, labels=shuffled)
-        refused += learn.learn(classifier.model, at_random, head=seed < 1).model is None
-    assert refused >= 19

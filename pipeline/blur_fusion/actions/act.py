@@ -75,25 +75,10 @@ def _tag(
     journal: Callable[[], Journal] | None,
     notes: Notes,
 ) -> bool:
-    """Write the sidecar `target` of `photo`; whether there was anything to write.
+    """Write `marks` to the sidecar `target` of `photo`; whether there was anything to write.
 
-    Parameters
-    ----------
-    marks : Marks, optional
-        What it is to say. None removes our earlier marks, and the sidecar if nothing else is in it.
-    journal : callable, optional
-        Opens the journal once there is something to write; without it nothing is written.
-    notes : Notes
-        Learn what the file system rejects, and which ratings stay.
-
-    Raises
-    ------
-    XmlError
-        The sidecar is left alone; the message says why.
-    OSError
-        It cannot be read or written, and is as it was.
-    BlurError
-        The journal cannot be written.
+    None removes our earlier marks, and the sidecar if nothing else is in it. `journal` opens the
+    journal; without it nothing is written. After an XmlError or OSError the sidecar is as it was.
     """
     found = os.lstat(target) if os.path.lexists(target) else None
     before: bytes | None = None
@@ -161,12 +146,9 @@ def _take(kind: str, source: str, target: str, journal: Journal, notes: Notes) -
 
 
 def _perform(kind: str, steps: list[Step], journal: Journal, notes: Notes) -> list[str]:
-    """Take the steps of one shot; if one fails, those before it are taken back.
+    """Take the steps of one shot, or none: if one fails, those before it are undone.
 
-    Returns
-    -------
-    list of str
-        Empty, or a line that says what failed and one for each step that could not be taken back.
+    Returns a line that says what failed and one for each step that could not be undone.
     """
     first = len(journal.entries)
     source = ""

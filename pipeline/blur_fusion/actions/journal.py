@@ -292,11 +292,9 @@ _REVERSE = {
 
 
 def put_back(journal: Journal, first: int = 0) -> tuple[int, list[str]]:
-    """Undo the entries of `journal` from index `first` on, last one first.
+    """Undo the entries from index `first` on, last one first.
 
-    Returns
-    -------
-    (number of files put back, one line for each that could not be)
+    Returns the number of files put back, and a line for each that could not be.
     """
     restored, lines = 0, []
     for entry in reversed(journal.entries[first:]):

@@ -160,13 +160,9 @@ def _refused(shot: Shot, kind: str) -> str | None:
 def plan_transfers(
     shots: Iterable[Shot], kind: str, places: Places, notes: Notes
 ) -> list[list[Step]]:
-    """Plan where each shot goes; nothing is written.
+    """The steps of each shot, to be taken together or not at all.
 
-    Returns
-    -------
-    list of list of Step
-        The steps of one shot are to be taken together or not at all. `notes` gain a line for each
-        shot that is left out.
+    `notes` gain a line for each shot that is left out.
     """
     plan, inside, known = [], 0, 0
     for shot in shots:

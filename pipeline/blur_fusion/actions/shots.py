@@ -205,19 +205,10 @@ def find_shots(
     coming: Mapping[str, Collection[str]],
     sharp: bool = False,
 ) -> Iterator[Shot]:
-    """The blurred shots, in the order of `verdicts`; unreadable files are skipped.
+    """The blurred shots, with `sharp` all of them, in the order of `verdicts`.
 
-    A shot whose judged photos disagree is left alone, and `notes.left` says so.
-
-    Parameters
-    ----------
-    verdicts : iterable of Prediction
-    notes : Notes
-        Gains a line for each shot left out.
-    coming : mapping of folder to names
-        Files to treat as existing: sidecars that a dry run has only planned.
-    sharp : bool
-        Sharp shots too.
+    Unreadable files are skipped. A shot whose judged photos disagree is left out; `notes` say so.
+    `coming` names files by folder that a dry run has only planned.
     """
     judged = {
         os.path.abspath(verdict.path): verdict

@@ -324,18 +324,7 @@ def mark(data: bytes, marks: Marks | None) -> bytes:
     """`data` with marks in place of earlier ones of ours, or with none; every other byte is kept.
 
     Existing keywords are not repeated; an existing colour label, darktable's and digiKam's own
-    included, is kept.
-
-    Parameters
-    ----------
-    data : bytes
-        An XMP packet or sidecar in UTF-8.
-    marks : Marks, optional
-
-    Raises
-    ------
-    XmlError
-        It is not XMP, or cannot be edited safely.
+    included, is kept. XmlError: it is not XMP in UTF-8, or cannot be edited safely.
     """
     rdf, descriptions = _descriptions(data)
     change, wanted = _Change(data, descriptions), marks or Marks()
@@ -377,13 +366,7 @@ def unmark(data: bytes) -> bytes | None:
 
 
 def read(data: bytes) -> Marks:
-    """Label, rating and flag of a packet, without those that a scan of ours has written.
-
-    Raises
-    ------
-    XmlError
-        It is not XMP in UTF-8.
-    """
+    """Label, rating and flag of a packet, without those that a scan of ours has written."""
     _, descriptions = _descriptions(data)
 
     def text(name: str) -> str:
