@@ -1,4 +1,4 @@
-"""Killed at any moment: `undo` brings every byte back. A system call that raises stands in."""
+"""`undo` restores every byte after a kill at any moment; a system call that raises stands in."""
 
 import itertools
 import os
@@ -85,7 +85,7 @@ def test_killed_at_every_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     kind, _, across = kind.partition(" ")
     if across:
         separate_file_systems(monkeypatch)
-    stride = 5 if across else 3  # odd: befores and afters take turns; all took 40 s and passed
+    stride = 5 if across else 3  # odd, so before and after alternate; all take 40 s
     for moment in itertools.count(step=stride):
         place, alive = tmp_path / str(moment), False
         root, before = _plant(place)

@@ -77,7 +77,7 @@ LONG = "L" * 44
 def test_companions_go_together(
     tmp_path: Path, out: Path, photo: str, along: set[str], strangers: set[str]
 ) -> None:
-    """And back; where the name is taken, all of them under the same other stem."""
+    """And back; if the name is taken, all of them get the same other stem."""
     root = fill(tmp_path / "photos", photo, *along, *strangers)
     before = look(root)
     report = acted(root, photo, move=out)
@@ -90,12 +90,12 @@ def test_companions_go_together(
     moved = names(out) - {photo}
     assert not again.failed and len(moved) == 1 + len(along) and names(root) == strangers
     (second,) = out.glob(f"*(2){Path(photo).suffix}")
-    back = acted(out, second.name, move=tmp_path / "back")  # they are its companions still
+    back = acted(out, second.name, move=tmp_path / "back")  # still its companions
     assert back.done == 1 + len(along)
 
 
 def video(path: Path, seconds: float, long: bool = False) -> None:
-    """The boxes of a QuickTime video that tell how long it is."""
+    """The boxes of a QuickTime video that give its duration."""
     times = struct.pack(">QQIQ" if long else ">IIII", 0, 0, 600, int(600 * seconds))
     header = struct.pack(">B3x", long) + times + bytes(80)
     boxes = ((b"ftyp", b"qt  "), (b"mdat", bytes(999)), (b"moov", box(b"mvhd", header)))
@@ -108,7 +108,7 @@ def box(kind: bytes, content: bytes) -> bytes:
 
 @pytest.mark.parametrize("long", [False, True])
 def test_a_video_that_only_shares_its_name_stays(tmp_path: Path, out: Path, long: bool) -> None:
-    """A Live Photo's goes along; one of minutes is a video of its own, and judged as such."""
+    """A Live Photo's clip goes along; a video of minutes is judged by itself."""
     root = fill(tmp_path / "photos", "a.jpg", "b.jpg", "b.heic", "c.jpg")
     video(root / "a.mov", 3.1, long)
     video(root / "b.mp4", 61, long)
@@ -116,7 +116,7 @@ def test_a_video_that_only_shares_its_name_stays(tmp_path: Path, out: Path, long
     report = acted(root, "a.jpg", "b.jpg", move=out)
     assert names(out) == {"a.jpg", "a.mov", "b.jpg"} and not report.failed
     assert report.lines == (f"{root}/b.mp4: too long for a Live Photo's video; left",)
-    assert acted(root, "c.jpg", move=out).failed  # and does not wait for ever
+    assert acted(root, "c.jpg", move=out).failed  # and does not block on the pipe
 
 
 def test_takeouts_doubles_keep_their_names(tmp_path: Path, out: Path) -> None:
@@ -219,7 +219,7 @@ def test_copying_again_copies_only_what_is_new(root: Path, out: Path) -> None:
 
 def test_a_moved_link_would_break_and_is_left_and_what_is_gone_too(root: Path, out: Path) -> None:
     (root / "l.jpg").symlink_to("a.jpg")
-    (root / "loop").symlink_to("loop")  # of no matter
+    (root / "loop").symlink_to("loop")  # irrelevant
     report = acted(root, "l.jpg", "gone.jpg", "nowhere/gone.jpg", "trip/b.jpg", move=out)
     assert report.failed and len(report.lines) == 3 and report.done == 1
     assert any("symbolic link" in line for line in report.lines)

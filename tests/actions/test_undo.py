@@ -51,7 +51,7 @@ def test_journals_of_one_second_are_numbered(tmp_path: Path, monkeypatch: Monkey
 
 
 def test_a_journal_of_the_first_release(tmp_path: Path) -> None:
-    """Line by line as that wrote them: a move, a copy, a link, a sidecar and what failed."""
+    """As it wrote them: a move, a copy, a link, a sidecar and a failure."""
     root, out = fill(tmp_path / "photos", "b.jpg", "c.jpg", "d.jpg"), tmp_path / "out"
     kept = look(root)
     fill(out, "a.jpg")
@@ -214,7 +214,7 @@ def test_any_bytes_in_a_name_survive(tmp_path: Path, out: Path) -> None:
 def test_targets_that_refuse_attributes(
     root: Path, out: Path, monkeypatch: MonkeyPatch, kind: str, call: str, number: int, lost: str
 ) -> None:
-    """Content goes there and is verified, the rest is one line; all of it comes back."""
+    """Content is transferred and verified, the rest is one line; everything comes back."""
     for name in ("a.jpg", "trip/b.jpg"):
         (root / name).chmod(0o640)
         xattrs(root / name, "user.xdg.tags", b"holiday")
@@ -234,7 +234,7 @@ def test_targets_that_refuse_attributes(
 def test_sources_without_extended_attributes_are_no_matter(
     root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cards of cameras, for one; and those of the system are its own affair."""
+    """As on camera cards; attributes of the system do not matter."""
     separate_file_systems(monkeypatch)
     refusing(monkeypatch, "listxattr", errno.ENOTSUP, root)
     assert acted(root, "a.jpg", move=out).lines == ()
@@ -267,7 +267,7 @@ def xattrs(path: Path, name: str, value: bytes) -> None:
 def test_as_root_all_belongs_to_whom_the_photo_belongs(
     root: Path, out: Path, monkeypatch: MonkeyPatch
 ) -> None:
-    """On another file system too; a sidecar that is amended keeps owner, mode and attributes."""
+    """On another file system too; an amended sidecar keeps owner, mode and attributes."""
     sidecar = root / "trip/b.jpg.xmp"
     sidecar.write_bytes(fresh(tags("motion", 0.1)))
     sidecar.chmod(0o640)
@@ -353,7 +353,7 @@ def test_undo_finds_what_moved_as_a_whole(
 def test_undo_without_a_hint_spoils_nothing(
     tmp_path: Path, kind: str, target: str, first_release: bool
 ) -> None:
-    """What is not there is not taken for deleted where the rest is not there either."""
+    """Missing files do not count as deleted if the rest is missing too."""
     root = fill(tmp_path / "photos", "a.jpg")
     report = acted(root, "a.jpg", **{kind: tmp_path / target}, tag=True)
     if first_release:
