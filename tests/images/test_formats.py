@@ -178,9 +178,11 @@ def test_heic(tmp_path: Path) -> None:
     rgb = np.ascontiguousarray(np.repeat(quarters(240, 400)[:, :, None], 3, axis=2))
     coded = heif.from_bytes(mode="RGB", size=(400, 240), data=rgb.tobytes())
     coded.save(tmp_path / "phone.heic", quality=95)
-    photo = Photo(tmp_path / "phone.heic")
+    photo = Photo(tmp_path / "phone.heic", thumbnail=50)
     levels = grey_levels(photo.image(InputSpec(100)))
     assert photo.size == (400, 240)
+    assert photo.small is not None  # colours are decoded once
+    assert (photo.small == Photo(tmp_path / "phone.heic").image(InputSpec(50, colour=True))).all()
     assert levels == pytest.approx([40, 100, 170, 230], abs=4)
     misnamed = (tmp_path / "phone.heic").rename(tmp_path / "phone.jpg")
     assert working_image(misnamed, 100).shape == (60, 100)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -143,6 +144,16 @@ def test_thumbnails_come_from_file_and_cache(tmp_path: Path) -> None:
         assert answer.thumbnail is not None
         assert cv2.imdecode(np.frombuffer(answer.thumbnail, np.uint8), 0) is not None
     assert fake.judged == []
+
+
+def test_a_heic_photo_is_decoded_once(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="the extra 'heic' is not installed")
+    pixels = np.full((240, 400, 3), 90, np.uint8)
+    heif.from_bytes("RGB", (400, 240), pixels.tobytes()).save(tmp_path / "a.heic")
+    opened = Mock(wraps=heif.open_heif)
+    monkeypatch.setattr(heif, "open_heif", opened)
+    (answer,) = scan_here(tmp_path / "a.heic", load(), thumbnails=True)
+    assert answer.thumbnail is not None and opened.call_count == 1
 
 
 def test_the_sharpest_of_each_second_is_kept(clip: Path) -> None:

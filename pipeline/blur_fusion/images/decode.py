@@ -44,6 +44,7 @@ class Decoded(NamedTuple):
     cell: int = 1  # 1 at full size; 2, 4 or 8 at reduced scale
     photo: tuple[int, int] | None = None  # width and height
     note: str | None = None  # one line, where the file holds only part of the picture
+    colours: Pixels | None = None  # RGB, where it was decoded before it became grey
 
 
 def stretched(pixels: npt.NDArray[np.generic]) -> Pixels:
@@ -96,6 +97,12 @@ def from_array(array: npt.NDArray[Any], colour: bool) -> Pixels:
         return np.repeat(eight[:, :, None], 3, axis=2) if colour else eight
     rgb = over_white(eight) if eight.shape[2] == 4 else eight
     return rgb if colour else np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def _in_colour(array: npt.NDArray[Any], colour: bool) -> Decoded:
+    """A picture that its decoder gives in colour only."""
+    colours = from_array(array, True)
+    return Decoded(colours if colour else from_array(colours, False), colours=colours)
 
 
 def _from_pil(image: Any, colour: bool, turned: bool = True) -> Pixels:
@@ -222,6 +229,8 @@ def decode(
             return _decode_jpeg(data, name, long_side, colour, stored)
         head = data[:4096].tobytes().ljust(64, b"\0")  # as long as any header
         with _room(headers.octets_needed(data, head)):
+            if headers.brand(head) == "heic":
+                return _decode_heic(data.tobytes(), name, colour)
             return Decoded(_decode_other(data, head, name, colour, stored))
     except MemoryError:
         raise BlurError(f"{name}: {TOO_LARGE}") from None
@@ -262,8 +271,6 @@ def _decode_other(data: Pixels, head: bytes, name: str, colour: bool, stored: bo
     if headers.is_jxl(head):
         _extra("pillow_jxl", name, "jxl")
         return _decode_with_pillow(data, name, colour, stored, "JXL")
-    if kind == "heic":
-        return _decode_heic(data.tobytes(), name, colour)
     flags = cv2.IMREAD_IGNORE_ORIENTATION if stored or kind == "avif" else 0
     image = None if stored or not _odd(head) else _decode_odd(data, name, flags)
     if image is None:
@@ -306,7 +313,7 @@ def _extra(module: str, name: str, extra: str) -> Any:
         raise BlurError(line) from None
 
 
-def _decode_heic(data: bytes, name: str, colour: bool) -> Pixels:
+def _decode_heic(data: bytes, name: str, colour: bool) -> Decoded:
     """Decode the main picture, oriented."""
     pillow_heif = _extra("pillow_heif", name, "heic")
     try:
@@ -315,7 +322,7 @@ def _decode_heic(data: bytes, name: str, colour: bool) -> Pixels:
         raise
     except Exception:  # of many types
         raise BlurError(f"{name}: is not a HEIC picture, or is damaged") from None
-    return from_array(array, colour)
+    return _in_colour(array, colour)
 
 
 def _preview(raw: Any, rawpy: Any, long_side: int, colour: bool) -> Decoded | None:
@@ -343,7 +350,7 @@ def _decode_raw(path: Path, long_side: int, colour: bool) -> Decoded:
             if seen is None:  # half the size needs no demosaicing
                 half = max(photo) >= 2 * long_side
                 array = raw.postprocess(half_size=half, use_camera_wb=True)
-                seen = Decoded(from_array(array, colour))
+                seen = _in_colour(array, colour)
     except (rawpy.LibRawUnsufficientMemoryError, rawpy.LibRawTooBigError):
         raise MemoryError from None
     except (rawpy.LibRawError, OSError):
@@ -351,4 +358,4 @@ def _decode_raw(path: Path, long_side: int, colour: bool) -> Decoded:
     pixels = seen.pixels
     if (pixels.shape[1] > pixels.shape[0]) != (photo[0] > photo[1]):
         pixels = np.asarray(cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE), dtype=np.uint8)
-    return Decoded(pixels, seen.cell, photo)
+    return seen._replace(pixels=pixels, photo=photo)

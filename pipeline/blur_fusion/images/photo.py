@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from blur_fusion.errors import require
 from blur_fusion.images.decode import decode, from_array
-from blur_fusion.images.resize import area_average, average_cells, pillow_nearest
+from blur_fusion.images.resize import area_average, average_cells, pillow_nearest, shrunk
 
 EDGE = 0.09  # of height and width, cut at every side; captions are rarely taller
 SMALLEST = 512  # pixels of the long side that remain
@@ -92,6 +92,8 @@ class Photo:
         floats 0..1. One deep channel is stretched by percentiles; transparency lies over white.
     path : str, optional
         Its name; by default the path, or "array", "bytes" or "image".
+    thumbnail : int
+        Side of the thumbnail to keep, if decoding gives colours anyway.
 
     Attributes
     ----------
@@ -99,6 +101,8 @@ class Photo:
         Width and height at full size, oriented by EXIF; (0, 0) until an image was asked for.
     note : str, optional
         One line, where the file holds only part of the picture.
+    small : ndarray of uint8, shape (h, w, 3), optional
+        The thumbnail, RGB.
 
     Raises
     ------
@@ -113,7 +117,7 @@ class Photo:
     ((150, 200), (400, 300))
     """
 
-    def __init__(self, source: Source, path: str | None = None) -> None:
+    def __init__(self, source: Source, path: str | None = None, thumbnail: int = 0) -> None:
         sort = _sort(source)
         if not sort:
             raise TypeError(
@@ -123,7 +127,8 @@ class Photo:
         self.path = path or (os.fspath(source) if sort == "path" else sort)
         self.size = (0, 0)
         self.note: str | None = None
-        self._source = source
+        self.small: Pixels | None = None
+        self._source, self._side = source, thumbnail
         self._kept: dict[Hashable, Any] = {}
 
     def image(self, spec: InputSpec) -> Pixels:
@@ -149,6 +154,8 @@ class Photo:
         seen = decode(self._source, self.path, reach, spec.colour or pillow, stored=pillow)
         height, width = (extent * seen.cell for extent in seen.pixels.shape[:2])
         self.size, self.note = seen.photo or (width, height), seen.note
+        if self._side and seen.colours is not None:
+            self.small = shrunk(seen.colours, self._side)
         if seen.cell > 1 and not seen.note:
             width, height = self.size
         if pillow:

@@ -18,11 +18,12 @@ import numpy.typing as npt
 from blur_fusion.errors import BlurError, require
 from blur_fusion.files import os_errors
 from blur_fusion.images.photo import Photo
-from blur_fusion.images.thumbnails import encoded, small_photo, thumbnail
+from blur_fusion.images.thumbnails import SIDE, encoded, small_photo, thumbnail
 from blur_fusion.model.classifier import Classifier, load
 from blur_fusion.model.prediction import Prediction
 
-Frame = tuple[float, npt.NDArray[np.uint8]]  # its time in seconds; RGB of full size
+Pixels = npt.NDArray[np.uint8]
+Frame = tuple[float, Pixels]  # its time in seconds; RGB of full size
 
 _QUALITY = 95  # of frames that are written
 
@@ -110,11 +111,14 @@ def problem_of(job: JobSpec) -> str | None:
     return None
 
 
-def _answer(job: JobSpec, task: Task, prediction: Prediction) -> Answer:
+def _answer(
+    job: JobSpec, task: Task, prediction: Prediction, small: Pixels | None = None
+) -> Answer:
     """The answer for a photo, with a thumbnail if the job asks for one."""
     if not job.thumbnails or prediction.error is not None:
         return Answer(prediction)
-    small = small_photo(task.place, prediction.size)
+    if small is None:  # a JPEG is decoded again, at its smallest scale
+        small = small_photo(task.place, prediction.size)
     return Answer(prediction, None if small is None else thumbnail(small))
 
 
@@ -199,13 +203,18 @@ def run_tasks(job: JobSpec, tasks: Sequence[Task]) -> list[list[Answer]]:
         This process cannot do `job`. A file that cannot be judged is a failed prediction.
     """
     classifier = classifier_for(job)
-    photos = [Photo(task.place) for task in tasks if not task.video and task.known is None]
-    judged = iter(classifier.predict(photos))
+    side = SIDE if job.thumbnails else 0
+    new = [task.place for task in tasks if not task.video and task.known is None]
+    photos = [Photo(place, thumbnail=side) for place in new]
+    judged = zip(photos, classifier.predict(photos), strict=True)
     found = []
     for task in tasks:
         if task.video:
             answers = judge_video(classifier, task.place, job)
-        else:  # the cache has no thumbnails
-            answers = [_answer(job, task, task.known or next(judged))]
+        elif task.known:  # the cache has no thumbnails
+            answers = [_answer(job, task, task.known)]
+        else:
+            photo, prediction = next(judged)
+            answers = [_answer(job, task, prediction, photo.small)]
         found.append([_renamed(answer, task) for answer in answers])
     return found
