@@ -17,9 +17,17 @@ from zipfile import ZipFile
 import pytest
 from pytest import MonkeyPatch
 
+from blur_fusion.cli.train import CERTH_URL
 from blur_fusion.data import fetch
-from blur_fusion.data.fetch import ATTEMPTS, GAIN, PIECE, DownloadError, download
-from blur_fusion.data.sources import CERTH_IMAGES, CERTH_SHEETS, CERTH_URL
+from blur_fusion.data.fetch import (
+    ATTEMPTS,
+    CERTH_IMAGES,
+    CERTH_SHEETS,
+    GAIN,
+    PIECE,
+    DownloadError,
+    download,
+)
 from blur_fusion.errors import BlurError
 from scan_command import invoked
 

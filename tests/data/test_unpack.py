@@ -4,6 +4,7 @@ import stat
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -11,7 +12,7 @@ import pytest
 from pytest import MonkeyPatch
 
 from blur_fusion.data import fetch
-from blur_fusion.data.fetch import Limits, fetch_certh, unpack
+from blur_fusion.data.fetch import fetch_certh, unpack
 from blur_fusion.errors import BlurError
 from trees import contents
 
@@ -32,7 +33,7 @@ def _refused(archive: Path) -> str:
     """The line with which fetching `archive` ends; only the zip is left."""
     before = sorted(archive.parent.iterdir())
     with pytest.raises(BlurError) as caught:
-        fetch_certh(archive.parent / "data", archive=archive)
+        fetch_certh(archive.parent / "data", "", archive)
     assert sorted(archive.parent.iterdir()) == before
     line = str(caught.value)
     assert line.startswith(f"{archive}: ") and "\n" not in line
@@ -76,11 +77,11 @@ def test_links_and_devices_are_refused(tmp_path: Path, kind: int) -> None:
 @pytest.mark.parametrize(
     ("files", "size", "limits", "line"),
     [
-        (1, 4 << 20, Limits(), "'0.jpg' would grow more than 100 times"),
-        (8, 1 << 20, Limits(), "times its own size"),
-        (3, 3, Limits(entries=2), "holds 4 entries, more than 2"),
-        (3, 3, Limits(size=5), "more than 0.00 GB"),
-        (3, 3, None, "GB are free on the disk"),
+        (1, 4 << 20, {}, "'0.jpg' would grow more than 100 times"),
+        (8, 1 << 20, {}, "times its own size"),
+        (3, 3, {"MOST_ENTRIES": 2}, "holds 4 entries, more than 2"),
+        (3, 3, {"MOST_BYTES": 5}, "more than 0.00 GB"),
+        (3, 3, {"shutil": Mock(disk_usage=lambda _: Mock(free=0))}, "GB are free on the disk"),
     ],
 )
 def test_what_is_too_much_is_refused(
@@ -88,15 +89,13 @@ def test_what_is_too_much_is_refused(
     monkeypatch: MonkeyPatch,
     files: int,
     size: int,
-    limits: Limits | None,
+    limits: dict[str, Any],
     line: str,
 ) -> None:
     archive = _zip(tmp_path / "set.zip", {f"{i}.jpg": bytes(size) for i in range(files)})
     assert archive.stat().st_size < 10_000
-    if limits:
-        monkeypatch.setattr(fetch, "Limits", lambda: limits)
-    else:
-        monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _: Mock(free=0))
+    for name, value in limits.items():
+        monkeypatch.setattr(fetch, name, value)
     assert line in _refused(archive)
 
 

@@ -19,9 +19,11 @@ from blur_fusion.cli.options import (
     path_option,
     warn,
 )
-from blur_fusion.data.sources import CERTH_TARGET, CERTH_URL, KWENTAR_LINE
 from blur_fusion.errors import one_line_errors
 from blur_fusion.startup import quiet
+
+# As printed on the data set's page and in the works that use it.
+CERTH_URL = "http://mklab.iti.gr/files/imageblur/CERTH_ImageBlurDataset.zip"
 
 _path_argument = click.argument("path", type=PATH)
 _target_argument = click.argument("target", type=PATH)
@@ -247,7 +249,7 @@ def fetch() -> None:
 @click.option("--url", default=CERTH_URL, help="Address of the official zip.")
 @path_option(
     "--target",
-    default=Path(CERTH_TARGET),
+    default=Path("data/certh"),
     help="Folder to create, which must not exist; the zip is kept beside it.",
 )
 @path_option("--zip", "archive", help="Unpack this zip, downloaded by hand, instead.")
@@ -273,7 +275,11 @@ def kwentar() -> None:
 
     Nothing is downloaded: Kaggle requires an account. The exit code is 0.
     """
-    click.echo(KWENTAR_LINE)
+    click.echo(
+        "kwentar's blur data set is on Kaggle, which requires an account: "
+        "https://www.kaggle.com/datasets/kwentar/blur-dataset; put its folders sharp, "
+        "defocused_blurred and motion_blurred into data/kwentar"
+    )
 
 
 @data.group()

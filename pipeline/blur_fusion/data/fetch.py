@@ -20,10 +20,20 @@ import requests
 
 from blur_fusion.data.certh import is_certh
 from blur_fusion.data.dataset import image_files
-from blur_fusion.data.sources import CERTH_IMAGES, CERTH_PAGE, CERTH_SHEETS, CERTH_URL
 from blur_fusion.errors import BlurError, require
 from blur_fusion.files import os_errors
 from blur_fusion.parallel import progress_bar, shown
+
+CERTH_PAGE = "https://mklab.iti.gr/results/certh-image-blur-dataset/"
+# Images by folder (Mavridaki and Mezaris, ICIP 2014); some copies add TrainingSet/NewDigitalBlur.
+CERTH_IMAGES = {
+    "TrainingSet/Undistorted": 630,
+    "TrainingSet/Artificially-Blurred": 150,
+    "TrainingSet/Naturally-Blurred": 220,
+    "EvaluationSet/DigitalBlurSet": 480,
+    "EvaluationSet/NaturalBlurSet": 1000,
+}
+CERTH_SHEETS = ("EvaluationSet/DigitalBlurSet.xlsx", "EvaluationSet/NaturalBlurSet.xlsx")
 
 ATTEMPTS = 4  # in a row without progress
 PAUSE = 1.0  # seconds before the second attempt; longer before each further one
@@ -32,6 +42,9 @@ PIECE = 1 << 16
 GAIN = 1 << 20  # bytes that count as progress
 BUSY = (408, 429)  # worth another try, as 500 and above are
 CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+
+# The most that a zip may hold: entries, unpacked bytes, and unpacked bytes per packed byte.
+MOST_ENTRIES, MOST_BYTES, MOST_GROWTH = 20_000, 16 << 30, 100
 SMALL = 1 << 20  # bytes; smaller files are never bombs
 ENCRYPTED = 0x1
 DAMAGES = (BadZipFile, EOFError, ValueError, struct.error, zlib.error, lzma.LZMAError)
@@ -174,15 +187,6 @@ def download(url: str, target: Path) -> None:
         part.origin.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True)
-class Limits:
-    """The most entries, unpacked bytes, and unpacked bytes per packed byte."""
-
-    entries: int = 20_000
-    size: int = 16 << 30
-    ratio: float = 100.0
-
-
 def _path(archive: Path, info: ZipInfo) -> str:
     """Path of an entry; refuse what points outside, and all but files and folders.
 
@@ -201,40 +205,40 @@ def _path(archive: Path, info: ZipInfo) -> str:
     return "/".join(parts) + "/" * name.endswith("/")
 
 
-def _check_sizes(archive: Path, infos: list[ZipInfo], folder: Path, limits: Limits) -> None:
+def _check_sizes(archive: Path, infos: list[ZipInfo], folder: Path) -> None:
     """Refuse bombs by the declared sizes; `zipfile` never writes more than those.
 
     The sum is compared with the archive's own size, since entries may share their bytes.
     """
     refused = "; nothing is unpacked"
     entries = f"{archive}: holds {len(infos)} entries"
-    require(len(infos) <= limits.entries, f"{entries}, more than {limits.entries}{refused}")
+    require(len(infos) <= MOST_ENTRIES, f"{entries}, more than {MOST_ENTRIES}{refused}")
     size = sum(info.file_size for info in infos)
     total = f"{archive}: would unpack to {size / 1e9:.2f} GB"
-    require(size <= limits.size, f"{total}, more than {limits.size / 1e9:.2f} GB{refused}")
+    require(size <= MOST_BYTES, f"{total}, more than {MOST_BYTES / 1e9:.2f} GB{refused}")
     for info in infos:
-        bomb = info.file_size > max(SMALL, limits.ratio * info.compress_size)
+        bomb = info.file_size > max(SMALL, MOST_GROWTH * info.compress_size)
         name = f"{archive}: entry {info.filename[:80]!r}"
-        require(not bomb, f"{name} would grow more than {limits.ratio:.0f} times{refused}")
-    bomb = size > max(SMALL, limits.ratio * archive.stat().st_size)
-    require(not bomb, f"{total}, more than {limits.ratio:.0f} times its own size{refused}")
+        require(not bomb, f"{name} would grow more than {MOST_GROWTH} times{refused}")
+    bomb = size > max(SMALL, MOST_GROWTH * archive.stat().st_size)
+    require(not bomb, f"{total}, more than {MOST_GROWTH} times its own size{refused}")
     free = shutil.disk_usage(folder).free
     require(size <= free, f"{total}; {free / 1e9:.2f} GB are free on the disk{refused}")
 
 
-def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
+def unpack(archive: Path, folder: Path) -> None:
     """Unpack the untrusted zip `archive` into the empty `folder`, after checking all entries.
 
     Raises
     ------
     BlurError
         Not a zip, or damaged; an entry points outside `folder`, is a link, a device or encrypted;
-        the archive is a bomb, exceeds `limits` or the disk. What is written by then stays.
+        the archive is a bomb, too large or exceeds the disk. What is written by then stays.
     """
     try:
         with os_errors(archive, "cannot be unpacked"), ZipFile(archive) as opened:
             infos = opened.infolist()
-            _check_sizes(archive, infos, folder, limits or Limits())
+            _check_sizes(archive, infos, folder)
             paths = [_path(archive, info) for info in infos]
             entries = zip(infos, paths, strict=True)
             for info, path in shown(entries, len(infos), "unpack", "file"):
@@ -280,9 +284,7 @@ def compare(target: Path) -> tuple[int, list[str]]:
     return total, lines
 
 
-def fetch_certh(
-    target: Path, url: str = CERTH_URL, archive: Path | None = None
-) -> tuple[Path, int, list[str]]:
+def fetch_certh(target: Path, url: str, archive: Path | None) -> tuple[Path, int, list[str]]:
     """Fetch CERTH into the new folder `target`, from the zip `archive` or, if None, from `url`.
 
     The zip is kept beside `target`, and not downloaded again if it is there.
