@@ -51,7 +51,7 @@ class _Reader(pickle.Unpickler):
             **{f"torch.{kind}": dtype for kind, dtype in TYPES.items()},
         }
         if f"{module}.{name}" not in known:
-            raise pickle.UnpicklingError(f"{module}.{name} is no tensor")
+            raise pickle.UnpicklingError(f"{module}.{name} is not a tensor")
         return known[f"{module}.{name}"]
 
     def persistent_load(self, pid: Any) -> npt.NDArray[Any]:

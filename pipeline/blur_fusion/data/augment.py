@@ -72,9 +72,10 @@ def resampled(image: Pixels, rng: np.random.Generator) -> Pixels:
     return np.asarray(cv2.sepFilter2D(image, -1, line, line), dtype=np.uint8)
 
 
-def _noisy(image: Pixels, least: float, most: float, rng: np.random.Generator) -> Pixels:
+def _noisy(image: Pixels, least: float, rng: np.random.Generator) -> Pixels:
+    """Add noise of `least` to 7 grey levels."""
     noise = rng.standard_normal(image.shape, dtype=np.float32)
-    noise *= np.float32(rng.uniform(least, most))
+    noise *= np.float32(rng.uniform(least, 7))
     return np.clip(image + noise + 0.5, 0, 255).astype(np.uint8)
 
 
@@ -99,7 +100,7 @@ def perturbed(image: Pixels, rng: np.random.Generator) -> Pixels:
         contrast = rng.uniform(0.35, 1)
         image = np.rint(contrast * image + rng.uniform(0, 1 - contrast) * 255).astype(np.uint8)
     if noised:
-        image = _noisy(image, 1, 7, rng)
+        image = _noisy(image, 1, rng)
     if compressed:
         image = _compressed(image, int(rng.integers(35, 90)))
     return image
@@ -180,7 +181,7 @@ def augment_crop(crop: Pixels, rng: np.random.Generator) -> Pixels:
         table = np.clip(255 * (low + scale * level), 0, 255).astype(np.uint8)
         crop = np.asarray(cv2.LUT(np.ascontiguousarray(crop), table), dtype=np.uint8)
     if rng.random() < 0.3:
-        crop = _noisy(crop, 0.5, 7, rng)
+        crop = _noisy(crop, 0.5, rng)
     if rng.random() < 0.25:
         crop = _compressed(crop, int(rng.integers(40, 96)))
     return crop

@@ -34,10 +34,7 @@ class Camera:
 
 
 def draw_camera(dark: bool, scale: float, rng: np.random.Generator) -> Camera:
-    """Draw settings; a `dark` scene is shot at high gain, so its noise is strong.
-
-    `scale` is pixels of this picture for one at viewing size.
-    """
+    """Draw settings; noise is strong in a `dark` scene. `scale`: see `blur.sharp_blur`."""
     low, high = (5.8, 9.0) if dark else (7.0, 11.5)
     high_key = 1.8 if rng.random() < 0.06 and not dark else 1.0
     return Camera(
@@ -48,7 +45,7 @@ def draw_camera(dark: bool, scale: float, rng: np.random.Generator) -> Camera:
         pattern=float(rng.choice([0.0, 0.0, 1.0]) * rng.uniform(0.001, 0.004)),
         denoise=float(rng.choice([0.0, 0.0, 0.5, 1.0])),
         contrast=float(rng.uniform(0, 0.6)),
-        # Compact cameras sharpen hard, whatever the lens or the hand has lost before.
+        # Compact cameras sharpen strongly, even what is blurred.
         sharpen=float(rng.choice([0.0, 0.3, 0.7, 1.2, 2.2])),
         sharpen_sigma=float(rng.uniform(0.6, 1.8) * max(1.0, scale)),
         vignette=float(rng.uniform(0, 0.4)),
@@ -60,15 +57,15 @@ def draw_camera(dark: bool, scale: float, rng: np.random.Generator) -> Camera:
 
 
 def untouched(camera: Camera) -> Camera:
-    """`camera` adding nothing of its own, as in a screenshot."""
+    """Switch off all effects of `camera`, as in a screenshot."""
     quiet = replace(camera, electrons=np.inf, read_noise=0.0, grain=0.0, pattern=0.0, film=0.0)
     return replace(quiet, denoise=0.0, contrast=0.0, sharpen=0.0, vignette=0.0)
 
 
 def expose(scene: Field, camera: Camera, dark: bool) -> Field:
-    """Set the brightness: the upper middle tones reach a level, or a dark scene stays dark."""
+    """Set the exposure: bright mid-tones reach a level, but a dark scene stays dark."""
     middle, bright = np.percentile(scene[::8, ::8], (85, 99))
-    # A small bright thing before a dark ground is not burnt out, but lamps are.
+    # A small bright subject before a dark background is not burnt out, but lamps are.
     level = max(float(middle if dark else max(middle, 0.4 * bright)), 1e-4)
     target = 0.45 * camera.exposure
     gain = min(target / level, 3.0 * camera.exposure) if dark else target / level
@@ -78,7 +75,7 @@ def expose(scene: Field, camera: Camera, dark: bool) -> Field:
 
 
 def _sensor(light: Field, camera: Camera, rng: np.random.Generator) -> Field:
-    """Shot and read noise, then clipping: light above white is lost only here."""
+    """Add shot and read noise, then clip; only here is light above white lost."""
     spread = np.clip(light, 0, 1)
     spread /= camera.electrons
     spread += (camera.read_noise / camera.electrons) ** 2
@@ -95,7 +92,7 @@ def _sensor(light: Field, camera: Camera, rng: np.random.Generator) -> Field:
 
 
 def _fixed_pattern(shape: tuple[int, ...], rng: np.random.Generator) -> Field:
-    """What a sensor's readout adds: two amplifiers for odd and even columns, bands of rows."""
+    """Pattern of a sensor's readout: odd and even columns differ, and rows form bands."""
     even = rng.normal() * (-1.0) ** np.arange(shape[1])
     columns, rows = even + 0.3 * rng.standard_normal(shape[1]), 0.3 * rng.standard_normal(shape[0])
     return (rows[:, None] + columns[None, :]).astype(np.float32)
@@ -111,7 +108,7 @@ def _tone(light: Field, contrast: float) -> Picture:
 
 
 def _film_grain(picture: Picture, camera: Camera, rng: np.random.Generator) -> Picture:
-    """Coarse grain of `camera.film` grey levels, whatever else was done to the picture."""
+    """Add coarse grain of `camera.film` grey levels."""
     grain = rng.standard_normal(picture.shape, dtype=np.float32)
     grain = np.asarray(cv2.GaussianBlur(grain, (0, 0), camera.film_sigma), dtype=np.float32)
     grain *= camera.film / max(float(grain.std()), 1e-6)
@@ -119,18 +116,7 @@ def _film_grain(picture: Picture, camera: Camera, rng: np.random.Generator) -> P
 
 
 def develop(light: Field, camera: Camera, rng: np.random.Generator) -> Picture:
-    """Take the shot.
-
-    Parameters
-    ----------
-    light : ndarray of float32, shape (H, W)
-        Linear light on the sensor, already blurred; 1 is white.
-
-    Returns
-    -------
-    ndarray of uint8, shape (H, W)
-        Luma as in the JPEG, before its compression.
-    """
+    """Take the shot: from linear light on the sensor (1 is white) to luma before compression."""
     picture = _tone(_sensor(light, camera, rng), camera.contrast)
     if camera.denoise > 0:
         sigma = 40 * camera.denoise

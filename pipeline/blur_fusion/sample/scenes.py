@@ -108,15 +108,15 @@ def draw_family(rng: np.random.Generator) -> str:
 
 
 def render_scene(size: Size, rng: np.random.Generator, photo: str = "") -> tuple[str, list[Field]]:
-    """Draw one scene of (height, width) `size`: photograph `photo`, or one of a random family.
+    """Render the photograph `photo`, or a scene of a random family.
 
     Returns
     -------
     family : str
         Name of the family, or "photograph".
     views : list of ndarray of float32, shape `size`
-        Linear luminance as the lens would see it: in focus and perhaps, as a second, with shallow
-        focus or panned. 1 is white, lamps lie far above.
+        Linear luminance before the lens: in focus and perhaps a second view with shallow focus or
+        panned. 1 is white; lamps are far brighter.
     """
     if photo:
         family, focused = "photograph", photograph(photo, size, rng)
