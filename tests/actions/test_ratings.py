@@ -151,6 +151,22 @@ def test_exif_ratings_count_last(tmp_path: Path) -> None:
     ]
 
 
+def test_embedded_ratings_are_never_lowered(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    photo.write_bytes(jpeg_with(rated(3)))
+    report = acted(tmp_path, "a.jpg", rate=True)
+    assert report.lines == (f"{photo}: rating 3 stays; --force lowers it",)
+    assert read_decisions(tmp_path) == [Decision(str(photo), True, 3)]
+    sidecar = tmp_path / "a.jpg.xmp"
+    assert (
+        b"Rating" not in sidecar.read_bytes() and b">1</digiKam:PickLabel>" in sidecar.read_bytes()
+    )
+    acted(tmp_path, "a.jpg", rate=True, force=True)
+    assert b"xmp:Rating" in sidecar.read_bytes()
+    act([Decision(str(photo), True, 5)], [tmp_path], ActionOptions(rate=True))
+    assert read_decisions(tmp_path) == [Decision(str(photo), True, 5)]
+
+
 def test_previews_and_recycle_bins_hold_no_decisions(tmp_path: Path) -> None:
     names = ("a.jpg", "@eaDir/a.jpg", "#recycle/b.jpg", "trip/c.gpr", "trip/.d.jpg")
     for name in names:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from blur_fusion import files
-from blur_fusion.actions.decisions import Decision
+from blur_fusion.actions.decisions import Decision, embedded_rating
 from blur_fusion.actions.journal import Journal, Report, create, put_back
 from blur_fusion.actions.plan import ActionOptions, Step, plan_transfers
 from blur_fusion.actions.shots import Notes, Shot, find_shots
@@ -80,6 +80,11 @@ def _tag(
     None removes our earlier marks, and the sidecar if nothing else is in it. `journal` opens the
     journal; without it nothing is written. After an XmlError or OSError the sidecar is as it was.
     """
+    if marks and marks.rating and not marks.force:
+        stars = embedded_rating(photo)
+        if stars is not None and stars > max(marks.rating, 0):
+            notes.left.append(f"{photo}: rating {stars} stays; --force lowers it")
+            marks = replace(marks, rating=None)
     found = os.lstat(target) if os.path.lexists(target) else None
     before: bytes | None = None
     after: bytes | None

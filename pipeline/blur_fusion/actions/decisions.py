@@ -143,14 +143,9 @@ def _exif_marks(block: bytes) -> Marks:
     return Marks()
 
 
-def _sources(photo: str, beside: Iterable[str]) -> Iterator[Marks]:
-    """Marks of a photo: in its sidecars, the newest first, then in a JPEG's XMP and EXIF."""
-    with suppress(OSError):
-        for path in sorted(beside, key=os.path.getmtime, reverse=True):
-            if os.path.getsize(path) <= LARGEST:
-                with suppress(XmlError):
-                    yield read(Path(path).read_bytes())
-    if suffix(photo) in (".jpg", ".jpeg", ".jpe"):
+def _embedded(photo: str) -> Iterator[Marks]:
+    """Marks in the XMP and in the EXIF of a JPEG."""
+    if suffix(photo) in (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"):
         with suppress(OSError), open(photo, "rb") as file:
             head = file.read(_HEAD)
             if packet := _segment(head, _XMP):
@@ -160,8 +155,23 @@ def _sources(photo: str, beside: Iterable[str]) -> Iterator[Marks]:
                 yield _exif_marks(block)
 
 
+def _in_sidecars(beside: Iterable[str]) -> Iterator[Marks]:
+    """Marks in the sidecars of a photo, the newest first."""
+    with suppress(OSError):
+        for path in sorted(beside, key=os.path.getmtime, reverse=True):
+            if os.path.getsize(path) <= LARGEST:
+                with suppress(XmlError):
+                    yield read(Path(path).read_bytes())
+
+
 def _first(values: Iterable[Any]) -> Any:
     return next((value for value in values if value is not None), None)
+
+
+def embedded_rating(photo: str) -> int | None:
+    """Stars embedded in a JPEG; -1 is rejected."""
+    rating: int | None = _first(one.rating for one in _embedded(photo))
+    return rating
 
 
 def photos_below(folder: Path) -> list[str]:
@@ -179,7 +189,7 @@ def _in_folder(folder: Path) -> Iterator[Decision]:
         for name in shot.photos:
             photo = os.path.join(shot.folder, name)
             own = [path for path, owner in beside.items() if owner == photo]
-            marks = list(_sources(photo, own))
+            marks = [*_in_sidecars(own), *_embedded(photo)]
             label, rating, flag = (
                 _first(getattr(one, said) for one in marks) for said in ("label", "rating", "flag")
             )
