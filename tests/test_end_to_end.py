@@ -109,7 +109,7 @@ def test_logits_hold_train_and_validation_rows_once(fitted: Path, store: Store) 
         assert found[name].shape == shape and np.isfinite(found[name]).all()
 
 
-def test_each_row_is_judged_by_the_network_of_its_fold(
+def test_rows_are_judged_by_the_network_of_their_fold(
     fitted: Path, store: Store, params: Params
 ) -> None:
     from blur_fusion.cnn.fit import Network
@@ -118,8 +118,9 @@ def test_each_row_is_judged_by_the_network_of_its_fold(
         logits = dict(zip(arrays["index"].tolist(), arrays["logits"], strict=True))
     for fit in _plan(store, params):
         network = Network.load(fitted, params.cnn, fit.name)
-        again = network.logits(store.image(int(row)) for row in fit.own)
-        kept = np.stack([logits[int(row)] for row in fit.own])
+        some = fit.own[::8].tolist()
+        again = network.logits(map(store.image, some))
+        kept = np.stack([logits[row] for row in some])
         assert again == pytest.approx(kept, abs=1e-4), fit.name
 
 

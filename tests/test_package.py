@@ -47,8 +47,8 @@ def _environment(folder: Path, wheel: Path) -> Path:
     """An environment with the wheel alone, which also sees this one's packages."""
     _run([sys.executable, "-m", "venv", "--without-pip", folder])
     python = folder / "bin" / "python"
-    asked = [sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--no-deps"]
-    _run([*asked, "--disable-pip-version-check", wheel])
+    install = [sys.executable, "-m", "uv", "pip", "install", "--no-cache", "--no-index"]
+    _run([*install, "--no-deps", "--python", python, wheel])
     (site,) = folder.glob("lib/python*/site-packages")
     # Its .pth files, and so the editable installation, are not followed from there.
     (site / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from forked import Forks, Results
+from forked import Results
 
 RESULTS: Results = []
 
@@ -16,13 +15,6 @@ RESULTS: Results = []
 def results() -> Results:
     """Lines of the table printed at the end."""
     return RESULTS
-
-
-@pytest.fixture(scope="session")
-def forks() -> Iterator[Forks]:
-    """A server that forks for each command."""
-    with Forks() as server:
-        yield server
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

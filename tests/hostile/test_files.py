@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from forked import WHOLE, Forks, Outcome, Results
+from forked import WHOLE, Outcome, Results, forked_blur
 from hostile_files import JPEG, write_hostile_files
 
 MEMORY = 1500  # MB beyond the start of a process; a photo that needs more is refused
@@ -65,9 +65,7 @@ def problem(ran: Outcome) -> str | None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_file_is_a_line_or_a_verdict(
-    name: str, forks: Forks, tmp_path: Path, results: Results
-) -> None:
+def test_each_file_is_a_line_or_a_verdict(name: str, tmp_path: Path, results: Results) -> None:
     files = list(write_hostile_files(tmp_path).values())
     if not WHOLE:
         files = files[::SHORT]
@@ -77,7 +75,7 @@ def test_each_file_is_a_line_or_a_verdict(
         out.mkdir()
         shown = ascii(file.name)
         words = COMMANDS[name](file, out)
-        ran = forks.blur(*words, folder=out, limit=SECONDS, memory=MEMORY)
+        ran = forked_blur(*words, folder=out, limit=SECONDS, memory=MEMORY)
         peak = max(peak, ran.peak)
         if (wrong := problem(ran)) is not None:
             failures.append(f"{shown}: {wrong}")
@@ -85,14 +83,13 @@ def test_each_file_is_a_line_or_a_verdict(
     assert not failures, "\n".join(failures)
 
 
-def test_a_photo_larger_than_memory_is_told_and_its_neighbours_are_judged(
-    forks: Forks, tmp_path: Path
-) -> None:
+def test_a_photo_larger_than_memory_is_told_and_its_neighbours_are_judged(tmp_path: Path) -> None:
     (tmp_path / "all").mkdir()
     shutil.copy(write_hostile_files(tmp_path / "all")["real-bomb.png"], tmp_path)
     for number in range(30):
         (tmp_path / f"good{number}.jpg").write_bytes(JPEG)
-    ran = forks.blur("scan", tmp_path, "--exclude", "all", folder=tmp_path, limit=90, memory=MEMORY)
+    words = "scan", tmp_path, "--exclude", "all"
+    ran = forked_blur(*words, folder=tmp_path, limit=90, memory=MEMORY)
     assert problem(ran) is None
     assert "real-bomb.png: is too large for the memory of this machine" in ran.out
     assert "31 photos: 30 blurred (30 defocus), 0 sharp, 1 unread" in ran.out

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from blur_fusion.errors import BlurError
 from blur_fusion.images.photo import InputSpec, Photo
-from forked import WHOLE, Forks, Results
+from forked import WHOLE, Results, forked_call
 from hostile_files import fuzz_seeds
 
 FILES = 20_000 if WHOLE else 500
@@ -44,7 +44,7 @@ def mutated(data: bytes, changes: list[tuple[str, float, bytes | int]]) -> bytes
     return data
 
 
-def decode_mutated(name: str, number: int, found: str) -> int:
+def decode_mutated(name: str, number: int, found: str) -> None:
     """Decode `number` mutations of a seed; the file `found` holds the last one."""
     from faulthandler import dump_traceback_later
 
@@ -71,13 +71,12 @@ def decode_mutated(name: str, number: int, found: str) -> int:
             assert max(image.shape) <= 768
 
     decode()
-    return 0
 
 
 @pytest.mark.parametrize("name", SEEDS)
-def test_mutated_files(name: str, forks: Forks, tmp_path: Path, results: Results) -> None:
+def test_mutated_files(name: str, tmp_path: Path, results: Results) -> None:
     number, found = FILES // len(SEEDS) + 1, tmp_path / f"last{Path(name).suffix or name}"
-    words = ("test_fuzz:decode_mutated", name, number, str(found))
-    ran = forks.call(*words, limit=number, memory=MEMORY)
+    words = ("decode_mutated", name, number, str(found))
+    ran = forked_call(__file__, *words, limit=number, memory=MEMORY)
     results.append((f"decode mutated {name}", number, int(ran.code != 0), ran.peak))
     assert ran.code == 0, f"{found.read_bytes()[:300]!r}: {ran.code} {ran.err[-1500:]}"
