@@ -17,11 +17,6 @@ NAMES = ("laplacian_variance.0.p50", "reblur.0.p50", "reblur.1.p50")
 def write_project(root: Path) -> Path:
     """Write params.yaml and artifacts below `root`; returns `root`."""
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text("utf-8"))
-    values["fuse"] |= {"hidden": [4], "epochs": 3, "members": 2}
-    values["cnn"] |= {"filters": [4, 6], "patterns": 7, "epochs": 1, "steps_per_epoch": 2}
-    values["cnn"] |= {"crop_side": 32, "crops": 4, "ranked": 2, "wide_crop_side": 48}
-    values["cnn"] |= {"wide_crops": 2, "check_images": 4}
-    values["fuse"] |= {"fold_members": 1, "kind_members": 1}
     values["split"]["folds"] = 2
     values["compute"]["workers"] = 1
     values["image"]["long_side"] = 96
