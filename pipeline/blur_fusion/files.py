@@ -79,20 +79,11 @@ def write_whole(path: str | os.PathLike[str], *, force: bool = False) -> Iterato
     """A binary file that appears under the name `path` only once the body ends without an error.
 
     After an error `path` is unchanged and nothing is left beside it. A link is followed; a device
-    or pipe is written to directly.
+    or pipe is written to directly. Only `force` replaces an existing file.
 
-    Parameters
-    ----------
-    path : path-like
-        Its folder must exist.
-    force : bool
-        Replace an existing file.
-
-    Raises
-    ------
-    BlurError
-        Before the body runs: `path` exists, or its folder does not. Afterwards: writing failed, or
-        somebody else created `path`; the error then names where the new file was kept.
+    BlurError before the body runs if `path` exists or its folder does not. BlurError afterwards if
+    writing failed, or if somebody else created `path`; the message then says where the new file was
+    kept.
     """
     path = Path(path)
     if path.exists() and not path.is_file() and not path.is_dir():
@@ -284,18 +275,11 @@ def _copy(
 
 
 def copy(source: str, target: str, part: str) -> tuple[str, set[str]]:
-    """Copy the file `source` to the free name `target`; links in `source` are followed.
+    """Copy the file `source`, links followed, to the free name `target`.
 
-    `part` names the unfinished copy, in the folder of `target`.
-
-    Returns
-    -------
-    (SHA-256 of the copy in hex, names of the attributes that the file system refuses)
-
-    Raises
-    ------
-    OSError
-        It failed, and nothing is left behind. FileExistsError: `target` exists.
+    `part` names the unfinished copy, in the folder of `target`. Returns the copy's SHA-256 in hex
+    and the names of the attributes that the file system refuses. OSError if it failed,
+    FileExistsError if `target` exists; nothing is left behind.
     """
     with _becoming(target, part, source):
         return _copy(source, target, part)
@@ -304,24 +288,9 @@ def copy(source: str, target: str, part: str) -> tuple[str, set[str]]:
 def move(source: str, target: str, part: str, wanted: dict[str, int] | None = None) -> set[str]:
     """Move the file `source` to the free name `target`, also to another file system.
 
-    There the copy is flushed, read back and compared before `source` is deleted.
-
-    Parameters
-    ----------
-    source, target, part : str
-        See :func:`copy`.
-    wanted : dict, optional
-        Attributes to set on another file system instead of the file's own.
-
-    Returns
-    -------
-    set of str
-        Names of the attributes that the file system refuses.
-
-    Raises
-    ------
-    OSError
-        It failed, and `source` is unchanged. FileExistsError: `target` exists.
+    There the copy, by way of `part`, is flushed, read back and compared before `source` is deleted;
+    it gets the attributes `wanted`, by default its own. Returns the names of those that the file
+    system refuses. OSError if it failed, FileExistsError if `target` exists; `source` is unchanged.
     """
     with _becoming(target, part, source):
         try:
@@ -340,27 +309,10 @@ def write(
 ) -> set[str]:
     """Write `content` to `target` at once: readers see either the old file or the new one.
 
-    Parameters
-    ----------
-    target, content, part
-        See :func:`copy`.
-    new : bool
-        Whether `target` must be free. Otherwise it keeps its owner, permissions and extended
-        attributes.
-    like : str
-        The file whose owner a new file gets when written by root.
-    mtime_ns : int, optional
-        Modification time to set, in nanoseconds since 1970.
-
-    Returns
-    -------
-    set of str
-        Names of the attributes that the file system refuses.
-
-    Raises
-    ------
-    OSError
-        It failed, and the old file is unchanged.
+    If `new`, `target` must be free, and root gives it the owner of `like`; otherwise it keeps its
+    owner, permissions and extended attributes. `part` names the unfinished file, `mtime_ns` the
+    modification time to set. Returns the names of the attributes that the file system refuses.
+    OSError if it failed; the old file is unchanged.
     """
     refused = set()
     with _becoming(target, part, target, new=new):

@@ -255,10 +255,7 @@ def _value(name: str, value: Any, kind: Any) -> Any:
 def read_section(name: str, values: Any, kind: Any) -> Any:
     """Build the dataclass `kind` from the mapping `values`; omitted values keep their defaults.
 
-    Raises
-    ------
-    BlurError
-        A name is unknown or missing, or a value has the wrong type or breaks its rule.
+    BlurError if a name is unknown or missing, or a value has the wrong type or breaks its rule.
     """
     what = f"section '{name}'" if name else "the file"
     require(isinstance(values, dict), f"params: {what} must map names to values")
@@ -275,10 +272,7 @@ def read_section(name: str, values: Any, kind: Any) -> Any:
 def read_params(path: Path, kind: type[File], where: str = "params") -> File:
     """Read a YAML file as the dataclass `kind`; errors about its contents begin with `where`.
 
-    Raises
-    ------
-    BlurError
-        The file is missing or not YAML, a name is unknown, or a value is not allowed.
+    BlurError if the file is missing or not YAML, a name is unknown, or a value is not allowed.
     """
     import yaml  # not needed to judge photos
 

@@ -71,22 +71,11 @@ def choose_threshold(
 ) -> float:
     """The threshold that finds most blurred images at an accepted false-alarm rate.
 
-    An image is called blurred where its probability is at least the threshold. Thresholds lie
-    midway between neighbouring scores. Of those that find equally many blurred images, the one with
-    the fewest false alarms is taken; never all images are flagged.
-
-    Parameters
-    ----------
-    labels : ndarray of int, shape (n,)
-        1 is blurred, 0 sharp.
-    probabilities : ndarray of float, shape (n,)
-    max_false_alarm_rate : float
-        Largest accepted proportion of sharp images called blurred, 0..1.
-
-    Raises
-    ------
-    BlurError
-        There is no sharp or no blurred image, or a probability is not finite.
+    Labels (n,) are 1 for blurred and 0 for sharp. An image is called blurred where its probability
+    is at least the threshold, which lies midway between neighbouring scores. Of thresholds that
+    find equally many blurred images, the one with the fewest false alarms is taken; never all
+    images are flagged. BlurError if there is no sharp or no blurred image, or a probability is not
+    finite.
     """
     truth = np.asarray(labels).astype(bool)
     scores = np.asarray(probabilities, dtype=np.float64)

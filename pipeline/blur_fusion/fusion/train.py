@@ -99,10 +99,7 @@ def read_table(
 ) -> Table:
     """Join the outputs of the stages `cnn` and `features` by row of the store.
 
-    Raises
-    ------
-    BlurError
-        A file is missing, lacks a row, or holds a test row.
+    BlurError if a file is missing, lacks a row, or has a test row.
     """
     network = _arrays(cnn / "logits.npz", "cnn")
     measured = _arrays(features / "features.npz", "features")

@@ -134,10 +134,8 @@ class Photo:
     def image(self, spec: InputSpec) -> Pixels:
         """The picture as `spec` says: uint8, (h, w) or (h, w, 3), not to be written to.
 
-        Raises
-        ------
-        BlurError
-            The file is missing, empty or not an image; the array has another type or shape.
+        BlurError if the file is missing, empty or not an image, or the array has another type or
+        shape.
         """
         return self.remember(spec, lambda: self._made(spec))
 

@@ -57,15 +57,9 @@ def small_photo(
 ) -> Pixels | None:
     """A small RGB picture of a photo file, oriented by EXIF; None where it cannot be read.
 
-    Parameters
-    ----------
-    path : str or Path
-        For RAW files the embedded preview serves.
-    size : tuple of int, optional
-        Width and height of the photo; a JPEG is then decoded at a half, quarter or eighth, which is
-        several times as fast.
-    side : int
-        Largest height or width of the result, in pixels.
+    For RAW files the embedded preview serves. If the `size` of the photo is given, a JPEG is
+    decoded at a half, quarter or eighth, which is several times as fast. `side` is the largest
+    height or width of the result.
     """
     fits = (flag for divisor, flag in _REDUCED.items() if size and max(size) // divisor >= side)
     image = None

@@ -86,25 +86,9 @@ def export_model(
 ) -> list[str]:
     """Copy the model that the stages trained to the folder `target`, with its provenance.
 
-    Parameters
-    ----------
-    target : Path
-        A new or empty folder; with `force`, a model folder whose files are replaced.
-    artifacts : Path
-        Holds load, cnn and fuse, as `make repro` leaves them.
-    params_file : Path
-        The params that they were trained with.
-    force : bool
-
-    Returns
-    -------
-    list of str
-        Warnings.
-
-    Raises
-    ------
-    BlurError
-        `target` holds something else, or an artefact is missing, damaged or of other params.
+    `target` is new or empty, or with `force` a model folder whose files are replaced; `artifacts`
+    are as `make repro` leaves them, trained with `params_file`. Returns warnings. BlurError if
+    `target` holds something else, or an artefact is missing, damaged or of other params.
     """
     check_target(target, force)
     contents, _ = read_folder(artifacts / "fuse")

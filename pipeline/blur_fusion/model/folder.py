@@ -137,11 +137,8 @@ def read_json(folder: Path) -> tuple[dict[str, Any], str]:
 def read_folder(folder: Path) -> tuple[ModelFolder, str]:
     """Read and check `folder`; also gives the SHA-256, in hex, of the whole model.
 
-    Raises
-    ------
-    BlurError
-        A file is missing, damaged, of another format, or needs focus measures that are unknown
-        here.
+    BlurError if a file is missing, damaged, of another format, or needs focus measures that are
+    unknown here.
     """
     lines, digest = read_json(folder)
     files = {name: _file(folder / name) for name in FILES}

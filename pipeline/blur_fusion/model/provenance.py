@@ -219,7 +219,7 @@ def relock(root: Path) -> list[str]:
     """Write digests of the code below `root` into each dvc.lock and the model's provenance.
 
     Nothing is trained; `make verify-release` remains the proof. Returns a line for each preset that
-    was out of date already and stays so. Raises BlurError, and writes nothing, if anything but code
+    was out of date already and stays so. BlurError, and nothing written, if anything but code
     differs from a dvc.lock, or the golden test fails.
     """
     digest = cache(lambda path: dvc_digest(root / path) if (root / path).exists() else "")
