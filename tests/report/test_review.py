@@ -277,7 +277,7 @@ def test_filters(page: Page, tmp_path: Path) -> None:
 
 def test_enter_enlarges_the_original(page: Page, tmp_path: Path) -> None:
     original = tmp_path / "100% #1.jpg"
-    original.write_bytes(thumbnail(np.full((600, 900, 3), 90, np.uint8), side=900))
+    original.write_bytes(encoded(np.full((600, 900, 3), 90, np.uint8)))
     gone = Prediction("gone.jpg", False, 0.1, "sharp")
     page.goto(report(tmp_path, [Prediction(str(original), True, 0.9, "motion"), gone]))
     press(page, "Enter")
