@@ -89,6 +89,7 @@ def test_a_scan_on_a_terminal(model: Path, tmp_path: Path) -> None:
     root = write_photos(tmp_path / ("a" * 60), 2)
     shown = _on_terminal(80, root, "--model", model)
     assert "\x1b[31mblurred\x1b[0m" in shown and "4 photos: 2 blurred" in shown
+    assert "4/4" in shown  # the progress bar
     plain = re.sub("\x1b\\[.*?[a-zA-Z]", "", shown)
     rows = [line for line in re.split("[\r\n]+", plain) if line.endswith(".jpg")]
     assert len(rows) == 4 and {len(row) for row in rows} == {80}

@@ -89,21 +89,6 @@ def test_list_on_standard_input_and_sorting(photos: Path, model: Path) -> None:
     assert len(probabilities) == 6 and probabilities == sorted(probabilities, reverse=True)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
-def test_progress_is_for_terminals(photos: Path, model: Path) -> None:
-    import pty
-    import termios
-
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 100))
-    with started(photos, "--model", model, stderr=theirs) as running:
-        assert len(running.communicate()[0].splitlines()) == 6
-    os.close(theirs)
-    seen = os.read(ours, 65536).decode()
-    os.close(ours)
-    assert "6/6" in seen and "photo" in seen  # how many, and at what rate
-
-
 @pytest.fixture
 def doubting(photos: Path, model: Path, tmp_path: Path) -> Path:
     """A model that is sure of one blurred photo and of three sharp ones."""

@@ -77,8 +77,8 @@ def processes(
         scheduler = _started(stack, "scheduler", "--host", address, **more)
         single = ("--nthreads", "1", "--host", "127.0.0.1", *worker)
         started = [_started(stack, "worker", address, *single, **more) for _ in range(workers)]
-        with distributed.Client(address, timeout=20, set_as_default=False) as client:
-            client.wait_for_workers(workers, timeout=20) if workers else None
+        with distributed.Client(address, timeout=60, set_as_default=False) as client:
+            client.wait_for_workers(workers, timeout=60) if workers else None
         yield Processes(address, scheduler, started)
 
 

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from blur_fusion.errors import BlurError
-from blur_fusion.scan.inputs import Found, Search, Selection, named
+from blur_fusion.scan.inputs import Found, Search, named
 
 
 def paths(*inputs: object, stream: bytes = b"", **selection: object) -> list[str]:
-    search = Search(Selection(**selection))
+    search = Search(**selection)
     found = search.find(named(map(str, inputs), io.BytesIO(stream)))
     return [one.path for one in found if one.problem is None]
 
 
 def notes(*inputs: object, **selection: object) -> list[str]:
-    search = Search(Selection(**selection))
+    search = Search(**selection)
     assert [one for one in search.find(named(map(str, inputs))) if one.problem] == []
     return search.notes()
 

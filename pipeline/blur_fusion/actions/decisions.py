@@ -25,7 +25,7 @@ from blur_fusion.errors import BlurError, require
 from blur_fusion.files import from_excel, os_errors, printable
 from blur_fusion.images.formats import suffix
 from blur_fusion.model.prediction import Prediction
-from blur_fusion.scan.inputs import Found, Search, Selection
+from blur_fusion.scan.inputs import Found, Search
 
 WORDS = {"keep": True, "reject": False, "none": None, "": None}
 LOWEST, HIGHEST = -1, 5  # of `xmp:Rating`; -1 is rejected
@@ -176,7 +176,7 @@ def embedded_rating(photo: str) -> int | None:
 
 def photos_below(folder: Path) -> list[str]:
     """Paths of the photos that a scan of `folder` would find, and of RAW files it cannot read."""
-    found = Search(Selection(suffixes=PHOTOS)).find([Found(str(folder))])
+    found = Search(suffixes=PHOTOS).find([Found(str(folder))])
     return [one.path for one in found if one.problem is None]
 
 

@@ -27,12 +27,6 @@ def _refusal(headers: dict[bytes, str], hosts: tuple[str, ...]) -> str:
     return f"this host name is not served; open {' or '.join(hosts)}"
 
 
-def _knows(path: str, token: str) -> bool:
-    """Whether the path begins with the token, compared in constant time."""
-    first = path.removeprefix("/").partition("/")[0]
-    return secrets.compare_digest(first.encode(), token.encode())
-
-
 def guarded(
     app: Any, hosts: tuple[str, ...] | None, policy: bytes, token: str | None = None
 ) -> Any:
@@ -62,8 +56,9 @@ def guarded(
             if hosts is not None:
                 given = {name: value.decode("latin-1") for name, value in scope["headers"]}
                 line = _refusal(given, hosts)
-            if not line and token is not None and not _knows(scope["path"], token):
-                line = "open the full address that blur printed"
+            first = scope["path"].removeprefix("/").partition("/")[0]
+            if token is not None and not secrets.compare_digest(first.encode(), token.encode()):
+                line = line or "open the full address that blur printed"
         if line:
             from starlette.responses import PlainTextResponse
 

@@ -101,7 +101,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     """Scan and act; the exit code."""
     from blur_fusion.model.classifier import load
     from blur_fusion.scan.engine import scan
-    from blur_fusion.scan.inputs import Search, Selection, named
+    from blur_fusion.scan.inputs import Search, named
     from blur_fusion.scan.output import Tally, hand_out
     from blur_fusion.scan.tasks import JobSpec
 
@@ -119,7 +119,7 @@ def _scan(inputs: tuple[str, ...], asked: dict[str, Any]) -> int:
     roots = [Path(name.path) for name in names if not name.problem]
     if action:
         action.places(roots)  # refuses a wrong target
-    search = Search(Selection(asked["exclude"], asked["include"], asked["all_folders"]))
+    search = Search(asked["exclude"], asked["include"], asked["all_folders"])
     files = list(search.find(names))
     for line in search.notes():
         click.echo(f"note: {line}", err=True)

@@ -6,7 +6,7 @@ import glob
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -42,35 +42,7 @@ class Found:
         return suffix(self.path) in VIDEOS
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Which files and folders below a named folder are taken; what is named always is.
-
-    Attributes
-    ----------
-    exclude : tuple of str
-        Patterns such as `*_edited.jpg` or `raw/old`, regardless of case: with a slash for the path
-        below the named folder, else for the name.
-    include : tuple of str
-        If there are any, a file must match one of them.
-    all_folders : bool
-        Look into `PASSED_OVER` and marked folders too.
-    suffixes : frozenset of str
-        Of the files to take.
-    """
-
-    exclude: tuple[str, ...] = ()
-    include: tuple[str, ...] = ()
-    all_folders: bool = False
-    suffixes: frozenset[str] = PICTURES | VIDEOS
-
-    def takes(self, below: str, folder: bool) -> bool:
-        """Whether the patterns take a file or a folder, by its path below the named folder."""
-        wanted = folder or not self.include or _matches(below, self.include)
-        return wanted and not _matches(below, self.exclude)
-
-
-def _matches(below: str, patterns: tuple[str, ...]) -> bool:
+def _matches(below: str, patterns: Sequence[str]) -> bool:
     below = below.lower()
     name = below.rpartition("/")[2]
     lowered = (pattern.lower().strip("/") for pattern in patterns)
@@ -85,10 +57,29 @@ class Search:
     """Finds files, each once; afterwards `notes` says what it passed over.
 
     A photo with two paths comes under the one that was given, or the one without links.
+
+    Parameters
+    ----------
+    exclude : sequence of str
+        Patterns such as `*_edited.jpg` or `raw/old`, regardless of case: with a slash for the path
+        below the named folder, else for the name.
+    include : sequence of str
+        If there are any, files in folders must match one of them.
+    all_folders : bool
+        Look into `PASSED_OVER` and marked folders too.
+    suffixes : frozenset of str
+        Of the files to take from folders.
     """
 
-    def __init__(self, selection: Selection | None = None) -> None:
-        self._selection = selection or Selection()
+    def __init__(
+        self,
+        exclude: Sequence[str] = (),
+        include: Sequence[str] = (),
+        all_folders: bool = False,
+        suffixes: frozenset[str] = PICTURES | VIDEOS,
+    ) -> None:
+        self._exclude, self._include = exclude, include
+        self._all_folders, self._wanted = all_folders, suffixes
         self._folders: set[tuple[int, int]] = set()
         self._files: set[str] = set()
         self._links: list[tuple[str, str]] = []  # to folders, followed last
@@ -146,7 +137,7 @@ class Search:
                 yield Found(folder, _why(error))
                 continue
             marked = any(entry.name.lower() in MARKS for entry in entries)
-            if marked and below and not self._selection.all_folders:
+            if marked and below and not self._all_folders:
                 self._passed[os.path.basename(folder)] += 1
                 continue
             self._folders.add((about.st_dev, about.st_ino))
@@ -167,18 +158,18 @@ class Search:
         except OSError as error:  # a circular link, or one through a file or a private folder
             yield Found(entry.path, _why(error))
             return
+        if _matches(below, self._exclude):
+            return
         if is_folder:
-            if not self._selection.takes(below, folder=True):
-                return
-            if not self._selection.all_folders and _matches(entry.name, PASSED_OVER):
+            if not self._all_folders and _matches(entry.name, PASSED_OVER):
                 self._passed[entry.name] += 1
             elif entry.is_symlink():
                 self._links.append((entry.path, below))
             else:
                 folders.append((entry.path, below))
-        elif hidden or not self._selection.takes(below, folder=False):
+        elif hidden or (self._include and not _matches(below, self._include)):
             return
-        elif suffix(entry.name) not in self._selection.suffixes:
+        elif suffix(entry.name) not in self._wanted:
             self._suffixes[suffix(entry.name)] += 1
         elif is_file or not os.path.exists(entry.path):  # a broken link fails when it is read
             yield Found(entry.path)
