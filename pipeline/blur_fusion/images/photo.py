@@ -37,22 +37,13 @@ Computed = TypeVar("Computed")
 class InputSpec:
     """What a classifier wants to see of a photo.
 
-    Attributes
-    ----------
-    side : int
-        Largest height or width in pixels, never enlarged; of a square, its side.
-    square : bool
-        Resize to `side` x `side` whatever the aspect ratio.
-    colour : bool
-        RGB instead of grey (ITU-R BT.601 luma).
-    resampling : str
-        "area"; for squares also OpenCV's "nearest" and "bilinear", and "pillow": Pillow's NEAREST
-        on the file as stored, ignoring EXIF orientation.
+    `resampling` is "area"; for squares also OpenCV's "nearest" and "bilinear", and "pillow":
+    Pillow's NEAREST on the file as stored, ignoring EXIF orientation.
     """
 
-    side: int
-    square: bool = False
-    colour: bool = False
+    side: int  # largest height or width in pixels, never enlarged; of a square, its side
+    square: bool = False  # resize to `side` x `side` whatever the aspect ratio
+    colour: bool = False  # RGB instead of grey (ITU-R BT.601 luma)
     resampling: str = "area"
 
     def __post_init__(self) -> None:

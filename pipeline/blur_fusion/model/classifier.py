@@ -50,34 +50,15 @@ def recipe_variance(photo: Photo) -> float:
 
 
 class Classifier:
-    """Tells blurred photos from sharp ones; each kind has its own `_said`.
+    """Tells blurred photos from sharp ones; each kind has its own `_said`."""
 
-    Attributes
-    ----------
-    name : str
-        In reports and file names.
-    spec : InputSpec
-        What it looks at.
-    threshold : float
-        A photo is blurred where its probability is at least this.
-    band : tuple of float
-        Probabilities between which the verdict is "unsure". Both equal the threshold if that is not
-        the model's own, or if the classifier is never unsure.
-    digest : str
-        Of everything that determines its probabilities.
-    fingerprint : str
-        Of everything that determines its predictions.
-    threads : int
-        Batches of photos judged in parallel.
-    """
-
-    name: str
-    spec: InputSpec
-    threshold: float
-    band: Band
-    digest: str
-    fingerprint: str
-    threads = 1
+    name: str  # in reports and file names
+    spec: InputSpec  # what it looks at
+    threshold: float  # a photo is blurred where its probability is at least this
+    band: Band  # verdicts between are "unsure"; both equal the threshold if it is never unsure
+    digest: str  # of everything that determines its probabilities
+    fingerprint: str  # of everything that determines its predictions
+    threads = 1  # batches of photos judged in parallel
 
     @property
     def asked(self) -> float | None:
