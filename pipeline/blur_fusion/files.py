@@ -35,6 +35,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """As in "1 file" and "2 files"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 @contextmanager
 def os_errors(path: str | os.PathLike[str], what: str = "cannot be written") -> Iterator[None]:
     """Turn an OSError into a :class:`BlurError`: `PATH: WHAT (reason)`."""

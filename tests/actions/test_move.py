@@ -155,7 +155,7 @@ def test_each_verdict_has_its_target_and_both_one_journal(tmp_path: Path, out: P
     report = act(verdicts, [root], ActionOptions(move=out, unsure=doubt, losers=True, tag=True))
     assert names(out) == {"a.jpg", "a.jpg.xmp", "c.jpg"} and names(doubt) == {"b.jpg"}
     assert names(root) == {"d.jpg"} and list(tmp_path.rglob("blur-journal-*")) == [report.journal]
-    assert report.summary.startswith("1 files tagged, 4 files moved; ") and report.lines == ()
+    assert report.summary.startswith("1 file tagged, 4 files moved; ") and report.lines == ()
     assert undone(report).lines == () and look(root) == before and not doubt.exists()
 
 
@@ -194,7 +194,7 @@ def test_target_inside_the_root_is_not_emptied(root: Path) -> None:
     assert acted(root, "a.jpg", move=out).done == 1
     again = acted(root, "blurred/a.jpg", "trip/b.jpg", move=out)
     assert names(out) == {"a.jpg", "trip/b.jpg"}
-    assert again.lines == (f"{out}: 1 photos are in it already; left",)
+    assert again.lines == (f"{out}: 1 photo in it already; left",)
 
 
 @pytest.mark.parametrize("target", [".", "..", "a.jpg"])
@@ -210,7 +210,7 @@ def test_copying_again_copies_only_what_is_new(root: Path, out: Path) -> None:
     before = look(out)
     again = acted(root, "a.jpg", copy=out)
     assert again.journal is None
-    assert again.lines == (f"{out}: 1 photos are there from an earlier run",)
+    assert again.lines == (f"{out}: 1 photo there from an earlier run",)
     (root / "a.jpg").write_bytes(b"edited")
     acted(root, "a.jpg", "trip/b.jpg", copy=out)
     assert names(out) == {"a.jpg", "a (2).jpg", "trip/b.jpg"}

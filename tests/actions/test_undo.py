@@ -34,7 +34,7 @@ def test_the_command(tmp_path: Path, out: Path) -> None:
     assert (root / "I.JPG").read_bytes() == b"new" and names(out) == {"I.JPG"}
     (root / "I.JPG").unlink()
     result = invoked("undo", path)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "1 files put back\n", "")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "1 file put back\n", "")
     assert look(tmp_path) == before
     assert "already" in invoked("undo", path).stdout
 

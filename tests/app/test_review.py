@@ -211,7 +211,7 @@ def test_undo_after_a_restart(model: Path, tmp_path: Path) -> None:
     again = opened(settings, warn=print)
     assert len(again.predictions) == 1 and not again.apply("move", dry_run=True)["apply"]
     said = again.undo()
-    assert said["summary"] == "1 files put back" and not said["undo"]
+    assert said["summary"] == "1 file put back" and not said["undo"]
     assert "started again" in said["lines"][0]
     assert files(tmp_path / "photos") == before
     assert not opened(settings, warn=print).apply("move", dry_run=True)["undo"]

@@ -151,9 +151,9 @@ def test_photos_of_a_burst_teach_nothing_about_one_another() -> None:
     ("labels", "bursts", "line"),
     [
         ([0, 1] * 14, range(28), "28 photos are kept or rejected; at least 30"),
-        ([0] * 30, range(30), "0 bursts or scenes have a rejected photo; at least 5"),
-        ([0] * 20 + [1] * 20, [*range(20), *[20] * 20], "1 bursts or scenes have a rejected"),
-        ([1] * 26 + [0] * 4, range(30), "4 bursts or scenes have a kept"),
+        ([0] * 30, range(30), "scenes with a rejected photo: 0; at least 5"),
+        ([0] * 20 + [1] * 20, [*range(20), *[20] * 20], "scenes with a rejected photo: 1"),
+        ([1] * 26 + [0] * 4, range(30), "scenes with a kept photo: 4"),
     ],
 )
 def test_too_little_is_one_line(labels: list[int], bursts: list[int], line: str) -> None:

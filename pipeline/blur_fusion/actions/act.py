@@ -264,7 +264,10 @@ class _Run:
             path = self.journal.path
         would = "would be " if dry else ""
         counts = Counter(line.split()[0] for line in self.done)
-        what = [f"{number} files {would}{_VERBS[kind]}" for kind, number in counts.items()]
+        what = [
+            f"{files.counted(number, 'file')} {would}{_VERBS[kind]}"
+            for kind, number in counts.items()
+        ]
         summary = ", ".join(what) or f"no file {would or 'was '}touched"
         if path:
             summary += f"; to put everything back: blur undo {shlex.quote(str(path))}"

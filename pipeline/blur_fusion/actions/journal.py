@@ -383,5 +383,6 @@ def undo(path: Path | str, at: Path | None = None) -> Report:
     restored, lines = put_back(journal)
     if not lines:
         journal.append({"closed": True})
-    summary = f"{restored} files put back" + (f", {len(lines)} could not be" if lines else "")
+    left_over = f", {len(lines)} could not be" if lines else ""
+    summary = f"{files.counted(restored, 'file')} put back{left_over}"
     return Report(restored, tuple(map(files.printable, lines)), summary, failed=bool(lines))

@@ -185,7 +185,9 @@ def plan_transfers(
             known += not steps
             plan += [steps] if steps else []
     if inside:
-        notes.left.append(f"{places.target}: {inside} photos are in it already; left")
+        notes.left.append(f"{places.target}: {files.counted(inside, 'photo')} in it already; left")
     if known:
-        notes.left.append(f"{places.target}: {known} photos are there from an earlier run")
+        notes.left.append(
+            f"{places.target}: {files.counted(known, 'photo')} there from an earlier run"
+        )
     return plan

@@ -136,8 +136,8 @@ def _folds(rows: Rows) -> int:
     require_enough(len(rows.labels))
     bursts = [len(np.unique(rows.bursts[rows.labels == label])) for label in (0, 1)]
     for number, kind in zip(bursts, ("kept", "rejected"), strict=True):
-        line = f"{number} bursts or scenes have a {kind} photo"
-        require(number >= FEWEST_OF_A_KIND, f"{line}; at least {FEWEST_OF_A_KIND} are needed")
+        line = f"bursts or scenes with a {kind} photo: {number}; at least {FEWEST_OF_A_KIND} are"
+        require(number >= FEWEST_OF_A_KIND, f"{line} needed")
     return min(FOLDS, *bursts)
 
 
