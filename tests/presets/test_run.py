@@ -118,9 +118,9 @@ def test_transfer_weights_from_a_file_or_a_clear_line(
 
 def test_a_network_learns_what_can_be_learned(tmp_path: Path) -> None:
     """Sigma 3 on 64x96 pixels is easy to see; a broken pipeline would stay at one half."""
-    preset = narrow(short_preset("two-conv", images=200))  # on 40 the seed decides
-    preset = replace(preset, recipe=replace(preset.recipe, epochs=10))
-    source = open_source(write_photos(tmp_path / "own", 100), preset.layout, tiny_params())
+    preset = narrow(short_preset("two-conv", images=120))  # on 40 the seed decides
+    preset = replace(preset, recipe=replace(preset.recipe, epochs=8))
+    source = open_source(write_photos(tmp_path / "own", 60), preset.layout, tiny_params())
     report = run_preset(preset, source, tmp_path / "run", tiny_params())
     assert report["figures"]["own"]["auc"]["value"] > 0.9
 
