@@ -1,5 +1,6 @@
 """`blur explain`: pictures and pages, nothing overwritten, errors in one line."""
 
+import dataclasses
 import importlib.util
 import re
 from pathlib import Path
@@ -156,6 +157,8 @@ def test_grad_cam_is_drawn_over_the_photo(explainer: Explainer, photos: Photos) 
     assert found.grad_cam.min() >= 0 and found.grad_cam.max() <= 1
     assert figure(found).shape[1] > figure(explainer.explain(photos[1])).shape[1]
     assert b"Grad-CAM" in b"".join(page([(found.prediction, found)], True))
+    narrow = np.ascontiguousarray(found.photo[:, 1:])  # as of a cut-off JPEG
+    assert figure(dataclasses.replace(found, photo=narrow)).shape[2] == 3
 
 
 def test_any_classifier_is_explained(photos: Photos) -> None:

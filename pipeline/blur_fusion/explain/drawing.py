@@ -126,9 +126,14 @@ def map_picture(found: BlurMap) -> Pixels:
 
 
 def _heat_picture(photo: Pixels, heat: Floats) -> Pixels:
-    """Heat 0..1 laid over an RGB photo of the same size: red is high, blue is low."""
+    """Heat 0..1 laid over an RGB photo: red is high, blue is low.
+
+    Grey and RGB working images of a cut-off JPEG or a RAW file may differ by a pixel in size.
+    """
+    size = photo.shape[1], photo.shape[0]
+    wide = np.asarray(cv2.resize(heat, size, interpolation=cv2.INTER_LINEAR), np.float32)
     grey = np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY))[..., None].astype(np.float32)
-    mixed = (1 - _HEAT) * grey + _HEAT * coloured(heat, ATTENTION)
+    mixed = (1 - _HEAT) * grey + _HEAT * coloured(wide, ATTENTION)
     return np.asarray(mixed + 0.5, dtype=np.uint8)
 
 
