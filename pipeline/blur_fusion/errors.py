@@ -49,14 +49,19 @@ def train_installed() -> bool:
 def one_line_errors(train: str = "", code: int = 1) -> Iterator[None]:
     """Print a :class:`BlurError` of the body as `error: ...` on stderr and exit with `code`.
 
-    Also a decorator. If `train` names what the body is, the body runs only where the extra `train`
-    is installed.
+    The same for an OSError that names a file, such as a folder without permission. Also a
+    decorator. If `train` names what the body is, it runs only if the extra `train` is installed.
     """
     try:
         require(not train or train_installed(), needs_train_line(train))
         yield
-    except BlurError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (BlurError, OSError) as error:
+        line = str(error)
+        if isinstance(error, OSError):
+            if error.filename is None:  # a closed pipe, say
+                raise
+            line = f"{error.filename}: cannot be used ({error.strerror})"
+        print(f"error: {line}", file=sys.stderr)
         sys.exit(code)
 
 

@@ -145,3 +145,13 @@ def test_links_in_a_class_folder_lead_to_each_photo_once(folder_tree: Tree) -> N
     os.mkfifo(root / "sharp/pipe.jpg")
     names = [image.name for image in open_dataset(root)]
     assert len(names) == 7 and "sharp/trip/a.jpg" in names
+
+
+def test_a_file_or_folder_that_cannot_be_looked_at_is_one_line(folder_tree: Tree) -> None:
+    root = folder_tree(scenes=3)
+    (root / "sharp/long.jpg").symlink_to("x" * 300)
+    with pytest.raises(BlurError, match=r"long\.jpg: cannot be read \(File name too long\)"):
+        open_dataset(root)
+    ran = invoked("data", "check", root / ("x" * 300))
+    assert ran.exit_code == 1
+    assert ran.stderr.startswith("error: ") and ran.stderr.endswith("(File name too long)\n")

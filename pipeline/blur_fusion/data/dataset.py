@@ -134,8 +134,10 @@ class Contents:
             folders[:] = [name for name in folders if deep and not name.startswith(".")]
             folders.sort(key=lambda name: os.path.islink(os.path.join(place, name)))
             for name in names:
+                if name.startswith(".") or name == table:
+                    continue
                 path = Path(place, name)
-                if name.startswith(".") or name == table or (path.exists() and not path.is_file()):
+                if os.path.exists(path) and not os.path.isfile(path):
                     continue  # a pipe or a device may block for ever
                 if is_picture(name):
                     found.append(path)
