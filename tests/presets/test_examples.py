@@ -181,7 +181,7 @@ def test_three_folders_of_small_jpegs(tmp_path: Path, sharpen: bool) -> None:
         images = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths]
         blurry, original, sharp = (cv2.Laplacian(image, cv2.CV_64F).var() for image in images)
         assert images[0].shape == (32, 32) and blurry < 0.5 * original
-        if sharpen:  # a class of its own
+        if sharpen:
             assert sharp > 1.5 * original
         else:
             assert paths[1].read_bytes() == paths[2].read_bytes()

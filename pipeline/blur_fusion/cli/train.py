@@ -301,7 +301,7 @@ def three_class(
 
     SOURCE is a folder of sharp photos, or 'cifar10' to have Keras download that. "sharp" is an
     identical copy of "original", so no model can get more than two thirds right; --sharpen makes it
-    a class of its own.
+    different.
     """
     from blur_fusion.params import load_params
     from blur_fusion.presets.examples import make_three_class

@@ -95,8 +95,8 @@ def sweep(
 ) -> dict[str, Any]:
     """Sweep the threshold on natural blur; write sweep.csv and sweep.png into `folder`.
 
-    Takes the rows of the subset "natural", or all if there are none. `lines` of what is returned
-    are every tenth row of sweep.csv.
+    Takes the rows of the subset "natural", or all if there are none. Returns the numbers of photos
+    and backgrounds, and as `lines` every tenth row of sweep.csv.
     """
     natural = np.array([row.subset == "natural" for row in rows])
     chosen = np.flatnonzero(natural if natural.any() else ~natural)
