@@ -46,8 +46,13 @@ def test_journals_of_one_second_are_numbered(tmp_path: Path, monkeypatch: Monkey
             return cls(2026, 1, 1, tzinfo=tz)
 
     monkeypatch.setattr(journal, "datetime", Still)
-    found = [journal.create(tmp_path, []).path.name for _ in range(3)]
+    made = [journal.create(tmp_path, [str(tmp_path)]) for _ in range(3)]
+    found = [one.path.name for one in made]
     assert found == [f"blur-journal-20260101T000000Z{end}.jsonl" for end in ("", "-2", "-3")]
+    for one in made:
+        with one.step("mkdir", "", str(tmp_path / "new")):
+            pass
+    assert journal.not_undone(tmp_path, [tmp_path]) == [one.path for one in made]
 
 
 def test_a_journal_of_the_first_release(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def not_undone(root: Path, folders: Iterable[Path]) -> list[Path]:
             left = not journal.closed and any(not entry.over for entry in journal.entries)
             if left and str(root) in journal.roots[:1]:
                 found.append(path)
-    return sorted(found, key=lambda path: path.name)
+    return sorted(found, key=lambda path: path.stem)  # the second of a second ends in "-2"
 
 
 class LeftError(Exception):
@@ -379,7 +379,8 @@ def undo(path: Path | str, at: Path | None = None) -> Report:
         there = any(map(os.path.lexists, journal.roots[:-1] or paths))
         line = f"{path}: its files are gone; if they were moved, give their folder: --at NEW_ROOT"
         require(not left or there, line)
-    os.truncate(journal.path, journal.size)
+    with files.os_errors(path):
+        os.truncate(journal.path, journal.size)
     restored, lines = put_back(journal)
     if not lines:
         journal.append({"closed": True})
