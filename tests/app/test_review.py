@@ -166,6 +166,7 @@ def test_pictures_have_numbers_and_nothing_else_is_served(review: Review) -> Non
     for what in ("small", "whole", "map"):
         assert answered(review, f"/token/photos/2/{what}")[0] == 400  # no photo
         assert answered(review, f"/token/photos/3/{what}")[0] == 400
+    assert answered(review, "/token/photos/0/path")[0] == 400
     for path in ("-1", "../secret.jpg", "..%2fsecret.jpg", "0/../../secret.jpg", str(first)):
         status, _, data = answered(review, f"/token/photos/{path}/whole")
         assert status == 404 and b"secret" not in data
@@ -188,7 +189,7 @@ def test_a_request_that_the_page_would_not_make_changes_nothing(review: Review) 
     ):
         status, _, line = answered(review, "/token/decisions", json.dumps(content).encode())
         assert status == 400 and len(line) < 200
-    for body in (b"", b"{", b"\xff"):
+    for body in (b"", b"{", b"\xff", b"[" * 100_000):
         assert answered(review, "/token/decisions", body)[0] == 400
     for action in ("delete", "", 3, None):
         body = json.dumps({"action": action}).encode()
@@ -214,7 +215,12 @@ def test_undo_after_a_restart(model: Path, tmp_path: Path) -> None:
     assert said["summary"] == "1 file put back" and not said["undo"]
     assert "started again" in said["lines"][0]
     assert files(tmp_path / "photos") == before
-    assert not opened(settings, warn=print).apply("move", dry_run=True)["undo"]
+    last = opened(settings, warn=print)
+    assert not last.apply("move", dry_run=True)["undo"]
+    last.apply("rate", dry_run=False)
+    said = opened(settings, warn=print).undo()
+    assert said["summary"] == "1 file put back" and said["lines"] == []
+    assert files(tmp_path / "photos") == before
 
 
 def predictions(folder: Path, *names: str) -> list[Prediction]:

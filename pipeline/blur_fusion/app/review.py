@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from blur_fusion.actions.act import act
 from blur_fusion.actions.decisions import WORDS, Decision
-from blur_fusion.actions.journal import Report, not_undone, undo
+from blur_fusion.actions.journal import Report, not_undone, read, undo
 from blur_fusion.actions.plan import ActionOptions, Places
 from blur_fusion.app.decisions import NAMES, DecisionFile
 from blur_fusion.app.guard import HOSTS, LOOPBACK, guarded
@@ -195,8 +195,9 @@ class Review:
         """Take back what was done last; a BlurError if nothing was, or its journal is damaged."""
         with self._acting:
             require(bool(self._journals), "there is nothing to undo")
-            report = undo(self._journals[-1])
-            if len(self._journals) <= self._earlier:  # what it moved was not scanned
+            last, earlier = self._journals[-1], len(self._journals) <= self._earlier
+            report = undo(last)
+            if earlier and any(entry.kind == "move" for entry in read(last).entries):
                 line = "photos that came back are shown when blur review is started again"
                 report = replace(report, lines=(*report.lines, line))
             if not report.failed:
@@ -309,8 +310,8 @@ def application(review: Review, token: str) -> Any:
     routes = [Route(f"/{token}/{name}", call, methods=["POST"]) for name, call in calls.items()]
     routes.append(Route(f"/{token}/photos/{{number:int}}/{{what}}", photo))
     routes.append(Route(f"/{token}/", page))
-    errors = dict.fromkeys((BlurError, ValueError, KeyError, AttributeError, TypeError), refused)
-    app: Starlette = Starlette(routes=routes, exception_handlers=errors)
+    wrong = (BlurError, ValueError, KeyError, AttributeError, TypeError, RecursionError)
+    app: Starlette = Starlette(routes=routes, exception_handlers=dict.fromkeys(wrong, refused))
     return guarded(app, HOSTS, _POLICY, token)
 
 
