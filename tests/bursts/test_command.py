@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from action_trees import look, names
+from blur_fusion.app.review import ReviewSettings, opened
 from made_bursts import exif, exposed, scene, soft, stack, write
 from scan_command import imported, invoked
 
@@ -69,6 +70,14 @@ def test_losers_are_moved_only_where_asked(model: Path, photos: Path, tmp_path: 
     assert names(away) == {"IMG_0001.jpg"}
     assert invoked("undo", next(away.glob("blur-journal-*"))).exit_code == 0
     assert look(photos) == before
+
+
+def test_a_review_has_bursts_where_asked(model: Path, photos: Path) -> None:
+    alone = opened(ReviewSettings(photos, model), warn=print).predictions
+    assert {one.burst for one in alone} == {None}
+    found = opened(ReviewSettings(photos, model, bursts=True), warn=print).predictions
+    assert [one.burst for one in found] == [1, 1, 1, 2, 2, 2, None]
+    assert found[0].rank == 3
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,8 @@ def test_exit_codes(photos: Path, model: Path) -> None:
     unread = blur(photos, photos / "gone.jpg", "--model", model, "--format", "jsonl")
     assert unread.returncode == 1 and len(rows(unread)) == 7
     assert rows(unread)[-1]["error"] == "cannot be read (No such file or directory)"
+    both = invoked("scan", photos, photos / "gone.jpg", "--model", model, "--fail-on-blurred")
+    assert both.exit_code == 3
     for wrong in (
         ["--model", photos],
         ["--threshold", "2"],
