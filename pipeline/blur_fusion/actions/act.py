@@ -180,7 +180,9 @@ class _Run:
         given = list(judged)
         self.decisions = {os.path.abspath(x.path): x for x in given if isinstance(x, Decision)}
         verdicts = [x.verdict() if isinstance(x, Decision) else x for x in given]
-        self.verdicts = [replace(x, blurred=False) if _is_unsure(x) else x for x in verdicts]
+        self.verdicts = [
+            replace(one, blurred=False) if one.verdict == "unsure" else one for one in verdicts
+        ]
         self.roots, self.options = roots, options
         first = Path([*map(str, roots), *(one.path for one in self.verdicts[:1]), "."][0])
         self.home = first if first.is_dir() else first.parent
@@ -236,7 +238,10 @@ class _Run:
         """The verdicts, `blurred` set for the photos of the pile `word`."""
         for one in self.verdicts:
             loser = self.options.losers and is_loser(one)
-            goes = one.blurred or loser if word == "blurred" else _is_unsure(one) and not loser
+            if word == "blurred":
+                goes = one.blurred or loser
+            else:
+                goes = one.verdict == "unsure" and not loser
             yield one if one.blurred is None else replace(one, blurred=goes)
 
     def transfer(self, kind: str) -> None:
@@ -286,10 +291,6 @@ class _Run:
             summary=files.printable(summary),
             moved=self.moved,
         )
-
-
-def _is_unsure(prediction: Prediction) -> bool:
-    return prediction.verdict == "unsure"
 
 
 def act(judged: Iterable[Judged], roots: Sequence[Path], options: ActionOptions) -> Report:

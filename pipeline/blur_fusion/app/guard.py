@@ -1,8 +1,8 @@
 """Servers for this machine alone: checks of each request, headers of each response.
 
-Against pages elsewhere whose name leads here (DNS rebinding) Host is checked; against those that
-make a browser send something here, Origin; against other users of this machine, who can try all
-ports, the address holds a token.
+Checking Host stops pages elsewhere whose name leads here (DNS rebinding), checking Origin stops
+those that make a browser send something here, and a token in the address stops other users of this
+machine, who can try all ports.
 """
 
 from __future__ import annotations

@@ -211,7 +211,9 @@ def build(app: App) -> gr.Blocks:
                 sources=["webcam"], type="filepath", image_mode=None, label="Camera", height=320
             )
         threshold = gr.Slider(
-            *(0, 1, app.start),
+            0,
+            1,
+            app.start,
             step=0.01,
             label="Blurred from this probability on",
             elem_id="threshold",
