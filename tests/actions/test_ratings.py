@@ -138,7 +138,7 @@ def test_decisions_come_from_editors(tmp_path: Path) -> None:
 
 def test_exif_ratings_count_last(tmp_path: Path) -> None:
     """As Windows and cameras write them; of no other format, and not if they are damaged."""
-    for name, stars in {"a": 4, "b": 0, "c": 2, "d": 3, "e": 6}.items():
+    for name, stars in {"a": 5, "b": 0, "c": 2, "d": 3, "e": 6, "f": 1}.items():
         header = exif()
         header[0x4746] = stars
         Image.new("L", (8, 8)).save(tmp_path / f"{name}.jpg", exif=header.tobytes())
@@ -146,8 +146,9 @@ def test_exif_ratings_count_last(tmp_path: Path) -> None:
     damaged = (tmp_path / "d.jpg").read_bytes().replace(b"Exif\0\0MM", b"Exif\0\0XX")
     (tmp_path / "d.jpg").write_bytes(damaged)
     assert read_decisions(tmp_path) == [
-        Decision(str(tmp_path / "a.jpg"), True, 4),
+        Decision(str(tmp_path / "a.jpg"), True, 5),
         Decision(str(tmp_path / "c.jpg"), False, -1),
+        Decision(str(tmp_path / "f.jpg"), True, 1),
     ]
 
 
