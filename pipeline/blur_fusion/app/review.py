@@ -196,8 +196,9 @@ class Review:
         with self._acting:
             require(bool(self._journals), "there is nothing to undo")
             last, earlier = self._journals[-1], len(self._journals) <= self._earlier
+            moved = any(entry.kind == "move" for entry in read(last).entries)
             report = undo(last)
-            if earlier and any(entry.kind == "move" for entry in read(last).entries):
+            if earlier and moved:
                 line = "photos that came back are shown when blur review is started again"
                 report = replace(report, lines=(*report.lines, line))
             if not report.failed:
