@@ -34,7 +34,7 @@ def rated(stars: object, flag: object = "") -> bytes:
 
 @pytest.mark.parametrize("data", [FULL, DARKTABLE, DIGIKAM_FILE, rated(0), rated(0, 2)])
 @pytest.mark.parametrize("marks", [REJECTED, PICKED, Marks((), "Großes Blau", 5)])
-def test_what_was_written_is_taken_off_and_no_more(data: bytes, marks: Marks) -> None:
+def test_what_was_written_is_removed_and_nothing_else(data: bytes, marks: Marks) -> None:
     once = mark(data, marks)
     assert once != data and mark(once, marks) == once
     assert unmark(once) == data
@@ -198,7 +198,7 @@ def test_a_scan_rates_what_it_finds_and_says_what_stays(tmp_path: Path) -> None:
     assert undone(forced).lines == undone(report).lines == () and look(root) == before
 
 
-def test_who_keeps_a_photo_takes_a_scans_marks_off(tmp_path: Path) -> None:
+def test_keeping_a_photo_removes_the_marks_of_a_scan(tmp_path: Path) -> None:
     root = fill(tmp_path, "a.jpg")
     before = look(root)
     acted(root, "a.jpg", rate=True)

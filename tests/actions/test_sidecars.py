@@ -201,7 +201,7 @@ FULL = b"<rdf:Bag><rdf:li>x</rdf:li></rdf:Bag>"  # of an empty list nothing is l
 
 
 @pytest.mark.parametrize("data", [LIGHTROOM, DARKTABLE, DIGIKAM_FILE])
-def test_what_was_tagged_is_taken_off_and_no_more(data: bytes) -> None:
+def test_what_was_tagged_is_removed_and_nothing_else(data: bytes) -> None:
     full = data.replace(b"<rdf:Bag/>", FULL)
     assert unmark(mark(mark(full, *MARKS), "defocus", 0.6)) == full
     assert unmark(full) == full

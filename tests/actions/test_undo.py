@@ -103,7 +103,7 @@ NO_JOURNAL += [b"\xff\n"] + [
 
 
 @pytest.mark.parametrize("content", NO_JOURNAL)
-def test_what_is_no_journal_is_one_line(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_journal_is_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_bytes(content)
     with pytest.raises(BlurError, match="journal.jsonl: (is not a|was written by another version)"):
@@ -269,9 +269,7 @@ def xattrs(path: Path, name: str, value: bytes) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
-def test_as_root_all_belongs_to_whom_the_photo_belongs(
-    root: Path, out: Path, monkeypatch: MonkeyPatch
-) -> None:
+def test_as_root_owner_and_group_are_kept(root: Path, out: Path, monkeypatch: MonkeyPatch) -> None:
     """On another file system too; an amended sidecar keeps owner, mode and attributes."""
     sidecar = root / "trip/b.jpg.xmp"
     sidecar.write_bytes(fresh(tags("motion", 0.1)))

@@ -131,7 +131,7 @@ def review(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Review:
     return opened(ReviewSettings(folder, model), warn=print)
 
 
-def test_only_who_knows_the_address_is_answered(review: Review) -> None:
+def test_only_the_secret_address_is_answered(review: Review) -> None:
     status, headers, page = answered(review, "/token/")
     assert status == 200 and b"a.jpg" in page
     assert b"default-src 'self'" in headers[b"content-security-policy"]

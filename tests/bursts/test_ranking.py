@@ -36,7 +36,7 @@ def test_many_photos_that_differ_by_noise_alone_are_a_tie() -> None:
 
 @pytest.mark.parametrize("noise", [1, 4, 10])
 @pytest.mark.parametrize("sigma", [0.6, 1.0, 3.0])
-def test_less_sharp_is_no_tie(sigma: float, noise: float) -> None:
+def test_less_sharp_is_not_a_tie(sigma: float, noise: float) -> None:
     plane = scene(200, 300)
     for trial in range(5):
         sharp, less = exposed(plane, noise, trial), exposed(soft(plane, sigma), noise, 99 + trial)

@@ -78,7 +78,7 @@ def test_panoramas_are_seen(tmp_path: Path, step: int, way: int) -> None:
     assert left_alone(found)
 
 
-def test_who_follows_something_makes_no_panorama(tmp_path: Path) -> None:
+def test_following_a_subject_is_not_a_panorama(tmp_path: Path) -> None:
     """At ten photos a second the background passes by; what is followed stays."""
     plane = scene(240, 720)
     photos = [exposed(plane[:, k * 60 : k * 60 + 300], 2, k) for k in range(4)]
@@ -104,7 +104,7 @@ def test_bursts_are_no_series(tmp_path: Path) -> None:
         assert best is not None and (best.rank == 1 or best.tie), name
 
 
-def test_something_that_moves_is_no_stack(tmp_path: Path) -> None:
+def test_something_that_moves_is_not_a_stack(tmp_path: Path) -> None:
     """A sharp thing crosses a soft background, and is sharp elsewhere in each photo."""
     behind, thing = soft(scene(seed=3), 5), scene(120, 120, seed=4)
     photos = []

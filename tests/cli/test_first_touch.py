@@ -75,7 +75,7 @@ def _on_terminal(columns: int, *words: object, **variables: str) -> str:
     while True:
         try:
             shown += os.read(master, 65536)
-        except OSError:  # nobody holds its other end any more
+        except OSError:  # the other end is closed
             break
     os.close(master)
     assert process.wait() == 0, shown

@@ -68,7 +68,7 @@ def test_from_decisions_to_a_model(album: Path, wrong: Path, tmp_path: Path) -> 
     origin = after.provenance
     assert origin["from"]["model"] == before.digest
     assert origin["decisions"] == {"kept": FEW // 2, "rejected": FEW // 2}
-    assert str(album) not in json.dumps(origin)  # whoever gets the model learns no names
+    assert str(album) not in json.dumps(origin)  # a model that is passed on reveals no names
     again = invoked("calibrate", file, "--model", wrong, "--output", target)
     assert again.exit_code == 1 and "--force replaces it" in again.stderr
     scan = invoked("scan", album / "keep" / "00.jpg", "--model", target, "--format", "json")

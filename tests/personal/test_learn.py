@@ -112,7 +112,7 @@ def test_thresholds_alone_follow_the_share_that_is_asked_for(asked: float) -> No
     rows, others = (labelled(photos(n, n), 2 * own_logits(photos(n, n)), n) for n in (400, 4000))
     costs = ThresholdParams(asked)
     right = learn.learn(MODEL, rows, costs, head=False).model
-    assert right is not None  # the slope is learned, so that there is none to learn below
+    assert right is not None  # has learned the slope: only thresholds are left
     outcome = learn.learn(right, rows, ThresholdParams(0.1), head=False)
     assert outcome.adopted == ("thresholds",) and outcome.model is not None
     assert outcome.model.calibrations == right.calibrations

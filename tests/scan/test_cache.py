@@ -15,7 +15,7 @@ from trees import write_photo
 
 
 def judged(given: Path, cache: Path, fingerprint: str = "fake 1") -> list[str]:
-    """Paths of what a scan judges anew."""
+    """Paths of the photos that a scan judges again."""
     fake = FakeClassifier()
     fake.fingerprint = fingerprint
     scan_here(given, fake, cache=cache)

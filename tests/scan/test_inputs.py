@@ -69,7 +69,7 @@ def test_patterns(tree: Path) -> None:
     assert problems(tree / "*.nef") == {str(tree / "*.nef"): "no file matches"}
     odd = tree / "holiday [2024].jpg"
     odd.write_bytes(b"x")
-    assert paths(odd) == [str(odd)]  # a file of that name is no pattern
+    assert paths(odd) == [str(odd)]  # the name of a file, not a pattern
 
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\0"])

@@ -81,7 +81,7 @@ def test_only_what_dies_alone_is_blamed(
 
 
 @pytest.mark.usefixtures("children")
-def test_who_was_refused_memory_beside_others_is_judged_alone(
+def test_a_photo_refused_memory_beside_others_is_judged_alone(
     tmp_path: Path, job: JobSpec, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos, crowded = album(tmp_path, 7), os.getpid()
@@ -112,7 +112,7 @@ def test_a_process_with_another_model_is_not_used(
         assert pool._helpers and not pool._helpers[1].acquire(timeout=5)
 
 
-def test_whoever_stops_listening_leaves_no_process(
+def test_a_scan_that_is_closed_leaves_no_process(
     tmp_path: Path, job: JobSpec, classifier: Classifier
 ) -> None:
     album(tmp_path, MANY + 2)
