@@ -31,7 +31,7 @@ RULES: dict[str, Callable[[float], bool]] = {
 
 
 def ruled(default: Any, must_be: str, empty: bool = True) -> Any:
-    """A field whose value, or each item of whose list, obeys a rule; may the list be `empty`?"""
+    """A field whose value, or every item of it, must obey a rule; a list may be `empty`."""
     return field(default=default, metadata={"must be": must_be, "empty": empty})
 
 
@@ -125,7 +125,7 @@ class LoadParams(Section, section="load"):
 
 @dataclass(frozen=True)
 class ComputeParams(Section, section="compute"):
-    """`threads` of one fit, fixed so that its result is; worker processes, 0 for one per core."""
+    """`threads` per fit, fixed as results depend on them; worker processes, 0 for one per core."""
 
     threads: int = positive(1)
     workers: int = not_negative(0)
@@ -194,11 +194,11 @@ class ThresholdParams(Section, section="threshold"):
     Attributes
     ----------
     max_false_alarm_rate : float
-        Of the sharp images, called blurred; sets the threshold.
+        Of sharp images called blurred; sets the threshold.
     max_miss_rate : float
-        Of the blurred images, called sharp for sure.
+        Of blurred images called sharp rather than unsure.
     max_sure_false_alarm_rate : float
-        Of the sharp images, called blurred for sure.
+        Of sharp images called blurred rather than unsure.
     """
 
     max_false_alarm_rate: float = ruled(0.066, "between 0 and 1")

@@ -211,7 +211,7 @@ def test_rows_must_match_the_store(tmp_path: Path) -> None:
 def test_without_a_residual_the_stack_is_the_sum_of_its_judges(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of rows of no known kind: so no stack tells any."""
+    """No row has a known kind, so the stack tells no kinds."""
     monkeypatch.setattr(train, "_fit", untrained)
     params, slopes = tiny_params(), {}
     names = feature_names(params.features)
@@ -274,8 +274,8 @@ def test_kinds_are_learnt_from_blurred_rows_their_copies_and_series_that_did_not
     assert len(told.ranked) == 0  # nothing is ranked by kind
 
 
-def test_ranking_orders_series_and_agreement_has_copies_judged_alike() -> None:
-    """By a measure that labels say nothing about; in spite of one that tells them."""
+def test_ranking_orders_series_and_agreement_makes_verdicts_on_copies_agree() -> None:
+    """Column 2 grows along series and is unrelated to labels; copies shuffle column 1."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 300)
     signs = (2.0 * labels - 1)[:, None] * [1, 1, 0]

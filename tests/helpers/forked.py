@@ -86,10 +86,12 @@ def _child(path: str | None, words: Sequence[Any], folder: Path, memory: int, pl
         os._exit(code)
 
 
-def _forked(path: str | None, words: Sequence[Any], folder: Path, limit: float, m: int) -> Outcome:
+def _forked(
+    path: str | None, words: Sequence[Any], folder: Path, limit: float, memory: int
+) -> Outcome:
     with TemporaryDirectory() as given:
         place = Path(given)
-        process = _server().Process(target=_child, args=(path, words, folder, m, place))
+        process = _server().Process(target=_child, args=(path, words, folder, memory, place))
         process.start()
         process.join(limit)
         if hung := process.is_alive():

@@ -243,13 +243,13 @@ def test_cut_photos_are_turned_and_scaled_as_whole_ones(
     whole, cut = Photo(data), Photo(data[:-400])
     expected, found = whole.image(InputSpec(200)), cut.image(InputSpec(200))
     assert cut.size == whole.size and (cut.note or "").startswith("cut off: judged by the first 9")
-    longer = 0 if (orientation < 5) else 1  # along which it lacks something
+    longer = 0 if (orientation < 5) else 1  # the axis that is cut
     assert found.shape[1 - longer] == expected.shape[1 - longer]
     assert 0.9 * expected.shape[longer] < found.shape[longer] < expected.shape[longer]
 
 
 def test_photos_cut_short_are_errors(tmp_path: Path) -> None:
-    """Less than half, or of a progressive one less than what makes it sharp."""
+    """Less than half is left, or too little of a progressive file to be sharp."""
     path, plain = tmp_path / "cut.jpg", written(scene(480, 800))
     cuts = [plain[: int(len(plain) * part)] for part in (0.1, 0.4)]
     cuts += [data[: int(len(data) * 0.6)] for data in [written(scene(480, 800), *PROGRESSIVE)]]

@@ -96,7 +96,7 @@ def _runs(root: Path) -> dict[str, Any]:
 
 def test_unchanged_code_leaves_the_locks_as_they_are(project: Path) -> None:
     before = [(project / lock).read_bytes() for lock in LOCKS]
-    assert relock(project) == ["preset@new: changed: never run; left out of date"]
+    assert relock(project) == ["preset@new: never run; left out of date"]
     assert [(project / lock).read_bytes() for lock in LOCKS] == before
 
 
@@ -140,10 +140,7 @@ def _replace(file: str, old: str, new: str) -> Edit:
         (_replace(PARAMS, "seed: 1", "seed: 2"), "release/params.yaml: seed; run 'make release'"),
         (lambda root: shutil.rmtree(root / "artifacts/release/cnn"), "cnn; run 'make release'"),
         (_replace("dvc.yaml", "s/fuse:", "s/one:"), "fuse: changed: artifacts/fuse, artifacts/one"),
-        (
-            lambda root: (root / "stages/x.py").unlink(),
-            "stages/x.py: named in dvc.yaml, but",
-        ),
+        (lambda root: (root / "stages/x.py").unlink(), "stages/x.py: named in dvc.yaml, but"),
         (_replace(MODEL, "artifacts/", ""), "not from the run"),
         (_replace(GOLDEN, "True", "False"), "tests/golden: fails"),
         (lambda root: (root / GOLDEN).unlink(), "tests/golden: fails"),

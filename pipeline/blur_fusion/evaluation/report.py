@@ -109,7 +109,7 @@ def build(
 
 
 def rounded(value: Any) -> Any:
-    """`value` with every float rounded to 6 decimals, so that files stay byte-stable."""
+    """`value` with every float rounded to 6 decimals, so files are reproducible."""
     if isinstance(value, float):
         return round(value, 6) + 0.0  # no -0.0
     if isinstance(value, Mapping):

@@ -215,7 +215,7 @@ class Trials:
 
 
 def choose_images(labels: Ints, codes: Ints, count: int, seed: int) -> Ints:
-    """At most `count` images, half of each class and at most one of a class from a scene.
+    """At most `count` images, half of each class, and at most one of each class per scene.
 
     Where one class has too few scenes, the other does not fill up.
 

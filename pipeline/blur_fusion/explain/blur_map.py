@@ -1,7 +1,7 @@
 """Where a photo is sharp and where it is blurred.
 
-The network's map is coarse; the share of the gradient's energy in fine detail is known more
-locally. Their sum separates better than either: see `python -m benchmarks.localisation`.
+The network's map is coarse; the share of the gradient's energy in fine detail is more local. Their
+sum separates better than either: see `python -m benchmarks.localisation`.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ class Explainer:
 
     @property
     def working(self) -> InputSpec:
-        """The grey working image."""
+        """Spec of the grey working image."""
         spec = self.classifier.spec
         return InputSpec(LONG_SIDE) if spec.square else replace(spec, colour=False)
 

@@ -33,7 +33,7 @@ def measure_store(store: Store, target: Path, params: Params) -> str:
     """Write `target`/features.npz: index (n,), values (n, F) float32, names (F,).
 
     Also ranked_index (r,) and ranked_values (r, STEPS, F), and copied_values (t, F) of the t
-    training rows: see `blur_fusion.data.augment.pictures`. Returns one line that sums up.
+    training rows: see `blur_fusion.data.augment.pictures`. Returns a one-line summary.
     """
     names = feature_names(params.features)
     rows = {

@@ -99,9 +99,9 @@ _NORMS = {SQUARES: cv2.NORM_L2SQR, SIZES: cv2.NORM_L1, PEAKS: cv2.NORM_INF}
 class Kind(Enum):
     """Differences of a plane whose squares, sizes or peaks are taken over each tile.
 
-    The number is that of a row in `native/tiles.c`; `count` are the differences, which
-    `differences` computes where nothing was compiled; they are `less` rows and columns smaller than
-    the plane, and `step` rows and columns of it apart.
+    `number` is the row in `native/tiles.c`; `count` is how many differences there are, and
+    `differences` computes them without compiled code. They have `less` rows and columns fewer than
+    the plane, and are `step` rows and columns of it apart.
     """
 
     STRAIGHT = 0, 5, _straight  # slopes, bends across and down, the sum of these (Laplacian)
@@ -136,7 +136,7 @@ class Layout:
 
     places: tuple[tuple[slice, slice], ...]
     areas: Tiles  # (tiles,)
-    edges: tuple[Any, ...]  # for compiled code: where rows begin, their number; the same of columns
+    edges: tuple[Any, ...]  # for compiled code: addresses and counts of rows and columns
 
 
 @lru_cache(maxsize=256)

@@ -73,9 +73,8 @@ def choose_threshold(
 
     Labels (n,) are 1 for blurred and 0 for sharp. An image is called blurred where its probability
     is at least the threshold, which lies midway between neighbouring scores. Of thresholds that
-    find equally many blurred images, the one with the fewest false alarms is taken; never all
-    images are flagged. BlurError if there is no sharp or no blurred image, or a probability is not
-    finite.
+    find equally many blurred images, the one with the fewest false alarms is taken; it never flags
+    all images. BlurError if there is no sharp or no blurred image, or a probability is not finite.
     """
     truth = np.asarray(labels).astype(bool)
     scores = np.asarray(probabilities, dtype=np.float64)
@@ -119,11 +118,11 @@ LARGEST = 0.3  # beyond it, a list of blurred photos is useless
 
 @dataclass(frozen=True)
 class RateTable:
-    """Thresholds of all false-alarm rates up to `LARGEST`; ValueError if impossible."""
+    """Thresholds for false-alarm rates up to `LARGEST`; ValueError if they are inconsistent."""
 
     sharp: int  # validation images
     blurred: int
-    steps: tuple[tuple[int, float], ...]  # false alarms that admit a threshold, and it
+    steps: tuple[tuple[int, float], ...]  # false alarms needed for a threshold, and the threshold
 
     def __post_init__(self) -> None:
         alarms = [step for step, _ in self.steps]

@@ -100,7 +100,7 @@ def from_array(array: npt.NDArray[Any], colour: bool) -> Pixels:
 
 
 def _in_colour(array: npt.NDArray[Any], colour: bool) -> Decoded:
-    """A picture that its decoder gives in colour only."""
+    """A picture whose decoder gives colours, which are kept for a thumbnail."""
     colours = from_array(array, True)
     return Decoded(colours if colour else from_array(colours, False), colours=colours)
 

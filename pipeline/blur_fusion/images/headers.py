@@ -165,8 +165,8 @@ class Part(NamedTuple):
 class Frame(NamedTuple):
     """What a JPEG's frame header says; all 0 where there is none.
 
-    `place` is that of its marker, `size` width and height before EXIF turns them. A progressive
-    picture comes in several scans, all of which the decoder keeps in memory.
+    `place` is the offset of its marker, `size` the width and height before EXIF orientation. A
+    progressive picture comes in several scans, all of which the decoder keeps in memory.
     """
 
     place: int = 0
@@ -205,7 +205,7 @@ def reduction(size: tuple[int, int], long_side: int) -> int:
 def without_zeros(data: Pixels, frame: Frame) -> Pixels:
     """A JPEG without trailing zeros, which stand for data that was never written.
 
-    They would be decoded as picture. A file with an end marker is left alone.
+    They would be decoded as part of the picture. A file with an end marker is left alone.
     """
     if data[-64:].any() or not frame.place:
         return data

@@ -127,7 +127,7 @@ class Classifier:
         self.fingerprint = hashlib.sha256(key.encode()).hexdigest()
 
     def _answer(self, photo: Photo, logit: float, kind: str = "blurred", **seen: Any) -> Prediction:
-        """The prediction for a calibrated logit; `kind` is that of the blur, if it is blurred."""
+        """The prediction for a calibrated logit; `kind` is the kind of blur, if any."""
         probability = float(sigmoid(np.array(logit)))
         blurred = probability >= self.threshold
         kind = kind if blurred else "sharp"
@@ -279,7 +279,7 @@ class BlurDetector(Classifier):
     def measures(self, photo: Photo) -> npt.NDArray[np.float32]:
         """The focus measures (1, F) of a photo that the stack uses."""
         key, params = ("measures", self.digest), self.contents.features
-        names = self.model.stack.names  # those that this model uses
+        names = self.model.stack.names  # the measures that this model uses
         return photo.remember(key, lambda: describe(photo.image(self.spec), params, names)[None])
 
     def _said(self, photo: Photo) -> Prediction:
@@ -315,8 +315,8 @@ class PresetClassifier(Classifier):
     `laplacian_512`, float32 (n, 1), the variance by the published recipe. Its output (n, classes)
     are probabilities. model.json holds `name`, `network` (`file` and `sha256`), `input` (the
     `InputSpec`), `blurred` (index of that class) and `threshold`. At its own threshold the most
-    probable class decides, which of three may have less than the threshold. Raises BlurError if
-    something is missing or damaged.
+    probable class decides; of three, its probability may be below the threshold. Raises BlurError
+    if something is missing or damaged.
     """
 
     def __init__(self, folder: Path | str, *, threshold: float | None = None) -> None:

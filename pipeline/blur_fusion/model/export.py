@@ -38,8 +38,8 @@ def write_fused(table: Table, cnn: Path, target: Path, params: Params) -> str:
     """Train the stack on `table`, calibrate it, and write the model folder `target`.
 
     `cnn` is the output of the stage `cnn`. Beside the model go history.csv, the training loss, and
-    validation.npz, the calibrated probabilities of the validation rows. Returns one line that sums
-    up.
+    validation.npz, the calibrated probabilities of the validation rows. Returns a one-line
+    summary.
     """
     from sklearn.metrics import roc_auc_score
 

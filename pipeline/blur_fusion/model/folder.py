@@ -135,7 +135,7 @@ def read_json(folder: Path) -> tuple[dict[str, Any], str]:
 
 
 def read_folder(folder: Path) -> tuple[ModelFolder, str]:
-    """Read and check `folder`; also gives the SHA-256, in hex, of the whole model.
+    """Read and check `folder`; also returns the SHA-256, in hex, of the whole model.
 
     BlurError if a file is missing, damaged, of another format, or needs focus measures that are
     unknown here.

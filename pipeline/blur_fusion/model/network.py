@@ -45,7 +45,7 @@ class OnnxNetwork:
     """The network from its local spectra on; several threads may share one.
 
     `content` is ONNX from `blur_fusion.model.network.network_onnx`, `name` its name in messages,
-    and one call uses one thread. Raises BlurError if it is another network, or none.
+    and one call uses one thread. Raises BlurError if it is not such a network.
     """
 
     def __init__(self, content: bytes, name: str) -> None:

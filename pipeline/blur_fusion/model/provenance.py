@@ -193,7 +193,7 @@ def _params(root: Path, spec: Lines) -> Lines:
 
 
 def _change(root: Path, spec: Lines, lock: Lines, digest: Callable[[str], str], all_: bool) -> str:
-    """Differences from `lock` other than code; outputs may be absent unless `all_` is set."""
+    """What differs from `lock`, except code; outputs may be absent unless `all_` is set."""
     given, locked = _params(root, spec), lock.get("params", {}).items()
     known = {f"{file}: {name}": value for file, part in locked for name, value in part.items()}
     changed = {name for name in given.keys() | known if given.get(name) != known.get(name)}
@@ -203,7 +203,7 @@ def _change(root: Path, spec: Lines, lock: Lines, digest: Callable[[str], str], 
         old = {one["path"]: one["md5"] for one in lock[part] if not _is_code(one["path"])}
         changed |= {path for path in paths if not _is_code(path)} ^ set(old)
         changed |= {p for p in old if digest(p) != old[p] and (needed or digest(p))}
-    return ", ".join(sorted(changed))
+    return f"changed: {', '.join(sorted(changed))}" if changed else ""
 
 
 def _relocked(root: Path, spec: Lines, lock: Lines) -> Lines:
@@ -229,9 +229,9 @@ def relock(root: Path) -> list[str]:
         for name, spec in read_stages(root, folder).items():
             old = lock["stages"].get(name)
             change = _change(root, spec, old, digest, folder != PRESETS) if old else "never run"
-            line = f"{name}: changed: {change}; run 'make {folder or 'repro'}'"
+            line = f"{name}: {change}; run 'make {folder or 'repro'}'"
             require(not change or folder == PRESETS, line)
-            stale += [f"{name}: changed: {change}; left out of date"] if change else []
+            stale += [f"{name}: {change}; left out of date"] if change else []
             lock["stages"] |= {} if change else {name: _relocked(root, spec, old)}
     origin = root / SHIPPED.relative_to(ROOT) / PROVENANCE
     lines = json.loads(origin.read_text(encoding="utf-8"))

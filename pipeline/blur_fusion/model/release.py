@@ -11,7 +11,7 @@ HEADER = "# Written by make from the dvc.yaml above: change that one, or params.
 
 
 def release_stages(text: str) -> str:
-    """The text of release/dvc.yaml, from that of dvc.yaml."""
+    """Turn the text of dvc.yaml into that of release/dvc.yaml."""
     for old in ("data/sample", "${dataset.root}/${dataset.name}"):
         text = text.replace(old, DATA)
     stages = yaml.safe_load(text.replace("artifacts/", f"{ARTIFACTS}/"))["stages"]

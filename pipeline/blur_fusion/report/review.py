@@ -100,12 +100,12 @@ def served_page(
     ----------
     title : str
     verdicts : iterable of Prediction
-        Addresses name them by their place.
+        Addresses refer to them by index.
     about : mapping
         "report", "name" and "threshold" as in a written page, and "decisions": a letter for each
         photo, "k" (keep), "r" (reject) or "-".
     actions : iterable of (str, str)
-        What can be done with decisions: a name, and a line about it.
+        What can be done with decisions: a name and a one-line description.
     saved : str
         Where decisions are kept, for people.
     """

@@ -196,15 +196,18 @@ def write_report(artifacts: Path, params: Params, look: Callable[[Pixels], BlurM
     folder = artifacts / "evaluate"
     report, charts = read_report(folder / "metrics.json"), _charts(artifacts)
     rows, store = read_rows(folder / "predictions.csv", PREDICTIONS), Store.open(artifacts / "load")
-    values = {
-        **{"title": "Training report", "layout": "page", "report": report, "charts": charts},
-        **{"models": models_of(report), "headings": HEADINGS, "counted": counted},
-        **{"figure": figure, "interval": interval},
+    values: dict[str, Any] = {
+        "report": report,
+        "charts": charts,
+        "models": models_of(report),
+        "headings": HEADINGS,
         "worst": _mistakes(rows, params.evaluate.worst_images, store, look),
     }
+    shown = {**SHOWN, "counted": counted, "figure": figure, "interval": interval}
+    html = pieces("training.html", title="Training report", layout="page", **values, **shown)
     path = folder / "report.html"
     with write_whole(path, force=True) as file:
-        file.writelines(pieces("training.html", **values, **SHOWN))
+        file.writelines(html)
     return path
 
 

@@ -1,5 +1,5 @@
-// A page of `blur review`: the server makes pictures when asked, and a decision counts as saved once
-// it has it on disk.
+// A page of `blur review`: the server makes pictures on request; a decision counts as saved once it
+// is on the server's disk.
 const waiting = new Map(); // index -> decision that is not on disk yet
 let sent = Promise.resolve();
 const place = (photo, what) => (photo.error === null ? `photos/${photo.index}/${what}` : "");
