@@ -145,7 +145,7 @@ class _Part:
             raise _BreakError("the connection broke off")
 
     def _note_origin(self, reply: requests.Response) -> None:
-        """Record the version of the file, which a weak ETag cannot tell apart."""
+        """Record the file's version; a weak ETag cannot tell versions apart."""
         tag = reply.headers.get("ETag", "")
         strong = tag and not tag.startswith("W/")
         version = tag if strong else reply.headers.get("Last-Modified", "")
