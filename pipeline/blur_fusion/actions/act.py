@@ -47,7 +47,7 @@ _VERBS = {
 
 
 def _judged(one: Prediction, rate: bool) -> Marks | None:
-    """What sidecars are to say about a verdict; nothing about a sharp photo."""
+    """What sidecars should say about a verdict; None for a sharp photo."""
     if one.blurred:
         words = tuple(word for word in WORDS if word in ("blurred", one.kind))
         rejected = -1 if rate else None
@@ -58,7 +58,7 @@ def _judged(one: Prediction, rate: bool) -> Marks | None:
 
 
 def _decided(one: Decision, rate: bool) -> Marks | None:
-    """What sidecars are to say about a decision; without ratings, nothing about a kept photo."""
+    """What sidecars should say about a decision; without `rate`, None for a kept photo."""
     if one.keep is False:
         stars, flag = (-1 if one.rating is None else one.rating, -1) if rate else (None, None)
         return Marks(("rejected",), one.label or RED, stars, flag)
@@ -208,7 +208,7 @@ class _Run:
         return self.journal
 
     def marks(self, shot: Shot) -> Marks | None:
-        """What the sidecars of a shot are to say; None: nothing of ours."""
+        """What the sidecars of a shot should say; None: nothing of ours."""
         decision = self.decisions.get(os.path.abspath(shot.verdict.path))
         if decision is None:
             marks = _judged(shot.verdict, self.options.rate)
@@ -294,7 +294,7 @@ class _Run:
 
 
 def act(judged: Iterable[Judged], roots: Sequence[Path], options: ActionOptions) -> Report:
-    """Do what `options` ask for to photos that are blurred, rejected or, with a target, unsure.
+    """Act on blurred and rejected photos, and on unsure ones if there is a target for them.
 
     Tags and ratings come first, so that new sidecars go with their photos; marks of earlier runs
     are removed from sharp photos. A shot goes as a whole or not at all, and nothing is ever

@@ -139,7 +139,7 @@ def _exif_marks(block: bytes) -> Marks:
         warnings.simplefilter("ignore")
         exif.load(b"Exif\0\0" + block)
         if (stars := exif.get(_EXIF_RATING)) in range(1, HIGHEST + 1):
-            return Marks(rating=stars)
+            return Marks(rating=int(stars))
     return Marks()
 
 

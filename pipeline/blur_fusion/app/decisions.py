@@ -77,7 +77,7 @@ class DecisionFile:
     def decide(
         self, letters: Mapping[int, str], threshold: float, band: Band | None = None
     ) -> None:
-        """Decide on photos by number, by a letter of `NAMES`; on disk when this returns.
+        """Store a letter of `NAMES` for each photo, by number; on disk when this returns.
 
         Kinds and verdicts are written by `threshold` and `band`, see `Prediction.settled`.
 

@@ -49,7 +49,7 @@ class Shift(NamedTuple):
     Attributes
     ----------
     right, down : float
-        Where the second photo has a thing, less where the first has it: shares of width and height.
+        How far content moves from the first photo to the second: shares of width and height.
     likeness : float
         Correlation where they overlap, -1..1.
     """

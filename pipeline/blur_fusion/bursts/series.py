@@ -75,9 +75,9 @@ def _is_panorama(captures: Sequence[Capture], steps: Sequence[Shift]) -> bool:
 
 
 def _is_stack(tiles: Sequence[Tiles]) -> bool:
-    """Whether every place grows sharper up to one photo and less sharp after it, each another one.
+    """Whether each tile grows sharper up to some photo and less sharp after it, not all up to one.
 
-    Where the picture itself changes, something moves.
+    Tiles whose mean changes are left out: something moves there.
     """
     planes = np.asarray(tiles, np.float64)
     used = held_by_all(planes)

@@ -20,7 +20,7 @@ NAMED = "--move, --copy, --link, --tag or --rate"
 
 
 def action_options(which: str, also_copied: str = "") -> Callable[[Any], Any]:
-    """Options that say what is done with the photos called `which`."""
+    """Options for what to do with `which` photos, such as "blurred" ones."""
 
     def decorate(command: Any) -> Any:
         tags = f"Tag {which} photos in XMP sidecars; tags of earlier runs are updated or removed."
@@ -40,7 +40,7 @@ def action_options(which: str, also_copied: str = "") -> Callable[[Any], Any]:
 
 
 def asked_action(asked: dict[str, Any]) -> ActionOptions | None:
-    """What is to be done with photos; if nothing, no code for it is imported."""
+    """The action asked for; without one, no code for it is imported."""
     if not any(asked[name] for name in ACTIONS):
         if asked["dry_run"]:
             raise click.UsageError(f"--dry-run needs {NAMED}")

@@ -51,7 +51,7 @@ class JobSpec:
     thumbnails : bool
         Whether answers have a thumbnail.
     every : int
-        Of a video, every how many frames one is judged.
+        Every N-th frame of a video is analysed.
     frames : Path, optional
         Folder to write the kept frames of videos to.
     """
