@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 from blur_fusion.files import write_whole
-from blur_fusion.model.prediction import Verdict
+from blur_fusion.model.prediction import Prediction
 from blur_fusion.report.pages import FOLDER, pieces
 
 TITLE = "Blurred photos"
@@ -30,7 +30,7 @@ _MORE = ("verdict", "note", "focus_x", "focus_y", "burst", "rank", "tie")  # whe
 _ROW = b'{"path":'  # how the line of a row begins, and no other line
 _ROWS, _SCRIPT = b"<!--rows-->", b"<!--script-->"  # unique, as no value holds a "<"
 
-Add = Callable[[Verdict, bytes | None], None]
+Add = Callable[[Prediction, bytes | None], None]
 
 
 def link_to(path: str, folder: Path) -> str | None:
@@ -44,13 +44,13 @@ def link_to(path: str, folder: Path) -> str | None:
     return quote(os.fsencode(relative.replace(os.sep, "/")))  # ":" too, so it stays a path
 
 
-def _row(verdict: Verdict, link: str | None = None, thumbnail: bytes | None = None) -> bytes:
+def _row(prediction: Prediction, link: str | None = None, thumbnail: bytes | None = None) -> bytes:
     """One photo, as the page's script reads it."""
-    known = verdict.probability is not None and math.isfinite(verdict.probability)
-    more = ((key, getattr(verdict, key)) for key in _MORE)
+    known = prediction.probability is not None and math.isfinite(prediction.probability)
+    more = ((key, getattr(prediction, key)) for key in _MORE)
     row = {
-        **{key: getattr(verdict, key) for key in ("path", "kind", "width", "height", "error")},
-        "probability": verdict.probability if known else None,
+        **{key: getattr(prediction, key) for key in ("path", "kind", "width", "height", "error")},
+        "probability": prediction.probability if known else None,
         "link": link,
         "thumbnail": base64.b64encode(thumbnail).decode("ascii") if thumbnail else None,
         **{key: value for key, value in more if value is not None},
@@ -89,7 +89,7 @@ def _around_rows(title: str, scripts: tuple[str, ...], **more: Any) -> tuple[byt
 
 def served_page(
     title: str,
-    verdicts: Iterable[Verdict],
+    predictions: Iterable[Prediction],
     about: Mapping[str, Any],
     actions: Iterable[tuple[str, str]],
     saved: str,
@@ -99,7 +99,7 @@ def served_page(
     Parameters
     ----------
     title : str
-    verdicts : iterable of Prediction
+    predictions : iterable of Prediction
         Addresses refer to them by index.
     about : mapping
         "report", "name" and "threshold" as in a written page, and "decisions": a letter for each
@@ -111,7 +111,7 @@ def served_page(
     """
     here = {"picture_sources": "data: 'self'", "connections": "'self'", "served": True}
     before, after = _around_rows(title, SERVED, actions=actions, saved=saved, **here)
-    rows = b",\n".join(map(_row, verdicts))
+    rows = b",\n".join(map(_row, predictions))
     between = _element("rows", b"[\n" + rows + b"]") + _element("about", _as_script(about).encode())
     return before + between + after
 
@@ -149,14 +149,14 @@ def review_page(
         before, after = _around_rows(title, SCRIPTS, **here)
         file.write(before)
 
-        def add(verdict: Verdict, thumbnail: bytes | None) -> None:
+        def add(prediction: Prediction, thumbnail: bytes | None) -> None:
             nonlocal rows
-            photos.update(os.fsencode(verdict.path) + b"\0" + (thumbnail or b"") + b"\0")
+            photos.update(os.fsencode(prediction.path) + b"\0" + (thumbnail or b"") + b"\0")
             between = b",\n"
             if rows % BLOCK == 0:
                 end = b"]</script>\n" if rows else b""
                 between = end + b'<script type="application/json" class="rows">[\n'
-            file.write(between + _row(verdict, link_to(verdict.path, folder), thumbnail))
+            file.write(between + _row(prediction, link_to(prediction.path, folder), thumbnail))
             rows += 1
 
         yield add
