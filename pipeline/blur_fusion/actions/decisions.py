@@ -138,8 +138,8 @@ def _exif_marks(block: bytes) -> Marks:
     with warnings.catch_warnings(), suppress(Exception):  # Pillow raises whatever it likes
         warnings.simplefilter("ignore")
         exif.load(b"Exif\0\0" + block)
-        if (stars := exif.get(_EXIF_RATING)) in range(1, HIGHEST + 1):
-            return Marks(rating=int(stars))
+        if 1 <= (stars := int(exif.get(_EXIF_RATING, 0))) <= HIGHEST:
+            return Marks(rating=stars)
     return Marks()
 
 
