@@ -41,7 +41,7 @@ def project(tmp_path: Path) -> Path:
     root = tmp_path
     for path in ("params.yaml", PARAMS):
         _yaml(root / path, {"seed": 1, "dataset": {"name": "own"}})
-    _yaml(root / "presets" / "one.yaml", {"network": {"side": 3}})
+    _yaml(root / "presets" / "one.yaml", {"network": {"rate": 0.00001}})
     for path in ("data/own/a", "pipeline/old/a.py", "stages/x.py", "artifacts/one", MODEL):
         _write(root / path, path)
     specs = {}
@@ -66,11 +66,13 @@ def project(tmp_path: Path) -> Path:
         "params": [{"presets/one.yaml": ["network"]}],
         "outs": ["artifacts/${item.name}"],
     }
-    values = {"presets/one.yaml": {"network": {"side": 3}}}
+    values = {"presets/one.yaml": {"network": {"rate": 0.00001}}}
     lock = _locked(root, "y one", ["data/own", "pipeline/old"], values, ["artifacts/one"])
     (root / "artifacts" / "one").unlink()
     _yaml(root / "presets" / "dvc.yaml", {"stages": {"preset": preset}})
-    _yaml(root / "presets" / "dvc.lock", {"schema": "2.0", "stages": {"preset@one": lock}})
+    _yaml(root / PRESETS, {"schema": "2.0", "stages": {"preset@one": lock}})
+    text = (root / PRESETS).read_text("utf-8")
+    _write(root / PRESETS, text.replace("1.0e-05", "1e-05"))  # as DVC writes it
     places = [f"artifacts/release/{name}" for name in STAGES]
     outputs = {place: dvc_digest(root / place) for place in places}
     _write(root / MODEL, json.dumps({"outputs": outputs, "code": {}, "a": 0.1}))
@@ -170,7 +172,7 @@ def test_before_the_first_release_the_models_origin_stays(project: Path) -> None
 @pytest.mark.usefixtures("passing")
 @pytest.mark.parametrize("path", ["presets/one.yaml", "artifacts/one"])
 def test_presets_out_of_date_stay_so(project: Path, path: str) -> None:
-    _write(project / path, "network: {side: 4}\n")
+    _write(project / path, "network: {rate: 4}\n")
     _write(project / "stages" / "x.py", "other")
     before = (project / PRESETS).read_bytes()
     assert relock(project)[0].startswith("preset@one: changed: ")

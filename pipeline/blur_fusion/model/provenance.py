@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -73,9 +74,17 @@ CHECKED = ("cnn", "fuse")  # outputs that make up a model; small
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
 
 
+class _Loader(yaml.SafeLoader):
+    """Also takes floats as DVC writes them, after YAML 1.2: 1e-05."""
+
+
+_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
+
+
 def _read(path: Path) -> Lines:
     try:
-        return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return dict(yaml.load(path.read_text(encoding="utf-8"), _Loader))  # a SafeLoader
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise BlurError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
 
@@ -243,8 +252,9 @@ def relock(root: Path) -> list[str]:
     passed = subprocess.run([sys.executable, *GOLDEN], cwd=root, check=False).returncode == 0
     require(passed, f"{GOLDEN[-1]}: fails: results changed; run 'make repro'")
     for folder, lock in locks.items():
-        text = yaml.safe_dump(lock, sort_keys=False, allow_unicode=True, width=1000)
-        paths[folder].write_text(text, encoding="utf-8")
+        if lock != _read(paths[folder]):
+            text = yaml.safe_dump(lock, sort_keys=False, allow_unicode=True, width=1000)
+            paths[folder].write_text(text, encoding="utf-8")
     origin.write_bytes(as_json(lines))
     return stale
 
