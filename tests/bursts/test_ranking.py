@@ -55,6 +55,13 @@ def test_contrast_and_brightness_do_not_count() -> None:
     assert places(exposed(soft(plane, 0.8), 1), darker)[1] == Place(1, False)
 
 
+def test_photos_that_share_too_little_are_compared_by_frame() -> None:
+    """As when a camera follows something: aligned, they hold a tenth of the scene in common."""
+    pair = [Cells(exposed(soft(scene(), s), 2, 5), grid(*scene().shape)) for s in (1.5, 0)]
+    aligned = [pair[0].tiles(right=-0.45), pair[1].tiles(right=0.45)]
+    assert ranked(aligned, [cells.tiles() for cells in pair]) == [Place(2, False), Place(1, False)]
+
+
 def test_only_places_count_where_a_photo_is_sharp() -> None:
     """A small subject before a background that is soft, full of contrast, and moves."""
     plane = scene(seed=1)
