@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +19,7 @@ from blur_fusion.errors import BlurError, require, run
 from blur_fusion.evaluation.baselines import fit_baselines
 from blur_fusion.evaluation.heldout import held_out
 from blur_fusion.evaluation.metrics import Draws, difference, measured, with_interval
-from blur_fusion.evaluation.report import as_json, write_csv
+from blur_fusion.evaluation.report import write_csv
 from blur_fusion.model.classifier import PUBLISHED_THRESHOLD, Classifier, LaplacianClassifier, load
 from blur_fusion.model.folder import NETWORK, STACK
 from blur_fusion.params import Params, load_params
@@ -35,7 +30,6 @@ from blur_fusion.presets.run import OWN, RULES, SHOWN, VALIDATION, by_rule, judg
 
 COMPARED = ("auc", "balanced_accuracy", "accuracy")
 OUR_NAME = "ours: fused"
-TRAINING = Path("ours/training.json")
 _METRICS = {**SHOWN, "balanced_accuracy": "balanced accuracy"}
 _COLOURS = {"ours": "#c00000", "preset": "#0060c0", "baseline": "#808080"}
 _KNOWN = {  # attributes of a system: heading and format in the table of sizes
@@ -96,10 +90,6 @@ def _ours(artifacts: Path) -> dict[str, System]:
     import onnx
 
     folder = artifacts / "fuse"
-    try:
-        seconds = float(json.loads((artifacts / TRAINING).read_text("utf-8"))["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
-        seconds = None  # not measured
     kernels, stack = onnx.load(folder / NETWORK).graph.initializer, np.load(folder / STACK)
     weights = {
         NETWORK: sum(int(np.prod(kernel.dims)) for kernel in kernels),
@@ -114,7 +104,6 @@ def _ours(artifacts: Path) -> dict[str, System]:
             trained="stacked out of fold",
             parameters=sum(weights[file] for file in held),
             megabytes=sum((folder / file).stat().st_size for file in held) / 1e6,
-            training_seconds=seconds if name == "fused" else None,
         )
         for name, held in files.items()
     }
@@ -340,25 +329,6 @@ def write(found: Comparison, folder: Path) -> None:
     plot(found, folder / "comparison.png")
 
 
-def training_seconds(project: Path) -> dict[str, float]:
-    """Time each stage that trains, on the images stored in `project`, in a scratch folder."""
-    load = project / "artifacts" / "load"
-    require(load.is_dir(), f"{load}: no such folder; run 'make repro' first")
-    environment, seconds = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, {}
-    with tempfile.TemporaryDirectory() as scratch:
-        (Path(scratch) / "artifacts").mkdir()
-        for name in ("artifacts/load", "params.yaml", "data"):
-            (Path(scratch) / name).symlink_to((project / name).resolve())
-        for name in ("cnn", "features", "fuse"):
-            began = time.perf_counter()
-            command = [sys.executable, "-m", f"stages.{name}"]
-            done = subprocess.run(command, cwd=scratch, env=environment, check=False)
-            line = f"stage {name}: ended with status {done.returncode}; see above"
-            require(not done.returncode, line)
-            seconds[name] = time.perf_counter() - began
-    return seconds
-
-
 _PATH = click.Path(path_type=Path)
 
 
@@ -367,22 +337,14 @@ _PATH = click.Path(path_type=Path)
 @click.option("--model-dir", type=_PATH, default="artifacts", help="Holds load, fuse and presets.")
 @click.option("--params", "params_file", type=_PATH, default="params.yaml", help="Of the run.")
 @click.option("--out", type=_PATH, default="artifacts/comparison", help="Folder of the result.")
-@click.option("--time-training", is_flag=True, help="Only train ours once more, and time that.")
 def comparison_command(
-    folders: tuple[Path, ...], model_dir: Path, params_file: Path, out: Path, time_training: bool
+    folders: tuple[Path, ...], model_dir: Path, params_file: Path, out: Path
 ) -> None:
     """Compare all trained presets, the baselines and our model on our test photos.
 
     The photos of FOLDERS are judged as well; nothing is trained on them. Writes comparison.csv,
     comparison.md and comparison.png.
     """
-    if time_training:
-        stages = training_seconds(Path("."))
-        seconds, path = sum(stages.values()), model_dir / TRAINING
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(as_json({"stages": stages, "seconds": seconds}), encoding="utf-8")
-        click.echo(f"our training: {seconds:.0f} s")
-        return
     found = compare(model_dir, folders, load_params(params_file))
     write(found, out)
     click.echo(markdown(found), nl=False)
