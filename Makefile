@@ -22,10 +22,11 @@ repro: readable
 	$(BIN)/python -m blur_fusion.report.training
 	$(BIN)/python -m blur_fusion.evaluation.table
 
-# DVC writes dvc.lock in place: a kill at that moment cuts it off, and DVC refuses to read it. The
+# DVC writes a dvc.lock in place: a kill at that moment cuts it off, and DVC refuses to read it. The
 # committed one serves as well: finished stages come back from DVC's cache of runs.
 readable: $(STAMP)
-	@! $(BIN)/dvc stage list 2>&1 | grep -q 'dvc\.lock' || git checkout -- dvc.lock
+	@lock=$$($(BIN)/dvc stage list dvc.yaml release/dvc.yaml presets/dvc.yaml 2>&1 | \
+		grep -o '[a-z./]*dvc\.lock'); [ -z "$$lock" ] || git checkout -- $$lock
 
 # Your own photos. They are copied, because DVC does not follow links inside a data set.
 mine: $(STAMP)
@@ -43,13 +44,13 @@ mine: $(STAMP)
 # Train every preset once on our split and print the table; presets already trained are skipped.
 # A preset that cannot be trained (say, its weights cannot be downloaded) gets a line below the table.
 KWENTAR ?= $(wildcard data/kwentar ../shared/data/kwentar)
-compare: $(STAMP)
+compare: readable
 	$(BIN)/dvc repro
 	-$(BIN)/dvc repro --keep-going presets/dvc.yaml
 	$(BIN)/python -m blur_fusion.presets.comparison $(firstword $(KWENTAR))
 
 # The packaged model is exactly what the same stages train with the larger release/params.yaml.
-release: $(STAMP) release/dvc.yaml
+release: readable release/dvc.yaml
 	$(BIN)/dvc repro release/dvc.yaml
 	$(BIN)/blur export pipeline/blur_fusion/model/shipped --force \
 		--model-dir artifacts/release --params release/params.yaml

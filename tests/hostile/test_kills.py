@@ -137,7 +137,7 @@ def test_undo(album: Path, tmp_path: Path, results: Results) -> None:
 
 
 def test_a_lock_that_is_cut_off(tmp_path: Path) -> None:
-    """A kill while DVC writes dvc.lock: `make repro` begins with the committed one."""
+    """A kill while DVC writes a dvc.lock: `make repro` begins with the committed one."""
     folder = clone(tmp_path / "project")
     lock = folder / "dvc.lock"
     written = (REPOSITORY / "dvc.lock").read_bytes()
@@ -148,6 +148,11 @@ def test_a_lock_that_is_cut_off(tmp_path: Path) -> None:
         assert "dvc.lock" in run(folder, "-m", "dvc", "stage", "list", fails=True).stderr
         make_readable(folder)
         assert lock.read_bytes() == written
+    for other in ("release/dvc.lock", "presets/dvc.lock"):
+        whole = (folder / other).read_bytes()
+        (folder / other).write_bytes(whole[: whole.index(b"md5:") + 2])
+        make_readable(folder)
+        assert (folder / other).read_bytes() == whole
     changed = written.replace(b"path:", b"path: ", 1)  # readable: a user's, left as it is
     lock.write_bytes(changed)
     make_readable(folder)
