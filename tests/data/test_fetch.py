@@ -1,9 +1,10 @@
-"""Downloads that break off, and `blur data fetch` from a local server to a counted tree."""
+"""Downloads that break off, zips that are damaged or hostile, and `blur data fetch`."""
 
 import hashlib
-import io
 import json
 import socket
+import stat
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
 from pytest import MonkeyPatch
@@ -27,13 +28,17 @@ from blur_fusion.data.fetch import (
     PIECE,
     DownloadError,
     download,
+    fetch_certh,
+    unpack,
 )
 from blur_fusion.errors import BlurError
 from scan_command import invoked
+from trees import contents
 
 FETCH = ("data", "fetch", "certh")
 BREAK = 200_000
 LAST_WORDS = [BREAK] + [0] * (ATTEMPTS - 1)  # one part comes, and then no more
+GOOD = "CERTH_ImageBlurDataset/TrainingSet/Undistorted/a.jpg"
 CONTENT = b"".join(hashlib.sha256(bytes([i % 256, i // 256])).digest() for i in range(12_000))
 
 
@@ -58,33 +63,24 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         site: Site = self.server.site  # type: ignore[attr-defined]
         site.asked.append({name.lower(): value for name, value in self.headers.items()})
-        start, size = self._start(site), len(site.content)
-        if site.statuses:
-            self._head(site.statuses.pop(0))
-        elif start >= size:
-            self._head(416, {"Content-Range": f"bytes */{size}"})
-        else:
-            headers = {"ETag": site.tag}
-            if start:
-                first = start + 1 if site.wrong_start else start
-                headers["Content-Range"] = f"bytes {first}-{size - 1}/{size}"
-            if site.sized:
-                headers["Content-Length"] = str(size - start)
-            self._head(206 if start else 200, headers)
-            end = start + site.breaks.pop(0) if site.breaks else size
-            self.wfile.write(site.content[start:end])
-
-    def _head(self, status: int, headers: dict[str, str] | None = None) -> None:
+        start, size, headers = 0, len(site.content), {"ETag": site.tag}
+        if site.ranges and self.headers.get("If-Range", site.tag) == site.tag:
+            start = int(self.headers.get("Range", "bytes=0-")[len("bytes=") : -1])
+        status = site.statuses.pop(0) if site.statuses else 206 if start else 200
+        if start >= size:
+            status, headers = 416, {"Content-Range": f"bytes */{size}"}
+        elif start:
+            first = start + 1 if site.wrong_start else start
+            headers["Content-Range"] = f"bytes {first}-{size - 1}/{size}"
+        if site.sized and status < 300:
+            headers["Content-Length"] = str(size - start)
         self.send_response(status)
-        for name, value in (headers or {}).items():
+        for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-
-    def _start(self, site: Site) -> int:
-        wanted = self.headers.get("Range")
-        if not wanted or not site.ranges or self.headers.get("If-Range", site.tag) != site.tag:
-            return 0
-        return int(wanted.removeprefix("bytes=").removesuffix("-"))
+        if status < 300:
+            end = start + site.breaks.pop(0) if site.breaks else size
+            self.wfile.write(site.content[start:end])
 
 
 Serve = Callable[[Site], Site]
@@ -192,17 +188,27 @@ def test_other_addresses_are_refused(tmp_path: Path, url: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def _official(inner: str = "CERTH_ImageBlurDataset/", lacking: tuple[str, ...] = ()) -> bytes:
+def _zip(path: Path, entries: dict[str, bytes]) -> Path:
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        for name, content in {GOOD: b"a", **entries}.items():
+            info = ZipInfo(name)
+            info.filename = name  # unlike the constructor, changes nothing
+            info.compress_type = ZIP_DEFLATED
+            archive.writestr(info, content)
+    return path
+
+
+@pytest.fixture(scope="module")
+def official(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A zip with the official folders and counts; the images are a few bytes each."""
+    path, inner = tmp_path_factory.mktemp("official") / "a.zip", "CERTH_ImageBlurDataset/"
     names = [f"{folder}/{i}.JPG" for folder, n in CERTH_IMAGES.items() for i in range(n)]
     names += [*CERTH_SHEETS, "TrainingSet/Undistorted/.DS_Store"]
-    packed = io.BytesIO()
-    with ZipFile(packed, "w") as archive:
+    with ZipFile(path, "w") as archive:
         for name in names:
-            if name not in lacking:
-                archive.writestr(inner + name, name.encode())
-        archive.writestr("__MACOSX/._x", b"x")
-    return packed.getvalue()
+            archive.writestr(inner + name, name)
+        archive.writestr("__MACOSX/._x", "x")
+    return path.read_bytes()
 
 
 def _error(*arguments: str | Path) -> str:
@@ -213,9 +219,8 @@ def _error(*arguments: str | Path) -> str:
     return result.stderr
 
 
-def test_certh_from_a_server_that_breaks_off(serve: Serve, tmp_path: Path) -> None:
-    content = _official()
-    site = serve(Site(content=content, breaks=[len(content) // 2]))
+def test_certh_from_a_server_that_breaks_off(serve: Serve, tmp_path: Path, official: bytes) -> None:
+    site = serve(Site(content=official, breaks=[len(official) // 2]))
     target = tmp_path / "data" / "certh"
     assert CERTH_URL in invoked(*FETCH, "--help").stdout.replace("\n", "").replace(" ", "")
     result = invoked(*FETCH, "--url", site.url, "--target", target)
@@ -223,7 +228,7 @@ def test_certh_from_a_server_that_breaks_off(serve: Serve, tmp_path: Path) -> No
     archive = tmp_path / "data" / "certh.zip"
     assert result.stdout == f"{target}: 2480 images, as published; {archive} may be deleted now\n"
     assert "warning" not in result.stderr
-    assert archive.read_bytes() == content
+    assert archive.read_bytes() == official
     assert len(site.asked) == 2 and "range" in site.asked[1]
     assert sorted(path.name for path in target.parent.iterdir()) == ["certh", "certh.zip"]
     name = "EvaluationSet/NaturalBlurSet/999.JPG"
@@ -232,27 +237,27 @@ def test_certh_from_a_server_that_breaks_off(serve: Serve, tmp_path: Path) -> No
 
 
 def test_counts_that_differ_are_warnings(tmp_path: Path) -> None:
-    archive = tmp_path / "by hand.zip"
-    archive.write_bytes(_official("", ("TrainingSet/Undistorted/0.JPG", CERTH_SHEETS[0])))
-    target = tmp_path / "certh"
+    target, names = tmp_path / "certh", ("TrainingSet/Undistorted/0.JPG", CERTH_SHEETS[1])
+    archive = _zip(tmp_path / "by hand.zip", dict.fromkeys(names, b"x"))
     result = invoked(*FETCH, "--zip", archive, "--target", target)
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[-2:] == [
-        f"warning: {target / 'TrainingSet/Undistorted'}: expected 630 images, found 629",
-        f"warning: {target / CERTH_SHEETS[0]}: expected the label sheet, found none",
-    ]
-    assert result.stdout.startswith(f"{target}: 2479 images, not the published numbers")
+    warnings = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == len(CERTH_IMAGES) + 1
+    undistorted, sheet = target / "TrainingSet/Undistorted", target / CERTH_SHEETS[0]
+    assert warnings[0] == f"warning: {undistorted}: expected 630 images, found 1"
+    assert warnings[-1] == f"warning: {sheet}: expected the label sheet, found none"
+    assert result.stdout.startswith(f"{target}: 1 images, not the published numbers")
     assert (target / CERTH_SHEETS[1]).is_file()
     # A zip beside the target is not downloaded: nobody serves this address.
-    archive.write_bytes(_official())
     archive.rename(tmp_path / "own.zip")
-    result = invoked(*FETCH, "--url", "http://127.0.0.1:9/a.zip", "--target", tmp_path / "own")
-    assert result.exit_code == 0
+    own = tmp_path / "own"
+    result = invoked(*FETCH, "--url", "http://127.0.0.1:9/a.zip", "--target", own)
+    assert result.stdout.startswith(f"{own}: 1 images")
 
 
 @pytest.mark.parametrize("link", [False, True])
 def test_an_existing_target_stays_as_it_is(serve: Serve, tmp_path: Path, link: bool) -> None:
-    site, target = serve(Site(content=_official())), tmp_path / "certh"
+    site, target = serve(Site()), tmp_path / "certh"
     if link:  # a broken one is there too
         target.symlink_to(tmp_path / "absent")
     else:
@@ -279,11 +284,10 @@ def test_without_network_a_place_is_said(tmp_path: Path, monkeypatch: MonkeyPatc
 
 
 def test_paths_that_cannot_be_are_one_line(tmp_path: Path) -> None:
-    absent, archive = tmp_path / "absent.zip", tmp_path / "set.zip"
+    absent, archive = tmp_path / "absent.zip", _zip(tmp_path / "set.zip", {})
     assert f"{absent}: no such zip" in _error("--zip", absent, "--target", tmp_path / "certh")
-    archive.write_bytes(_official())
-    error = _error("--zip", archive, "--target", tmp_path / ("x" * 300))
-    assert "cannot be written (" in error
+    long = tmp_path / ("x" * 300)
+    assert "cannot be written (" in _error("--zip", archive, "--target", long)
     assert "cannot be made" in _error("--target", archive / "certh")
 
 
@@ -292,3 +296,111 @@ def test_kwentar_is_one_line() -> None:
     assert result.exit_code == 0 and result.stdout.count("\n") == 1
     assert "kaggle.com/datasets/kwentar/blur-dataset" in result.stdout
     assert "data/kwentar" in result.stdout
+
+
+def _refused(archive: Path) -> str:
+    """The line with which fetching `archive` ends; only the zip is left."""
+    before = sorted(archive.parent.iterdir())
+    with pytest.raises(BlurError) as caught:
+        fetch_certh(archive.parent / "data", "", archive)
+    assert sorted(archive.parent.iterdir()) == before
+    line = str(caught.value)
+    assert line.startswith(f"{archive}: ") and "\n" not in line
+    return line
+
+
+def test_files_and_folders_are_unpacked(tmp_path: Path) -> None:
+    entries = {"b/": b"", "b/c.jpg": b"c" * 5000, "./d.jpg": b"d", "e\\f.jpg": b"f"}
+    archive = _zip(tmp_path / "set.zip", entries)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    unpack(archive, folder)
+    assert contents(folder) == {GOOD: b"a", "b/c.jpg": b"c" * 5000, "d.jpg": b"d", "e/f.jpg": b"f"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../evil.jpg", "a/../../evil.jpg", "..\\evil.jpg", "/evil.jpg", "\\\\host\\evil.jpg"),
+        *("C:/evil.jpg", "c:evil.jpg", "a/C:/evil.jpg", "../evil\nfolder/", "./"),
+    ],
+)
+def test_a_path_outside_is_refused(tmp_path: Path, name: str) -> None:
+    place = tmp_path / "deep"
+    place.mkdir()
+    assert "points outside the folder" in _refused(_zip(place / "set.zip", {name: b"evil"}))
+    assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
+def test_links_and_devices_are_refused(tmp_path: Path, kind: int) -> None:
+    archive = _zip(tmp_path / "set.zip", {})
+    info = ZipInfo("TrainingSet/link")
+    info.create_system, info.external_attr = 3, (kind | 0o777) << 16
+    with ZipFile(archive, "a") as opened:
+        opened.writestr(info, b"/etc")
+        opened.writestr("TrainingSet/link/evil.jpg", b"evil")
+    assert "is a link or a device" in _refused(archive)
+
+
+@pytest.mark.parametrize(
+    ("files", "size", "limits", "line"),
+    [
+        (1, 4 << 20, {}, "'0.jpg' would grow more than 100 times"),
+        (8, 1 << 20, {}, "times its own size"),
+        (3, 3, {"MOST_ENTRIES": 2}, "holds 4 entries, more than 2"),
+        (3, 3, {"MOST_BYTES": 5}, "more than 0.00 GB"),
+        (3, 3, {"shutil": Mock(disk_usage=lambda _: Mock(free=0))}, "GB are free on the disk"),
+    ],
+)
+def test_what_is_too_much_is_refused(
+    tmp_path: Path,
+    monkeypatch: MonkeyPatch,
+    files: int,
+    size: int,
+    limits: dict[str, Any],
+    line: str,
+) -> None:
+    archive = _zip(tmp_path / "set.zip", {f"{i}.jpg": bytes(size) for i in range(files)})
+    assert archive.stat().st_size < 10_000
+    for name, value in limits.items():
+        monkeypatch.setattr(fetch, name, value)
+    assert line in _refused(archive)
+
+
+Change = Callable[[bytes], bytes]
+
+
+def _declared(place: int, value: bytes) -> Change:
+    """Put `value` at `place` of the zip's directory entry for its first file."""
+
+    def change(content: bytes) -> bytes:
+        at = content.index(b"PK\x01\x02") + place
+        return content[:at] + value + content[at + len(value) :]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda content: content[: len(content) // 2], "not a complete zip"),
+        (lambda _: b"<html>please log in</html>", "not a complete zip"),
+        (lambda content: content.replace(b"pixels", b"PIXELS"), "not a complete zip"),
+        (_declared(24, struct.pack("<I", 1)), "not a complete zip"),  # a size of one byte
+        (_declared(8, struct.pack("<H", 1)), "is encrypted"),
+        (_declared(10, struct.pack("<H", 77)), "cannot be unpacked here"),  # by no known method
+        (lambda content: content.replace(b"Training", b"Holidays"), "holds no TrainingSet or"),
+    ],
+)
+def test_a_damaged_zip_is_one_line(tmp_path: Path, change: Change, line: str) -> None:
+    archive = tmp_path / "set.zip"
+    with ZipFile(archive, "w") as opened:
+        opened.writestr(GOOD, b"pixels")
+    archive.write_bytes(change(archive.read_bytes()))
+    assert line in _refused(archive)
+
+
+def test_a_file_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    twice = _zip(tmp_path / "twice.zip", {"a.jpg": b"a", "./a.jpg": b"b"})
+    assert "cannot be unpacked (File exists)" in _refused(twice)
