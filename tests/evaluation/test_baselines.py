@@ -1,6 +1,5 @@
 """The published Laplacian recipe, equal to Pillow's pixel for pixel, and the fitted baselines."""
 
-import csv
 from pathlib import Path
 
 import cv2
@@ -9,12 +8,8 @@ import pytest
 from PIL import Image
 
 from blur_fusion.errors import BlurError
-from blur_fusion.evaluation.baselines import (
-    fit_laplacian,
-    known_baselines,
-    laplacian_variances,
-    settings,
-)
+from blur_fusion.evaluation import baselines
+from blur_fusion.evaluation.baselines import fit_laplacian, laplacian_variances
 from blur_fusion.images.photo import Photo
 from blur_fusion.images.resize import pillow_nearest
 from blur_fusion.model.classifier import (
@@ -50,25 +45,10 @@ def test_nearest_pixels_equal_pillow_at_every_length() -> None:
         assert (pillow_nearest(line, 512)[:1] == known).all(), length  # type: ignore[arg-type]
 
 
-def test_published_counts(shared_data: Path) -> None:
-    def below(paths: list[Path]) -> int:
-        return int((laplacian_variances(paths) < PUBLISHED_THRESHOLD).sum())
-
-    kwentar = shared_data / "kwentar"
-    blurred = [*kwentar.glob("defocused_blurred/*"), *kwentar.glob("motion_blurred/*")]
-    assert (len(blurred), below(blurred)) == (16, 15)
-    assert below(list(kwentar.glob("sharp/*"))) == 2
-    with (shared_data / "photos" / "labels.csv").open(encoding="utf-8") as file:
-        sharp = [row["filename"] for row in csv.DictReader(file) if row["label"] == "sharp"]
-    assert (len(sharp), below([shared_data / "photos" / name for name in sharp])) == (74, 10)
-
-
-def test_unreadable_files_are_named(tmp_path: Path) -> None:
-    (tmp_path / "empty.jpg").touch()
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no image")
-    for name in ("empty.jpg", "text.jpg", "absent.jpg"):
-        with pytest.raises(BlurError, match=name):
-            laplacian_variances([tmp_path / name])
+    with pytest.raises(BlurError, match=r"text\.jpg"):
+        laplacian_variances([tmp_path / "text.jpg"])
 
 
 def test_threshold_keeps_the_false_alarm_rate() -> None:
@@ -97,7 +77,8 @@ def test_flat_images_have_a_probability_and_one_class_is_refused() -> None:
 
 def test_settings_restore_the_baselines() -> None:
     constant, ours = ConstantClassifier(0.25), LaplacianClassifier(300.0, -1.5, 8.0)
-    known = known_baselines({"constant": settings(constant), "laplacian": settings(ours)})
+    written = {"constant": baselines.settings(constant), "laplacian": baselines.settings(ours)}
+    known = baselines.known_baselines(written)
     published = LaplacianClassifier(PUBLISHED_THRESHOLD, -1.5, 8.0)
     made = {"constant": constant, "laplacian_470": published, "laplacian": ours}
     for name, one in made.items():
