@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from unittest.mock import DEFAULT, Mock, patch
 
 import pytest
 
@@ -11,20 +12,17 @@ from blur_fusion.actions.decisions import Decision, read_decisions
 from scan_command import invoked
 
 
-def decided(folder: Path, **words: str) -> Path:
-    """Decisions as the page's JSON; a double underscore in a name is a slash."""
-    rows = [
-        {"path": str(folder / f"{name.replace('__', '/')}.jpg"), "decision": word}
-        for name, word in words.items()
-    ]
-    path = folder.parent / "decisions.json"
+def decided(root: Path, *rejected: str) -> Path:
+    """Decisions as the page's JSON: one photo is kept."""
+    words = {**dict.fromkeys(rejected, "reject"), "trip/c.jpg": "keep"}
+    rows = [{"path": str(root / name), "decision": word} for name, word in words.items()]
+    path = root.parent / "decisions.json"
     path.write_text(json.dumps({"photos": rows}), encoding="utf-8")
     return path
 
 
 def test_rejected_photos_are_moved_below_the_target_and_back(root: Path, out: Path) -> None:
-    before, journals = look(root), out
-    file = decided(root, a="reject", trip__b="reject", trip__c="keep")
+    before, file = look(root), decided(root, "a.jpg", "trip/b.jpg")
     dry = invoked("apply", file, "--move", out, "--dry-run")
     assert dry.exit_code == 0 and look(root) == before and not out.exists()
     assert dry.stdout.splitlines() == [
@@ -36,7 +34,7 @@ def test_rejected_photos_are_moved_below_the_target_and_back(root: Path, out: Pa
     assert done.stderr.splitlines()[0] == "2 rejected, 1 kept, 0 undecided"
     assert names(out) == {"a.jpg", "a.jpg.xmp", "trip/b.jpg", "trip/b.jpg.xmp"}
     assert read_decisions(root) == [Decision(str(root / "trip/c.jpg"), keep=True)]
-    (journal,) = journals.glob("blur-journal-*")
+    (journal,) = out.glob("blur-journal-*")
     assert invoked("undo", journal).exit_code == 0 and look(root) == before
 
 
@@ -50,7 +48,7 @@ def test_the_file_of_a_review_names_its_folder(root: Path, out: Path) -> None:
 
 
 def test_ratings_of_a_folder_are_applied(root: Path, out: Path) -> None:
-    invoked("apply", decided(root, trip__b="reject", trip__c="keep"), "--rate")
+    invoked("apply", decided(root, "trip/b.jpg"), "--rate")
     assert invoked("apply", root, "--copy", out).exit_code == 0
     assert names(out) == {"trip/b.jpg", "trip/b.jpg.xmp"}
 
@@ -65,7 +63,7 @@ def test_ratings_of_a_folder_are_applied(root: Path, out: Path) -> None:
     ],
 )
 def test_wrong_usage_is_one_line(root: Path, words: tuple[str, ...], code: int, line: str) -> None:
-    file = decided(root, a="reject")
+    file = decided(root, "a.jpg")
     if words[-1:] == ("..",):
         words = ("--move", str(root))
     ran = invoked("apply", file, *words)
@@ -86,19 +84,10 @@ def test_photos_that_are_elsewhere_are_said(
     assert names(out) == {"trip/b.jpg"}
 
 
-def test_an_interrupted_run_is_in_the_journal(
-    root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before, replace = look(root), os.replace
-
-    def interrupted(source: str, target: str) -> None:
-        if str(target).endswith("b.jpg"):
-            raise KeyboardInterrupt
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", interrupted)
-    ran = invoked("apply", decided(root, a="reject", trip__b="reject"), "--move", out)
-    monkeypatch.undo()
+def test_an_interrupted_run_is_in_the_journal(root: Path, out: Path) -> None:
+    before = look(root)
+    with patch("os.replace", Mock(wraps=os.replace, side_effect=[DEFAULT, KeyboardInterrupt])):
+        ran = invoked("apply", decided(root, "a.jpg", "trip/b.jpg"), "--move", out)
     assert ran.exit_code == 130 and "interrupted; no shot is half done" in ran.stderr
     assert names(out) == {"a.jpg"} and names(root) == {"trip/b.jpg", "trip/c.jpg"}
     assert invoked("undo", next(out.glob("blur-journal-*"))).exit_code == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
 import signal
@@ -13,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest import MonkeyPatch
 
 from blur_fusion.files import for_excel, from_excel
 from fake_classifier import album
-from scan_command import ENVIRONMENT, blur, command, linked
+from scan_command import ENVIRONMENT, blur, command, invoked, linked
 
 
 def shell(line: str, *words: object) -> subprocess.CompletedProcess[bytes]:
@@ -72,24 +72,24 @@ def test_sigterm_leaves_nothing_half_done(tmp_path: Path, model: Path, wish: lis
 def test_output_on_a_device_or_a_link(tmp_path: Path, model: Path) -> None:
     """Written through: never replaced."""
     album(tmp_path / "photos", 2)
-    words = [tmp_path / "photos", "--model", model, "--format", "csv", "--output"]
+    words = ["scan", tmp_path / "photos", "--model", model, "--format", "csv", "--output"]
     pipe, link, target = (tmp_path / name for name in ("pipe", "link", "target"))
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     for force in ([], ["--force"]):
-        assert blur(*words, pipe, *force).returncode == 0
+        assert invoked(*words, pipe, *force).exit_code == 0
         assert len(os.read(reader, 10_000).splitlines()) == 3
-        assert blur(*words, "/dev/null", *force).returncode == 0
+        assert invoked(*words, "/dev/null", *force).exit_code == 0
         assert pipe.is_fifo() and Path("/dev/null").is_char_device()
     os.close(reader)
     target.write_text("mine")
     link.symlink_to(target)
-    assert blur(*words, link).returncode == 2 and target.read_text() == "mine"
-    assert blur(*words, link, "--force").returncode == 0
+    assert invoked(*words, link).exit_code == 2 and target.read_text() == "mine"
+    assert invoked(*words, link, "--force").exit_code == 0
     assert link.is_symlink() and len(target.read_text().splitlines()) == 3
-    full = blur(*words, "/dev/full")
-    assert full.returncode != 0
-    assert full.stderr == b"error: /dev/full: cannot be written (No space left on device)\n"
+    full = invoked(*words, "/dev/full")
+    assert full.exit_code != 0
+    assert full.stderr == "error: /dev/full: cannot be written (No space left on device)\n"
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+a", "-b", "@c", "\tx", "'=1", "a=1", "'quoted'", ""])
@@ -98,18 +98,16 @@ def test_what_is_quoted_for_a_spreadsheet_is_undone(text: str) -> None:
     assert not for_excel(text).startswith(("=", "+", "-", "@", "\t"))
 
 
-def test_csv_for_a_spreadsheet(
-    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_csv_for_a_spreadsheet(tmp_path: Path, model: Path, monkeypatch: MonkeyPatch) -> None:
     """Numbers stay numbers, negative ones too."""
-    for photo, name in zip(album(tmp_path / "photos", 3), ("=1+1", "-x", "é"), strict=True):
-        photo.rename(tmp_path / "photos" / f"{name}.jpg")
-    monkeypatch.chdir(tmp_path / "photos")
-    ran = blur("=1+1.jpg", "é.jpg", "--model", model, "--csv-excel")
+    names = ("=1+1.jpg", "é.jpg")
+    for photo, name in zip(album(tmp_path, 2), names, strict=True):
+        photo.rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    ran = blur(*names, "--model", model, "--csv-excel")
     assert ran.stdout.startswith(b"\xef\xbb\xbfpath,")
-    found = list(csv.DictReader(io.StringIO(ran.stdout.decode("utf-8-sig"))))
+    found = list(csv.DictReader(ran.stdout.decode("utf-8-sig").splitlines()))
     assert [row["path"] for row in found] == ["'=1+1.jpg", "é.jpg"]
-    plain = blur("=1+1.jpg", "é.jpg", "--model", model, "--format", "csv")
-    expected = list(csv.DictReader(io.StringIO(plain.stdout.decode())))
-    assert [row["logit"] for row in found] == [row["logit"] for row in expected]
-    assert [from_excel(row["path"]) for row in found] == [row["path"] for row in expected]
+    plain = invoked("scan", *names, "--model", model, "--format", "csv").stdout
+    expected = list(csv.DictReader(plain.splitlines()))
+    assert found == [{**row, "path": for_excel(row["path"])} for row in expected]

@@ -82,11 +82,10 @@ def test_summary() -> None:
     assert summary(PREDICTIONS[1]) == "1 photo: 0 blurred, 1 sharp"
     said = "4 photos: 2 blurred (1 defocus, 1 motion), 1 sharp, 1 unread"
     assert summary(*PREDICTIONS) == said
-    words = ("blurred", "unsure", "sharp")
-    piles = [replace(PREDICTIONS[0], verdict=word) for word in words]
+    piles = [replace(PREDICTIONS[0], verdict=word) for word in ("blurred", "unsure", "sharp")]
     assert summary(*piles) == "3 photos: 1 blurred (1 motion), 1 unsure, 1 sharp"
     rows = [line.split() for line in text("table", piles).splitlines()[1:]]
-    assert [row[0] for row in rows] == list(words) and rows[0][2] == "motion"
+    assert [row[0] for row in rows] == ["blurred", "unsure", "sharp"] and rows[0][2] == "motion"
 
 
 @pytest.mark.parametrize("key", FIELDS[: FIELDS.index("error")])
@@ -110,9 +109,8 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, sort: str) -> None:
     with open_output(Formatter("json"), path, sort=sort) as add:
         for prediction in PREDICTIONS:
             add(prediction, None)
-    found = [row["path"] for row in json.loads(path.read_text())]
     ordered = PREDICTIONS if sort == "given" else in_order(PREDICTIONS, sort)
-    assert found == [one.path for one in ordered]
+    assert [row["path"] for row in json.loads(path.read_text())] == [one.path for one in ordered]
 
 
 @pytest.mark.parametrize("sort", ["given", "probability"])
