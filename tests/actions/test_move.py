@@ -5,6 +5,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from pytest import MonkeyPatch
 
 from action_trees import acted, blurred, fill, look, names, sharp, undone
 from blur_fusion.actions.act import act
@@ -86,9 +87,8 @@ def test_companions_go_together(
     assert undone(report).done == 1 + len(along)
     assert look(root) == before
     fill(out, photo)
-    again = acted(root, photo, move=out)
-    moved = names(out) - {photo}
-    assert not again.failed and len(moved) == 1 + len(along) and names(root) == strangers
+    assert not acted(root, photo, move=out).failed and names(root) == strangers
+    assert len(names(out) - {photo}) == 1 + len(along)
     (second,) = out.glob(f"*(2){Path(photo).suffix}")
     back = acted(out, second.name, move=tmp_path / "back")  # still its companions
     assert back.done == 1 + len(along)
@@ -139,8 +139,7 @@ def test_a_pair_that_disagrees_is_left(tmp_path: Path, out: Path, common: str) -
     before = look(root)
     report = act(blurred(root / "I.jpg") + sharp(root / "I.heic"), [root], ActionOptions(move=out))
     assert look(root) == before and not report.failed
-    (line,) = report.lines
-    assert line == f"{root}/I.jpg: I.heic of the same shot has another verdict; left"
+    assert report.lines == (f"{root}/I.jpg: I.heic of the same shot has another verdict; left",)
 
 
 def test_each_verdict_has_its_target_and_both_one_journal(tmp_path: Path, out: Path) -> None:
@@ -178,9 +177,7 @@ def test_roots_called_alike_do_not_meet(tmp_path: Path, out: Path) -> None:
     assert names(out) == {"DCIM/a.jpg", "DCIM/b/c.jpg", "DCIM (2)/a.jpg", "a.jpg"}
 
 
-def test_relative_paths_and_named_files(
-    root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_relative_paths_and_named_files(root: Path, out: Path, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.chdir(root)
     paths = [Path("a.jpg"), Path("trip/b.jpg")]
     report = act(blurred(*paths), paths, ActionOptions(move=Path("../out")))
@@ -209,8 +206,7 @@ def test_copying_again_copies_only_what_is_new(root: Path, out: Path) -> None:
     acted(root, "a.jpg", "trip/b.jpg", copy=out)
     before = look(out)
     again = acted(root, "a.jpg", copy=out)
-    assert again.journal is None
-    assert again.lines == (f"{out}: 1 photo there from an earlier run",)
+    assert again.journal is None and again.lines == (f"{out}: 1 photo there from an earlier run",)
     (root / "a.jpg").write_bytes(b"edited")
     acted(root, "a.jpg", "trip/b.jpg", copy=out)
     assert names(out) == {"a.jpg", "a (2).jpg", "trip/b.jpg"}
@@ -224,5 +220,5 @@ def test_a_moved_link_would_break_and_is_left_and_what_is_gone_too(root: Path, o
     assert report.failed and len(report.lines) == 3 and report.done == 1
     assert any("symbolic link" in line for line in report.lines)
     acted(root, "l.jpg", copy=out)
-    assert not (out / "l.jpg").is_symlink()
-    assert (out / "l.jpg").read_bytes() == (root / "a.jpg").read_bytes()
+    copy = out / "l.jpg"
+    assert not copy.is_symlink() and copy.read_bytes() == (root / "a.jpg").read_bytes()

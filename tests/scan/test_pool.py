@@ -22,9 +22,7 @@ from fake_classifier import album, files_in
 from odd_tasks import run_and_tell
 from scan_command import linked, python, started
 
-on_linux = pytest.mark.skipif(
-    sys.platform != "linux", reason="only Linux tells whether forking is safe"
-)
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells if forking is safe")
 
 
 @pytest.fixture(autouse=True)
@@ -73,16 +71,14 @@ def test_only_what_dies_alone_is_blamed(
         photos[k].rename(photos[k].with_name(f"{k:02d} poison.jpg"))
     first = ready._helpers
     found = predictions(tmp_path, ready)
-    assert [k for k, prediction in enumerate(found) if prediction.error] == [4, 30]
-    assert all("died" in (found[k].error or "") for k in (4, 30))
-    good = [k for k in range(40) if k not in (4, 30)]
-    assert [found[k] for k in good] == [here[k] for k in good]
+    for k, (one, alone) in enumerate(zip(found, here, strict=True)):
+        assert "died" in str(one.error) if k in (4, 30) else one == alone
     assert ready._helpers is not first  # new ones took their place
 
 
 @pytest.mark.usefixtures("children")
 def test_a_photo_refused_memory_beside_others_is_judged_alone(
-    tmp_path: Path, job: JobSpec, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, job: JobSpec, classifier: Classifier, monkeypatch: MonkeyPatch
 ) -> None:
     photos, crowded = album(tmp_path, 7), os.getpid()
     here = classifier.predict(photos)
@@ -167,11 +163,10 @@ def test_a_killed_scan_leaves_no_process(tmp_path: Path, model: Path) -> None:
 
 @on_linux
 def test_the_progress_bar_starts_no_thread() -> None:
-    lines = (
-        "from blur_fusion.startup import prepare; prepare()",
-        "from blur_fusion.parallel import progress_bar",
-        "from blur_fusion.scan.pool import can_fork",
-        "progress_bar(100, 'scan', 'photo').update()",
-        "print(can_fork())",
-    )
-    assert python("\n".join(lines)) == "True\n"
+    code = """
+from blur_fusion.startup import prepare; prepare()
+from blur_fusion.parallel import progress_bar
+from blur_fusion.scan.pool import can_fork
+progress_bar(100, 'scan', 'photo').update()
+print(can_fork())"""
+    assert python(code) == "True\n"

@@ -1,26 +1,53 @@
-"""`blur undo`, and what goes wrong: refused system calls, other file systems, later changes."""
+"""Undo: after a kill at any moment, refused system calls, other file systems, later changes."""
 
 import errno
 import hashlib
+import itertools
 import json
 import os
 import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pytest import MonkeyPatch
 
-from action_trees import acted, fill, look, names, separate_file_systems, undone
+from action_trees import (
+    Tree,
+    acted,
+    blurred,
+    fill,
+    look,
+    names,
+    separate_file_systems,
+    sharp,
+    undone,
+)
 from blur_fusion import files
 from blur_fusion.actions import journal
+from blur_fusion.actions.act import act
 from blur_fusion.actions.journal import undo
+from blur_fusion.actions.plan import ActionOptions
 from blur_fusion.actions.xmp import fresh
 from blur_fusion.errors import BlurError
 from scan_command import invoked
 from trees import contents, refusing
 from xmp_samples import tags
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _memory_is_disk() -> Iterator[None]:
+    """No test here cuts the power, and waiting for the disk takes a minute."""
+    with MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
 
 
 def test_the_command(tmp_path: Path, out: Path) -> None:
@@ -66,21 +93,20 @@ def test_a_journal_of_the_first_release(tmp_path: Path) -> None:
     (out / "c.jpg").symlink_to(root / "c.jpg")
     stat = (out / "a.jpg").stat()
     facts = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    copied = {"size": 4, "mtime_ns": 1, "sha256": sha256}
-    steps: list[tuple[str, str, str, dict[str, Any], dict[str, Any]]] = [
-        ("mkdir", "", "out", {}, {}),
-        ("move", "photos/a.jpg", "out/a.jpg", facts, {}),
-        ("copy", "photos/b.jpg", "out/b.jpg", {"size": 15, "mtime_ns": 0}, copied),
-        ("link", "photos/c.jpg", "out/c.jpg", {"text": f"{root}/c.jpg"}, {}),
-        ("tag", "photos/d.jpg", "photos/d.jpg.xmp", {"before": None, "sha256": sha256}, {}),
+    new = {"before": None, "sha256": sha256}
+    copied = {"done": 3, "size": 4, "mtime_ns": 1, "sha256": sha256}
+    steps = [
+        ("mkdir", "", f"{out}", {}, {"done": 1}),
+        ("move", f"{root}/a.jpg", f"{out}/a.jpg", facts, {"done": 2}),
+        ("copy", f"{root}/b.jpg", f"{out}/b.jpg", {"size": 15, "mtime_ns": 0}, copied),
+        ("link", f"{root}/c.jpg", f"{out}/c.jpg", {"text": f"{root}/c.jpg"}, {"done": 4}),
+        ("tag", f"{root}/d.jpg", f"{root}/d.jpg.xmp", new, {"done": 5}),
+        ("move", f"{root}/e.jpg", f"{out}/e.jpg", {}, {"failed": 6}),
     ]
-    lines: list[dict[str, Any]] = [{"journal": "blur", "version": 1, "id": "20260101T000000Z"}]
+    lines = [{"journal": "blur", "version": 1, "id": "20260101T000000Z"}]
     for number, (kind, source, target, before, after) in enumerate(steps, 1):
-        source, target = source and str(tmp_path / source), str(tmp_path / target)
         lines.append({"do": number, "kind": kind, "source": source, "target": target, **before})
-        lines.append({"done": number, **after})
-    gone = {"source": f"{root}/e.jpg", "target": f"{out}/e.jpg"}
-    lines += [{"do": 6, "kind": "move", **gone}, {"failed": 6}]
+        lines.append(after)
     path = tmp_path / "blur-journal-20260101T000000Z.jsonl"
     torn = '{"do": 7, "kind": "mo'  # a crash cut it off: it was never acted on
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines) + torn)
@@ -90,19 +116,21 @@ def test_a_journal_of_the_first_release(tmp_path: Path) -> None:
 
 
 HEAD = b'{"journal": "blur", "version": 1, "id": "X"}\n'
-NO_JOURNAL = [HEAD.replace(b"X", b"../x"), HEAD.replace(b"1", b"9"), b"", b"photos\n", b"[]\n"]
-NO_JOURNAL += [b"\xff\n"] + [
-    HEAD + step + b"\n"
-    for step in (
-        b'{"do": 1, "kind": "erase", "source": "/a", "target": "/b"}',
-        b'{"do": 1, "kind": "move", "source": "/a", "target": "b"}',
-        b'{"do": 2, "kind": "move", "source": "/a", "target": "/b"}',
-        *(b'{"done": 1}', b'{"done": 0}', b"[" * 100_000),
-    )
+STEPS = [
+    b'{"do": 1, "kind": "erase", "source": "/a", "target": "/b"}',
+    b'{"do": 1, "kind": "move", "source": "/a", "target": "b"}',
+    b'{"do": 2, "kind": "move", "source": "/a", "target": "/b"}',
+    *(b'{"done": 1}', b'{"done": 0}', b"[" * 100_000),
 ]
 
 
-@pytest.mark.parametrize("content", NO_JOURNAL)
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(HEAD.replace(b"X", b"../x"), HEAD.replace(b"1", b"9"), b"", b"photos\n", b"[]\n"),
+        *(b"\xff\n", *(HEAD + step + b"\n" for step in STEPS)),
+    ],
+)
 def test_a_file_that_is_not_a_journal_is_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_bytes(content)
@@ -236,8 +264,8 @@ def test_targets_that_refuse_attributes(
     assert {path: path.stat().st_mode for path in root.rglob("*.jpg")} == modes
 
 
-def test_sources_without_extended_attributes_are_no_matter(
-    root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+def test_sources_without_extended_attributes(
+    root: Path, out: Path, monkeypatch: MonkeyPatch
 ) -> None:
     """As on camera cards; attributes of the system do not matter."""
     separate_file_systems(monkeypatch)
@@ -249,7 +277,7 @@ def test_sources_without_extended_attributes_are_no_matter(
     assert acted(root, "trip/b.jpg", copy=out).lines == ()
 
 
-def test_what_was_changed_where_times_are_refused_keeps_its_time(
+def test_a_new_time_is_kept_where_times_were_refused(
     root: Path, out: Path, monkeypatch: MonkeyPatch
 ) -> None:
     separate_file_systems(monkeypatch)
@@ -271,6 +299,12 @@ def xattrs(path: Path, name: str, value: bytes) -> None:
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 def test_as_root_owner_and_group_are_kept(root: Path, out: Path, monkeypatch: MonkeyPatch) -> None:
     """On another file system too; an amended sidecar keeps owner, mode and attributes."""
+
+    def of(path: Path) -> tuple[int, int, int, bytes]:
+        about = path.stat()
+        comment = os.getxattr(path, "user.comment")
+        return about.st_uid, about.st_gid, about.st_mode & 0o777, comment
+
     sidecar = root / "trip/b.jpg.xmp"
     sidecar.write_bytes(fresh(tags("motion", 0.1)))
     sidecar.chmod(0o640)
@@ -282,15 +316,11 @@ def test_as_root_owner_and_group_are_kept(root: Path, out: Path, monkeypatch: Mo
     report = acted(root, "a.jpg", "trip/b.jpg", move=out, tag=True)
     there = out / "trip/b.jpg.xmp"
     assert not report.lines and b"0.9877" in there.read_bytes()
-    about = there.stat()
-    assert (about.st_uid, about.st_gid, about.st_mode & 0o777) == (1235, 5679, 0o640)
-    assert os.getxattr(there, "user.comment") == b"mine"
     others = {path.stat().st_uid for path in (out, *out.rglob("*")) if path != there}
     assert others == {1234} and len(names(out)) == 4
+    assert of(there) == (1235, 5679, 0o640, b"mine")
     undone(report)
-    about = sidecar.stat()
-    assert (about.st_uid, about.st_gid, about.st_mode & 0o777) == (1235, 5679, 0o640)
-    assert os.getxattr(sidecar, "user.comment") == b"mine"
+    assert of(sidecar) == (1235, 5679, 0o640, b"mine")
 
 
 def test_a_sidecar_is_amended_where_modes_are_refused(root: Path, monkeypatch: MonkeyPatch) -> None:
@@ -370,3 +400,147 @@ def test_undo_without_a_hint_spoils_nothing(
     result = invoked("undo", path, "--at", tmp_path / "new")
     assert result.exit_code == 0, result.stderr
     assert names(tmp_path / "new") == {"a.jpg"} and not (tmp_path / "photos").exists()
+
+
+CALLS = ("open", "replace", "unlink", "mkdir", "rmdir", "symlink", "fsync", "utime", "chmod")
+
+
+class Killed(BaseException):
+    """Nothing in the library catches it, as nothing catches SIGKILL."""
+
+
+@contextmanager
+def killed_at(moment: int, exception: type[BaseException] = Killed) -> Iterator[None]:
+    """Raise before (even moments) or after (odd ones) one of the calls that change the disk."""
+    counter = itertools.count()
+
+    def wrapped(call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **more: Any) -> Any:
+            if next(counter) == moment:
+                raise exception
+            result = call(*arguments, **more)
+            if next(counter) == moment:
+                raise exception
+            return result
+
+        return run
+
+    with MonkeyPatch.context() as patch:
+        for name in CALLS:
+            patch.setattr(os, name, wrapped(getattr(os, name)))
+        yield
+
+
+def _plant(folder: Path) -> tuple[Path, Tree]:
+    root = fill(folder / "photos", "I.CR2", "I.JPG", "I.xmp", "trip/b.jpg", "trip/c.jpg")
+    (root / "I.xmp").write_bytes(fresh(tags("defocus", 0.1)))
+    fill(folder / "out", "trip/b.jpg")
+    return root, look(folder)
+
+
+def _undo_all(folder: Path, moment: int = 10**9) -> bool:
+    """Undo by each journal, killed at a `moment`, and again; whether it came to that."""
+    killed = False
+    for path in sorted(folder.rglob("blur-journal-*.jsonl")):
+        if path.stat().st_size == 0:
+            continue  # killed before its first line: nothing was done
+        try:
+            with killed_at(moment):
+                undo(path)
+        except Killed:
+            killed = True
+        assert undo(path).lines == ()
+    return killed
+
+
+@pytest.mark.parametrize("kind", ["move", "move across", "copy", "link"])
+def test_killed_at_every_moment(tmp_path: Path, monkeypatch: MonkeyPatch, kind: str) -> None:
+    """Acting is killed and undone; then all is done, and undoing it killed and done again."""
+    kind, _, across = kind.partition(" ")
+    if across:
+        separate_file_systems(monkeypatch)
+    stride = 5 if across else 3  # odd, so before and after alternate; all take 40 s
+    for moment in itertools.count(step=stride):
+        place, alive = tmp_path / str(moment), False
+        root, before = _plant(place)
+        with suppress(Killed), killed_at(moment):
+            acted(root, "I.JPG", "trip/b.jpg", **{kind: place / "out"}, tag=True)
+            alive = True
+        _undo_all(place)
+        assert look(place) == before, moment
+        acted(root, "I.JPG", "trip/b.jpg", **{kind: place / "out"}, tag=True)
+        alive = not _undo_all(place, moment) and alive
+        assert look(place) == before, moment
+        shutil.rmtree(place)
+        if alive:
+            assert moment > 20
+            return
+
+
+def test_killed_while_tags_are_taken_off(tmp_path: Path) -> None:
+    for moment in itertools.count():
+        place, alive = tmp_path / str(moment), False
+        root, _ = _plant(place)
+        acted(root, "I.JPG", "trip/b.jpg", tag=True).journal.unlink()
+        before = look(place)
+        with suppress(Killed), killed_at(moment):
+            act(sharp(root / "I.JPG", root / "trip/b.jpg"), [root], ActionOptions(tag=True))
+            alive = True
+        _undo_all(place, moment)
+        assert look(place) == before, moment
+        if alive:
+            assert moment > 10
+            return
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_interrupted_at_every_moment(
+    tmp_path: Path, monkeypatch: MonkeyPatch, across: bool
+) -> None:
+    """Ctrl-C loses no photo; what was done is undone by the journal."""
+    if across:
+        separate_file_systems(monkeypatch)
+    shot = {"I.CR2", "I.JPG", "I.xmp"}
+    for moment in itertools.count():
+        place = tmp_path / str(moment)
+        root, before = _plant(place)
+        with killed_at(moment, KeyboardInterrupt):
+            try:
+                report = acted(root, "I.JPG", "trip/b.jpg", move=place / "out")
+            except KeyboardInterrupt:  # while the report was made
+                continue
+        assert ("interrupted; no shot is half done" in report.lines) == report.interrupted
+        assert (names(root) & shot) in (set(), shot)
+        if report.journal:
+            assert undo(report.journal).lines == ()
+        assert look(place) == before
+        if not report.interrupted:
+            assert moment > 20
+            return
+
+
+FOLDERS = st.sampled_from(["", "d/", "d/e/"])
+STEMS = st.text("ab(2) .é", min_size=1, max_size=4).filter(lambda s: s.strip(". ") == s)
+ENDINGS = st.sampled_from([".jpg", ".JPG", ".cr2", ".png", ".xmp", ".jpg.xmp", ".cr2.xmp"])
+NAMES = st.tuples(FOLDERS, STEMS, ENDINGS).map("".join)
+FILES = st.lists(NAMES, min_size=1, max_size=9, unique=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(FILES, FILES, st.sampled_from(["move", "copy", "link"]), st.booleans(), st.integers(0, 300))
+def test_any_tree_comes_back(
+    photos: list[str], there: list[str], kind: str, tags: bool, moment: int
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        root, out = fill(place / "photos", *photos), fill(place / "out", *there)
+        before, kept = look(place), look(out)
+        shots = [root / photo for photo in photos if not photo.endswith(".xmp")]
+        options = ActionOptions(**{kind: out}, tag=tags)
+        with suppress(Killed), killed_at(moment):
+            act(blurred(*shots), [root], options)
+            assert kept.items() <= look(out).items()
+            contents = [content for content, _ in look(place).values()]
+            assert all(content in contents for content, _ in before.values())
+        _undo_all(place)
+        assert look(place) == before
