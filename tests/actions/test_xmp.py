@@ -141,6 +141,7 @@ def test_a_sidecar_changed_since_or_linked_is_kept(tmp_path: Path) -> None:
 
 
 OWN = [FULL.replace(b"Anna &amp; Otto", b"blurred"), FULL.replace(b"x<", b"blur|motion<")]
+OWN += [FULL.replace(b"x<", b"blurred<")]  # the user's own keywords, in one of the lists
 
 
 @pytest.mark.parametrize("data", [FULL, *OWN, DARKTABLE, DIGIKAM_FILE, rated(0), rated(0, 2)])

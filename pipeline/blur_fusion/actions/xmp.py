@@ -262,7 +262,8 @@ class _Change:
             items = list(found[1].all(f"{RDF} li"))
             have = {item.text for item in items}
             missing = [value for value in values if value not in have]
-            stale = [item for item in items if item.text in self.ours.difference(values)]
+            ours = {value for value in self.ours if value.startswith(prefix)}
+            stale = [item for item in items if item.text in ours.difference(values)]
             if missing:
                 self.edits.append(_insertion(self.data, found[1], _items(missing)))
             elif stale and len(stale) == len(items):
