@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
 
-from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
 from blur_fusion.model.provenance import flat_params
 from blur_fusion.presets.params import Preset, known_presets, load_preset
 from preset_project import NAMES, PRESETS
+from scan_command import invoked
 from trees import REPOSITORY
 
 DVC: dict[str, Any] = yaml.safe_load((PRESETS / "dvc.yaml").read_text("utf-8"))["stages"]
@@ -20,13 +19,15 @@ DVC: dict[str, Any] = yaml.safe_load((PRESETS / "dvc.yaml").read_text("utf-8"))[
 
 @pytest.fixture
 def mine(tmp_path: Path) -> Callable[[dict[str, Any]], Preset]:
-    """Reads lenet.yaml, changed, as the only preset of a folder."""
+    """Reads lenet.yaml, changed, as the only preset of a folder `presets`."""
+    folder = tmp_path / "presets"
+    folder.mkdir()
 
     def read(changed: dict[str, Any], section: str = "") -> Preset:
         given = yaml.safe_load((PRESETS / "lenet.yaml").read_text("utf-8")) | {"name": "mine"}
         (given[section] if section else given).update(changed)
-        (tmp_path / "mine.yaml").write_text(yaml.safe_dump(given))
-        return load_preset("mine", tmp_path)
+        (folder / "mine.yaml").write_text(yaml.safe_dump(given))
+        return load_preset("mine", folder)
 
     return read
 
@@ -34,11 +35,9 @@ def mine(tmp_path: Path) -> Callable[[dict[str, Any]], Preset]:
 def test_one_file_makes_a_preset(
     mine: Callable[..., Preset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "presets").mkdir()
     mine({"about": "one of our own"})
-    (tmp_path / "mine.yaml").rename(tmp_path / "presets" / "mine.yaml")
     monkeypatch.chdir(tmp_path)
-    ran = CliRunner().invoke(blur, ["preset", "--help"])
+    ran = invoked("preset", "--help")
     assert ran.exit_code == 0 and "  mine  one of our own\n" in ran.output
     assert known_presets() == ["mine"]
 
@@ -47,13 +46,6 @@ def test_unknown_preset_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BlurError, match="^preset 'resnet' is unknown; known: certh-hybrid, "):
         load_preset("resnet", PRESETS)
     with pytest.raises(BlurError, match="holds no presets; run from the project's folder"):
-        load_preset("lenet", tmp_path)
-
-
-@pytest.mark.parametrize("text", ["a: [", "- lenet", "name: lenet"])
-def test_damaged_preset_names_its_file(tmp_path: Path, text: str) -> None:
-    (tmp_path / "lenet.yaml").write_text(text)
-    with pytest.raises(BlurError, match=r"lenet\.yaml: "):
         load_preset("lenet", tmp_path)
 
 
@@ -67,13 +59,8 @@ def test_damaged_preset_names_its_file(tmp_path: Path, text: str) -> None:
         ("network", {"dropout": 1.0}, "network.dropout is 1.0"),
         ("", {"recipe": {"epochs": 1}}, "'recipe.images' is missing"),
         ("", {"name": "lenet"}, "mine.yaml: name is 'lenet', must match the file's name"),
-        ("network", {"output": "linear"}, "network.output is 'linear'"),
         ("network", {"fused_dense": [8]}, "network.fused_dense"),
-        ("network", {"layers": 3}, "unknown name 'network.layers'"),
         ("input", {"side": 8}, "input.side is 8"),
-        ("input", {"side": "96"}, "input.side is '96', must be of type int"),
-        ("input", {"resize": "cubic"}, "input.resize is 'cubic'"),
-        ("recipe", {"epochs": 0}, "recipe.epochs is 0"),
         ("recipe", {"fused_epochs": 2}, "go together"),
         ("layout", {"reader": "coco"}, "layout.reader is 'coco'"),
         ("layout", {"blurred": "fuzzy"}, "layout.blurred is 'fuzzy', must be one of 'sharp'"),
@@ -100,16 +87,13 @@ def test_the_matrix_holds_every_preset() -> None:
     (params, preset) = stage["params"]
     sections = set(Preset.__dataclass_fields__) - {"name", "about"}
     assert set(preset["presets/${item.name}.yaml"]) == sections
-    known = flat_params(REPOSITORY / "params.yaml")
-    assert set(params["params.yaml"]) <= set(known)
+    assert set(params["params.yaml"]) <= set(flat_params(REPOSITORY / "params.yaml"))
 
 
 def test_the_five_stages_know_nothing_of_it() -> None:
     five = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text("utf-8"))["stages"]
     assert not [name for name, spec in five.items() if "preset" in str(spec)]
     ours = {dep for spec in DVC.values() for dep in spec["deps"] if not dep.startswith("$")}
-    assert {path for path in ours if path.startswith("artifacts")} <= {
-        *("artifacts/load", "artifacts/cnn", "artifacts/fuse")
-    }
-    room = "pipeline/blur_fusion/presets"
-    assert (REPOSITORY / room).is_dir() and room in ours
+    known = {"artifacts/load", "artifacts/cnn", "artifacts/fuse"}
+    assert {path for path in ours if path.startswith("artifacts")} <= known
+    assert "pipeline/blur_fusion/presets" in ours
