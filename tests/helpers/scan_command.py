@@ -75,13 +75,13 @@ def app_served(
 
 
 def found(*arguments: object) -> list[dict[str, Any]]:
-    """The rows of a scan that read every photo."""
-    ran = blur(*arguments, "--format", "jsonl")
-    assert ran.returncode == 0, ran.stderr
+    """The rows of a scan, in this process, that read every photo."""
+    ran = invoked("scan", *arguments, "--format", "jsonl")
+    assert ran.exit_code == 0, ran.output
     return rows(ran)
 
 
-def rows(ran: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:
+def rows(ran: subprocess.CompletedProcess[bytes] | Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ran.stdout.splitlines()]
 
 

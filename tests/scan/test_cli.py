@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import io
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from pytest import MonkeyPatch
 
 from blur_fusion.features.content import EXPOSURES, exposure
 from blur_fusion.model.classifier import load
@@ -24,51 +24,53 @@ from tiny_model import with_band
 from trees import contents, write_photo
 
 
+def table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(text.splitlines()))
+
+
 def test_formats_agree(photos: Path, model: Path, tmp_path: Path) -> None:
     ran = blur(photos, "--model", model)
     assert ran.returncode == 0 and ran.stderr == b""  # no progress bar where nobody watches
     *rest, summary = ran.stdout.decode().splitlines()
     assert len(rest) == 1 + 6
     assert summary.startswith("6 photos: 2 blurred (") and summary.endswith("), 4 sharp")
-    lines = found(photos, "--model", model)
+    given = ("scan", photos, "--model", model)
+    lines = found(*given[1:])
     assert [list(row) for row in lines] == [list(FIELDS)] * 6
-    assert json.loads(blur(photos, "--model", model, "--format", "json").stdout) == lines
-    out = tmp_path / "out.csv"
-    ran = blur(photos, "--model", model, "--format", "csv", "--output", out)
-    table = list(csv.DictReader(io.StringIO(out.read_text())))
-    assert [row["path"] for row in table] == [row["path"] for row in lines]
-    assert ran.stdout == b"" and b"6 photos: 2 blurred" in ran.stderr
-    again = invoked("scan", photos, "--model", model, "--output", out)
+    assert json.loads(invoked(*given, "--format", "json").stdout) == lines
+    out = ("--output", tmp_path / "out.csv")
+    ran = invoked(*given, "--format", "csv", *out)
+    written = table(out[1].read_text())
+    assert [row["path"] for row in written] == [row["path"] for row in lines]
+    assert ran.stdout == "" and "6 photos: 2 blurred" in ran.stderr
+    again = invoked(*given, *out)
     assert (again.exit_code, again.stdout, again.stderr.count("\n")) == (2, "", 1)
     assert "exists" in again.stderr
-    assert blur(photos, "--model", model, "--output", out, "--force").returncode == 0
+    assert invoked(*given, *out, "--force").exit_code == 0
 
 
 def test_exit_codes(photos: Path, model: Path) -> None:
     assert blur(photos, "--model", model, "--fail-on-blurred").returncode == 3
-    assert blur(photos / "01.jpg", "--model", model, "--fail-on-blurred").returncode == 0
-    unread = blur(photos, photos / "gone.jpg", "--model", model, "--format", "jsonl")
-    assert unread.returncode == 1 and len(rows(unread)) == 7
+    given, gone = ("--model", model, "--fail-on-blurred"), photos / "gone.jpg"
+    assert invoked("scan", photos / "01.jpg", *given).exit_code == 0
+    assert invoked("scan", photos, gone, *given).exit_code == 3
+    unread = invoked("scan", photos, gone, "--model", model, "--format", "jsonl")
+    assert unread.exit_code == 1 and len(rows(unread)) == 7
     assert rows(unread)[-1]["error"] == "cannot be read (No such file or directory)"
-    both = invoked("scan", photos, photos / "gone.jpg", "--model", model, "--fail-on-blurred")
-    assert both.exit_code == 3
-    for wrong in (
-        ["--model", photos],
-        ["--threshold", "2"],
-        ["--threshold", ".5", "--max-false-alarms", ".1"],
-        ["--move", "a", "--copy", "b"],
-        ["--dry-run"],
-        ["--unsure", "a"],
-        ["--unsure", "a", "--tag"],
-        ["--report", photos],
-        ["--backend", "dask"],
-        ["--scheduler", "tcp://127.0.0.1:1"],
-        ["--backend", "dask", "--scheduler", "tcp://127.0.0.1:1"],
-        ["--backend", "dask", "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"],
-    ):
-        said = invoked("scan", photos, *(["--model", model] * ("--model" not in wrong)), *wrong)
-        assert (said.exit_code, said.stdout) == (2, ""), wrong
-        assert "rror: " in said.stderr and "Traceback" not in said.stderr
+
+
+HERE = "--scheduler tcp://127.0.0.1:1"
+DASK = f"{HERE} --backend dask"
+WRONG = ["--model .", "--threshold 2", "--threshold .5 --max-false-alarms .1", "--move a --copy b"]
+WRONG += ["--dry-run", "--unsure a", "--unsure a --tag", "--report .", "--backend dask"]
+
+
+@pytest.mark.parametrize("wrong", [*WRONG, HERE, DASK, f"{DASK} --workers 2"])
+def test_wrong_usage(photos: Path, model: Path, wrong: str, monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr("blur_fusion.scan.pool._CONNECT", 0.5)
+    said = invoked("scan", photos, "--model", model, *wrong.split())
+    assert (said.exit_code, said.stdout) == (2, "")
+    assert "rror: " in said.stderr and "Traceback" not in said.stderr
 
 
 def test_thresholds_from_one_cache(photos: Path, model: Path, tmp_path: Path) -> None:
@@ -105,16 +107,12 @@ def test_a_verdict_is_the_same_on_every_way(photos: Path, doubting: Path, tmp_pa
     words = [one.verdict for one in expected]
     assert sorted(map(str, words)) == ["blurred", "sharp", "sharp", "sharp", "unsure", "unsure"]
     given = (photos, "--model", doubting)
-    for more in (
-        ("--workers", "1"),
-        ("--workers", "2"),
-        ("--cache", tmp_path / "cache"),
-        ("--cache", tmp_path / "cache"),
-        ("--report", tmp_path / "page.html"),
-    ):
+    cache = ("--cache", tmp_path / "cache")
+    page = ("--report", tmp_path / "page.html")
+    for more in (("--workers", "1"), ("--workers", "2"), cache, cache, page):
         lines = found(*given, *more, "--exposure")
         assert lines == [dataclasses.asdict(one) for one in expected]
-    ran = blur(*given).stdout.decode()
+    ran = invoked("scan", *given).stdout
     assert ran.splitlines()[-1].startswith("6 photos: 1 blurred (")
     assert ran.endswith("), 2 unsure, 3 sharp\n")
     assert [line.split()[0] for line in ran.splitlines()[1:-1]] == words
@@ -122,8 +120,8 @@ def test_a_verdict_is_the_same_on_every_way(photos: Path, doubting: Path, tmp_pa
         assert "unsure" not in {row["verdict"] for row in found(*given, *closed)}
     highest = max(expected, key=lambda one: one.probability or 0.0)
     others = [path for path in photos.iterdir() if str(path) != highest.path]
-    assert blur(*given, "--fail-on-blurred").returncode == 3
-    assert blur(*others, "--model", doubting, "--fail-on-blurred").returncode == 0
+    assert invoked("scan", *given, "--fail-on-blurred").exit_code == 3
+    assert invoked("scan", *others, "--model", doubting, "--fail-on-blurred").exit_code == 0
 
 
 @pytest.mark.parametrize("kind", ["move", "copy", "link"])
@@ -152,11 +150,11 @@ def test_a_report_leads_to_moved_photos(photos: Path, model: Path, tmp_path: Pat
     (photos / "00.jpg").rename(photos / "0#t=1.000.jpg")
     target, page = tmp_path / "blurred", tmp_path / "page.html"
     more = ("--move", target, "--report", page)
-    dry = blur(photos, "--model", model, *more, "--dry-run")
+    dry = invoked("scan", photos, "--model", model, *more, "--dry-run")
     links = re.findall(r'"link":"(.*?)"', page.read_text())
-    assert dry.returncode == 0 and {link.rpartition("/")[0] for link in links} == {"photos"}
-    ran = blur(photos, "--model", model, *more, "--force")
-    assert ran.returncode == 0 and ran.stderr.count(b"\n") == 1
+    assert dry.exit_code == 0 and {link.rpartition("/")[0] for link in links} == {"photos"}
+    ran = invoked("scan", photos, "--model", model, *more, "--force")
+    assert ran.exit_code == 0 and ran.stderr.count("\n") == 1
     links = re.findall(r'"link":"(.*?)"', page.read_text())
     there = [tmp_path / urllib.parse.unquote(link) for link in links]
     assert len(there) == 6 and all(path.is_file() for path in there)
@@ -209,50 +207,39 @@ def exposures(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("levels", "expected"),
+    ("low", "high", "expected"),
     [
-        ((0, 255), "normal"),
-        ((0, 63), "dark"),
-        ((0, 64), "normal"),
-        ((40, 60), "dark"),  # low in contrast as well
-        ((170, 255), "overexposed"),
-        ((169, 255), "normal"),
-        ((100, 150), "low-contrast"),
-        ((100, 151), "normal"),
+        *((0, 255, "normal"), (0, 63, "dark"), (0, 64, "normal")),
+        (40, 60, "dark"),  # low in contrast as well
+        *((170, 255, "overexposed"), (169, 255, "normal")),
+        *((100, 150, "low-contrast"), (100, 151, "normal")),
     ],
 )
-def test_exposure_of_grey_levels(levels: tuple[int, int], expected: str) -> None:
-    assert expected in EXPOSURES
-    working = np.repeat(np.array(levels, np.uint8), 50).reshape(10, 10)
-    assert exposure(working) == expected
+def test_exposure_of_grey_levels(low: int, high: int, expected: str) -> None:
+    assert exposure(np.repeat(np.array([low, high], np.uint8), 50).reshape(10, 10)) == expected
 
 
 def test_few_bright_pixels_leave_it_dark_and_many_clipped_ones_overexpose_it() -> None:
     night, sky = (np.full((100, 100), level, np.uint8) for level in (10, 40))
     night[:2] = sky[:51] = 255
     assert (exposure(night), exposure(sky)) == ("dark", "overexposed")
-    assert exposure(np.ascontiguousarray(sky[::2])[:, ::3]) == "overexposed"  # no copy needed
+    assert exposure(sky[::2, ::3]) == "overexposed"  # of any memory layout
 
 
 def test_exposure_is_there_only_where_asked_for(exposures: Path, model: Path) -> None:
-    given = (exposures, "--model", model, "--format", "csv")
-    plain, exposed = (
-        list(csv.DictReader(io.StringIO(blur(*given, *more).stdout.decode())))
-        for more in ((), ("--exposure",))
-    )
+    given = ("scan", exposures, "--model", model)
+    plain = table(invoked(*given, "--format", "csv").stdout)
+    exposed = table(invoked(*given, "--format", "csv", "--exposure").stdout)
     assert [tuple(row) for row in plain] == [FIELDS] * 5
     assert [tuple(row) for row in exposed] == [WITH_EXPOSURE] * 5
     assert [row["exposure"] for row in exposed] == [*sorted(WANTED), ""]
     assert [{name: row[name] for name in FIELDS} for row in exposed] == plain
-
-
-def test_table_and_summary_have_exposure(exposures: Path, model: Path) -> None:
-    lines = blur(exposures, "--model", model, "--exposure").stdout.decode().splitlines()
+    lines = invoked(*given, "--exposure").stdout.splitlines()
     assert lines[0].split() == ["verdict", "probability", "kind", "exposure", "path"]
     flagged = [name for name in WANTED if any(f" {name} " in line for line in lines[1:-1])]
     assert flagged == ["dark", "low-contrast", "overexposed"]
     assert lines[-1].endswith("1 unread; exposure: 1 dark, 1 low-contrast, 1 overexposed")
-    one = blur(exposures / "normal.png", "--model", model, "--exposure").stdout.decode()
+    one = invoked("scan", exposures / "normal.png", "--model", model, "--exposure").stdout
     assert one.splitlines()[-1].endswith("; exposure: all normal")
 
 
