@@ -92,7 +92,6 @@ def test_ignores_contrast(sigma: float) -> None:
 
 
 def test_noise_is_not_detail() -> None:
-    """Noise on a flat field has no more Laplacian than the field, and its level is reported."""
     flat = np.full((384, 480), 120, np.uint8)
     noise = 3 * np.random.default_rng(0).standard_normal(flat.shape)
     noisy = np.round(flat + noise).astype(np.uint8)
@@ -104,7 +103,6 @@ def test_noise_is_not_detail() -> None:
 
 
 def test_noise_does_not_hide_blur() -> None:
-    """A blurred picture with noise stays nearer to the blurred one than to the sharp one."""
     rng = np.random.default_rng(0)
     soft = blurred(SHARP, 2.0)
     noisy = np.clip(soft + 2 * rng.standard_normal(soft.shape), 0, 255).astype(np.uint8)
@@ -122,7 +120,6 @@ def test_motion_shows_in_one_direction() -> None:
 
 
 def test_sharp_subject_outweighs_blurred_background() -> None:
-    """A quarter of the picture is sharp: the sharpest tiles read as in the sharp picture."""
     soft = blurred(SHARP, 4.0)
     mixed = soft.copy()
     mixed[96:288, 120:360] = SHARP[96:288, 120:360]
@@ -131,15 +128,16 @@ def test_sharp_subject_outweighs_blurred_background() -> None:
 
 
 @pytest.mark.parametrize(
-    "shape",
-    [(1, 1), (1, 300), (7, 5), (30, 40), (40, 30), (33, 47), (768, 20), (12, 768), (576, 767)],
+    "shape", [(1, 1), (1, 900), (7, 5), (30, 40), (33, 47), (768, 20), (12, 768), (576, 767)]
 )
-def test_any_size_and_content_gives_finite_values(shape: tuple[int, int]) -> None:
+def test_any_size_and_content_has_an_answer(shape: tuple[int, int]) -> None:
     random = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
     for image in (np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8), random):
         vector = describe(image, PARAMS)
         assert vector.shape == (len(NAMES),) and np.isfinite(vector).all()
         assert np.abs(vector).max() < 50
+        place = sharpest_place(image)
+        assert place is None or image is random and 0 <= min(place) <= max(place) <= 1
 
 
 def test_same_image_gives_same_bytes_whatever_came_before() -> None:
@@ -194,17 +192,6 @@ def test_grid_covers_every_pixel_once() -> None:
         assert sum(tile.size for tile in tiles) == height * width
 
 
-def test_weighted_percentiles() -> None:
-    levels = np.array([0.0, 25.0, 50.0, 100.0])
-    found = summary.weighted_percentiles(np.array([5.0, 1, 4, 2, 3]), np.ones(5), levels)
-    assert found[[0, 2, 3]].tolist() == [1, 3, 5]
-    triple, weights = np.array([1.0, 9.0, 500.0]), np.array([1.0, 98.0, 0.0])
-    heavy = summary.weighted_percentiles(triple, weights, levels)
-    assert heavy[2] == pytest.approx(9.0, abs=0.1) and heavy[3] == 9.0
-    assert (summary.tile_weights(np.zeros(4)) == 1).all()
-    assert (summary.tile_weights(np.array([10.0, 1.4, 1.5])) == [10, 0, 1.5]).all()
-
-
 @pytest.mark.parametrize("tiles", [1, 2, 5, 48])
 def test_percentiles_of_all_rows_are_those_of_each(tiles: int) -> None:
     rng = np.random.default_rng(tiles)
@@ -217,11 +204,19 @@ def test_percentiles_of_all_rows_are_those_of_each(tiles: int) -> None:
         assert (found == np.interp(levels, middles, row[order])).all()
 
 
+def test_tiles_without_weight_do_not_count() -> None:
+    tiles, weights = np.array([1.0, 9.0, 500.0]), np.array([1.0, 98.0, 0.0])
+    heavy = summary.weighted_percentiles(tiles, weights, np.array([50.0, 100.0]))
+    assert heavy[0] == pytest.approx(9.0, abs=0.1) and heavy[1] == 9.0
+    assert (summary.tile_weights(np.zeros(4)) == 1).all()
+    assert (summary.tile_weights(np.array([10.0, 1.4, 1.5])) == [10, 0, 1.5]).all()
+
+
 SIZE = 576, 768
 
 
-def _leaves(size: tuple[int, int] = SIZE, seed: int = 0) -> np.ndarray:
-    """Rectangles of every size: large ones too, so that structure outlives any blur."""
+def rectangles(size: tuple[int, int] = SIZE, seed: int = 0) -> np.ndarray:
+    """Of every size: large ones too, so that structure outlives any blur."""
     rng, (height, width) = np.random.default_rng(seed), size
     image = np.full(size, 120, np.uint8)
     for _ in range(150):
@@ -231,7 +226,7 @@ def _leaves(size: tuple[int, int] = SIZE, seed: int = 0) -> np.ndarray:
     return image
 
 
-def _noisy(image: np.ndarray, deviation: float) -> np.ndarray:
+def noisy(image: np.ndarray, deviation: float) -> np.ndarray:
     rng = np.random.default_rng(1)
     return np.clip(image + rng.normal(0, deviation, image.shape), 0, 255).astype(np.uint8)
 
@@ -241,53 +236,40 @@ def _noisy(image: np.ndarray, deviation: float) -> np.ndarray:
 def test_the_sharp_corner_of_a_blurred_picture_is_found(
     size: tuple[int, int], x: float, y: float
 ) -> None:
-    crisp, (height, width) = _leaves(size), size
-    crisp[:] = _noisy(crisp, 20)  # texture, so that every part of it has detail
+    height, width = size
+    crisp = noisy(rectangles(size), 20)  # texture, so that every part of it has detail
     image = cv2.GaussianBlur(crisp, (0, 0), width / 60)
     left, top = int((x - 0.08) * width), int((y - 0.08) * height)
     part = slice(top, top + int(0.16 * height)), slice(left, left + int(0.16 * width))
     image[part] = crisp[part]
-    found = sharpest_place(_noisy(image, 2))
+    found = sharpest_place(noisy(image, 2))
     assert found == pytest.approx((x, y), abs=0.1)
 
 
-def test_what_lies_in_the_margin_has_no_say() -> None:
-    """A caption is the sharpest thing there is, and no part of the photo."""
-    image = cv2.GaussianBlur(_leaves(), (0, 0), 3)
-    cv2.putText(image, "12:30 27 NOV 2026", (20, 560), 0, 1.2, 255, 2)
-    found = sharpest_place(image)
-    assert found is not None and found[1] < 0.9
-    black = np.zeros(SIZE, np.uint8)
-    cv2.putText(black, "12:30 27 NOV 2026", (20, 560), 0, 1.2, 255, 2)
-    assert sharpest_place(black) is None
+def test_a_caption_in_the_margin_has_no_say() -> None:
+    photo, black = cv2.GaussianBlur(rectangles(), (0, 0), 3), np.zeros(SIZE, np.uint8)
+    for image in (photo, black):
+        cv2.putText(image, "12:30 27 NOV 2026", (20, 560), 0, 1.2, 255, 2)
+    found = sharpest_place(photo)
+    assert found is not None and found[1] < 0.9 and sharpest_place(black) is None
 
 
-def _sky() -> np.ndarray:
-    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] / 768
-    return (120 + 70 * rows + 30 * columns).astype(np.uint8)
+SKY = (np.tensordot((70 / 768, 30 / 768), np.indices(SIZE), 1) + 120).astype(np.uint8)
 
 
 @pytest.mark.parametrize("deviation", [0, 2, 3.5])
-@pytest.mark.parametrize("plain", [np.zeros(SIZE, np.uint8), np.full(SIZE, 200, np.uint8), _sky()])
+@pytest.mark.parametrize("plain", [np.zeros(SIZE, np.uint8), np.full(SIZE, 200, np.uint8), SKY])
 def test_nothing_to_judge(plain: np.ndarray, deviation: float) -> None:
-    assert sharpest_place(_noisy(plain, deviation)) is None
+    assert sharpest_place(noisy(plain, deviation)) is None
 
 
 @pytest.mark.parametrize("sigma", [0, 2, 8, 24, 48])
 @pytest.mark.parametrize("seed", range(3))
 def test_however_blurred_a_picture_with_structure_is_judged(sigma: int, seed: int) -> None:
-    image = _leaves(seed=seed)
-    image = cv2.GaussianBlur(image, (0, 0), sigma) if sigma else image
-    assert sharpest_place(_noisy(image, 2)) is not None
+    image = blurred(rectangles((288, 384), seed), sigma / 2)
+    assert sharpest_place(noisy(image, 2)) is not None
 
 
 def test_fine_detail_counts_where_nothing_is_coarse() -> None:
     weave = (110 + 30 * (np.indices(SIZE).sum(axis=0) % 2)).astype(np.uint8)
     assert sharpest_place(weave) is not None
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (3, 5), (33, 2000), (520, 513)])
-def test_any_size_has_an_answer(size: tuple[int, int]) -> None:
-    found = sharpest_place(np.random.default_rng(0).integers(0, 256, size).astype(np.uint8))
-    assert found is None or 0 <= min(found) <= max(found) <= 1
-    assert sharpest_place(np.full(size, 77, np.uint8)) is None

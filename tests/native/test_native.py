@@ -2,13 +2,13 @@
 
 import ctypes
 import os
-import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -30,11 +30,19 @@ PARAMS = load_params(REPOSITORY / "params.yaml").features
 
 
 @pytest.fixture
-def compiled() -> ctypes.CDLL:
-    found = library()
-    if found is None:
+def compiled() -> None:
+    if library() is None:
         pytest.skip("nothing was compiled here")
-    return found
+
+
+def without(patch: pytest.MonkeyPatch, *modules: ModuleType) -> None:
+    """From here on these modules compute in numpy and OpenCV."""
+    for module in modules:
+        patch.setattr(module, "library", lambda: None)
+
+
+def pixels(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
 def test_compiled_where_there_is_a_compiler_unless_told_not_to() -> None:
@@ -43,9 +51,6 @@ def test_compiled_where_there_is_a_compiler_unless_told_not_to() -> None:
     subprocess.run([sys.executable, "-c", code], env=environment, cwd=REPOSITORY, check=True)
     if sys.platform == "linux" and shutil.which("gcc") and os.environ.get(SWITCH) != "0":
         assert library() is not None, "pip install -e . compiled nothing; try it without --quiet"
-
-
-VARIANTS = {"x86-64": "sse2", "x86-64-v3": "avx2", "x86-64-v4": "avx512vl"}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +63,7 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> list[ctypes.CDLL]:
     (module,) = settings["tool"]["setuptools"]["ext-modules"]
     headers = f"-I{sysconfig.get_paths()['include']}"
     found = []
-    for name, flag in VARIANTS.items():
+    for name, flag in (("x86-64", "sse2"), ("x86-64-v3", "avx2"), ("x86-64-v4", "avx512vl")):
         if flag in cpuinfo.read_text():
             target = tmp_path_factory.mktemp("native") / f"{name}.so"
             options = [*module["extra-compile-args"], "-DWIDE=", f"-march={name}", headers]
@@ -85,36 +90,34 @@ def test_wider_vectors_answer_alike(
     assert len(answers) > 1 and all(answer == answers[0] for answer in answers)
 
 
-def pixels(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
-
 def exact(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Area average of a small grey image, from the definition."""
-    width, height = size
-    parts = image.astype(np.int64).repeat(height, axis=0).repeat(width, axis=1)
-    sums = parts.reshape(height, image.shape[0], width, image.shape[1]).sum(axis=(1, 3))
-    return np.floor(sums / image.size + 0.5).astype(np.uint8)
+    """Area average of a small picture, (H, W, channels), from the definition."""
+    (height, width, channels), (across, down) = image.shape, size
+    parts = image.astype(np.int64).repeat(down, axis=0).repeat(across, axis=1)
+    sums = parts.reshape(down, height, across, width, channels).sum(axis=(1, 3))
+    return np.floor(sums / (height * width) + 0.5).astype(np.uint8)
 
 
 @pytest.mark.parametrize("native", [True, False])
 def test_area_averages_are_exact(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(averaging, "library", library if native else lambda: None)
+    if not native:
+        without(monkeypatch, averaging)
     shapes = (50, 41), (97, 33), (61, 7), (5, 64)
     for shape, size in zip(shapes, ((19, 24), (33, 10), (2, 3), (31, 2)), strict=True):
-        image, rgb = pixels(shape), pixels((*shape, 3))
-        assert (area_average(image, size) == exact(image, size)).all()
-        expected = np.stack([exact(rgb[:, :, channel], size) for channel in range(3)], axis=2)
+        rgb = pixels((*shape, 3))
+        expected = exact(rgb, size)
         assert (area_average(rgb, size) == expected).all()
         assert (area_average(rgb[:, ::-1], size) == expected[:, ::-1]).all()
+        assert (area_average(rgb[:, :, 1], size) == expected[:, :, 1]).all()
 
 
-def test_large_area_averages_agree(compiled: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("compiled")
+def test_large_area_averages_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     for shape, size in (((2048, 1365), (512, 768)), ((40_001, 40), (11, 3000))):
         image = np.maximum(pixels(shape), 200)  # sums as large as they get
         first = area_average(image, size)
         with monkeypatch.context() as patch:
-            patch.setattr(averaging, "library", lambda: None)
+            without(patch, averaging)
             assert (area_average(image, size) == first).all()
         near = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         assert np.abs(first.astype(int) - near).max() <= 1
@@ -122,26 +125,26 @@ def test_large_area_averages_agree(compiled: ctypes.CDLL, monkeypatch: pytest.Mo
         area_average(np.zeros((70_000, 3), np.uint8), (1, 999))
 
 
-def test_averages_of_cells_agree(compiled: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
-    for shape, size in (((331, 498), (301, 197)), ((1, 7), (7, 1)), ((9, 40), (13, 9))):
-        image = 255 * (pixels(shape) // 128)
-        first = average_cells(image, 2, size)
-        with monkeypatch.context() as patch:
-            patch.setattr(averaging, "library", lambda: None)
-            assert (average_cells(image, 2, size) == first).all()
+@pytest.mark.usefixtures("compiled")
+def test_averages_of_cells_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {(331, 498): (301, 197), (1, 7): (7, 1), (9, 40): (13, 9)}
+    images = {size: 255 * (pixels(shape) // 128) for shape, size in sizes.items()}
+    ours = [average_cells(image, 2, size) for size, image in images.items()]
+    without(monkeypatch, averaging)
+    for (size, image), answer in zip(images.items(), ours, strict=True):
+        assert (average_cells(image, 2, size) == answer).all()
 
 
 @pytest.mark.parametrize("native", [True, False])
 def test_laplacian_variance_is_exact(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(content, "library", library if native else lambda: None)
-    images = []
+    if not native:
+        without(monkeypatch, content)
     for shape in ((1, 9), (2, 2), (3, 7), (40, 3000), (577, 769)):
-        images += [pixels(shape), 255 * (pixels(shape) // 128), pixels((9, *shape))[5]]
-    for image in images:
-        edges = cv2.Laplacian(image, cv2.CV_16S).astype(np.int64)
-        energy = int((edges * edges).sum())
-        expected = energy / image.size - (int(edges.sum()) / image.size) ** 2
-        assert content.laplacian_variance(image) == expected
+        for image in (pixels(shape), 255 * (pixels(shape) // 128), pixels((9, *shape))[5]):
+            edges = cv2.Laplacian(image, cv2.CV_16S).astype(np.int64)
+            energy = int((edges * edges).sum())
+            expected = energy / image.size - (int(edges.sum()) / image.size) ** 2
+            assert content.laplacian_variance(image) == expected
 
 
 def planes() -> list[np.ndarray]:
@@ -156,56 +159,45 @@ def planes() -> list[np.ndarray]:
     return [*found, np.full((40, 48), 4080, np.int16)]
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("grid", [tiles.Grid(1, 1), tiles.Grid(2, 3), tiles.Grid(3, 4)])
-def test_sums_over_tiles_are_the_same(
-    grid: tiles.Grid, compiled: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answers = []
-    for loops in (compiled, None):
-        monkeypatch.setattr(tiles, "library", lambda loops=loops: loops)
+def test_sums_over_tiles_are_the_same(grid: tiles.Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers() -> list[list[np.ndarray]]:
+        found = []
         for plane in planes():
             sums = [tiles.tile_sums(plane, kind, grid) for kind in Kind]
-            count = grid.rows * grid.columns
-            assert [one.shape for one in sums] == [(kind.count, count) for kind in Kind]
+            shapes = [(kind.count, grid.rows * grid.columns) for kind in Kind]
+            assert [one.shape for one in sums] == shapes
             places = [tiles.gradient_argmax(plane, step, grid) for step in (HORIZONTAL, VERTICAL)]
-            answers.append([one.tolist() for one in (*sums, *places)])
-    middle = len(answers) // 2
-    assert answers[:middle] == answers[middle:]
+            found.append([one.tolist() for one in (*sums, *places)])
+        return found
+
+    ours = answers()
+    without(monkeypatch, tiles)
+    assert ours == answers()
 
 
-def test_kinds_are_numbered_as_in_c() -> None:
-    assert [kind.number for kind in Kind] == list(range(12))
-    source = (Path(tiles.__file__).parents[1] / "native" / "tiles.c").read_text("utf-8")
-    rows = re.findall(r"\{\w+, (\d), (\d), (\d), (\d), (\d), (\d)\}", source)
-    margins = [[extent // 2 for extent in kind.less] for kind in Kind]
-    margins[Kind.CALM.number][0] -= 1  # in C its mask hangs from its upper row
-    assert [tuple(map(int, row)) for row in rows] == [
-        (kind.count, *margin, *kind.step, kind.statistic == tiles.PEAKS)
-        for kind, margin in zip(Kind, margins, strict=True)
-    ]
-
-
-def test_features_are_the_same(compiled: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
-    soft = cv2.GaussianBlur(pixels((400, 610)), (0, 0), 1.3)
-    images = [pixels((300, 201)), soft, pixels((40, 500)), pixels((1, 1)), pixels((9, 17))]
-    images.append(np.full((120, 90), 7, np.uint8))
+@pytest.mark.usefixtures("compiled")
+def test_features_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [cv2.GaussianBlur(pixels((400, 610)), (0, 0), 1.3), np.full((120, 90), 7, np.uint8)]
+    images += [pixels(shape) for shape in ((300, 201), (40, 500), (1, 1), (9, 17))]
     ours = [describe(image, PARAMS) for image in images]
-    for module in (pyramid, tiles):
-        monkeypatch.setattr(module, "library", lambda: None)
+    without(monkeypatch, pyramid, tiles)
     for image, measures in zip(images, ours, strict=True):
         assert (measures == describe(image, PARAMS)).all()
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("size", [(32, 32), (33, 50), (47, 131), (200, 158)])
 def test_local_spectra_by_definition(
-    size: tuple[int, int], compiled: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = pixels(size).astype(np.float32)
     even = np.pad(image, [(0, extent % 2) for extent in size], "edge")
     half = even.reshape(even.shape[0] // 2, 2, -1, 2).mean(axis=(1, 3))
     kernels = cosine_basis(32)[:, :, 0].transpose(2, 0, 1).astype(np.float64)
     found = spectra.local_spectra(image, 32)
-    monkeypatch.setattr(spectra, "library", lambda: None)
+    without(monkeypatch, spectra)
     for ours, theirs in zip(found, spectra.local_spectra(image, 32), strict=True):
         assert np.abs(ours - theirs).max() < 1e-5
     for seen, answer in zip((image, half), found, strict=True):
