@@ -39,18 +39,19 @@ def test_time_of_heic(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("digits", "fraction"), [("5", 0.5), ("05", 0.05), ("123456", 0.123456), ("", 0.0), ("x", 0.0)]
+    ("more", "seconds"),
+    [
+        *(({"digits": "5"}, 0.5), ({"digits": "05"}, 0.05), ({"digits": "123456"}, 0.123456)),
+        *(({}, 0), ({"digits": "x"}, 0)),
+        *(({"offset": "+02:00"}, -7200), ({"offset": "-05:30"}, 19800), ({"offset": "Z"}, 0)),
+    ],
 )
-def test_digits_are_fractions_of_a_second(tmp_path: Path, digits: str, fraction: float) -> None:
-    found = read_capture(saved(tmp_path / "a.jpg", exif(0, digits=digits)))
-    assert found.time == pytest.approx(SECONDS + fraction, abs=1e-5)
-    assert found.fine == (fraction > 0)
-
-
-@pytest.mark.parametrize(("offset", "hours"), [("+02:00", 2), ("-05:30", -5.5), ("Z", 0)])
-def test_clocks_of_other_zones(tmp_path: Path, offset: str, hours: float) -> None:
-    found = read_capture(saved(tmp_path / "a.jpg", exif(0, offset=offset)))
-    assert found.time == SECONDS - 3600 * hours
+def test_fractions_of_a_second_and_zones(
+    tmp_path: Path, more: dict[str, str], seconds: float
+) -> None:
+    found = read_capture(saved(tmp_path / "a.jpg", exif(0, **{"digits": "", **more})))
+    assert found.time == pytest.approx(SECONDS + seconds, abs=1e-5)
+    assert found.fine == (0 < seconds < 1)
 
 
 def test_a_camera_says_that_it_brackets(tmp_path: Path) -> None:

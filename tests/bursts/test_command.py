@@ -9,7 +9,7 @@ import pytest
 from action_trees import look, names
 from blur_fusion.app.review import ReviewSettings, opened
 from made_bursts import exif, exposed, scene, soft, stack, write
-from scan_command import imported, invoked
+from scan_command import invoked
 
 
 @pytest.fixture
@@ -84,8 +84,3 @@ def test_options_that_say_nothing_are_a_mistake(words: tuple[str, ...], line: st
     ran = invoked("scan", ".", *words)
     assert ran.exit_code == 2
     assert line in ran.output
-
-
-def test_headers_are_read_only_where_asked(model: Path, photos: Path) -> None:
-    assert "PIL" not in imported("scan", photos, "--model", model)
-    assert "PIL" in imported("scan", photos, "--model", model, "--bursts")

@@ -147,7 +147,7 @@ def places(*photos: np.ndarray) -> list[Place]:
 
 @pytest.mark.parametrize("noises", [(2, 2), (8, 8), (0, 5), (3, 9), (4,) * 12])
 def test_noise_alone_is_a_tie(noises: tuple[float, ...]) -> None:
-    plane, ties, trials = scene(128, 192), 0, 200 // len(noises)
+    plane, ties, trials = scene(128, 192), 0, 100 // len(noises)
     for trial in range(trials):
         found = places(*(exposed(plane, one, 20 * trial + k) for k, one in enumerate(noises)))
         assert sorted(place.rank for place in found) == [*range(1, len(noises) + 1)]

@@ -51,11 +51,9 @@ def test_any_model_with_a_convolution(make: Callable[[], Any], picture: np.ndarr
     keras.utils.set_random_seed(4)
     model = make()
     image = picture[..., : model.inputs[0].shape[-1]]
-    heat = [grad_cam(model, image, towards=sign) for sign in (1.0, -1.0)]
-    for found in heat:
-        assert found.ndim == 2 and min(found.shape) > 1
-        assert np.isfinite(found).all() and found.min() >= 0 and found.max() <= 1
-    assert max(found.max() for found in heat) == 1
+    heat = np.array([grad_cam(model, image, towards=sign) for sign in (1.0, -1.0)])
+    assert heat.ndim == 3 and min(heat[0].shape) > 1
+    assert np.isfinite(heat).all() and heat.min() >= 0 and heat.max() == 1
     assert not np.array_equal(*heat)
 
 
@@ -68,14 +66,15 @@ def test_heat_lies_where_the_answer_comes_from() -> None:
     assert heat[12, 44] == 1 and heat[40:, :].max() == 0
 
 
-def test_a_saturated_answer_has_heat_and_one_without_convolution_an_error(
-    picture: np.ndarray,
-) -> None:
+def test_a_saturated_answer_has_heat(picture: np.ndarray) -> None:
     gain = keras.initializers.Constant(50.0)
     steep = layers.Dense(1, "sigmoid", kernel_initializer=gain)
     model = _pooled(layers.Conv2D(4, 3, activation="relu"), steep)
     assert float(model(picture[None])[0, 0]) == 1.0  # its own gradient is nothing
     assert grad_cam(model, picture).max() == 1
+
+
+def test_a_network_without_convolution_is_refused(picture: np.ndarray) -> None:
     dense = keras.Sequential([layers.Input(IMAGE), layers.Flatten(), layers.Dense(1)])
     with pytest.raises(BlurError, match="no convolution"):
         grad_cam(dense, picture)

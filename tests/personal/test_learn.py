@@ -56,42 +56,41 @@ def test_a_head_adds_a_linear_function_to_the_fused_logit_alone() -> None:
     assert (again.logits(rows.logits, rows.measures)["fused"] == after["fused"]).all()
 
 
-def test_another_taste_is_learned_and_holds_for_other_photos() -> None:
-    def taste(rows: Rows, seed: int) -> Rows:
-        return labelled(rows, own_logits(rows) - 2, seed)
+@pytest.mark.parametrize(
+    ("learned", "gain", "shown"),
+    [("calibration", 0.1, "calibration"), ("head", 0.05, "weights of measures")],
+)
+def test_another_taste_is_learned_and_holds_for_other_photos(
+    learned: str, gain: float, shown: str
+) -> None:
+    """By calibration, that fewer are bad; by the head, that one measure matters."""
 
-    rows, others = taste(photos(150, 1), 2), taste(photos(2000, 3), 4)
-    outcome = learn.learn(MODEL, rows, head=False)
-    assert outcome.adopted == ("calibration",) and outcome.model is not None
-    assert loss(others, outcome.model) < loss(others, MODEL) - 0.1
-    said = outcome.after["log_loss"]["value"]
-    assert said == pytest.approx(loss(others, outcome.model), abs=0.1)
-    low, high = outcome.model.bands["fused"]
-    assert 0 <= low <= outcome.model.thresholds["fused"] <= high <= 1
-    assert outcome.model.rates.sharp == (rows.labels == 0).sum()
+    def taste(count: int, seed: int) -> Rows:
+        rows = photos(count, seed)
+        more = rows.measures[:, 5] - 0.5 if learned == "head" else -2
+        return labelled(rows, own_logits(rows) + more, seed + 1)
+
+    rows, others = taste(200, 1), taste(2000, 3)
+    outcome = learn.learn(MODEL, rows, head=learned == "head")
+    model = outcome.model
+    assert outcome.adopted[-1:] == (learned,) and model is not None
+    assert loss(others, model) < loss(others, MODEL) - gain
+    assert outcome.after["log_loss"]["value"] == pytest.approx(loss(others, model), abs=0.12)
+    low, high = model.bands["fused"]
+    assert 0 <= low <= model.thresholds["fused"] <= high <= 1
+    assert model.rates.sharp == (rows.labels == 0).sum()
     for judge in ("cnn", "features"):
-        assert outcome.model.calibrations[judge] == MODEL.calibrations[judge]
+        assert model.calibrations[judge] == MODEL.calibrations[judge]
     text = as_text(outcome, MODEL, rows)
-    assert "calibration: gain in log-loss 0." in text and "; learned" in text
+    assert f"{shown}: gain in log-loss 0." in text and "; learned" in text
     assert text.endswith("0.066 asked for; chosen anew")
 
 
-def test_a_measure_that_matters_is_learned_and_holds_for_other_photos() -> None:
-    def taste(rows: Rows, seed: int) -> Rows:
-        return labelled(rows, own_logits(rows) + (rows.measures[:, 5] - 0.5), seed)
-
-    rows, others = taste(photos(200, 1), 2), taste(photos(2000, 3), 4)
-    outcome = learn.learn(MODEL, rows)
-    assert outcome.adopted[-1:] == ("head",) and outcome.model is not None
-    assert loss(others, outcome.model) < loss(others, MODEL) - 0.05
-    said = outcome.after["log_loss"]["value"]
-    assert said == pytest.approx(loss(others, outcome.model), abs=0.12)
-
-
 def test_a_model_that_is_right_is_kept() -> None:
-    logits = own_logits(photos(5000, 99))
-    kept_ones = labelled(photos(5000, 99), logits).labels == 0
-    costs = ThresholdParams(float((logits[kept_ones] >= 0).mean()))
+    many = photos(5000, 99)
+    logits = own_logits(many)
+    sharp = labelled(many, logits).labels == 0
+    costs = ThresholdParams(float((logits[sharp] >= 0).mean()))
     kept = 0
     for seed in range(20):
         rows = photos(60, seed)
@@ -132,10 +131,8 @@ def test_labels_at_random_teach_nothing() -> None:
 
 def test_photos_of_a_burst_teach_nothing_about_one_another() -> None:
     """Eight copies of each of 24 photos, whose labels are random: by heart, all would be right."""
-    one = photos(24, 1)
     labels = np.random.default_rng(2).permutation(np.arange(24) % 2)
-    copies = Rows(labels, one.logits, one.measures, one.bursts)
-    rows = Rows(*(np.repeat(getattr(copies, f.name), 8, axis=0) for f in dataclasses.fields(Rows)))
+    rows = dataclasses.replace(photos(24, 1), labels=labels).part(np.repeat(np.arange(24), 8))
     assert learn.learn(MODEL, rows).model is None
     apart = dataclasses.replace(rows, bursts=np.arange(len(rows.labels)))
     assert "head" in learn.learn(MODEL, apart).adopted  # as if they were strangers
