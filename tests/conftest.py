@@ -7,14 +7,13 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import stages  # noqa: F401  (pins instruction sets, before NumPy is loaded, as child processes do)
 from action_trees import out, root  # noqa: F401  (fixtures)
 from browser import browser, new_page, page  # noqa: F401  (fixtures)
-from trees import REPOSITORY, Tree, write_photo, write_photos, write_sheet
+from trees import REPOSITORY, Tree, write_certh, write_photos
 
 # Background jobs of a shell ignore Ctrl-C, and so would the programs that tests start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -52,7 +51,6 @@ def no_idle_processes() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model folder; read only."""
     from tiny_model import write_tiny_model
 
     return write_tiny_model(tmp_path_factory.mktemp("model"))
@@ -67,32 +65,6 @@ def shared_data() -> Path:
     return folder
 
 
-def _write_certh(folder: Path, scenes: int = 12) -> Path:
-    training, evaluation = folder / "TrainingSet", folder / "EvaluationSet"
-    for k in range(scenes):
-        ending = ".JPG" if k % 3 == 0 else ".jpg"
-        write_photo(training / "Undistorted" / f"DSC{k:05d}{ending}", seed=k)
-        write_photo(training / "Artificially-Blurred" / f"DiskR10_{k}.jpg", 100 + k, blurred=True)
-        write_photo(training / "Naturally-Blurred" / f"DSC{k:05d}.jpg", 200 + k, blurred=True)
-    (training / "Undistorted" / ".DS_Store").write_bytes(b"\0Bud1")
-    digital: list[tuple[Any, Any]] = [("MyDigital Blur", None)]
-    for j, k in ((1, 1), (2, 10), (3, 11)):
-        for name in (f"Original_{k}", f"DiskR10_{j}", f"MotionL50Th90_{j}"):
-            blurred = not name.startswith("Original")
-            write_photo(evaluation / "DigitalBlurSet" / f"{name}.jpg", 300 + k, blurred)
-            digital.append((f" {name}.jpg ", 1 if blurred else -1))
-    digital.insert(5, (None, None))
-    natural: list[tuple[Any, Any]] = [("Image Name", "Blur Label")]
-    for k in range(1, 7):
-        blurred = k % 2 == 0
-        ending = ".JPG" if k == 1 else ".jpg"
-        write_photo(evaluation / "NaturalBlurSet" / f"Original_{k}{ending}", 400 + k, blurred)
-        natural.append((f"Original_{k}", 1 if blurred else -1))
-    write_sheet(evaluation / "DigitalBlurSet.xlsx", digital)
-    write_sheet(evaluation / "NaturalBlurSet.xlsx", natural)
-    return folder
-
-
 @pytest.fixture
 def certh_tree(tmp_path: Path) -> Tree:
     """Make a tiny CERTH tree with the irregularities of the real one.
@@ -100,7 +72,7 @@ def certh_tree(tmp_path: Path) -> Tree:
     `certh_tree(scenes=12)` writes `scenes` images into each training folder, 3 scenes of 3 images
     into the digital and 6 images into the natural half, and returns the root.
     """
-    return lambda scenes=12: _write_certh(tmp_path / "certh", scenes)
+    return lambda scenes=12: write_certh(tmp_path / "certh", scenes)
 
 
 @pytest.fixture

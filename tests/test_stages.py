@@ -1,12 +1,12 @@
-"""Rooms import only earlier rooms; dvc.yaml lists what stages really import.
+"""Rooms import only earlier rooms; dvc.yaml lists what stages really import, and all use AVX2.
 
 And release/dvc.yaml does so for the release, another run of the same stages.
 """
 
 import ast
+import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ import yaml
 from blur_fusion.errors import TRAIN_MODULES
 from blur_fusion.model.provenance import OURS, RELEASE, flat_params, read_stages
 from blur_fusion.model.release import ARTIFACTS, DATA, PARAMS, release_stages
-from scan_command import ENVIRONMENT
+from scan_command import run
+from stages import PINNED
 from tiny_project import TINY
 from trees import REPOSITORY, contents
 
@@ -59,7 +60,6 @@ def _file(module: str) -> Path | None:
 
 
 def _named(nodes: Iterable[ast.AST]) -> set[str]:
-    """Imported dotted names."""
     named: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -114,18 +114,6 @@ def test_a_room_opens_with_a_docstring_alone() -> None:
     assert all(path.is_file() for path in EXEMPT)
 
 
-def test_the_walk_sees_late_imports_and_packages(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from typing import TYPE_CHECKING\n"
-        "if TYPE_CHECKING:\n    from blur_fusion.cli import main\n"
-        "def late():\n    from blur_fusion.data import layouts\n"
-    )
-    names = {path.relative_to(LIBRARY).as_posix() for path in reached(script)}
-    assert {"data/layouts.py", "data/__init__.py", "data/certh.py"} <= names
-    assert not any(name.startswith("cli") for name in names)
-
-
 def test_five_stages_and_the_sample() -> None:
     assert list(STAGES) == ["sample", "load", "cnn", "features", "fuse", "evaluate"]
     for stage, spec in STAGES.items():
@@ -158,25 +146,16 @@ for stage in {list(STAGES)}:
 
 
 def test_stages_name_the_missing_extra(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", WITHOUT_EXTRA]
-    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.returncode == 0 and not list(tmp_path.iterdir())
-    lines = done.stderr.splitlines()
-    assert len(lines) == len(STAGES)
+    lines = run("-c", WITHOUT_EXTRA, cwd=tmp_path).stderr.splitlines()
+    assert len(lines) == len(STAGES) and not list(tmp_path.iterdir())
     assert all(x.startswith("error: ") and "blur-fusion[train]" in x for x in lines)
 
 
 def test_params_of_stages_are_the_leaves_of_params_yaml() -> None:
-    values = yaml.safe_load((REPOSITORY / "params.yaml").read_text("utf-8"))
-    places = {
-        f"{section}.{name}" if isinstance(part, dict) else section
-        for section, part in values.items()
-        for name in (part if isinstance(part, dict) else [""])
-    }
     used = {place for spec in STAGES.values() for place in spec["params"]}
-    assert used <= places
     # The number of workers changes no byte; the report shows the worst errors.
-    assert places - used == {"compute.workers", "evaluate.worst_images"}
+    unused = {"compute.workers", "evaluate.worst_images"}
+    assert used | unused == set(flat_params(REPOSITORY / "params.yaml")) and not used & unused
 
 
 def test_a_users_data_set_is_no_output() -> None:
@@ -216,8 +195,7 @@ def test_stages_take_a_params_file_and_a_folder(tmp_path: Path) -> None:
     params["sample"] = {**TINY["sample"], "training_scenes": 6, "natural_scenes": 4}
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     for stage, folder in (("sample", "a/b"), ("load", "c/d")):
-        words = [sys.executable, "-m", f"stages.{stage}", "other.yaml", folder]
-        subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, check=True)
+        run("-m", f"stages.{stage}", "other.yaml", folder, cwd=tmp_path)
     places = {"/".join(Path(path).parts[:3]) for path in contents(tmp_path)}
     sample = {f"a/b/{name}" for name in ("TrainingSet", "EvaluationSet", "scenes.csv")}
     assert places == {"other.yaml", "c/d/load", *sample}
@@ -242,3 +220,61 @@ def test_no_file_names_a_registry_or_this_machine() -> None:
     if found.returncode > 1:
         pytest.skip("no Git checkout")
     assert found.stdout == ""
+
+
+SEEN = """
+import stages
+def seen():
+    import cv2
+    import numpy._core._multiarray_umath as umath
+    wide = [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name]]
+    return wide, cv2.getCPUFeaturesLine().split()[-1], cv2.ipp.useIPP()
+import joblib, json
+worker = joblib.Parallel(n_jobs=2)(joblib.delayed(seen)() for _ in range(2))
+print(json.dumps([seen(), *worker]))
+"""
+RENDERED = """
+import stages, sys
+from pathlib import Path
+from blur_fusion.params import SampleParams
+from blur_fusion.sample.tree import write_sample
+write_sample(Path(sys.argv[1]), SampleParams(6, 4, 1, 256, 0.5), 3, 1)
+"""
+FORBIDDEN = {  # as if the processor lacked it, also for glibc's own functions
+    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX512CD,-AVX512DQ",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+CPU = Path("/proc/cpuinfo")
+avx2 = pytest.mark.skipif(
+    not CPU.is_file() or "avx2" not in CPU.read_text("utf-8"), reason="no Linux, or no AVX2"
+)
+
+
+def unpinned(code: str, *arguments: object, **environment: str) -> str:
+    """What a program prints that chooses the instruction sets itself."""
+    unset = dict.fromkeys([*PINNED, "OPENCV_CPU_DISABLE"])
+    done = run("-c", code, *arguments, **{**unset, **environment})
+    assert "OPENCV" not in done.stderr and "IPP" not in done.stderr
+    return done.stdout
+
+
+@avx2
+def test_nothing_wider_than_avx2_runs_in_a_stage_or_its_workers() -> None:
+    for wide, opencv, ipp in json.loads(unpinned(SEEN)):
+        assert wide == ["X86_V3"]
+        assert opencv.endswith("AVX512-SKX?")  # OpenCV's mark of unused features
+        assert ipp is False
+
+
+@avx2
+def test_what_is_set_already_stays() -> None:
+    code = "import os, stages; print(os.environ['ONEDNN_MAX_CPU_ISA'])"
+    assert unpinned(code, ONEDNN_MAX_CPU_ISA="SSE41").strip() == "SSE41"
+
+
+@avx2
+def test_wider_vectors_change_no_rendered_byte(tmp_path: Path) -> None:
+    allowed, forbidden = tmp_path / "allowed", tmp_path / "forbidden"
+    unpinned(RENDERED, allowed)
+    unpinned(RENDERED, forbidden, **FORBIDDEN)
+    assert contents(allowed) == contents(forbidden) != {}

@@ -7,8 +7,8 @@ import sys
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -19,37 +19,23 @@ from blur_fusion.errors import BlurError
 from blur_fusion.presets import networks
 
 
-class _Storage:
+class _Storage(NamedTuple):
     """Numbers of a tensor, which PyTorch keeps behind the pickle."""
 
-    def __init__(self, key: str, numbers: np.ndarray) -> None:
-        self.key, self.numbers = key, numbers
-
-
-class _Tensor:
-    """Pickled as PyTorch does: its storage, offset, shape, strides."""
-
-    def __init__(self, key: str, values: np.ndarray) -> None:
-        turned = np.asfortranarray(values, np.float32)  # as those of TensorFlow come out
-        self.storage = _Storage(key, turned.ravel(order="K"))
-        strides = tuple(step // 4 for step in turned.strides)
-        self.parts = self.storage, 0, values.shape, strides, False, OrderedDict()
-
-    def __reduce__(self) -> Any:
-        return sys.modules["torch._utils"]._rebuild_tensor_v2, self.parts
+    key: str
+    numbers: np.ndarray
 
 
 def _written(tensors: dict[str, np.ndarray], patch: pytest.MonkeyPatch) -> bytes:
     """Bytes as torch.save wrote them before PyTorch 1.6."""
-    torch, utils = ModuleType("torch"), ModuleType("torch._utils")
     kind = type("FloatStorage", (), {"__module__": "torch"})
-    torch.FloatStorage = kind  # type: ignore[attr-defined]
+    storages: list[_Storage] = []
 
     def rebuild() -> None: ...
 
     rebuild.__module__, rebuild.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
-    utils._rebuild_tensor_v2 = rebuild  # type: ignore[attr-defined]
-    patch.setitem(sys.modules, "torch", torch)
+    patch.setitem(sys.modules, "torch", SimpleNamespace(FloatStorage=kind))
+    utils = SimpleNamespace(_rebuild_tensor_v2=rebuild)
     patch.setitem(sys.modules, "torch._utils", utils)
 
     class Pickler(pickle.Pickler):
@@ -58,12 +44,18 @@ def _written(tensors: dict[str, np.ndarray], patch: pytest.MonkeyPatch) -> bytes
                 return "storage", kind, thing.key, "cpu", thing.numbers.size, None
             return None
 
-    kept = {name: _Tensor(str(n), values) for n, (name, values) in enumerate(tensors.items())}
+        def reducer_override(self, thing: Any) -> Any:
+            if not isinstance(thing, np.ndarray):
+                return NotImplemented
+            turned = np.asfortranarray(thing, np.float32)  # as those of TensorFlow come out
+            storages.append(_Storage(str(len(storages)), turned.ravel(order="K")))
+            strides = tuple(step // 4 for step in turned.strides)
+            return rebuild, (storages[-1], 0, thing.shape, strides, False, OrderedDict())
+
     file = io.BytesIO()
     for head in (119547037146038801333356, 1001, {"little_endian": True}):
         pickle.dump(head, file, 2)
-    Pickler(file, 2).dump(OrderedDict(kept))
-    storages = sorted((one.storage for one in kept.values()), key=lambda one: one.key)
+    Pickler(file, 2).dump(OrderedDict(tensors))
     pickle.dump([one.key for one in storages], file, 2)
     for one in storages:
         file.write(one.numbers.size.to_bytes(8, "little") + one.numbers.tobytes())
@@ -77,22 +69,16 @@ def _wheel(path: Path, content: bytes, patch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def _names(stages: int) -> list[str]:
-    """PyTorch's names of layers, in order, of blocks that are one a stage, the first unexpanded."""
-    names = ["_conv_stem", "_bn0"]
-    for number in range(stages):
-        parts = ["_depthwise_conv", "_bn1", "_project_conv", "_bn2"]
-        parts = ["_expand_conv", "_bn0", *parts] if number else parts
-        names += [f"_blocks.{number}.{part}" for part in parts]
-    return [*names, "_conv_head", "_bn1"]
-
-
 def test_a_wheel_becomes_weights_of_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "STAGES", ((1, 3, 1, 1, 4), (1, 5, 2, 6, 5)))
     monkeypatch.setattr(networks, "HEAD", 7)
     model = networks.lite0((32, 32, 3))
+    parts = ("_depthwise_conv", "_bn1", "_project_conv", "_bn2")  # of a block, in PyTorch's names
+    first, second = parts, ("_expand_conv", "_bn0", *parts)
+    blocks = (*(f"_blocks.0.{part}" for part in first), *(f"_blocks.1.{part}" for part in second))
+    names = ("_conv_stem", "_bn0", *blocks, "_conv_head", "_bn1")
     rng, tensors = np.random.default_rng(0), {}
-    for name, layer in zip(_names(2), (one for one in model.layers if one.weights), strict=True):
+    for name, layer in zip(names, (one for one in model.layers if one.weights), strict=True):
         weights = [rng.normal(0, 0.5, part.shape).astype(np.float32) for part in layer.weights]
         weights[3:] = [0.1 + np.abs(variance) for variance in weights[3:]]
         layer.set_weights(weights)

@@ -12,7 +12,6 @@ from benchmarks.speed import Files, Program, as_text, compete, repeat, speed_com
 from blur_fusion.data.layouts import open_dataset
 from blur_fusion.errors import BlurError
 from pictures import noise, save
-from tiny_model import write_tiny_model
 from trees import Tree
 
 
@@ -24,13 +23,12 @@ def files(folder_tree: Tree, tmp_path: Path) -> Files:
 def test_photos_are_repeated_to_the_count(files: Files, tmp_path: Path) -> None:
     copies = sorted(files.folder.iterdir())
     assert len(copies) == files.count == 10
+    assert list(files.labels) == [path.name for path in copies[:4]]
+    for copy, first in zip(copies, copies[:4] * 3, strict=False):
+        label = ("sharp", "blurred")[files.labels[first.name]]
+        originals = [path.read_bytes() for path in (tmp_path / "own" / label).iterdir()]
+        assert copy.read_bytes() == first.read_bytes() in originals
     assert sorted(files.labels.values()) == [0, 0, 1, 1]
-    assert sorted(files.labels) == [path.name for path in copies[:4]]
-    for number, path in enumerate(copies):
-        assert path.read_bytes() == copies[number % 4].read_bytes()
-    originals = {path.read_bytes(): path.parent.name for path in (tmp_path / "own").rglob("*.jpg")}
-    for name, label in files.labels.items():
-        assert originals[(files.folder / name).read_bytes()] == ("sharp", "blurred")[label]
     with pytest.raises(BlurError, match="empty: holds no labelled photo"):
         repeat([], 10, "empty", tmp_path / "photos")
 
@@ -74,10 +72,9 @@ def test_versions_of_packages() -> None:
 
 
 def test_command_measures_blur_scan_and_says_what_is_missing(
-    folder_tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder_tree: Tree, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchmarks.speed.PEERS", ("no-such-package",))
-    model = write_tiny_model(tmp_path / "model")
     given = [str(folder_tree(scenes=2)), "--count", "6", "--rounds", "1", "--model", str(model)]
     ran = CliRunner().invoke(speed_command, given)
     assert ran.exit_code == 0, ran.output

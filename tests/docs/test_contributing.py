@@ -1,11 +1,9 @@
 """The examples of CONTRIBUTING work, in a copy: a measure, a reader, a preset."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-from scan_command import ENVIRONMENT
+from scan_command import run
 from trees import REPOSITORY, copy_checkout
 
 TEXT = (REPOSITORY / "CONTRIBUTING.md").read_text("utf-8")
@@ -28,14 +26,11 @@ def test_they_work_as_described(tmp_path: Path) -> None:
         (copy / test).write_text(checks, "utf-8")
         tests.append(test)
     (measures, _), (layouts, _) = (steps[0] for steps in list(CHANGES.values())[:2])
-    lint = [sys.executable, "-m", "ruff", "check", "-q", "--config", "pyproject.toml"]
-    subprocess.run([*lint, measures, layouts, *tests], cwd=copy, check=True)
+    lint = ["-m", "ruff", "check", "-q", "--config", "pyproject.toml"]
+    run(*lint, measures, layouts, *tests, cwd=copy)
     measured = ["test_names_table", "test_answers_as_blur_grows", "test_ignores"]
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
-        + ["tests/features/test_features.py", "-k", " or ".join((*measured, "test_it", "name_is"))],
-        **{"cwd": copy, "env": ENVIRONMENT | {"PYTHONPATH": ""}, "capture_output": True},
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stdout
+    chosen = " or ".join((*measured, "test_it", "name_is"))
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+    words += ["tests/features/test_features.py", "-k", chosen]
+    ran = run(*words, cwd=copy, PYTHONPATH=None)
     assert int(re.findall(r"(\d+) passed", ran.stdout)[0]) >= 8

@@ -4,7 +4,6 @@ import importlib.util
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import yaml
 from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
 from docs import generate
-from scan_command import ENVIRONMENT, path_of_programs
+from scan_command import ENVIRONMENT, path_of_programs, run
 from trees import REPOSITORY, write_photo
 
 PAGES = [*generate.pages(), *(REPOSITORY / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY"))]
@@ -51,10 +50,8 @@ def test_what_is_generated_is_current(name: str, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("name", NAMES)
 def test_links_lead_somewhere(name: str) -> None:
-    text = (REPOSITORY / name).read_text("utf-8")
-    for target in re.findall(r"\]\(([^)#]+)", text):
-        if "://" not in target:
-            assert (REPOSITORY / name).parent.joinpath(target).exists(), target
+    for target in re.findall(r"\]\(([^)#]+)", (REPOSITORY / name).read_text("utf-8")):
+        assert "://" in target or (REPOSITORY / name).parent.joinpath(target).exists(), target
 
 
 @pytest.mark.parametrize(
@@ -62,15 +59,10 @@ def test_links_lead_somewhere(name: str) -> None:
 )
 def test_python_runs(name: str, sandbox: Path) -> None:
     for code in blocks(name, "python"):
-        ran = subprocess.run(
-            [sys.executable, "-c", code],
-            **{"cwd": sandbox, "env": ENVIRONMENT, "capture_output": True, "text": True},
-        )
-        assert ran.returncode == 0, f"{code}\n{ran.stderr}"
+        run("-c", code, cwd=sandbox)
 
 
 def _elsewhere(words: list[str]) -> None:
-    """Check a command without running it."""
     for extras in re.findall(r"blur-fusion\[([\w,]+)\]", " ".join(words)):
         project = (REPOSITORY / "pyproject.toml").read_text("utf-8")
         assert all(f"\n{extra} = [" in project for extra in extras.split(","))
@@ -100,11 +92,8 @@ def test_commands_run(name: str, sandbox: Path) -> None:
             continue
         if words[1] in ("app", "review"):  # they serve until Ctrl-C
             command += " --help"
-        ran = subprocess.run(
-            ["bash", "-c", command],
-            **{"cwd": sandbox, "env": environment, "capture_output": True, "text": True},
-            timeout=300,
-        )
+        place = {"cwd": sandbox, "env": environment, "timeout": 300}
+        ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, **place)
         allowed = {0, 3} if "--fail-on-blurred" in words else {0}
         assert ran.returncode in allowed, f"{command}\n{ran.stdout}{ran.stderr}"
     for path in set(sandbox.iterdir()) - before:  # each page begins with the same folder

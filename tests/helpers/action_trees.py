@@ -53,7 +53,6 @@ def look(*roots: Path) -> Tree:
 
 
 def names(root: Path) -> set[str]:
-    """Files below `root` except journals."""
     return {os.path.relpath(path, root) for path in look(root)}
 
 
@@ -76,7 +75,6 @@ def undone(report: Report) -> Report:
 
 
 def separate_file_systems(patch: pytest.MonkeyPatch) -> None:
-    """Make every folder a separate file system."""
     replace = os.replace
 
     def refused(source: Any, target: Any) -> None:

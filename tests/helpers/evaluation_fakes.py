@@ -83,7 +83,6 @@ def write_load(folder: Path, count: int) -> Store:
 
 
 def tiny_params() -> Params:
-    """The project's parameters with few resamples."""
     return Params(evaluate=EvaluateParams(resamples=50, worst_images=6))
 
 

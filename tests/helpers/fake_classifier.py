@@ -1,16 +1,15 @@
 """A classifier that needs no model: blurred where the Laplacian variance is small."""
 
 import math
-import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 
-from blur_fusion.errors import BlurError
 from blur_fusion.images.photo import InputSpec, Photo
+from blur_fusion.model.classifier import Classifier
 from blur_fusion.model.prediction import Prediction
 from blur_fusion.scan.engine import scan
 from blur_fusion.scan.inputs import Found, Search, named
@@ -19,31 +18,22 @@ from blur_fusion.scan.tasks import Answer, JobSpec
 from trees import write_photo
 
 
-class FakeClassifier:
+class FakeClassifier(Classifier):
     """Records what it judges; at threshold 0 every photo is blurred."""
 
-    name = "fake"
-    spec = InputSpec(96)
-    threshold = 0.0
-    fingerprint = "fake 1"
+    name, spec, threshold, fingerprint = "fake", InputSpec(96), 0.0, "fake 1"
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
         self.judged: list[str] = []
-        self._lock = threading.Lock()
 
-    def predict(self, photos: Iterable[Photo]) -> list[Prediction]:
-        return list(map(self.one, photos))
+    def stages(self) -> tuple[Callable[[Photo], Any], ...]:
+        return (self.one,)
 
     def one(self, photo: Photo) -> Prediction:
         time.sleep(self.seconds)
-        with self._lock:
-            self.judged.append(photo.path)
-        try:
-            working = photo.image(self.spec)
-        except BlurError as error:
-            return Prediction.failed(photo.path, str(error))
-        variance = float(cv2.Laplacian(working, cv2.CV_64F).var())
+        self.judged.append(photo.path)
+        variance = float(cv2.Laplacian(photo.image(self.spec), cv2.CV_64F).var())
         logit = 3 - variance / 20
         probability = 1 / (1 + math.exp(min(50.0, -logit)))
         kind = "motion" if "motion" in photo.path else "defocus"

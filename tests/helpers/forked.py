@@ -1,9 +1,7 @@
-"""Run `blur`, or a function, in a forked process that may hang, crash or eat memory.
+"""Run `blur`, or another function, in a forked process that may hang, crash or eat memory.
 
 The fork server of `multiprocessing` imports the slow modules once.
 """
-
-from __future__ import annotations
 
 import os
 import resource
@@ -11,7 +9,7 @@ import runpy
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import forkserver, get_context
@@ -22,10 +20,9 @@ from typing import Any
 
 import pytest
 
-from trees import REPOSITORY
-
 MB = 1 << 20
 WHOLE = os.environ.get("BLUR_HOSTILE") == "all"  # otherwise a short form of tests/hostile
+Call = Callable[..., None]
 Results = list[tuple[str, int, int, float]]  # what was tried, how many, failures, peak MB
 SLOW = ("cv2", "numpy", "onnxruntime", "PIL.Image", "pillow_heif", "rawpy", "hypothesis")
 OURS = ("cli.main", "scan.engine", "scan.pool", "model.classifier", "explain.explainer")
@@ -52,14 +49,19 @@ def _server() -> ForkServerContext:
     return context
 
 
-def _blur(*words: str) -> None:
+def blur(*words: str) -> None:
     from blur_fusion.cli.main import main
 
     sys.argv = ["blur", *words]
     main()
 
 
-def _child(path: str | None, words: Sequence[Any], folder: Path, memory: int, place: Path) -> None:
+def of_file(path: str, name: str, *words: Any) -> None:
+    """Call a function of the file `path`."""
+    runpy.run_path(path)[name](*words)
+
+
+def _child(call: Call, words: Sequence[Any], folder: Path, memory: int, place: Path) -> None:
     code = 70
     try:
         os.setsid()
@@ -68,10 +70,7 @@ def _child(path: str | None, words: Sequence[Any], folder: Path, memory: int, pl
             os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), number)
         held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (held + memory * MB,) * 2)
-        if path is None:
-            _blur(*words)
-        else:
-            runpy.run_path(path)[words[0]](*words[1:])
+        call(*words)
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
@@ -86,27 +85,16 @@ def _child(path: str | None, words: Sequence[Any], folder: Path, memory: int, pl
         os._exit(code)
 
 
-def _forked(
-    path: str | None, words: Sequence[Any], folder: Path, limit: float, memory: int
-) -> Outcome:
+def forked(call: Call, *words: object, folder: Path, limit: float, memory: int) -> Outcome:
+    """`call(*WORDS)` in `folder`, for at most `limit` seconds and `memory` MB more."""
     with TemporaryDirectory() as given:
-        place = Path(given)
-        process = _server().Process(target=_child, args=(path, words, folder, memory, place))
+        arguments = (call, [*map(str, words)], folder, memory, Path(given))
+        process = _server().Process(target=_child, args=arguments)
         process.start()
         process.join(limit)
         if hung := process.is_alive():
             os.killpg(process.pid, signal.SIGKILL)
             process.join()
-        found = {file.name: file.read_bytes()[:MB] for file in place.iterdir()}
+        found = {file.name: file.read_bytes()[:MB] for file in Path(given).iterdir()}
         out, err = (found[name].decode("utf-8", "backslashreplace") for name in ("out", "err"))
         return Outcome(process.exitcode, out, err, float(found.get("peak", 0)), hung)
-
-
-def forked_blur(*arguments: object, folder: Path, limit: float, memory: int) -> Outcome:
-    """`blur ARGUMENTS` in `folder`, for at most `limit` seconds and `memory` MB more."""
-    return _forked(None, [*map(str, arguments)], folder, limit, memory)
-
-
-def forked_call(path: str, *words: Any, limit: float, memory: int) -> Outcome:
-    """Call a function of the file `path`: `words` are its name and its arguments."""
-    return _forked(path, words, REPOSITORY, limit, memory)

@@ -105,11 +105,19 @@ def invoked(*words: object) -> Result:
     return CliRunner().invoke(main.blur, [*map(str, words)])
 
 
+def run(
+    *words: object, cwd: Path = REPOSITORY, fails: bool = False, **environment: str | None
+) -> subprocess.CompletedProcess[str]:
+    """`python WORDS` as a process, without variables that are None; checks whether it fails."""
+    given = {name: value for name, value in {**ENVIRONMENT, **environment}.items() if value}
+    program = [sys.executable, *map(str, words)]
+    done = subprocess.run(program, cwd=cwd, env=given, capture_output=True, text=True)
+    assert bool(done.returncode) == fails, f"{words}:\n{done.stdout}\n{done.stderr}"
+    return done
+
+
 def python(code: str, *arguments: object) -> str:
-    """What a Python program prints, run as a process."""
-    words = [sys.executable, "-c", code, *map(str, arguments)]
-    place = {"cwd": REPOSITORY, "env": ENVIRONMENT, "check": True, "timeout": 120}
-    return subprocess.run(words, stdout=subprocess.PIPE, text=True, **place).stdout
+    return run("-c", code, *arguments).stdout
 
 
 _IMPORTED = """

@@ -85,7 +85,6 @@ def tiny_weights() -> bytes:
 def random_networks(
     rng: np.random.Generator, width: int, members: int = 2, spread: float = 0.02
 ) -> Networks:
-    """Networks of one hidden layer and one base."""
     sizes = ((width, 4), (4, 1))
     kernels = [rng.normal(0, spread, (members, *size)).astype(np.float32) for size in sizes]
     biases = [rng.normal(0, spread, (members, 1, size[1])).astype(np.float32) for size in sizes]
@@ -125,7 +124,6 @@ def with_band(model: Path, folder: Path, low: float, high: float) -> Path:
 
 
 def write_tiny_model(folder: Path) -> Path:
-    """Write it; returns the folder."""
     write_folder(folder, tiny_contents())
     (folder / PROVENANCE).write_bytes(as_json({"made": "for tests"}))
     return folder

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from trees import contents, copy_checkout
+import scan_command
+from trees import copy_checkout
 
 STAGES = ("sample", "load", "cnn", "features", "fuse", "evaluate")
 TINY: dict[str, dict[str, Any]] = {
@@ -38,12 +39,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def run(folder: Path, *words: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
-    """`python words` in `folder`."""
-    place: dict[str, Any] = {"cwd": folder, "env": environment(folder)}
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, **place)
-    if not fails:
-        assert done.returncode == 0, f"{words}:\n{done.stdout}\n{done.stderr}"
-    return done
+    return scan_command.run(*words, cwd=folder, fails=fails, **environment(folder))
 
 
 def repro(folder: Path, *options: str) -> str:
@@ -52,18 +48,10 @@ def repro(folder: Path, *options: str) -> str:
 
 
 def ran(output: str) -> list[str]:
-    """The stages that a repro ran."""
     return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
 
 
-def state(folder: Path) -> dict[str, tuple[bytes, int, int]]:
-    """Bytes, mode and modification time of all files."""
-    found = {name: (data, (folder / name).stat()) for name, data in contents(folder).items()}
-    return {name: (data, at.st_mode, at.st_mtime_ns) for name, (data, at) in found.items()}
-
-
 def commit(folder: Path) -> None:
-    """Commit all files, creating the repository if needed."""
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "--no-verify", "-m", "All"]):
         subprocess.run([*git, *words], cwd=folder, check=True, capture_output=True)

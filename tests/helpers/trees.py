@@ -78,7 +78,6 @@ def write_photos(
 
 
 def write_sheet(path: Path, rows: Iterable[tuple[Any, Any]]) -> Path:
-    """Write `rows`, header included, as an xlsx sheet."""
     book = openpyxl.Workbook()
     for row in rows:
         book.active.append(row)
@@ -86,3 +85,28 @@ def write_sheet(path: Path, rows: Iterable[tuple[Any, Any]]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     book.save(path)
     return path
+
+
+def write_certh(folder: Path, scenes: int) -> Path:
+    training, evaluation = folder / "TrainingSet", folder / "EvaluationSet"
+    for k in range(scenes):
+        ending = ".JPG" if k % 3 == 0 else ".jpg"
+        write_photo(training / "Undistorted" / f"DSC{k:05d}{ending}", seed=k)
+        write_photo(training / "Artificially-Blurred" / f"DiskR10_{k}.jpg", 100 + k, blurred=True)
+        write_photo(training / "Naturally-Blurred" / f"DSC{k:05d}.jpg", 200 + k, blurred=True)
+    (training / "Undistorted" / ".DS_Store").write_bytes(b"\0Bud1")
+    digital: list[tuple[Any, Any]] = [("MyDigital Blur", None)]
+    for j, k in ((1, 1), (2, 10), (3, 11)):
+        for name in (f"Original_{k}", f"DiskR10_{j}", f"MotionL50Th90_{j}"):
+            blurred = not name.startswith("Original")
+            write_photo(evaluation / "DigitalBlurSet" / f"{name}.jpg", 300 + k, blurred)
+            digital.append((f" {name}.jpg ", 1 if blurred else -1))
+    digital.insert(5, (None, None))
+    natural: list[tuple[Any, Any]] = [("Image Name", "Blur Label")]
+    for k in range(1, 7):
+        ending = ".JPG" if k == 1 else ".jpg"
+        write_photo(evaluation / "NaturalBlurSet" / f"Original_{k}{ending}", 400 + k, k % 2 == 0)
+        natural.append((f"Original_{k}", -1 if k % 2 else 1))
+    write_sheet(evaluation / "DigitalBlurSet.xlsx", digital)
+    write_sheet(evaluation / "NaturalBlurSet.xlsx", natural)
+    return folder

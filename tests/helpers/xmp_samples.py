@@ -50,6 +50,5 @@ def wrapped(inner: str) -> bytes:
 
 
 def tags(kind: str | None, probability: float | None) -> Marks:
-    """What a blurred photo is tagged with."""
     words = tuple(word for word in WORDS if word in ("blurred", kind))
     return Marks(words, RED, probability=probability)

@@ -1,7 +1,5 @@
 """`make hostile` runs everything and prints a table; `make test` runs a short form."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ RESULTS: Results = []
 
 @pytest.fixture(scope="session")
 def results() -> Results:
-    """Lines of the table printed at the end."""
     return RESULTS
 
 

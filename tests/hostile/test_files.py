@@ -1,7 +1,5 @@
 """Every command that reads images, given every hostile file: one line or a verdict."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Callable
@@ -9,13 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from forked import WHOLE, Outcome, Results, forked_blur
+from forked import WHOLE, Outcome, Results, blur, forked
 from hostile_files import JPEG, write_hostile_files
 
 MEMORY = 1500  # MB beyond the start of a process; a photo that needs more is refused
-PEAK = 1200  # MB of a process at most
-SECONDS = 30
-SHORT = 9  # the short form takes every ninth file
+PEAK, SECONDS = 1200, 30  # MB of a process at most
 CALM = re.compile(r"(warning|error|note): .|(\d+|no) (photo|file)s?\b|interrupted")
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
 
@@ -66,19 +62,16 @@ def problem(ran: Outcome) -> str | None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_file_is_a_line_or_a_verdict(name: str, tmp_path: Path, results: Results) -> None:
-    files = list(write_hostile_files(tmp_path).values())
-    if not WHOLE:
-        files = files[::SHORT]
+    files = list(write_hostile_files(tmp_path).values())[:: 1 if WHOLE else 9]
     failures, peak = [], 0.0
     for number, file in enumerate(files):
         out = tmp_path / f"out{number}"
         out.mkdir()
-        shown = ascii(file.name)
         words = COMMANDS[name](file, out)
-        ran = forked_blur(*words, folder=out, limit=SECONDS, memory=MEMORY)
+        ran = forked(blur, *words, folder=out, limit=SECONDS, memory=MEMORY)
         peak = max(peak, ran.peak)
         if (wrong := problem(ran)) is not None:
-            failures.append(f"{shown}: {wrong}")
+            failures.append(f"{ascii(file.name)}: {wrong}")
     results.append((f"blur {name}", len(files), len(failures), peak))
     assert not failures, "\n".join(failures)
 
@@ -89,7 +82,7 @@ def test_a_photo_larger_than_memory_is_told_and_its_neighbours_are_judged(tmp_pa
     for number in range(30):
         (tmp_path / f"good{number}.jpg").write_bytes(JPEG)
     words = "scan", tmp_path, "--exclude", "all"
-    ran = forked_blur(*words, folder=tmp_path, limit=90, memory=MEMORY)
+    ran = forked(blur, *words, folder=tmp_path, limit=90, memory=MEMORY)
     assert problem(ran) is None
     assert "real-bomb.png: is too large for the memory of this machine" in ran.out
     assert "31 photos: 30 blurred (30 defocus), 0 sharp, 1 unread" in ran.out

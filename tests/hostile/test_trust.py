@@ -1,7 +1,5 @@
 """No command uses the network, and no pickle is loaded from a user's folder."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import shutil
@@ -23,15 +21,14 @@ from trees import REPOSITORY, Tree, write_photos
 _WATCHED = """
 import os, sys
 LOCAL = ("127.0.0.1", "::1", "localhost", "0.0.0.0", "", None)
-def hook(event, arguments):
+def foreign(event, arguments):
     if event in ("socket.connect", "socket.sendto"):
-        address = arguments[1]
-        bad = not isinstance(address, (str, bytes)) and address[0] not in LOCAL
-    elif event == "socket.getaddrinfo":
-        bad = arguments[0] not in LOCAL
-    else:
-        bad = event == "pickle.find_class" and arguments[0] not in ALLOWED
-    if bad:
+        return not isinstance(arguments[1], (str, bytes)) and arguments[1][0] not in LOCAL
+    if event == "socket.getaddrinfo":
+        return arguments[0] not in LOCAL
+    return event == "pickle.find_class" and arguments[0] not in ALLOWED
+def hook(event, arguments):
+    if foreign(event, arguments):
         os.write(1, f"FORBIDDEN {event} {arguments}".encode())
         os._exit(99)
 ALLOWED = set(sys.argv.pop(1).split())
@@ -51,26 +48,23 @@ def watched(*words: object, allowed: str = OURS) -> subprocess.CompletedProcess[
 
 
 def test_no_command_speaks_to_the_network(tmp_path: Path, model: Path, folder_tree: Tree) -> None:
-    photos, own = album(tmp_path / "photos", 60)[0].parent, folder_tree()
-    page, out = tmp_path / "page.html", tmp_path / "out"
+    photos, own, out = album(tmp_path / "photos", 40)[0].parent, folder_tree(), tmp_path / "out"
+    scan = ["scan", photos, "--model", model]
     commands = [
-        ["scan", photos, "--model", model, "--report", page, "--cache", tmp_path / "cache"],
+        [*scan, "--report", tmp_path / "page.html", "--cache", tmp_path / "cache"],
         ["scan", photos, "--copy", out, "--threshold", "0", "--tag"],
         ["explain", photos / "00.jpg", "--no-grad-cam", "--output", tmp_path],
-        ["test", own],
-        ["data", "check", own],
+        *(["test", own], ["data", "check", own], ["data", "fetch", "kwentar"], ["--version"]),
         ["data", "make", "three-class", own, tmp_path / "made"],
-        ["data", "fetch", "kwentar"],
-        ["--version"],
     ]
     if WHOLE:  # these start TensorFlow
         (tmp_path / "project").mkdir()
         project, preset = make_project(tmp_path / "project"), write_photos(tmp_path / "preset")
+        export = ["export", out / "e", "--model-dir", project / "artifacts"]
         commands += [
             ["preset", "two-conv", "--data", preset, "--out", out / "p", "--images", "24"],
-            ["export", out / "e", "--model-dir", project / "artifacts"],
+            [*export, "--params", project / "params.yaml"],
         ]
-        commands[-1] += ["--params", project / "params.yaml"]
     for words in commands:
         ran = watched(*words)
         assert ran.returncode == 0, (words, ran.stdout[-300:], ran.stderr[-300:])
@@ -82,8 +76,6 @@ def test_no_command_speaks_to_the_network(tmp_path: Path, model: Path, folder_tr
 
 
 class Payload:
-    """Unpickling it makes a folder."""
-
     def __init__(self, trace: Path) -> None:
         self.trace = str(trace)
 
