@@ -37,6 +37,11 @@ def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
     return np.round(soft).astype(np.uint8)
 
 
+def noisy(image: np.ndarray, deviation: float) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    return np.clip(image + rng.normal(0, deviation, image.shape), 0, 255).astype(np.uint8)
+
+
 def values(image: np.ndarray) -> dict[str, float]:
     return dict(zip(NAMES, describe(image, PARAMS).tolist(), strict=True))
 
@@ -93,22 +98,19 @@ def test_ignores_contrast(sigma: float) -> None:
 
 def test_noise_is_not_detail() -> None:
     flat = np.full((384, 480), 120, np.uint8)
-    noise = 3 * np.random.default_rng(0).standard_normal(flat.shape)
-    noisy = np.round(flat + noise).astype(np.uint8)
-    assert Pyramid(noisy, 2, 8).noise == pytest.approx(3.0, rel=0.05)
+    grain, sharp = noisy(flat, 3), values(leaves())
+    assert Pyramid(grain, 2, 8).noise == pytest.approx(3.0, rel=0.05)
     assert Pyramid(flat, 2, 8).noise == 0
-    sharp = values(leaves())
-    assert values(noisy)["laplacian_variance.0.p50"] < sharp["laplacian_variance.0.p50"] - 1.5
-    assert values(noisy)["content_share.0"] == 0 and sharp["content_share.0"] > 0.9
+    found = values(grain)
+    assert found["laplacian_variance.0.p50"] < sharp["laplacian_variance.0.p50"] - 1.5
+    assert found["content_share.0"] == 0 and sharp["content_share.0"] > 0.9
 
 
 def test_noise_does_not_hide_blur() -> None:
-    rng = np.random.default_rng(0)
     soft = blurred(SHARP, 2.0)
-    noisy = np.clip(soft + 2 * rng.standard_normal(soft.shape), 0, 255).astype(np.uint8)
+    crisp, clean, grainy = (values(image) for image in (SHARP, soft, noisy(soft, 2)))
     for name in ("haar_ratio.0.p50", "laplacian_gradient.1.p50", "edge_width.0.p50"):
-        sharp_value, soft_value, value = (values(i)[name] for i in (SHARP, soft, noisy))
-        assert abs(value - soft_value) < abs(value - sharp_value), name
+        assert abs(grainy[name] - clean[name]) < abs(grainy[name] - crisp[name]), name
 
 
 def test_motion_shows_in_one_direction() -> None:
@@ -224,11 +226,6 @@ def rectangles(size: tuple[int, int] = SIZE, seed: int = 0) -> np.ndarray:
         reach = int(width * rng.uniform(0.01, 0.2))
         cv2.rectangle(image, (x, y), (x + reach, y + reach), int(rng.integers(256)), -1)
     return image
-
-
-def noisy(image: np.ndarray, deviation: float) -> np.ndarray:
-    rng = np.random.default_rng(1)
-    return np.clip(image + rng.normal(0, deviation, image.shape), 0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("size", [SIZE, (768, 512), (240, 320)])
