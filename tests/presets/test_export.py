@@ -19,8 +19,6 @@ from blur_fusion.presets.networks import build, build_fused, stacked, with_class
 from blur_fusion.presets.params import load_preset
 from preset_project import NAMES, PRESETS, narrow
 
-CASES = [(name, "") for name in NAMES] + [("transfer", "EfficientNetB0")]
-
 
 def _shaken(model: keras.Model) -> None:
     """Set batch statistics other than 0 and 1, so that a mistake in writing them shows."""
@@ -31,7 +29,9 @@ def _shaken(model: keras.Model) -> None:
             layer.set_weights([1 + gain, offset, mean, 0.1 + variance])
 
 
-@pytest.mark.parametrize(("name", "backbone"), CASES)
+@pytest.mark.parametrize(
+    ("name", "backbone"), [*((name, "") for name in NAMES), ("transfer", "EfficientNetB0")]
+)
 def test_onnx_answers_as_keras(name: str, backbone: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(3)
     preset = narrow(load_preset(name, PRESETS))

@@ -1,8 +1,6 @@
 """Each preset trains on 40 images for one epoch, is loaded again, and judges the same."""
 
 import csv
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from matplotlib.figure import Figure
 
-from blur_fusion.cli.main import blur
 from blur_fusion.errors import BlurError
 from blur_fusion.model.classifier import load
 from blur_fusion.presets.examples import Source, open_source
@@ -22,7 +18,8 @@ from blur_fusion.presets.params import load_preset
 from blur_fusion.presets.run import read_run, report_lines, run_preset, swept
 from evaluation_fakes import tiny_params
 from preset_project import IMAGES, NAMES, PRESETS, narrow, short_preset
-from trees import REPOSITORY, SOURCES, write_photos
+from scan_command import invoked, python
+from trees import REPOSITORY, contents, write_photos
 
 DRAWN = ["curves.png", "mistakes.png", "predictions.png", "samples.png"]
 PHASES = {"certh-hybrid": ["fit", "fused"], "transfer": ["fit", "fine-tune"]}
@@ -46,8 +43,7 @@ def preset_source(preset_photos: Path) -> Source:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return list(csv.DictReader(path.read_text("utf-8").splitlines()))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -62,12 +58,10 @@ def test_every_preset_trains(
     report = run_preset(preset, preset_source, out, tiny_params(), weights)
     assert report == {**report, "preset": name, "test": {"photos": 14, "blurred": 7}}
     per_image = {"three-class": 3, "lenet": 2}.get(name, 1)
-    usable = sum(not (per_image > 1 and row.label) for row in preset_source.part("train"))
+    usable = sum(per_image == 1 or not row.label for row in preset_source.part("train"))
     assert report["trained_on"]["train"] == per_image * min(IMAGES, usable)
     assert report["parameters"] > 1000 and report["megabytes"] > 0.01
-    for rule in ("own", "validation"):
-        cell = report["figures"][rule]["auc"]
-        assert cell["low"] <= cell["value"] <= cell["high"]
+    assert report["figures"].keys() == {"own", "validation"}
     drawings = sorted((out / "drawings").iterdir())
     assert [path.name for path in drawings] == DRAWN
     if name in ("lenet", "three-class"):
@@ -91,8 +85,7 @@ def test_every_preset_trains(
 def test_transfer_weights_from_a_file_or_a_clear_line(
     preset_source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    preset = narrow(short_preset("transfer"))
-    backbone = lite0((96, 96, 3))
+    preset, backbone = narrow(short_preset("transfer")), lite0((96, 96, 3))
     path = tmp_path / "lite0.weights.h5"
     backbone.save_weights(path)
     loaded = build(preset, str(path))[1]
@@ -111,8 +104,8 @@ def test_transfer_weights_from_a_file_or_a_clear_line(
     monkeypatch.setattr(keras.applications, "MobileNetV2", refuse)
     with pytest.raises(BlurError, match="ImageNet weights cannot be downloaded .* --weights FILE"):
         other = replace(preset.network, backbone="MobileNetV2", weights="imagenet")
-        other_preset = replace(preset, network=other)
-        run_preset(other_preset, preset_source, tmp_path / "run", tiny_params())
+        preset = replace(preset, network=other)
+        run_preset(preset, preset_source, tmp_path / "run", tiny_params())
     assert not (tmp_path / "run").exists()
 
 
@@ -140,32 +133,26 @@ def test_the_command_trains_and_then_only_tests(
     for name in ("params.yaml", "presets"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
 
-    def run(*words: str) -> Result:
-        return CliRunner().invoke(blur, ["preset", *words])
-
-    def refused(line: str, *words: str) -> None:
-        ran = run(*words)
+    def refused(line: str, *words: object) -> None:
+        ran = invoked("preset", *words)
         assert ran.exit_code == 1 and line in ran.stderr and ran.stderr.count("\n") == 1
 
-    words = ["lenet", "--data", str(preset_photos), "--epochs", "1", "--images", "6"]
-    ran = run(*words)
+    words = "lenet", "--data", preset_photos, "--epochs", 1, "--images", 6
+    ran = invoked("preset", *words)
     assert ran.exit_code == 0, ran.output
     out = tmp_path / "artifacts/presets/lenet_on_own"
     assert "threshold swept on" in ran.output and (out / "sweep.csv").is_file()
-    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
-    tested = ["lenet", "--test", str(preset_photos), "--out", str(out)]
-    ran = run(*tested)
+    before = contents(out)
+    tested = "lenet", "--test", preset_photos, "--out", out
+    ran = invoked("preset", *tested)
     assert ran.exit_code == 0 and "68 photos, 34 blurred" in ran.output
-    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+    assert contents(out) == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
     refused("not a trained preset", *words, "--out", "mine")
-    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
-    photo = str(preset_photos / "sharp" / "a0.jpg")
-    code = [sys.executable, "-c", WITHOUT_TENSORFLOW, str(out), photo]
-    environment = {"PYTHONPATH": SOURCES}
-    done = subprocess.run(code, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[True]"
+    assert contents(tmp_path / "mine") == {"thesis.txt": b"mine"}
+    photo = preset_photos / "sharp" / "a0.jpg"
+    assert python(WITHOUT_TENSORFLOW, out, photo).strip() == "[True]"
     (out / "model.json").write_text("{}")
     refused("model.json", *tested)
     refused("gone: no such folder", "two-conv", "--data", "gone")
