@@ -1,8 +1,6 @@
 """Export: ONNX answers as Keras does, the same bytes every time; what `blur export` refuses."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -30,7 +28,7 @@ from blur_fusion.model.network import OnnxNetwork, network_onnx
 from blur_fusion.model.provenance import STAGES, dvc_digest, file_digest
 from blur_fusion.params import load_params
 from export_project import DATASET, make_project, tiny_params
-from scan_command import invoked
+from scan_command import invoked, run
 from tiny_network import noise
 from trees import REPOSITORY
 
@@ -214,7 +212,6 @@ def test_folder_digests_are_dvcs(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name, encoding="utf-8")
     (tmp_path / ".dvcignore").write_bytes((REPOSITORY / ".dvcignore").read_bytes())
-    add = "from dvc.repo import Repo; Repo.init(no_scm=True).add('code')"
-    subprocess.run([sys.executable, "-c", add], cwd=tmp_path, check=True)
+    run("-c", "from dvc.repo import Repo; Repo.init(no_scm=True).add('code')", cwd=tmp_path)
     recorded = yaml.safe_load((tmp_path / "code.dvc").read_text("utf-8"))["outs"][0]["md5"]
     assert dvc_digest(tmp_path / "code") == recorded

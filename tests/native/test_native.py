@@ -24,6 +24,7 @@ from blur_fusion.images import resize as averaging
 from blur_fusion.images.resize import area_average, average_cells
 from blur_fusion.native.library import SWITCH, library, load
 from blur_fusion.params import load_params
+from scan_command import run
 from trees import REPOSITORY
 
 PARAMS = load_params(REPOSITORY / "params.yaml").features
@@ -47,8 +48,7 @@ def pixels(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 
 def test_compiled_where_there_is_a_compiler_unless_told_not_to() -> None:
     code = "from blur_fusion.native.library import library; raise SystemExit(library() is not None)"
-    environment = {**os.environ, SWITCH: "0"}
-    subprocess.run([sys.executable, "-c", code], env=environment, cwd=REPOSITORY, check=True)
+    run("-c", code, **{SWITCH: "0"})
     if sys.platform == "linux" and shutil.which("gcc") and os.environ.get(SWITCH) != "0":
         assert library() is not None, "pip install -e . compiled nothing; try it without --quiet"
 
