@@ -49,7 +49,7 @@ def new_page(browser: Any) -> Iterator[Callable[..., Any]]:
     def opened(**options: Any) -> Any:
         if not contexts:
             contexts.append(browser.new_context(**options))
-            contexts[0].set_default_timeout(10_000)
+            contexts[0].set_default_timeout(30_000)
         page = contexts[0].new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
