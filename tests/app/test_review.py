@@ -2,53 +2,60 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
+import socket
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
+from pytest import MonkeyPatch
 
 from blur_fusion.actions.journal import not_undone
 from blur_fusion.app.decisions import DecisionFile
 from blur_fusion.app.review import DECISIONS, Review, ReviewSettings, application, opened
 from blur_fusion.errors import BlurError
 from blur_fusion.model.prediction import Prediction
-from scan_command import python, served
+from scan_command import invoked, served
 from trees import contents, write_photo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytest.importorskip("starlette", reason="starlette, of the extra 'review', is not installed")
-pytest.importorskip("uvicorn", reason="uvicorn, of the extra 'review', is not installed")
+for name in ("starlette", "uvicorn"):
+    pytest.importorskip(name, reason="the extra 'review' is not installed")
+from starlette.testclient import TestClient  # noqa: E402
 
 EVIL = "<img src=x onerror=document.title=1>&amp;.jpg"
 
 
 def records(path: Path) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = json.loads(path.read_text())["photos"]
-    return found
+    return json.loads(path.read_text())["photos"]
 
 
 def decided(path: Path) -> dict[str, str]:
     return {Path(one["path"]).name: one["decision"] for one in records(path)}
 
 
+def files(folder: Path) -> dict[str, bytes]:
+    """All but our own."""
+    return {n: d for n, d in contents(folder).items() if "blur-" not in n}
+
+
 def test_review_kill_review_apply_undo(browser: Browser, model: Path, tmp_path: Path) -> None:
-    """By keyboard, 300 photos, one whose name is HTML; what was decided outlives SIGKILL."""
+    """By keyboard; what was decided outlives SIGKILL. One photo's name is HTML."""
     folder = tmp_path / "photos"
     pair = [write_photo(folder / f"{k}.jpg", k, k == 0, (160, 240)) for k in (0, 1)]
-    for k in range(2, 300):
-        os.link(pair[k % 2], folder / (EVIL if k == 299 else f"{k}.jpg"))
+    for k in range(2, 40):
+        os.link(pair[k % 2], folder / (EVIL if k == 39 else f"{k}.jpg"))
     before = contents(folder)
     page = browser.new_page()
     with served("review", folder, "--model", model, "--no-bursts") as (address, process):
         page.goto(address)
-        page.locator("#status", has_text="of 300 flagged").wait_for()
+        page.locator("#status", has_text="of 40 flagged").wait_for()
         for key in "rkrkxu":
             page.keyboard.press(key)
         page.locator("#status", has_text="2 kept, 2 rejected").wait_for()
@@ -83,44 +90,6 @@ def test_review_kill_review_apply_undo(browser: Browser, model: Path, tmp_path: 
     page.close()
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    """All but our own."""
-    return {n: d for n, d in contents(folder).items() if "blur-" not in n}
-
-
-Answer = tuple[int, dict[bytes, bytes], bytes]
-
-
-def answered(
-    review: Review, path: str, body: bytes | None = None, host: str = "127.0.0.1:80", **more: str
-) -> Answer:
-    """What the server answers: status, headers, body."""
-    headers = {"host": host, **more}.items()
-    scope = {
-        "type": "http",
-        "method": "GET" if body is None else "POST",
-        "path": path,
-        "query_string": b"",
-        "headers": [(name.encode(), value.encode()) for name, value in headers],
-    }
-    sent: list[dict[str, Any]] = []
-    parts = iter([{"type": "http.request", "body": body or b""}])
-
-    async def receive() -> dict[str, Any]:
-        for part in parts:
-            return part
-        return await asyncio.Future()  # the browser stays
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    asked = application(review, "token")(scope, receive, send)
-    with ThreadPoolExecutor(1) as thread:  # as this one may be Playwright's
-        thread.submit(asyncio.run, asked).result()
-    content = b"".join(message.get("body", b"") for message in sent[1:])
-    return sent[0]["status"], dict(sent[0]["headers"]), content
-
-
 @pytest.fixture(scope="module")
 def review(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Review:
     folder = tmp_path_factory.mktemp("reviewed")
@@ -131,50 +100,61 @@ def review(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Review:
     return opened(ReviewSettings(folder, model), warn=print)
 
 
-def test_only_the_secret_address_is_answered(review: Review) -> None:
-    status, headers, page = answered(review, "/token/")
-    assert status == 200 and b"a.jpg" in page
-    assert b"default-src 'self'" in headers[b"content-security-policy"]
-    assert headers[b"referrer-policy"] == b"no-referrer"
-    for path, more in (
+@pytest.fixture
+def client(review: Review) -> TestClient:
+    return TestClient(application(review, "token"), "http://127.0.0.1:8000")
+
+
+def test_only_the_secret_address_is_answered(client: TestClient) -> None:
+    answer = client.get("/token/")
+    assert answer.status_code == 200 and "a.jpg" in answer.text
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    for path, headers in (
         ("/", {}),
         ("/tokem/", {}),
         ("/token", {"host": "evil.example"}),
-        ("/token/", {"host": "127.0.0.1.evil.example:80"}),
-        ("/token/photos/0/small", {"host": "192.168.0.2:80"}),
+        ("/token/", {"host": "127.0.0.1.evil.example:8000"}),
+        ("/token/photos/0/small", {"host": "192.168.0.2:8000"}),
         ("/token/", {"origin": "http://evil.example"}),
         ("/token/photos/0/whole", {"origin": "null"}),
         ("/photos/0/whole", {}),
     ):
-        assert answered(review, path, **more)[0] == 403, (path, more)
+        assert client.get(path, headers=headers).status_code == 403, (path, headers)
     for name in ("decisions", "plan", "apply", "undo"):
-        foreign = answered(review, f"/token/{name}", b"{}", origin="http://127.0.0.1:81")
-        assert foreign[0] == 403 and answered(review, f"/{name}", b"{}")[0] == 403
-        assert answered(review, f"/token/{name}")[0] == 405
-    assert answered(review, "/token/", origin="http://127.0.0.1:80")[0] == 200
+        foreign = {"origin": "http://127.0.0.1:8001"}
+        assert client.post(f"/token/{name}", json={}, headers=foreign).status_code == 403
+        assert client.post(f"/{name}", json={}).status_code == 403
+        assert client.get(f"/token/{name}").status_code == 405
+    own = {"origin": "http://127.0.0.1:8000"}
+    assert client.get("/token/", headers=own).status_code == 200
 
 
-def test_pictures_have_numbers_and_nothing_else_is_served(review: Review) -> None:
-    for number, begin in ((0, b"\xff\xd8\xff"), (1, b"\xff\xd8\xff")):
-        for what in ("small", "whole"):
-            status, headers, data = answered(review, f"/token/photos/{number}/{what}")
-            assert status == 200 and data.startswith(begin)
-            assert headers[b"content-type"] == b"image/jpeg"
+def test_pictures_have_numbers_and_nothing_else_is_served(
+    client: TestClient, review: Review
+) -> None:
+    for name in ("0/small", "0/whole", "1/small", "1/whole"):  # the second is a BMP
+        answer = client.get(f"/token/photos/{name}")
+        assert answer.status_code == 200 and answer.content.startswith(b"\xff\xd8\xff")
+        assert answer.headers["content-type"] == "image/jpeg"
     first = Path(review.predictions[0].path)
-    assert answered(review, "/token/photos/0/whole")[2] == first.read_bytes()
-    assert answered(review, "/token/photos/0/map")[2].startswith(b"\x89PNG")
-    for what in ("small", "whole", "map"):
-        assert answered(review, f"/token/photos/2/{what}")[0] == 400  # no photo
-        assert answered(review, f"/token/photos/3/{what}")[0] == 400
-    assert answered(review, "/token/photos/0/path")[0] == 400
-    for path in ("-1", "../secret.jpg", "..%2fsecret.jpg", "0/../../secret.jpg", str(first)):
-        status, _, data = answered(review, f"/token/photos/{path}/whole")
-        assert status == 404 and b"secret" not in data
+    assert client.get("/token/photos/0/whole").content == first.read_bytes()
+    assert client.get("/token/photos/0/map").content.startswith(b"\x89PNG")
+    for name in ("small", "whole", "map"):
+        assert client.get(f"/token/photos/2/{name}").status_code == 400  # no photo
+        assert client.get(f"/token/photos/3/{name}").status_code == 400
+    assert client.get("/token/photos/0/path").status_code == 400
+    climbing = ("%2e%2e/secret.jpg", "..%2fsecret.jpg", "0/%2e%2e/%2e%2e/secret.jpg")
+    for path in ("-1", *climbing, quote(str(first), safe="")):
+        answer = client.get(f"/token/photos/{path}/whole")
+        assert answer.status_code == 404 and b"secret" not in answer.content
 
 
-def test_a_request_that_the_page_would_not_make_changes_nothing(review: Review) -> None:
+def test_a_request_that_the_page_would_not_make_changes_nothing(
+    client: TestClient, review: Review
+) -> None:
     good = {"threshold": 0.5, "decisions": {"0": "k"}}
-    assert answered(review, "/token/decisions", json.dumps(good).encode())[0] == 200
+    assert client.post("/token/decisions", json=good).status_code == 200
     before = review.decisions.path.read_bytes()
     for content in (
         {**good, "decisions": {"3": "k"}},
@@ -187,14 +167,13 @@ def test_a_request_that_the_page_would_not_make_changes_nothing(review: Review) 
         [],
         {**good, "more": "x" * (1 << 22)},
     ):
-        status, _, line = answered(review, "/token/decisions", json.dumps(content).encode())
-        assert status == 400 and len(line) < 200
+        answer = client.post("/token/decisions", json=content)
+        assert answer.status_code == 400 and len(answer.content) < 200
     for body in (b"", b"{", b"\xff", b"[" * 100_000):
-        assert answered(review, "/token/decisions", body)[0] == 400
+        assert client.post("/token/decisions", content=body).status_code == 400
     for action in ("delete", "", 3, None):
-        body = json.dumps({"action": action}).encode()
-        assert answered(review, "/token/apply", body)[0] == 400
-    assert answered(review, "/token/undo", b"{}")[0] == 400  # nothing was done
+        assert client.post("/token/apply", json={"action": action}).status_code == 400
+    assert client.post("/token/undo", json={}).status_code == 400  # nothing was done
     assert review.decisions.path.read_bytes() == before
 
 
@@ -202,8 +181,7 @@ def test_undo_after_a_restart(model: Path, tmp_path: Path) -> None:
     """The journal is on disk; one of another folder is left alone."""
     for name in ("a.jpg", "b.jpg"):
         write_photo(tmp_path / "photos" / name, 1)
-    settings = ReviewSettings(tmp_path / "photos", model)
-    before = contents(tmp_path / "photos")
+    settings, before = ReviewSettings(tmp_path / "photos", model), contents(tmp_path / "photos")
     first = opened(settings, warn=print)
     assert not first.apply("move", dry_run=True)["undo"]
     first.decide({0: "r"}, 0.5)
@@ -213,8 +191,7 @@ def test_undo_after_a_restart(model: Path, tmp_path: Path) -> None:
     assert len(again.predictions) == 1 and not again.apply("move", dry_run=True)["apply"]
     said = again.undo()
     assert said["summary"] == "1 file put back" and not said["undo"]
-    assert "started again" in said["lines"][0]
-    assert files(tmp_path / "photos") == before
+    assert "started again" in said["lines"][0] and files(tmp_path / "photos") == before
     last = opened(settings, warn=print)
     assert not last.apply("move", dry_run=True)["undo"]
     last.apply("rate", dry_run=False)
@@ -263,7 +240,7 @@ def test_a_file_that_holds_no_decisions_is_left_alone(tmp_path: Path, content: s
     assert contents(tmp_path) == {DECISIONS: content.encode()}
 
 
-def test_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
+def test_what_cannot_be_served_is_one_line(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
     (tmp_path / "file").write_bytes(b"x")
     for settings, line in (
         (ReviewSettings(tmp_path / "file"), "not a folder"),
@@ -272,19 +249,8 @@ def test_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
     ):
         with pytest.raises(BlurError, match=line):
             opened(settings, warn=print)
-    code = """
-import socket, sys
-from blur_fusion.cli.main import blur
-taken = socket.create_server(("127.0.0.1", 0))
-words = ["review", sys.argv[1], "--port", str(taken.getsockname()[1])]
-for more in ([], ["starlette", "uvicorn"]):
-    sys.modules.update(dict.fromkeys(more))
-    sys.stderr = sys.stdout
-    try:
-        blur(words)
-    except SystemExit as end:
-        print(end.code)
-"""
-    said = python(code, tmp_path).splitlines()
-    assert said[0].endswith("try --port 0") and said[1] == "1"
-    assert said[2].endswith("pip install 'blur-fusion[review]'") and said[3:] == ["1"]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for end in ("try --port 0\n", "pip install 'blur-fusion[review]'\n"):
+            ran = invoked("review", tmp_path, "--port", taken.getsockname()[1])
+            assert (ran.exit_code, ran.stderr.count("\n")) == (1, 1) and ran.stderr.endswith(end)
+            monkeypatch.setitem(sys.modules, "starlette", None)
