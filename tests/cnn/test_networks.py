@@ -44,15 +44,23 @@ def test_whole_images_of_any_size_are_judged_one_by_one() -> None:
     assert Network(model).logits([]).shape == (0, 4)
 
 
-def test_attention_is_a_weighted_mean_of_local_logits() -> None:
+def test_the_pooled_logit_is_a_mean_weighted_by_attention_and_sharpness() -> None:
     local = np.random.default_rng(0).normal(0, 4, (3, 5, 7, 5)).astype(np.float32)
     local[1, 2, 3] = [90, 9, 8, 7, 6]  # all attention on one place
     places = local[..., 1:].reshape(3, 35, 4)
-    weight = np.exp(local[..., 0].reshape(3, 35, 1).astype(np.float64))
+    score = local[..., 0].reshape(3, 35, 1).astype(np.float64)
+    weight = np.exp(score - 0.5 * places[..., :1])
     expected = (weight * places).sum(axis=1) / weight.sum(axis=1)
     pooled = np.asarray(AttentionPooling()(local))
     assert pooled.shape == (3, 4) and pooled == pytest.approx(expected, abs=1e-4)
     assert pooled[1] == pytest.approx([9, 8, 7, 6], abs=1e-4)
+
+
+def test_a_small_sharp_subject_is_not_outvoted_by_its_background() -> None:
+    local = np.zeros((1, 20, 20, 2), np.float32)
+    local[..., 1] = 6  # blurred
+    local[0, 8:12, 8:12, 1] = -6  # but for 4 % of the frame
+    assert float(np.asarray(AttentionPooling()(local))[0, 0]) < 0
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (5, 8), (8, 5), (7, 7), (1, 1)])

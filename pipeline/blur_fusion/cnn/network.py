@@ -90,14 +90,18 @@ KINDS = LOGITS[1:]
 class AttentionPooling(layers.Layer):
     """Average local logits, weighted by a softmax over all places.
 
-    Input (batch, h, w, 1 + n): an attention score and n logits; output (batch, n).
+    Input (batch, h, w, 1 + n): an attention score and n logits, the first that of blurred; output
+    (batch, n). The sharper a place, the more it counts, so that a small sharp subject is not
+    outvoted by its background. This is a soft minimum of the first logit where scores are equal.
     """
+
+    slope = 0.5  # how fast the score falls with the logit of blurred
 
     def call(self, inputs: Any) -> Any:
         """Pool over height and width."""
         count = ops.shape(inputs)[1] * ops.shape(inputs)[2]
         places = ops.reshape(inputs, (-1, count, inputs.shape[-1]))
-        weights = ops.softmax(places[:, :, :1], axis=1)
+        weights = ops.softmax(places[:, :, :1] - self.slope * places[:, :, 1:2], axis=1)
         return ops.sum(weights * places[:, :, 1:], axis=1)
 
 

@@ -206,8 +206,8 @@ def _layer(graph: Graph, layer: Any, inputs: list[Tensor]) -> Tensor:
     return Tensor(graph.node(node, [graph.plain(given) for given in inputs], name, **attributes))
 
 
-def _attention(graph: Graph, source: str, columns: int) -> None:
-    """Average local logits by a softmax over all places; both maps are outputs too."""
+def _attention(graph: Graph, source: str, columns: int, slope: float) -> None:
+    """The layer `AttentionPooling`; both of its maps are outputs too."""
 
     def whole(name: str, values: list[int]) -> str:
         return graph.constant(name, values, np.int64)
@@ -218,12 +218,16 @@ def _attention(graph: Graph, source: str, columns: int) -> None:
 
     shape = graph.node("Shape", [source], "map_shape", start=2)
     line = whole("line", [-1])
-    score = graph.node("Reshape", [channels(0, 1, "scores"), line], "score_line")
-    weights = graph.node("Softmax", [score], "weights", axis=0)
+    blurred = channels(1, 2, "blurred")
+    sharpness = graph.node("Mul", [blurred, graph.constant("slope", -slope)], "sharpness")
+    score = graph.node("Add", [channels(0, 1, "scores"), sharpness], "score")
+    weights = graph.node(
+        "Softmax", [graph.node("Reshape", [score, line], "score_line")], "weights", axis=0
+    )
     table = [channels(1, columns + 1, "answers"), whole("table", [1, columns, -1])]
     weighted = graph.node("Mul", [graph.node("Reshape", table, "answer_lines"), weights], "shares")
     graph.node("ReduceSum", [weighted, whole("places", [2])], LOGITS, keepdims=0)
-    graph.node("Reshape", [channels(1, 2, "local_blurred"), shape], LOCAL)
+    graph.node("Reshape", [blurred, shape], LOCAL)
     graph.node("Reshape", [weights, shape], ATTENTION)
 
 
@@ -255,7 +259,8 @@ def network_onnx(model: Any) -> bytes:
             if type(layer).__name__ == "AttentionPooling":
                 last = layer.output is model.outputs[0]
                 require(last, f"export: {layer.name} is not the last layer")
-                _attention(graph, graph.plain(tensors[0]), int(layer.output.shape[-1]))
+                source, columns = graph.plain(tensors[0]), int(layer.output.shape[-1])
+                _attention(graph, source, columns, layer.slope)
                 break
             found[id(layer.output)] = _layer(graph, layer, tensors)
     else:
