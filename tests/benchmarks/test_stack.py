@@ -3,7 +3,9 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -12,11 +14,11 @@ from sklearn.metrics import roc_auc_score
 from benchmark_project import NAMES, write_project
 from benchmarks import ablation
 from benchmarks.ablation import ablation_command, compare, losses, stack_inputs, with_measures
-from benchmarks.left_out import families, judged, left_out
+from benchmarks.left_out import families, judged, judged_by_network, left_out
 from blur_fusion.data.store import Store
 from blur_fusion.fusion import train
 from blur_fusion.fusion.train import Table
-from blur_fusion.params import ComputeParams, Params, load_params
+from blur_fusion.params import CnnParams, ComputeParams, Params, load_params
 from blur_fusion.sample.scenes import draw_family, render_scene
 from blur_fusion.sample.tree import plan_scenes
 from tiny_model import untrained
@@ -102,8 +104,9 @@ def test_the_family_is_the_one_that_is_rendered(inputs: tuple[Store, Table]) -> 
     plan = next(p for p in plan_scenes(params.sample) if not p.photo)
     row = int(table.index[0])
     store.rows[row] = dataclasses.replace(store.rows[row], scene=plan.scene)
-    expected = draw_family(np.random.default_rng([params.seed, plan.number]))
-    assert families(store, table, params).tolist() == [expected] + [""] * (len(table.index) - 1)
+    drawn = draw_family(np.random.default_rng([params.seed, plan.number]))
+    others = [""] * (len(table.index) - 1)
+    assert families(store, table.index, params).tolist() == [drawn, *others]
 
 
 def test_what_is_left_out_is_judged_and_not_trained_on(
@@ -121,3 +124,26 @@ def test_what_is_left_out_is_judged_and_not_trained_on(
     fuse, here = dataclasses.replace(params.fuse, residual=0.0), ComputeParams(workers=1)
     found = judged(part, dataclasses.replace(params, fuse=fuse, compute=here))
     assert found["fused"] == pytest.approx(found["plain sum"] / 2, rel=1e-6)
+
+
+def test_a_network_is_judged_on_images_that_it_has_not_seen(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from blur_fusion.cnn import fit
+    from blur_fusion.cnn.network import AttentionPooling, build_network
+
+    seen = []
+
+    def untrained_network(name: str, material: fit.Material, params: CnnParams, seed: int) -> Any:
+        seen.append(material.train)
+        keras.utils.set_random_seed(0)
+        return build_network(params), []
+
+    monkeypatch.setattr(fit, "fit_network", untrained_network)
+    monkeypatch.setattr(AttentionPooling, "slope", AttentionPooling.slope)  # restored afterwards
+    artifacts, params = project / "artifacts", load_params(Path("params.yaml"))
+    train = np.flatnonzero(Store.open(artifacts / "load").splits == "train")
+    away = train[::3]
+    plain, sharper = (judged_by_network(artifacts, away, params, slope) for slope in (0.0, 2.0))
+    assert all(np.array_equal(rows, np.setdiff1d(train, away)) for rows in seen)
+    assert plain.shape == away.shape and (sharper < plain).all()

@@ -369,8 +369,6 @@ def undo(path: Path | str, at: Path | None = None) -> Report:
     journal = read(Path(path))
     if journal.closed:
         return Report(0, (), f"{path}: everything is undone already")
-    line = f"{path}: cannot be written; copy it to a folder where it can be, and undo the copy"
-    require(os.access(journal.path, os.W_OK), line)
     if at is not None:
         _relocate(journal, at)
     else:
@@ -379,7 +377,8 @@ def undo(path: Path | str, at: Path | None = None) -> Report:
         there = any(map(os.path.lexists, journal.roots[:-1] or paths))
         line = f"{path}: its files are gone; if they were moved, give their folder: --at NEW_ROOT"
         require(not left or there, line)
-    with files.os_errors(path):
+    # Before anything is put back: a journal that cannot be written to is left alone.
+    with files.os_errors(path, "cannot be written; copy it elsewhere and undo the copy"):
         os.truncate(journal.path, journal.size)
     restored, lines = put_back(journal)
     if not lines:

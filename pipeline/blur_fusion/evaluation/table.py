@@ -98,7 +98,7 @@ def models_of(report: Report) -> list[str]:
     return [name for name in MODELS if name in held] + [n for n in held if n not in MODELS]
 
 
-def counted(counts: Mapping[str, int]) -> str:
+def found_and_flagged(counts: Mapping[str, int]) -> str:
     """For example "found 15 of 16 blurred, flagged 1 of 8 sharp"."""
     found = f"found {counts['found']} of {counts['blurred']} blurred"
     return f"{found}, flagged {counts['flagged']} of {counts['sharp']} sharp"
@@ -119,7 +119,7 @@ def _model_lines(chosen: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield from figure_lines(chosen)
     yield ""
     for name, values in chosen.items():
-        yield f"{name:<17} {counted(values['counts'])}"
+        yield f"{name:<17} {found_and_flagged(values['counts'])}"
 
 
 def _mcnemar_lines(tests: Mapping[str, Any]) -> Iterator[str]:

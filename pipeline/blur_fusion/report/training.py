@@ -17,7 +17,7 @@ from blur_fusion.data.store import Store
 from blur_fusion.errors import BlurError, require, run
 from blur_fusion.evaluation.metrics import HEADINGS, figure, interval, worst_rows
 from blur_fusion.evaluation.report import read_report
-from blur_fusion.evaluation.table import counted, models_of
+from blur_fusion.evaluation.table import found_and_flagged, models_of
 from blur_fusion.explain.blur_map import BlurMap
 from blur_fusion.explain.drawing import fitted, map_picture
 from blur_fusion.explain.explainer import Explainer
@@ -203,7 +203,12 @@ def write_report(artifacts: Path, params: Params, look: Callable[[Pixels], BlurM
         "headings": HEADINGS,
         "worst": _mistakes(rows, params.evaluate.worst_images, store, look),
     }
-    shown = {**SHOWN, "counted": counted, "figure": figure, "interval": interval}
+    shown = {
+        **SHOWN,
+        "found_and_flagged": found_and_flagged,
+        "figure": figure,
+        "interval": interval,
+    }
     html = pieces("training.html", title="Training report", layout="page", **values, **shown)
     path = folder / "report.html"
     with write_whole(path, force=True) as file:
