@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import Result
+from sklearn.metrics import log_loss
 
 from blur_fusion.actions.act import act
 from blur_fusion.actions.decisions import Decision
@@ -136,3 +137,22 @@ def test_photos_of_one_burst_are_told_across_folders(tmp_path: Path) -> None:
     paths = [str(tmp_path / name) for name in ("keep/1.jpg", "reject/2.jpg", "keep/3.jpg")]
     numbers = bursts_of(paths, [scene, np.roll(scene, 2, 1), other])
     assert numbers[0] == numbers[1] != numbers[2]
+
+
+def test_the_shipped_model_learns_from_half_of_strangers(shared_data: Path, tmp_path: Path) -> None:
+    """Whatever is adopted must not be worse on the other half."""
+    files = sorted((shared_data / "strangers").glob("*/*/*.*"))
+    photos = [path for path in files if path.parent.name in ("sharp", "blurred")]
+    if not photos:
+        pytest.skip("no strangers among the real photos")
+    words = {"sharp": "keep", "blurred": "reject"}
+    rows = [{"path": str(path), "decision": words[path.parent.name]} for path in photos[::2]]
+    file, target = tmp_path / "d.json", tmp_path / "mine"
+    file.write_text(json.dumps(rows), encoding="utf-8")
+    ran = invoked("calibrate", file, "--output", target)
+    assert "log-loss" in ran.stdout and (ran.exit_code == 0) == target.exists(), ran.output
+    others = photos[1::4]
+    labels = [int(path.parent.name == "blurred") for path in others]
+    models = [BlurDetector(), BlurDetector(target) if target.exists() else BlurDetector()]
+    before, after = (log_loss(labels, [p.probability for p in m.predict(others)]) for m in models)
+    assert after <= before
