@@ -77,6 +77,13 @@ def calibration_bins(probabilities: Floats, bins: int) -> Ints:
     return np.clip((probabilities * bins).astype(np.int64), 0, bins - 1)
 
 
+def log_losses(labels: Ints, probabilities: Floats) -> Floats:
+    """Log-loss of each image in nats, shape (n,); clipped as in sklearn.metrics.log_loss."""
+    tiny = np.finfo(np.float64).eps
+    sure = np.clip(probabilities, tiny, 1 - tiny)
+    return np.asarray(-np.where(labels == 1, np.log(sure), np.log1p(-sure)))
+
+
 def ratio(above: Floats, below: Floats) -> Floats:
     """`above` / `below`, NaN where `below` is 0 or either is NaN."""
     defined = np.isfinite(above) & (below > 0)
@@ -129,9 +136,7 @@ def weighted_metrics(
     total, blurred = weights.sum(axis=1), weights @ labels
     recall = ratio(weights @ (labels * verdicts), blurred)
     false_alarms = ratio(weights @ ((1 - labels) * verdicts), total - blurred)
-    tiny = np.finfo(np.float64).eps  # the clip of sklearn.metrics.log_loss
-    sure = np.clip(probabilities, tiny, 1 - tiny)
-    losses = -np.where(labels == 1, np.log(sure), np.log1p(-sure))
+    losses = log_losses(labels, probabilities)
     gaps = np.zeros((len(labels), bins))
     gaps[np.arange(len(labels)), calibration_bins(probabilities, bins)] = probabilities - labels
     return {

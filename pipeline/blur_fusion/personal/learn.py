@@ -24,6 +24,7 @@ from blur_fusion.evaluation.metrics import (
     Answers,
     Estimate,
     estimate,
+    log_losses,
     ratio,
     scene_weights,
     weighted_auc,
@@ -94,20 +95,6 @@ class Outcome:
     gains: dict[str, Estimate]
     alarms: Estimate
     asked: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Said:
-    """Probabilities (n,), and verdicts by the thresholds that go with them."""
-
-    probabilities: Floats
-    verdicts: npt.NDArray[np.bool_]
-
-    def losses(self, labels: Ints) -> Floats:
-        """Log-loss of each photo, nats."""
-        tiny = np.finfo(np.float64).eps
-        sure = np.clip(self.probabilities, tiny, 1 - tiny)
-        return np.asarray(-np.where(labels == 1, np.log(sure), np.log1p(-sure)))
 
 
 # Fits on the first rows; returns probabilities of the second, and of the first for a threshold.
@@ -236,14 +223,14 @@ def learn(
         found = fit_calibration(labels[inside], raw[inside])
         return found.probability(raw[held]), found.probability(raw[inside])
 
-    def crossed(fit: _Fit) -> _Said:
+    def crossed(fit: _Fit) -> Answers:
         """Each row judged by a fit on the other folds."""
         probabilities, thresholds = np.zeros(len(labels)), np.zeros(len(labels))
         for inside, held in splits:
             probabilities[held], known = fit(inside, held)
             rate = costs.max_false_alarm_rate
             thresholds[held] = choose_threshold(labels[inside], known, rate)
-        return _Said(probabilities, probabilities >= thresholds)
+        return Answers(probabilities, probabilities >= thresholds)
 
     def calibrated(model: Model, calibration: Calibration, own: Floats) -> Model:
         """`model` with another calibration of the fused judge, and thresholds that go with it."""
@@ -257,24 +244,24 @@ def learn(
             rates=RateTable.fit(labels, own),
         )
 
-    def figures(said: _Said) -> dict[str, Estimate]:
-        answers = Answers(said.probabilities, said.verdicts)
-        found = weighted_metrics(labels, answers, weights, _BINS)
+    def figures(said: Answers) -> dict[str, Estimate]:
+        found = weighted_metrics(labels, said, weights, _BINS)
         return {name: estimate(found[name]) for name in FIGURES}
 
-    def separates(said: _Said) -> bool:
+    def separates(said: Answers) -> bool:
         """Whether rejected photos surely rank above the others."""
         auc = weighted_auc(labels, said.probabilities, weights)
         return float(np.nanpercentile(auc[1:], 0.5)) > 0.5
 
-    before = best = _Said(own, own >= model.thresholds["fused"])
+    before = best = Answers(own, own >= model.thresholds["fused"])
     gains: dict[str, Estimate] = {}
     fitted: Model | None = None
     adopted: list[str] = []
 
-    def better(said: _Said, name: str) -> bool:
+    def better(said: Answers, name: str) -> bool:
         """Whether it shows a gain over the best so far."""
-        saved = weights @ (best.losses(labels) - said.losses(labels))
+        old, new = (log_losses(labels, one.probabilities) for one in (best, said))
+        saved = weights @ (old - new)
         gains[name] = estimate(ratio(saved, weights.sum(axis=1)))
         return (gains[name]["low"] or 0) > 0 and separates(said)
 
