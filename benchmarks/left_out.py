@@ -118,11 +118,14 @@ def judged_by_network(
 
 def measure_pooling(artifacts: Path, params: Params) -> dict[str, Any]:
     """Judge each group by networks trained on all others, by attention alone and as shipped."""
+    from blur_fusion.cnn.network import AttentionPooling
+
     store = Store.open(artifacts / "load")
     train = np.flatnonzero(store.splits == "train")
     family = families(store, train, params)
     index = [train[np.isin(family, group)] for group in GROUPS]
-    fit, slopes = joblib.delayed(judged_by_network), {"attention alone": 0.0, "as shipped": 0.5}
+    slopes = {"attention alone": 0.0, "as shipped": AttentionPooling.slope}
+    fit = joblib.delayed(judged_by_network)
     tasks = (fit(artifacts, away, params, slope) for away in index for slope in slopes.values())
     found = iter(joblib.Parallel(parallel_fits(params.compute))(tasks))
     return _compared(store, index, [{name: next(found) for name in slopes} for _ in index], params)
