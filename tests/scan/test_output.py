@@ -88,6 +88,12 @@ def test_summary() -> None:
     assert [row[0] for row in rows] == ["blurred", "unsure", "sharp"] and rows[0][2] == "motion"
 
 
+def test_a_model_that_tells_no_kinds_shows_none() -> None:
+    blurred = replace(PREDICTIONS[0], kind="blurred")
+    assert summary(blurred) == "1 photo: 1 blurred, 0 sharp"
+    assert text("table", [blurred]).count("blurred") == 1
+
+
 @pytest.mark.parametrize("key", FIELDS[: FIELDS.index("error")])
 def test_sorting(key: str) -> None:
     ordered = in_order(PREDICTIONS, key)

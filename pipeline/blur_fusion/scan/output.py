@@ -108,8 +108,7 @@ class Formatter:
             return self._table_line(
                 "unread", "", "", *more, f"{path}: {printable(one.error or '')}"
             )
-        kind = one.kind or "" if one.pile == "blurred" else ""
-        return self._table_line(one.pile, f"{one.probability:.3f}", kind, *more, path)
+        return self._table_line(one.pile, f"{one.probability:.3f}", _kind(one), *more, path)
 
     def _table_line(
         self, verdict: str, probability: str, kind: str, exposure: str, place: str, path: str
@@ -121,6 +120,11 @@ class Formatter:
     def tail(self) -> str:
         """What comes last."""
         return ("\n" if self._count else "") + "]\n" if self.name == "json" else ""
+
+
+def _kind(one: Prediction) -> str:
+    """The kind of blur, where the classifier tells kinds."""
+    return one.kind or "" if one.pile == "blurred" and one.kind != "blurred" else ""
 
 
 @dataclass
@@ -139,8 +143,8 @@ class Tally:
     def add(self, prediction: Prediction, thumbnail: bytes | None = None) -> None:
         """Count one."""
         self.piles[prediction.pile] += 1
-        if prediction.pile == "blurred":
-            self.kinds[prediction.kind or "unknown"] += 1
+        if kind := _kind(prediction):
+            self.kinds[kind] += 1
         if prediction.exposure not in (None, "normal"):
             self.exposures[prediction.exposure] += 1
         if prediction.burst is not None:
