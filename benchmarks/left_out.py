@@ -1,12 +1,13 @@
 """`python -m benchmarks.left_out`: families of scenes left out of training.
 
-Unlike another seed, a left-out family is another domain. The stack is trained without each; the
-CNN's logits are out of fold, but its networks saw these families. With `--pooling` networks are.
+Unlike another seed, a left-out family is another domain. By default stacks are trained without it;
+the CNN's logits are out of fold, but its networks saw the family. With `--pooling`, networks are.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from benchmarks.ablation import artifacts_option, compare, stack_inputs, table_lines
 from benchmarks.real_photos import json_file_option, tell
 from blur_fusion.cli.options import params_option
-from blur_fusion.cnn.crossfit import parallel_fits
+from blur_fusion.cnn.crossfit import Fit, fit_one, judge, parallel_fits
 from blur_fusion.data.store import Store
 from blur_fusion.errors import run
 from blur_fusion.evaluation import metrics
@@ -102,18 +103,18 @@ def judged_by_network(
     artifacts: Path, away: Ints, params: Params, slope: float
 ) -> npt.NDArray[np.float64]:
     """Train a network without the training rows `away`; its logits of them (n,)."""
-    from blur_fusion.cnn.fit import Material, Network, fit_network, make_deterministic
     from blur_fusion.cnn.network import AttentionPooling
 
-    store = Store.open(artifacts / "load")
-    make_deterministic(params.seed, params.compute.threads)
     AttentionPooling.slope = slope
-    train = np.setdiff1d(np.flatnonzero(store.splits == "train"), away)
-    watched = np.flatnonzero(store.splits == "validation")[: params.cnn.check_images]
-    kinds = tuple(store.kinds.tolist())
-    material = Material(store.image, store.labels, kinds, train, watched)
-    network = Network(fit_network(f"{slope}", material, params.cnn, params.seed)[0])
-    return network.logits(map(store.image, away.tolist()))[:, 0].astype(np.float64)
+    load, none = artifacts / "load", away[:0]
+    splits = Store.open(load).splits
+    train = np.setdiff1d(np.flatnonzero(splits == "train"), away)
+    watched = np.flatnonzero(splits == "validation")[: params.cnn.check_images]
+    steps = params.cnn.steps_per_epoch
+    fit = Fit(f"slope_{slope}", params.seed, steps, train, watched, away, none, none)
+    with tempfile.TemporaryDirectory() as folder:
+        fit_one(load, Path(folder), fit, params)
+        return judge(load, Path(folder), fit, "own", params)[:, 0].astype(np.float64)
 
 
 def measure_pooling(artifacts: Path, params: Params) -> dict[str, Any]:
@@ -146,7 +147,7 @@ def as_text(found: dict[str, Any]) -> Iterator[str]:
 def left_out_command(
     artifacts: Path, params_file: Path, pooling: bool, json_file: Path | None
 ) -> None:
-    """Judge families of the embedded data set with stacks trained without them."""
+    """Judge families of the embedded data set with stacks, or networks, trained without them."""
     measure = measure_pooling if pooling else measure_families
     found = measure(artifacts, load_params(params_file))
     tell(as_text(found), found, json_file)
