@@ -90,6 +90,7 @@ def test_summary() -> None:
 
 def test_a_model_that_tells_no_kinds_shows_none() -> None:
     blurred = replace(PREDICTIONS[0], kind="blurred")
+    assert (blurred.kind_of_blur, PREDICTIONS[0].kind_of_blur) == ("", "motion")
     assert summary(blurred) == "1 photo: 1 blurred, 0 sharp"
     assert text("table", [blurred]).count("blurred") == 1
 

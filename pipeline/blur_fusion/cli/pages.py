@@ -75,8 +75,8 @@ def explain(photo: tuple[str, ...], grad_cam: bool, **asked: Any) -> None:
             unread.append(name)
             warn(f"{name}: {printable(found.error)}")
             return
-        words = {"blurred": f"blurred ({found.kind})", "sharp": "not blurred"}
-        word = words.get(found.pile, found.pile)
+        word = "not blurred" if found.pile == "sharp" else found.pile
+        word += f" ({found.kind_of_blur})" if found.kind_of_blur else ""
         click.echo(f"{name}: {word}, probability {found.probability:.3f}: {path}")
 
     write_explanations(Explainer(classifier), list(photo), target, grad_cam, said)

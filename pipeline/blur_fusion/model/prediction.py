@@ -111,6 +111,12 @@ class Prediction:
             return "unread"
         return self.verdict or ("blurred" if self.blurred else "sharp")
 
+    @property
+    def kind_of_blur(self) -> str:
+        """Of a photo in the pile of blurred ones: "defocus" or "motion", empty if none is told."""
+        told = self.pile == "blurred" and self.kind not in (None, "blurred")
+        return str(self.kind) if told else ""
+
     def settled(self, threshold: float, band: Band | None = None) -> Prediction:
         """The same at another threshold and band; by default without doubt.
 

@@ -108,7 +108,8 @@ class Formatter:
             return self._table_line(
                 "unread", "", "", *more, f"{path}: {printable(one.error or '')}"
             )
-        return self._table_line(one.pile, f"{one.probability:.3f}", _kind(one), *more, path)
+        kind = one.kind_of_blur
+        return self._table_line(one.pile, f"{one.probability:.3f}", kind, *more, path)
 
     def _table_line(
         self, verdict: str, probability: str, kind: str, exposure: str, place: str, path: str
@@ -120,11 +121,6 @@ class Formatter:
     def tail(self) -> str:
         """What comes last."""
         return ("\n" if self._count else "") + "]\n" if self.name == "json" else ""
-
-
-def _kind(one: Prediction) -> str:
-    """The kind of blur, where the classifier tells kinds."""
-    return one.kind or "" if one.pile == "blurred" and one.kind != "blurred" else ""
 
 
 @dataclass
@@ -143,7 +139,7 @@ class Tally:
     def add(self, prediction: Prediction, thumbnail: bytes | None = None) -> None:
         """Count one."""
         self.piles[prediction.pile] += 1
-        if kind := _kind(prediction):
+        if kind := prediction.kind_of_blur:
             self.kinds[kind] += 1
         if prediction.exposure not in (None, "normal"):
             self.exposures[prediction.exposure] += 1
